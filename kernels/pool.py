@@ -1,0 +1,85 @@
+"""Pooling over positions, channel by channel. Geometry arguments are those of `conv`; `kernel` is (height, width)."""
+
+import numba as nb
+import numpy as np
+
+from ._jit import jit
+from .threshold import time_step
+
+
+@jit()
+def taps(out, kernel, stride, dilation, pad, size):
+    """First and past-the-last tap index of one axis whose input position lies inside [0, size), for output position `out`."""
+    start = out * stride - pad
+    first = max(0, -(start // dilation)) if start < 0 else 0
+    last = min(kernel, max(0, (size - start + dilation - 1) // dilation))
+    return first, last
+
+
+@jit(parallel=True)
+def average_pool(activation, divisor, kernel, strides, dilations, pads, potential):
+    """potential[n, y, x, c] += mean of `activation` over the window: the synapses of an average pool, each of weight 1/divisor.
+
+    activation: (n, height, width, channels) float32. divisor: (out height, out width) float32, how many taps each window has, padded
+    ones included if they count. potential: (n, out height, out width, channels) float32, added to in place.
+    """
+    out_height, out_width = potential.shape[1], potential.shape[2]
+    for row in nb.prange(activation.shape[0] * out_height):
+        n, y = row // out_height, row % out_height
+        total = np.empty(activation.shape[3], np.float32)
+        y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], activation.shape[1])
+        for x in range(out_width):
+            x0, x1 = taps(x, kernel[1], strides[1], dilations[1], pads[1], activation.shape[2])
+            total[:] = 0
+            for ky in range(y0, y1):
+                for kx in range(x0, x1):
+                    in_y, in_x = y * strides[0] - pads[0] + ky * dilations[0], x * strides[1] - pads[1] + kx * dilations[1]
+                    for c in range(total.size):
+                        total[c] += activation[n, in_y, in_x, c]
+            for c in range(total.size):
+                potential[n, y, x, c] += total[c] / divisor[y, x]
+
+
+@jit(parallel=True)
+def average_pool_steps(times, divisor, kernel, strides, dilations, pads, steps, half, out):
+    """Spike steps of average-pooling neurons with a window of their own, by integer sums, because averages fall on ties.
+
+    N tau = (sum of the inputs' steps + N per padded tap that counts) / divisor, then the rule of `time_step`.
+    times, out: (n, height, width, channels) unsigned steps. divisor: as for `average_pool`. steps: N. half: h.
+    """
+    out_height, out_width = out.shape[1], out.shape[2]
+    for row in nb.prange(times.shape[0] * out_height):
+        n, y = row // out_height, row % out_height
+        y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], times.shape[1])
+        for x in range(out_width):
+            x0, x1 = taps(x, kernel[1], strides[1], dilations[1], pads[1], times.shape[2])
+            count = nb.int64(divisor[y, x])
+            for c in range(times.shape[3]):
+                total = nb.int64(0)
+                for ky in range(y0, y1):
+                    for kx in range(x0, x1):
+                        in_y, in_x = y * strides[0] - pads[0] + ky * dilations[0], x * strides[1] - pads[1] + kx * dilations[1]
+                        total += nb.int64(times[n, in_y, in_x, c])
+                total += steps * (count - (y1 - y0) * (x1 - x0))
+                out[n, y, x, c] = time_step(total / (count * nb.float64(steps)), steps, half)
+
+
+@jit(parallel=True)
+def max_pool(times, silent, kernel, strides, dilations, pads, out):
+    """out[n, y, x, c] = the earliest spike time of the window, which is the largest activation; padded taps are silent.
+
+    times, out: (n, height, width, channels), one dtype. silent: the time that means "no spike": N, or 1 in continuous time.
+    """
+    out_height, out_width = out.shape[1], out.shape[2]
+    for row in nb.prange(times.shape[0] * out_height):
+        n, y = row // out_height, row % out_height
+        y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], times.shape[1])
+        for x in range(out_width):
+            x0, x1 = taps(x, kernel[1], strides[1], dilations[1], pads[1], times.shape[2])
+            for c in range(times.shape[3]):
+                out[n, y, x, c] = silent
+            for ky in range(y0, y1):
+                for kx in range(x0, x1):
+                    in_y, in_x = y * strides[0] - pads[0] + ky * dilations[0], x * strides[1] - pads[1] + kx * dilations[1]
+                    for c in range(times.shape[3]):
+                        out[n, y, x, c] = min(out[n, y, x, c], times[n, in_y, in_x, c])
