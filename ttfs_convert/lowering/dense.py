@@ -1,0 +1,63 @@
+"""Gemm and MatMul with a constant right-hand side.
+
+1. (1, inputs) -> Dense; the rows of the weights follow the source's channels-last order, so Flatten costs nothing.
+2. (1, *positions, inputs) MatMul (inputs, outputs) -> Conv of kernel 1: one weight matrix shared by all positions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir import Connection, Conv, Dense
+from .builder import Builder, UnsupportedNode
+from .values import Node, Potential, flat_index
+
+
+def lower_gemm(node: Node, builder: Builder) -> None:
+    if node.attributes.get("transA", 0):
+        raise UnsupportedNode("its input is transposed (transA)", "apply the layer to (batch, features)")
+    weights = builder.constant(node, 1, "weights")
+    weights = (weights.T if node.attributes.get("transB", 0) else weights) * np.float32(node.attributes.get("alpha", 1.0))
+    bias = builder.constant(node, 2, "bias")
+    if bias is not None:
+        bias = bias * np.float32(node.attributes.get("beta", 1.0))
+    _dense(node, builder, weights, bias)
+
+
+def lower_matmul(node: Node, builder: Builder) -> None:
+    weights = builder.constant(node, 1, "right-hand side")
+    if weights.ndim != 2:
+        raise UnsupportedNode(f"a right-hand side of {weights.ndim} axes", "multiply by one (inputs, outputs) matrix")
+    if builder.value(node.inputs[0]).index.ndim == 2:
+        _dense(node, builder, weights, None)
+    else:
+        _pointwise(node, builder, weights)
+
+
+def _dense(node: Node, builder: Builder, weights: np.ndarray, bias: np.ndarray | None) -> None:
+    value = builder.value(node.inputs[0])
+    index = value.index.reshape(-1)
+    if not np.array_equal(np.sort(index), np.arange(index.size)):
+        raise UnsupportedNode("it reads only part of a layer", "connect it to the whole layer")
+    source, path = builder.fan_in(value, node, flat_index((index.size,)))
+    rows = np.empty(weights.shape, np.float32)
+    rows[index] = weights
+    outputs = (weights.shape[1],)
+    step = Dense(in_shape=(index.size,), out_shape=outputs, weights=rows)
+    full_bias = None if bias is None else np.broadcast_to(bias.astype(np.float32).reshape(-1), outputs)
+    builder.values[node.outputs[0]] = Potential(node.name, (Connection(source=source, path=(*path, step)),), full_bias, outputs,
+                                                flat_index((1, *outputs)))
+
+
+def _pointwise(node: Node, builder: Builder, weights: np.ndarray) -> None:
+    value = builder.value(node.inputs[0])
+    index = value.index[0]
+    if index.ndim not in (2, 3):
+        raise UnsupportedNode(f"an input of {value.index.ndim} axes", "use at most (batch, height, width, features)")
+    source, path = builder.fan_in(value, node, index)
+    axes = index.ndim - 1
+    step = Conv(in_shape=index.shape, out_shape=(*index.shape[:-1], weights.shape[1]), kernel=(1,) * axes, strides=(1,) * axes,
+                dilations=(1,) * axes, pads=(0,) * axes, pads_end=(0,) * axes, groups=1,
+                weights=np.ascontiguousarray(weights.reshape((1,) * axes + weights.shape), np.float32))
+    builder.values[node.outputs[0]] = Potential(node.name, (Connection(source=source, path=(*path, step)),), None, step.out_shape,
+                                                flat_index((1, *step.out_shape)))

@@ -1,0 +1,57 @@
+"""Every operator that conversion takes: one row each. `body` marks those whose inputs have to be spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .activation import lower_clip, lower_relu
+from .add import lower_add
+from .builder import Builder
+from .conv import lower_conv
+from .dense import lower_gemm, lower_matmul
+from .pooling import lower_average_pool, lower_global_average_pool, lower_max_pool
+from .shape import (lower_flatten, lower_identity, lower_reshape, lower_squeeze, lower_transpose, lower_unsqueeze)
+from .values import Node
+
+
+@dataclass(frozen=True)
+class Operator:
+    lower: Callable[[Node, Builder], None]
+    takes: str
+    body: bool = False
+    activation: bool = False
+
+
+OPERATORS = {
+    "Add": Operator(lower_add, "a constant (bias), or two tensors of equal shape (residual)"),
+    "AveragePool": Operator(lower_average_pool, "1-D and 2-D; strides, pads, ceil_mode, count_include_pad", body=True),
+    "Clip": Operator(lower_clip, "minimum 0, maximum 1 (ReLU1)", activation=True),
+    "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias", body=True),
+    "Dropout": Operator(lower_identity, "as the identity"),
+    "Flatten": Operator(lower_flatten, "any axis"),
+    "Gemm": Operator(lower_gemm, "constant weights; transB, alpha, beta, bias", body=True),
+    "GlobalAveragePool": Operator(lower_global_average_pool, "1-D and 2-D", body=True),
+    "Identity": Operator(lower_identity, "anything"),
+    "MatMul": Operator(lower_matmul, "a constant matrix on the right", body=True),
+    "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
+    "Relu": Operator(lower_relu, "as ReLU1 where its input is at most 1; otherwise with --mode unchecked", activation=True),
+    "Reshape": Operator(lower_reshape, "a constant shape"),
+    "Squeeze": Operator(lower_squeeze, "constant axes"),
+    "Transpose": Operator(lower_transpose, "any permutation"),
+    "Unsqueeze": Operator(lower_unsqueeze, "constant axes"),
+}
+
+TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # at the output only: ONNX Runtime runs them on the potentials
+
+REMEDIES = {  # why an operator cannot spike here, and what would help
+    "BatchNormalization": ("its factors break the unity weight sum and could not be folded away",
+                           "train without BatchNorm, with the pre-activation loss of ttfs_convert.shims"),
+    "LeakyRelu": ("a neuron cannot send a negative value", "train with ReLU1"),
+    "PRelu": ("a neuron cannot send a negative value", "train with ReLU1"),
+    "Gelu": ("it is not monotone, a spike time is", "train with ReLU1"),
+    "LSTM": ("a recurrent state has no window of its own", "use convolutions over time"),
+    "GRU": ("a recurrent state has no window of its own", "use convolutions over time"),
+    **dict.fromkeys(TAIL_OPERATORS, ("it stands in the middle of the network", "use ReLU1 there; at the output it is fine")),
+}
+NO_REMEDY = ("no spiking equivalent in this version", "CLI.md lists the operators that convert")

@@ -1,0 +1,177 @@
+"""Engine `exact`: every layer at once, from its window's opening: V0 by event-driven sums, then the crossing in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir import AveragePool, Conv, Connection, Dense, Input, MaxPool, Network, Readout, Reorder, Sliding, Spiking
+from ..kernels._jit import CALLER
+from ..kernels.conv import conv
+from ..kernels.dense import dense
+from ..kernels.pool import average_pool, average_pool_steps, max_pool
+from ..kernels.threshold import encode, fire
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one batch did. spike_times: per layer (n, *shape): steps (unsigned integers, N silent) or tau in [0, 1] (float32, 1 silent).
+
+    potentials: (n, *shape of the model's readout tensor) float32, the output. steps: N, None in continuous time.
+    """
+
+    spike_times: dict[str, np.ndarray]
+    potentials: np.ndarray
+    steps: int | None
+
+    def activations(self, name: str) -> np.ndarray:
+        """Decoded spike times of layer `name`: a = 1 - tau, float32 in [0, 1]."""
+        return decode(self.spike_times[name], self.steps)
+
+    def silent(self, name: str) -> np.ndarray:
+        """Where layer `name` has a = 0."""
+        return self.spike_times[name] == (self.steps or 1)
+
+
+def decode(times: np.ndarray, steps: int | None) -> np.ndarray:
+    """a = 1 - tau as float32; on a grid a = (N - k) / N, correctly rounded."""
+    if steps is None:
+        return np.float32(1) - times
+    return (1 - np.arange(steps + 1) / steps).astype(np.float32)[times]
+
+
+def simulate(network: Network, x: np.ndarray) -> Recording:
+    """Run `network` on `x`: (n, *the model's input shape) float32 in [0, 1], in the model's own layout.
+
+    Batches are independent: splitting one changes no bit of the result. Not reentrant: calls from several threads wait for each other.
+    """
+    state = _State(network, {}, {})
+    with CALLER:
+        for layer in network.layers[:-1]:
+            state.times[layer.name] = SPIKE_TIMES[layer.kind](state, layer, x)
+        potentials = _potential(state, network.readout, len(x)).reshape(len(x), -1)
+    outputs = potentials[:, network.readout.index].reshape(len(x), *network.readout.onnx_shape)
+    return Recording(state.times, outputs, network.steps)
+
+
+@dataclass(frozen=True)
+class _State:
+    network: Network
+    times: dict[str, np.ndarray]
+    decoded: dict[str, np.ndarray]
+
+    def activations(self, name: str) -> np.ndarray:
+        if name not in self.decoded:
+            self.decoded[name] = decode(self.times[name], self.network.steps)
+        return self.decoded[name]
+
+    def new_times(self, shape: tuple[int, ...]) -> np.ndarray:
+        steps = self.network.steps
+        dtype = np.float32 if steps is None else np.uint8 if steps <= 255 else np.uint16
+        return np.empty(shape, dtype)
+
+
+def _encode(state: _State, layer: Input, x: np.ndarray) -> np.ndarray:
+    rows = np.ascontiguousarray(np.moveaxis(x, 1, -1) if layer.channels_first else x, np.float32).reshape(len(x), -1)
+    times = state.new_times(rows.shape)
+    encode(rows, state.network.steps or 0, state.network.half, times)
+    return times.reshape(len(x), *layer.shape)
+
+
+def _fire(state: _State, layer: Spiking, x: np.ndarray) -> np.ndarray:
+    times = state.new_times((len(x), *layer.shape))
+    pool = _single_pool(layer)
+    if pool is not None and state.network.steps is not None:
+        source = image(state.times[layer.connections[0].source], pool.in_shape)
+        average_pool_steps(source, divisor(pool), *_geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
+        return times
+    potential = _potential(state, layer, len(x))
+    columns = layer.slopes.size
+    fire(potential.reshape(-1, columns), layer.slopes, state.network.steps or 0, state.network.half, times.reshape(-1, columns))
+    return times
+
+
+def _single_pool(layer: Spiking) -> AveragePool | None:
+    path = layer.connections[0].path
+    alone = len(layer.connections) == 1 and len(path) == 1 and layer.bias is None
+    return path[0] if alone and isinstance(path[0], AveragePool) else None
+
+
+def _max_pool(state: _State, layer: MaxPool, x: np.ndarray) -> np.ndarray:
+    times = state.new_times((len(x), *layer.shape))
+    source = image(state.times[layer.source], layer.in_shape)
+    max_pool(source, source.dtype.type(state.network.steps or 1), *_geometry(layer), image(times, layer.out_shape))
+    return times
+
+
+def _reorder(state: _State, layer: Reorder, x: np.ndarray) -> np.ndarray:
+    return state.times[layer.source].reshape(len(x), -1)[:, layer.index].reshape(len(x), *layer.shape)
+
+
+SPIKE_TIMES: dict[str, Callable] = {"input": _encode, "spiking": _fire, "max_pool": _max_pool, "reorder": _reorder}
+
+
+def _potential(state: _State, layer: Spiking | Readout, images: int) -> np.ndarray:
+    """V0 = bias + every connection, (n, *shape) float32."""
+    potential = np.zeros((images, *layer.shape), np.float32)
+    if layer.bias is not None:
+        potential += layer.bias
+    for connection in layer.connections:
+        _integrate(state, connection, potential)
+    return potential
+
+
+def _integrate(state: _State, connection: Connection, potential: np.ndarray) -> None:
+    values = state.activations(connection.source)
+    images = len(values)
+    if not connection.path:
+        potential += values.reshape(potential.shape)
+        return
+    for step in connection.path[:-1]:
+        between = np.zeros((images, *step.out_shape), np.float32)
+        SYNAPSES[step.kind](step, values.reshape(images, *step.in_shape), between)
+        values = between
+    last = connection.path[-1]
+    SYNAPSES[last.kind](last, values.reshape(images, *last.in_shape), potential)
+
+
+def _conv(step: Conv, activation: np.ndarray, potential: np.ndarray) -> None:
+    kernel = (1,) * (2 - len(step.kernel)) + step.kernel
+    conv(image(activation, step.in_shape), step.weights.reshape(*kernel, *step.weights.shape[-2:]), *_geometry(step)[1:],
+         step.groups, image(potential, step.out_shape))
+
+
+def _dense(step: Dense, activation: np.ndarray, potential: np.ndarray) -> None:
+    dense(activation, step.weights, potential)
+
+
+def _average(step: AveragePool, activation: np.ndarray, potential: np.ndarray) -> None:
+    average_pool(image(activation, step.in_shape), divisor(step), *_geometry(step), image(potential, step.out_shape))
+
+
+SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average}
+
+
+def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A view (n, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
+    return array.reshape(len(array), *(1,) * (3 - len(shape)), *shape)
+
+
+def _geometry(step: Sliding) -> tuple[tuple[int, int], ...]:
+    """kernel, strides, dilations, pads as (y, x) pairs, as the kernels take them."""
+    neutral = (1, 1, 1, 0)
+    return tuple((value,) * (2 - len(axes)) + axes for axes, value in zip((step.kernel, step.strides, step.dilations, step.pads), neutral))
+
+
+def divisor(step: AveragePool) -> np.ndarray:
+    """(out height, out width) float32: how many taps each window averages; padded ones count if `include_pad`."""
+    counts = []
+    for axis in range(len(step.kernel)):
+        before, after = (step.pads[axis], step.pads_end[axis]) if step.include_pad else (0, 0)
+        start = np.arange(step.out_shape[axis])[:, None] * step.strides[axis] - step.pads[axis]
+        position = start + np.arange(step.kernel[axis]) * step.dilations[axis]
+        counts.append(((position >= -before) & (position < step.in_shape[axis] + after)).sum(1))
+    grid = counts[0][None] if len(counts) == 1 else np.outer(counts[0], counts[1])
+    return grid.astype(np.float32)

@@ -1,0 +1,148 @@
+"""A network as one `.npz` file: `manifest.npy` (JSON) and one member per array, stored plain, checked before anything is allocated.
+
+The manifest is the network with each array replaced by {"array": member, "dtype": ..., "shape": ...}. Serialisation walks the pydantic
+models' fields and knows no layer kind.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from .errors import ModelError, UsageError
+from .ir import FORMAT_VERSION, Network
+
+MANIFEST = "manifest.npy"
+MAX_MANIFEST = 64 << 20  # bytes
+DTYPES = {"<f4", "|u1", "<i8"}
+
+
+def save(network: Network, path: str | Path) -> None:
+    """Write `network` to `path`, whole or not at all; equal networks give equal bytes. Raises UsageError if it cannot be written."""
+    members: dict[str, np.ndarray] = {}
+    manifest = _without_arrays(network.model_dump(mode="python"), "network", members)
+    text = np.frombuffer(json.dumps(manifest, sort_keys=True).encode(), np.uint8)
+    path = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise UsageError(str(path), f"cannot be written ({error.strerror})", remedy="name a folder that exists and is writable") from error
+    try:
+        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, array in {MANIFEST: text, **members}.items():
+                with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:  # ZipInfo's fixed date: equal bytes
+                    np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes it private; a result should be as readable as any other file
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UsageError(str(path), f"cannot be written ({error.strerror})") from error
+        raise
+
+
+def load(path: str | Path) -> Network:
+    """Read a network. Raises ModelError when the file is not one, is newer than this program, or differs from its manifest."""
+    where = str(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _network(where, archive)
+    except (zipfile.BadZipFile, EOFError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(where, f"cannot be read ({error})", "a network written by ttfs-convert", "convert the model again") from error
+
+
+def _network(where: str, archive: zipfile.ZipFile) -> Network:
+    infos = {info.filename: info for info in archive.infolist()}
+    if len(infos) != len(archive.infolist()) or MANIFEST not in infos:
+        raise ModelError(where, f"no {MANIFEST} inside or a member twice", "a network written by ttfs-convert")
+    for info in infos.values():
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise ModelError(where, f"member {info.filename} is compressed", "plainly stored members")
+    if infos[MANIFEST].file_size > MAX_MANIFEST:
+        raise ModelError(where, f"a manifest of {infos[MANIFEST].file_size} bytes", f"at most {MAX_MANIFEST}")
+    manifest = json.loads(_array(where, archive, infos[MANIFEST], "|u1", None).tobytes())
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if not isinstance(version, int):
+        raise ModelError(where, "a manifest without format_version", "a network written by ttfs-convert")
+    if version > FORMAT_VERSION:
+        raise ModelError(where, f"format version {version}", f"at most {FORMAT_VERSION}", "update ttfs-convert to read this file")
+    declared: dict[str, tuple[str, tuple[int, ...]]] = {}
+    _declarations(where, manifest, declared)
+    if set(declared) != set(infos) - {MANIFEST}:
+        odd = sorted(set(declared) ^ (set(infos) - {MANIFEST}))
+        raise ModelError(where, f"members {', '.join(odd[:5])} are missing or not in the manifest", "exactly the manifest's members")
+    arrays = {name: _array(where, archive, infos[name], *spec) for name, spec in declared.items()}
+    try:
+        return Network.model_validate(_with_arrays(manifest, arrays))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "network"
+        raise ModelError(where, f"{place}: {first['msg']}", "a network written by ttfs-convert", "convert the model again") from error
+
+
+def _without_arrays(value: object, place: str, members: dict[str, np.ndarray]) -> object:
+    if isinstance(value, np.ndarray):
+        members[f"{place}.npy"] = value
+        return {"array": f"{place}.npy", "dtype": value.dtype.str, "shape": list(value.shape)}
+    if isinstance(value, dict):
+        return {key: _without_arrays(item, f"{place}.{key}", members) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_arrays(item, f"{place}.{index}", members) for index, item in enumerate(value)]
+    return value
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, dict) and set(value) == {"array", "dtype", "shape"}
+
+
+def _declarations(where: str, value: object, declared: dict[str, tuple[str, tuple[int, ...]]]) -> None:
+    if _is_array(value):
+        shape = value["shape"]
+        sizes = isinstance(shape, list) and all(isinstance(size, int) and size >= 0 for size in shape)
+        if not sizes or value["dtype"] not in DTYPES or not isinstance(value["array"], str):
+            raise ModelError(where, f"an array declared as {value}", f"a dtype of {', '.join(sorted(DTYPES))} and a shape")
+        declared[value["array"]] = (value["dtype"], tuple(shape))
+    elif isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            _declarations(where, item, declared)
+
+
+def _with_arrays(value: object, arrays: dict[str, np.ndarray]) -> object:
+    if _is_array(value):
+        return arrays[value["array"]]
+    if isinstance(value, dict):
+        return {key: _with_arrays(item, arrays) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_arrays(item, arrays) for item in value]
+    return value
+
+
+def _array(where: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: str, shape: tuple[int, ...] | None) -> np.ndarray:
+    """One member, after its header has been held against the declaration and the bytes the archive has for it."""
+    with archive.open(info) as member:
+        header = io.BytesIO(member.read(min(info.file_size, 4096)))
+        try:
+            np.lib.format.read_magic(header)
+            found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(header)
+        except ValueError as error:
+            raise ModelError(where, f"member {info.filename} has no array header ({error})") from error
+        size = math.prod(found_shape) * found_dtype.itemsize
+        if found_dtype.str != dtype or fortran or (shape is not None and found_shape != shape) or header.tell() + size != info.file_size:
+            raise ModelError(where, f"member {info.filename} holds {found_dtype.str} {found_shape}, {info.file_size} bytes",
+                             f"{dtype} {shape if shape is not None else ''} as the manifest says")
+        array = np.empty(found_shape, dtype)
+        with archive.open(info) as again:  # at its end the archive's checksum is verified
+            again.read(header.tell())
+            again.readinto(array.reshape(-1).view(np.uint8))
+            again.read()
+    return array
