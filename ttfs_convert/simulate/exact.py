@@ -10,9 +10,10 @@ import numpy as np
 from ..ir import AveragePool, Conv, Connection, Dense, Input, MaxPool, Network, Readout, Reorder, Sliding, Spiking
 from ..kernels._jit import CALLER
 from ..kernels.conv import conv
-from ..kernels.dense import dense
+from ..kernels.dense import chunked, dense
 from ..kernels.pool import average_pool, average_pool_steps, max_pool
 from ..kernels.threshold import encode, fire
+from ..kernels.vector import blocked
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,12 @@ def _integrate(state: _State, connection: Connection, potential: np.ndarray) -> 
 
 
 def _conv(step: Conv, activation: np.ndarray, potential: np.ndarray) -> None:
-    kernel = (1,) * (2 - len(step.kernel)) + step.kernel
-    conv(image(activation, step.in_shape), step.weights.reshape(*kernel, *step.weights.shape[-2:]), *_geometry(step)[1:],
-         step.groups, image(potential, step.out_shape))
+    weights = blocked(step.weights.reshape(-1, *step.weights.shape[-2:]), step.groups)
+    conv(image(activation, step.in_shape), weights, *_geometry(step), image(potential, step.out_shape))
 
 
 def _dense(step: Dense, activation: np.ndarray, potential: np.ndarray) -> None:
-    dense(activation, step.weights, potential)
+    dense(activation, chunked(blocked(step.weights[None], 1)), potential)
 
 
 def _average(step: AveragePool, activation: np.ndarray, potential: np.ndarray) -> None:
