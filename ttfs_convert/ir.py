@@ -85,6 +85,7 @@ class Population(Record):
     shape: Shape
     window: int  # index of the window in which its spikes travel; the input's is 0
     tensor: str | None  # the original model's tensor that its decoded spike times (or potentials) should equal
+    channels_first: bool = False  # whether `tensor` holds the neurons in channels-first order
 
 
 class Input(Population):
@@ -93,7 +94,6 @@ class Input(Population):
     kind: Literal["input"] = "input"
     onnx_name: str
     onnx_shape: Shape  # without the batch
-    channels_first: bool  # whether the model's first axis is moved last
 
 
 class Spiking(Population):

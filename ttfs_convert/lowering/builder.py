@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelError
-from ..ir import Connection, Layer, MaxPool, Readout, Reorder, Spiking
-from .values import Constant, Node, Potential, Spikes, Value, flat_index
+from ..ir import Connection, Layer, MaxPool, Readout, Reorder, Shape, Spiking
+from .values import Constant, Node, Potential, Spikes, Value, channels_first, flat_index
 from .weight_sum import weight_sums
 
 
@@ -115,17 +115,18 @@ class Builder:
             self.violations.append(Violation(potential.name, "weight sum is not 1", off * positions, float(deviation.max()),
                                              "train with ttfs_convert.shims (soft and hard weight-sum constraint)"))
         layer = self.add(Spiking(name=self.unique(potential.name), shape=potential.shape, connections=potential.connections,
-                                 window=self.window_after(potential.connections), tensor=None if potential.max_pools else tensor,
-                                 bias=stored_bias(potential.bias), slope="fan_in", slopes=slopes.astype(np.float32)))
+                                 window=self.window_after(potential.connections), bias=stored_bias(potential.bias), slope="fan_in",
+                                 slopes=slopes.astype(np.float32),
+                                 **matched(None if potential.max_pools else tensor, potential.index, potential.shape)))
         name = layer.name
         for position, geometry in enumerate(potential.max_pools, 1):
             last = position == len(potential.max_pools)
-            name = self.max_pool(name, f"{potential.name}/max_pool", geometry, tensor if last else None)
+            name = self.max_pool(name, f"{potential.name}/max_pool", geometry, tensor if last else None, potential.index)
         return Spikes(name, potential.index)
 
-    def max_pool(self, source: str, name: str, geometry: dict, tensor: str | None) -> str:
-        return self.add(MaxPool(name=self.unique(name), shape=geometry["out_shape"], window=self._windows[source], tensor=tensor,
-                                source=source, **geometry)).name
+    def max_pool(self, source: str, name: str, geometry: dict, tensor: str | None, index: np.ndarray) -> str:
+        return self.add(MaxPool(name=self.unique(name), shape=geometry["out_shape"], window=self._windows[source], source=source,
+                                **geometry, **matched(tensor, index, geometry["out_shape"]))).name
 
     def readout(self, value: Value, tensor: str) -> None:
         """The last layer: potentials that stay potentials, in the order of the ONNX tensor `tensor`."""
@@ -139,6 +140,15 @@ class Builder:
         self.add(Readout(name=self.unique(value.name), shape=value.shape, connections=value.connections, tensor=tensor,
                          window=self.window_after(value.connections), bias=stored_bias(value.bias), slopes=slopes.astype(np.float32),
                          onnx_shape=value.index.shape[1:], index=np.ascontiguousarray(value.index.reshape(-1))))
+
+
+def matched(tensor: str | None, index: np.ndarray, shape: Shape) -> dict:
+    """Fields that match a population to the ONNX tensor of `index`, where that is in channels-last or channels-first order."""
+    order = index.reshape(-1)
+    for first, expected in ((False, flat_index(shape)), (True, channels_first(shape))):
+        if np.array_equal(order, expected.reshape(-1)):
+            return {"tensor": tensor, "channels_first": first}
+    return {"tensor": None}
 
 
 def stored_bias(bias: np.ndarray | None) -> np.ndarray | None:

@@ -82,6 +82,7 @@ def lower_max_pool(node: Node, builder: Builder) -> None:
         result = replace(value, index=out_index, max_pools=(*value.max_pools, geometry))
     else:
         spikes = builder.spikes(value, node)
-        name = builder.max_pool(builder.ordered(spikes.source, np.moveaxis(spikes.index, 1, -1)[0]), node.name, geometry, node.outputs[0])
+        name = builder.max_pool(builder.ordered(spikes.source, np.moveaxis(spikes.index, 1, -1)[0]), node.name, geometry, node.outputs[0],
+                                out_index)
         result = Spikes(name, out_index)
     builder.values[node.outputs[0]] = result

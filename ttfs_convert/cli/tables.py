@@ -1,0 +1,138 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from ..convert import ConstraintError
+from ..errors import TtfsError
+from ..evaluate import Evaluation
+from ..ir import Network, Readout, Spiking, label, neurons
+from ..lowering.builder import Violation
+from ..lowering.graph import UnsupportedModel
+from ..measure.counts import layer_connections
+from ..report import OperationsPart, Report
+
+
+def table(title: str, *columns: str, left: tuple[str, ...] = ()) -> Table:
+    """An empty table; numbers to the right, the columns named in `left` to the left."""
+    result = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        result.add_column(column, justify="left" if column in left else "right", overflow="fold")
+    return result
+
+
+def details(error: TtfsError) -> Table | None:
+    """The table behind an error's line: every offender, every unsupported node."""
+    if isinstance(error, ConstraintError):
+        return violations_table(error.violations)
+    if isinstance(error, UnsupportedModel):
+        columns = ("node", "operator", "why", "what to do")
+        result = table("Unsupported nodes", *columns, left=columns)
+        for node in error.nodes:
+            result.add_row(*node)
+        return result
+    return None
+
+
+def violations_table(violations: list[Violation]) -> Table:
+    result = table("Not lossless", "layer", "problem", "neurons", "worst deviation", "what to do", left=("layer", "problem", "what to do"))
+    for violation in violations:
+        worst = "-" if violation.worst is None else f"{violation.worst:.3g}"
+        result.add_row(violation.layer, violation.problem, f"{violation.neurons:,}", worst, violation.remedy)
+    return result
+
+
+def network_table(network: Network) -> Table:
+    result = table("Layers", "layer", "kind", "shape", "neurons", "synapses", "window", "slope", "worst |weight sum - 1|",
+                   left=("layer", "kind"))
+    for layer in network.layers:
+        weighted = isinstance(layer, (Spiking, Readout))
+        kind = f"{label(layer)}, readout" if isinstance(layer, Readout) else label(layer)
+        result.add_row(layer.name, kind, "x".join(map(str, layer.shape)), f"{neurons(layer):,}",
+                       f"{layer_connections(network, layer)[0]:,}", str(layer.window),
+                       layer.slope if isinstance(layer, Spiking) else "-",
+                       f"{abs(layer.slopes.astype(float) - 1).max():.1e}" + (" (exempt)" if isinstance(layer, Readout) else "")
+                       if weighted else "-")
+    return result
+
+
+def network_json(network: Network, violations: list[Violation]) -> dict:
+    """What `ttfs-convert --json` writes: the table of layers and the violations that were let pass."""
+    return {"name": network.name, "onnx_sha256": network.onnx_sha256, "mode": network.mode, "steps": network.steps,
+            "rounding": network.rounding, "pooling": network.pooling, "windows": network.windows,
+            "layers": [{"name": layer.name, "kind": "readout" if isinstance(layer, Readout) else label(layer), "shape": list(layer.shape),
+                        "neurons": neurons(layer), "synapses": layer_connections(network, layer)[0], "window": layer.window,
+                        "slope": layer.slope if isinstance(layer, Spiking) else None,
+                        "weight_sum_max_deviation": float(abs(layer.slopes.astype(float) - 1).max())
+                        if isinstance(layer, (Spiking, Readout)) else None} for layer in network.layers],
+            "violations": [{"layer": each.layer, "problem": each.problem, "neurons": each.neurons, "worst": each.worst}
+                           for each in violations]}
+
+
+def layers_table(report: Report) -> Table:
+    result = table("Certificate: each layer against ONNX Runtime", "layer", "kind", "window", "neurons", "silent", "saturated", "mean error",
+                   "max error", "|weight sum - 1|", left=("layer", "kind"))
+    for layer in report.layers:
+        result.add_row(layer.name, layer.kind, str(layer.window), f"{layer.neurons:,}", _share(layer.silent), _share(layer.saturated),
+                       _small(layer.mean_error), _small(layer.max_error), _small(layer.weight_sum_max_deviation))
+    return result
+
+
+def energy_table(report: Report) -> Table:
+    result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", "what it counts", left=("count", "what it counts"))
+    rows = (("paper", report.energy.paper, "weight parameters; shares weights across positions, so it flatters convolutions"),
+            ("synaptic", report.energy.synaptic, "every existing connection once; all neurons at all steps"),
+            ("event", report.energy.event, "what slope fan_in sends: every neuron, every padded tap"),
+            ("event_if_gated", report.energy.event_if_gated, "if silent neurons sent nothing"))
+    for name, part, meaning in rows:
+        result.add_row(name, *_operations(part), meaning)
+    result.add_row("ANN", f"{report.energy.ann_macs:,}", "-", "-", "multiply-accumulates of the original, padded taps included")
+    return result
+
+
+def _operations(part: OperationsPart) -> tuple[str, str, str]:
+    return tuple("-" if value is None else f"{value:,.0f}" for value in (part.synops, part.neuronops, part.p_proxy))
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _small(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
+
+
+def summary(evaluation: Evaluation) -> Table:
+    """Accuracy, drift and cost as two columns."""
+    report = evaluation.report
+    result = table("", "", " ", left=("", " "))
+    result.show_header = False
+    samples = f"{report.data.name}, {report.data.samples:,} samples"
+    result.add_row("data", samples)
+    if evaluation.outcomes is not None:
+        low, high = report.drift.ci95_pp
+        result.add_row("ANN accuracy", f"{100 * report.ann.accuracy:.2f} %")
+        result.add_row("SNN accuracy", f"{100 * report.snn.accuracy:.2f} %")
+        result.add_row("drift", f"{report.drift.accuracy_pp:+.2f} pp, 95 % interval [{low:+.2f}, {high:+.2f}]")
+    result.add_row("agreement", f"{100 * report.drift.agreement:.2f} % of predictions")
+    result.add_row("max output error", f"{report.drift.max_output_error:.2g}")
+    model = report.model
+    if model.steps is None:
+        result.add_row("time", f"continuous, {model.windows} windows")
+    else:
+        result.add_row("time", f"{model.steps} steps per window, rounding {model.rounding}; latency {report.snn.latency_steps} steps "
+                       f"({model.windows} windows)")
+    result.add_row("spikes per neuron", f"{report.snn.spikes_per_neuron:.2f} (slope fan_in: a silent neuron spikes at its window's end)")
+    result.add_row("spiking share of MACs", f"{100 * model.spiking_mac_share:.1f} %")
+    result.add_row("first layer out of tolerance", _tolerance(evaluation))
+    timing = report.timing
+    result.add_row("seconds", f"ANN {timing.ann_seconds:.2f}, SNN {timing.snn_seconds:.2f} "
+                   f"({timing.snn_seconds / timing.ann_seconds:.1f} x), compilation {timing.compile_seconds:.2f}")
+    return result
+
+
+def _tolerance(evaluation: Evaluation) -> str:
+    which, limit = evaluation.certificate.tolerance()
+    return f"{evaluation.certificate.first_out_of_tolerance() or 'none'} ({which} error at most {limit:.2g})"

@@ -1,0 +1,164 @@
+"""Run a network and its original side by side over a data set and measure the difference."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import onnx
+
+from .datasets import Dataset, fit_to_input
+from .errors import ModelError, UsageError
+from .ir import Layer, Network, Readout, Spiking, label, neurons
+from .measure import counts
+from .measure.certificate import Certificate
+from .measure.drift import PairedOutcomes, newcombe_interval
+from .onnx_file import check_onnx, sha256_of
+from .prediction import binary_threshold, predicted_labels
+from .reference import Reference
+from .report import (AnnPart, DataPart, DriftPart, EnergyPart, LayerPart, ModelPart, OperationsPart, Report, SnnPart, TimingPart)
+from .simulate.exact import simulate
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A report and what its JSON does not hold. outcomes: None without labels. notes: what a reader of the figures must know."""
+
+    report: Report
+    certificate: Certificate
+    outcomes: PairedOutcomes | None
+    notes: tuple[str, ...]
+
+
+@dataclass
+class _Tally:
+    """Predictions and times, added batch by batch."""
+
+    samples: int = 0
+    agreeing: int = 0
+    both: int = 0
+    ann_only: int = 0
+    snn_only: int = 0
+    ann_seconds: float = 0.0
+    snn_seconds: float = 0.0
+
+    def add(self, ann: np.ndarray, snn: np.ndarray, labels: np.ndarray | None) -> None:
+        self.samples += len(ann)
+        self.agreeing += int((ann == snn).sum())
+        if labels is not None:
+            ann_right, snn_right = ann == labels, snn == labels
+            self.both += int((ann_right & snn_right).sum())
+            self.ann_only += int((ann_right & ~snn_right).sum())
+            self.snn_only += int((~ann_right & snn_right).sum())
+
+    def outcomes(self) -> PairedOutcomes:
+        return PairedOutcomes(self.both, self.ann_only, self.snn_only, self.samples - self.both - self.ann_only - self.snn_only)
+
+
+def evaluate(network: Network, data: Dataset, *, onnx_bytes: bytes | None = None, batch: int = 64, threads: int | None = None,
+             progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
+    """Compare `network` on `data` with its original under ONNX Runtime.
+
+    onnx_bytes: the original model's file where none is embedded; its SHA-256 must be the one that was converted. batch: images at a
+    time; no figure but the times depends on it. threads: for both engines, by default all cores. progress: called with images done
+    and images in all. Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
+    """
+    if batch < 1:
+        raise UsageError("batch", f"{batch}", "at least 1")
+    _use_threads(threads)
+    model = _original(network, onnx_bytes)
+    tensors = [layer.tensor for layer in network.layers if layer.tensor]
+    plain, tapped = Reference(model, threads=threads or 0), Reference(model, tensors, threads or 0)
+    tail = onnx.ModelProto.FromString(network.tail.tobytes()) if network.tail is not None else None
+    tail_session = Reference(tail, threads=threads or 0) if tail is not None else None
+    fitted = fit_to_input(data, network.input.onnx_shape)
+    start = time.perf_counter()
+    simulate(network, fitted(slice(0, 1)))
+    compile_seconds = time.perf_counter() - start
+    certificate, tally, output = Certificate(network), _Tally(), model.graph.output[0].name
+    threshold = binary_threshold(tail)
+    for rows in _batches(len(data.x), batch):
+        x = fitted(rows)
+        start = time.perf_counter()
+        ann = plain(x)[output]
+        tally.ann_seconds += time.perf_counter() - start
+        start = time.perf_counter()
+        recording = simulate(network, x)
+        snn = recording.potentials if tail_session is None else tail_session(recording.potentials)[output]
+        tally.snn_seconds += time.perf_counter() - start
+        certificate.add(recording, tapped(x))
+        tally.add(predicted_labels(ann, output, threshold), predicted_labels(snn, output, threshold),
+                  None if data.y is None else data.y[rows])
+        progress(rows.stop, len(data.x))
+    outcomes = None if data.y is None else tally.outcomes()
+    report = _report(network, data, tally, outcomes, certificate, compile_seconds)
+    return Evaluation(report, certificate, outcomes, (*data.notes, *fitted.notes))
+
+
+def _batches(samples: int, batch: int) -> Iterator[slice]:
+    return (slice(start, min(start + batch, samples)) for start in range(0, samples, batch))
+
+
+def _use_threads(threads: int | None) -> None:
+    limit = numba.config.NUMBA_NUM_THREADS
+    if threads is not None and not 1 <= threads <= limit:
+        raise UsageError("threads", f"{threads}", f"1 to {limit}, the number of cores")
+    numba.set_num_threads(threads or limit)
+
+
+def _original(network: Network, onnx_bytes: bytes | None) -> onnx.ModelProto:
+    if onnx_bytes is None and network.onnx is None:
+        raise UsageError("network", "the original model is not inside", remedy="name it with --onnx FILE")
+    if onnx_bytes is not None and sha256_of(onnx_bytes) != network.onnx_sha256:
+        raise ModelError("--onnx", f"SHA-256 {sha256_of(onnx_bytes)[:16]}...", f"{network.onnx_sha256[:16]}..., the model that was converted",
+                         "name that file or convert this one")
+    model = onnx.ModelProto.FromString(network.onnx.tobytes() if onnx_bytes is None else onnx_bytes)
+    check_onnx(model, "original model")
+    return model
+
+
+def _report(network: Network, data: Dataset, tally: _Tally, outcomes: PairedOutcomes | None, certificate: Certificate,
+            compile_seconds: float) -> Report:
+    active = certificate.active_shares()
+    events = {layer.name: counts.event_of_layer(network, layer) for layer in network.layers}
+    gated = counts.total([counts.gated_of_layer(network, layer, active) for layer in network.layers])
+    layers = tuple(_layer(network, layer, certificate, events[layer.name]) for layer in network.layers)
+    synaptic = counts.synaptic(network)
+    ann_macs = network.ann_macs
+    drift = None if outcomes is None else 100 * outcomes.drift
+    interval = None if outcomes is None else tuple(100 * bound for bound in newcombe_interval(outcomes))
+    right = lambda alone: None if outcomes is None else (outcomes.both + alone) / outcomes.samples  # noqa: E731
+    return Report(
+        model=ModelPart(name=network.name, onnx_sha256=network.onnx_sha256, layers=sum(neurons(layer) > 0 for layer in network.layers),
+                        neurons=sum(map(neurons, network.layers)), synapses=int(synaptic.synops), windows=network.windows,
+                        steps=network.steps, rounding=network.rounding,
+                        spiking_mac_share=counts.macs(network) / ann_macs if ann_macs else 1.0),
+        data=DataPart(name=data.name, sha256=data.sha256, samples=tally.samples),
+        ann=AnnPart(accuracy=right(outcomes.ann_only if outcomes else 0)),
+        snn=SnnPart(accuracy=right(outcomes.snn_only if outcomes else 0),
+                    latency_steps=None if network.steps is None else network.steps * network.windows, 
+                    spikes_per_neuron=counts.spikes_per_neuron(network)),
+        drift=DriftPart(accuracy_pp=drift, ci95_pp=interval, agreement=tally.agreeing / tally.samples,
+                        max_output_error=certificate.layers[network.readout.name].max_error),
+        energy=EnergyPart(paper=_operations(counts.paper(network)), synaptic=_operations(synaptic),
+                          event=_operations(counts.total(list(events.values()))), event_if_gated=_operations(gated), ann_macs=ann_macs),
+        layers=layers, timing=TimingPart(ann_seconds=tally.ann_seconds, snn_seconds=tally.snn_seconds, compile_seconds=compile_seconds))
+
+
+def _operations(operations: counts.Operations) -> OperationsPart:
+    return OperationsPart(synops=operations.synops, neuronops=operations.neuronops, p_proxy=operations.p_proxy)
+
+
+def _layer(network: Network, layer: Layer, certificate: Certificate, event: counts.Operations) -> LayerPart:
+    errors = certificate.layers[layer.name]
+    weighted = isinstance(layer, (Spiking, Readout))
+    return LayerPart(name=layer.name, kind="readout" if isinstance(layer, Readout) else label(layer),
+                     slope=layer.slope if isinstance(layer, Spiking) else None, window=layer.window, neurons=neurons(layer),
+                     synapses=counts.layer_connections(network, layer)[0],
+                     weight_sum_max_deviation=float(np.abs(layer.slopes.astype(np.float64) - 1).max()) if weighted else None,
+                     max_error=errors.max_error if errors.compared else None, mean_error=errors.mean_error,
+                     saturated=errors.saturated / errors.compared if errors.compared else 0.0,
+                     silent=None if isinstance(layer, Readout) else errors.silent_share, synops=event.synops, neuronops=event.neuronops)

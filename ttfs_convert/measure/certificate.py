@@ -1,0 +1,87 @@
+"""The certificate: how far every layer's decoded spike times are from ONNX Runtime's activations of the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..ir import Layer, Network
+from ..simulate.exact import Recording, decode
+
+CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
+
+
+@dataclass
+class LayerErrors:
+    """Streaming statistics of one population. `active` counts, per neuron, the images in which a > 0."""
+
+    active: np.ndarray
+    images: int = 0
+    compared: int = 0  # values
+    max_error: float = 0.0
+    sum_error: float = 0.0
+    saturated: int = 0  # values that the original network has above 1 and a spike time cannot carry
+
+    @property
+    def mean_error(self) -> float | None:
+        return self.sum_error / self.compared if self.compared else None
+
+    @property
+    def silent_share(self) -> float:
+        return 1 - float(self.active.sum()) / (self.active.size * self.images)
+
+    def compare(self, ours: np.ndarray, reference: np.ndarray) -> None:
+        """Add |ours - reference|, float32 arrays of equal shape (one buffer is reused)."""
+        difference = np.subtract(reference, ours)
+        np.abs(difference, out=difference)
+        self.max_error = max(self.max_error, float(difference.max()))
+        self.sum_error += float(difference.sum(dtype=np.float64))
+        self.compared += difference.size
+
+
+@dataclass
+class Certificate:
+    """Errors of all populations and of the readout's potentials, added batch by batch."""
+
+    network: Network
+    layers: dict[str, LayerErrors] = field(default_factory=dict)
+
+    def add(self, recording: Recording, reference: Mapping[str, np.ndarray]) -> None:
+        """recording: of one batch. reference: ONNX Runtime's tensors for it, by name; missing ones are not compared."""
+        for layer in self.network.layers[:-1]:
+            times = recording.spike_times[layer.name]
+            errors = self.layers.setdefault(layer.name, LayerErrors(np.zeros(layer.shape, np.int64)))
+            errors.images += len(times)
+            errors.active += np.count_nonzero(times != (recording.steps or 1), axis=0)
+            if layer.tensor in reference:
+                self._compare(layer, errors, times, reference[layer.tensor].reshape(len(times), -1))
+        readout = self.network.readout
+        errors = self.layers.setdefault(readout.name, LayerErrors(np.zeros(readout.shape, np.int64)))
+        errors.images += len(recording.potentials)
+        if readout.tensor in reference:
+            errors.compare(recording.potentials, reference[readout.tensor].reshape(recording.potentials.shape))
+
+    def _compare(self, layer: Layer, errors: LayerErrors, times: np.ndarray, reference: np.ndarray) -> None:
+        ordered = np.moveaxis(times, -1, 1) if layer.channels_first else times
+        errors.compare(decode(ordered.reshape(len(times), -1), self.network.steps), reference)
+        if self.network.mode == "unchecked":
+            errors.saturated += int((reference > 1).sum())
+
+    def active_shares(self) -> dict[str, np.ndarray]:
+        """Per population, the share of images in which each neuron has a > 0."""
+        return {name: errors.active / errors.images for name, errors in self.layers.items()}
+
+    def tolerance(self) -> tuple[str, float]:
+        """Which error is held against what: in continuous time a layer's largest, 1e-4; on a grid its mean, one time step."""
+        return ("max", CONTINUOUS_TOLERANCE) if self.network.steps is None else ("mean", 1 / self.network.steps)
+
+    def first_out_of_tolerance(self) -> str | None:
+        """Name of the first spiking layer whose error leaves its tolerance, None if none does."""
+        which, limit = self.tolerance()
+        for layer in self.network.layers[:-1]:
+            errors = self.layers[layer.name]
+            if errors.compared and not (errors.max_error if which == "max" else errors.mean_error) <= limit:
+                return layer.name
+        return None

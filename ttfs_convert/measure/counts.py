@@ -1,0 +1,98 @@
+"""The four counts of operations per inference: `paper`, `synaptic`, `event`, `event_if_gated`.
+
+SynOPs are synaptic operations, NeuronOPs neuron updates, P_proxy their sum (LC-TTFS, Eq. 22). What each count takes in:
+
+- paper: SynOPs = weight parameters; NeuronOPs = neurons of weight layers x weight layers x N. Shares weights across positions.
+- synaptic: every existing connection once; NeuronOPs = all neurons x all steps of the run.
+- event: what the slope case transmits. fan_in: every neuron and every padded tap. NeuronOPs = neurons x N of their own window.
+- event_if_gated: only spikes with a > 0, times their fan-out; NeuronOPs as for `event`.
+
+Neurons are those that integrate: spiking layers and the readout (which integrates for one window), not the input's encoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir import Connection, Conv, Dense, Layer, Network, Readout, Spiking, neurons
+from .fan_out import existing_connections, position_fan_out, virtual_connections
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Operations per inference; updates are None in continuous time, which has no steps."""
+
+    synops: float
+    neuronops: float | None
+
+    @property
+    def p_proxy(self) -> float | None:
+        return None if self.neuronops is None else self.synops + self.neuronops
+
+
+def weight_steps(layer: Layer) -> list[Conv | Dense]:
+    connections = layer.connections if isinstance(layer, (Spiking, Readout)) else ()
+    return [step for connection in connections for step in connection.path if isinstance(step, (Conv, Dense))]
+
+
+def macs(network: Network) -> int:
+    """Multiply-accumulates of the network's convolutions and dense layers, padded taps included, per inference."""
+    steps = [step for layer in network.layers for step in weight_steps(layer)]
+    return sum(int(np.prod(step.out_shape[:-1])) * step.weights.size if isinstance(step, Conv) else step.weights.size for step in steps)
+
+
+def paper(network: Network) -> Operations:
+    layers = [layer for layer in network.layers if weight_steps(layer)]
+    synops = sum(step.weights.size for layer in layers for step in weight_steps(layer))
+    updates = None if network.steps is None else sum(map(neurons, layers)) * len(layers) * network.steps
+    return Operations(synops, updates)
+
+
+def layer_connections(network: Network, layer: Layer) -> tuple[int, int]:
+    """Existing connections into `layer` and connections of its padded taps."""
+    shapes = {source.name: source.shape for source in network.layers}
+    connections = layer.connections if isinstance(layer, (Spiking, Readout)) else ()
+    return (sum(existing_connections(connection, shapes[connection.source]) for connection in connections),
+            sum(virtual_connections(connection) for connection in connections))
+
+
+def synaptic(network: Network) -> Operations:
+    latency = None if network.steps is None else network.steps * network.windows
+    return Operations(sum(layer_connections(network, layer)[0] for layer in network.layers),
+                      None if latency is None else sum(map(neurons, network.layers)) * latency)
+
+
+def layer_updates(network: Network, layer: Layer) -> int | None:
+    return None if network.steps is None else neurons(layer) * network.steps
+
+
+def event_of_layer(network: Network, layer: Layer) -> Operations:
+    """`event` for the connections into one layer; slope fan_in sends every spike, and one per padded tap."""
+    return Operations(sum(layer_connections(network, layer)), layer_updates(network, layer))
+
+
+def gated_of_layer(network: Network, layer: Layer, active: Mapping[str, np.ndarray]) -> Operations:
+    """`event_if_gated` for the connections into one layer. active: per population, the share of images in which each neuron has a > 0."""
+    connections = layer.connections if isinstance(layer, (Spiking, Readout)) else ()
+    return Operations(sum(_transmitted(connection, active[connection.source]) for connection in connections), layer_updates(network, layer))
+
+
+def _transmitted(connection: Connection, active: np.ndarray) -> float:
+    shape = connection.path[0].in_shape if connection.path else active.shape
+    per_position = active.reshape(shape).sum(-1)
+    return float((per_position * position_fan_out(connection.path, shape)).sum())
+
+
+def spikes_per_neuron(network: Network) -> float:
+    """Spikes that an inference sends, per spiking neuron; the input and windowed pools are left out. Slope fan_in: all of them."""
+    layers = [layer for layer in network.layers if isinstance(layer, Spiking) and weight_steps(layer)]
+    sent = sum(neurons(layer) for layer in layers if layer.slope == "fan_in")
+    return sent / max(1, sum(map(neurons, layers)))
+
+
+def total(operations: list[Operations]) -> Operations:
+    updates = [each.neuronops for each in operations]
+    return Operations(sum(each.synops for each in operations), None if None in updates else sum(updates))

@@ -1,0 +1,58 @@
+"""How many neurons one spike reaches: the true fan-out at borders, through pools that are part of the synapses, and of padded taps.
+
+Reach is a box: along each spatial axis a boolean matrix (outputs, inputs) says which positions are connected, and chains of synapses
+multiply these matrices. So overlapping windows count a connection once, however many paths lead through a pool.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+
+import numpy as np
+
+from ..ir import AveragePool, Connection, Conv, Dense, Shape, Sliding, Synapses
+
+
+def position_fan_out(path: tuple[Synapses, ...], shape: Shape, padded: bool = False) -> np.ndarray:
+    """Neurons that a spike reaches from each position of the source, (*spatial,) int64; the same for all its channels.
+
+    path: at least one step, or none for identity synapses. shape: the source's. padded: whether the positions of the first step's
+    padding are there too, before and after the others.
+    """
+    if not path:
+        return np.ones(shape[:-1], np.int64)
+    sliding = [step for step in path if not isinstance(step, Dense)]
+    dense = path[-1] if isinstance(path[-1], Dense) else None
+    targets = dense.out_shape[0] if dense else math.prod(step.weights.shape[-1] // step.groups for step in path if isinstance(step, Conv))
+    if not sliding:
+        return np.full(shape[:-1], targets, np.int64)
+    axes = [reduce(lambda near, far: (far.astype(np.int64) @ near) > 0,
+                   [_reach(step, axis, padded and step is sliding[0]) for step in sliding]) for axis in range(len(sliding[0].kernel))]
+    per_axis = [(reach.any(0) if dense else reach.sum(0)).astype(np.int64) for reach in axes]
+    return reduce(np.multiply.outer, per_axis) * targets
+
+
+def _reach(step: Sliding, axis: int, padded: bool) -> np.ndarray:
+    """(outputs, inputs) bool along one axis; with `padded`, inputs include the padding on both sides."""
+    before, after = (step.pads[axis], step.pads_end[axis]) if padded else (0, 0)
+    position = np.arange(-before, step.in_shape[axis] + after)
+    offset = position[None] + step.pads[axis] - np.arange(step.out_shape[axis])[:, None] * step.strides[axis]
+    return (offset >= 0) & (offset % step.dilations[axis] == 0) & (offset < step.kernel[axis] * step.dilations[axis])
+
+
+def existing_connections(connection: Connection, shape: Shape) -> int:
+    """Pairs of a source neuron and a target neuron that are connected, each counted once. shape: the source's."""
+    shape = connection.path[0].in_shape if connection.path else shape
+    return int(position_fan_out(connection.path, shape).sum()) * shape[-1]
+
+
+def virtual_connections(connection: Connection) -> int:
+    """Connections of padded taps, which slope `fan_in` needs as virtual neurons: convolutions', and pools' whose padding counts."""
+    total = 0
+    for start, step in enumerate(connection.path):
+        if isinstance(step, Conv) or (isinstance(step, AveragePool) and step.include_pad):
+            rest = connection.path[start:]
+            inside, all_taps = (int(position_fan_out(rest, step.in_shape, padded).sum()) for padded in (False, True))
+            total += (all_taps - inside) * step.in_shape[-1]
+    return total

@@ -1,0 +1,92 @@
+"""The report's JSON, schema version 1: other tools read it, so fields are only ever added."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelPart(Part):
+    name: str
+    onnx_sha256: str
+    layers: int  # populations with neurons, readout included
+    neurons: int
+    synapses: int  # existing connections
+    windows: int  # until the output can be read, the input's included
+    steps: int | None  # N per window; null in continuous time
+    rounding: str
+    spiking_mac_share: float  # of the original network's multiply-accumulates
+
+
+class DataPart(Part):
+    name: str
+    sha256: str
+    samples: int
+
+
+class AnnPart(Part):
+    accuracy: float | None  # fraction; null without labels
+
+
+class SnnPart(Part):
+    accuracy: float | None
+    latency_steps: int | None
+    spikes_per_neuron: float  # spikes that the slope case sends, input and windowed pools out
+
+
+class DriftPart(Part):
+    accuracy_pp: float | None  # SNN - ANN, percentage points
+    ci95_pp: tuple[float, float] | None
+    agreement: float  # share of equal predictions
+    max_output_error: float  # of the readout's potentials, before any softmax
+
+
+class OperationsPart(Part):
+    synops: float
+    neuronops: float | None  # null in continuous time
+    p_proxy: float | None
+
+
+class EnergyPart(Part):
+    paper: OperationsPart
+    synaptic: OperationsPart
+    event: OperationsPart
+    event_if_gated: OperationsPart
+    ann_macs: int
+
+
+class LayerPart(Part):
+    name: str
+    kind: str
+    slope: str | None  # null where no neuron ramps
+    window: int
+    neurons: int
+    synapses: int
+    weight_sum_max_deviation: float | None
+    max_error: float | None  # null where the original graph has no matching tensor
+    mean_error: float | None
+    saturated: float  # share of values
+    silent: float | None
+    synops: float  # of the count `event`
+    neuronops: float | None
+
+
+class TimingPart(Part):
+    ann_seconds: float
+    snn_seconds: float
+    compile_seconds: float
+
+
+class Report(Part):
+    schema_version: int = 1
+    model: ModelPart
+    data: DataPart
+    ann: AnnPart
+    snn: SnnPart
+    drift: DriftPart
+    energy: EnergyPart
+    layers: tuple[LayerPart, ...]
+    timing: TimingPart
