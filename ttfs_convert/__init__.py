@@ -1,1 +1,39 @@
+"""Convert trained networks in ONNX form to time-to-first-spike networks, run them, and measure what the conversion cost.
+
+    network = ttfs_convert.convert("model.onnx")
+    ttfs_convert.save(network, "snn.npz")
+    recording = ttfs_convert.run(network, x)          # spike times of every layer, potentials of the readout
+    report = ttfs_convert.evaluate(network, "fashion-mnist").report
+
+The verbs are those of the commands. They load on first use, so that importing the package costs nothing.
+"""
+
+import importlib
+
 __version__ = "0.1.0"
+
+_PUBLIC = {  # name -> module that defines it
+    "convert": "conversion",
+    "load": "store",
+    "save": "store",
+    "run": "simulate.exact",
+    "evaluate": "evaluation",
+    "Network": "ir",
+    "Recording": "simulate.exact",
+    "Evaluation": "evaluation",
+    "Report": "report",
+    "Dataset": "datasets",
+    "TtfsError": "errors",
+    "UsageError": "errors",
+    "ModelError": "errors",
+    "DataError": "errors",
+}
+__all__ = [*_PUBLIC, "__version__"]
+
+
+def __getattr__(name: str):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'ttfs_convert' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
+    globals()[name] = value
+    return value

@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numba
 import numpy as np
 import onnx
 
-from .datasets import Dataset, fit_to_input
+from .datasets import Dataset, fit_to_input, load_dataset
 from .errors import ModelError, UsageError
 from .ir import Layer, Network, Readout, Spiking, label, neurons
 from .measure import counts
 from .measure.certificate import Certificate
 from .measure.drift import PairedOutcomes, newcombe_interval
-from .onnx_file import check_onnx, sha256_of
+from .onnx_file import check_onnx, load_onnx, sha256_of
 from .prediction import binary_threshold, predicted_labels
 from .reference import Reference
 from .report import (AnnPart, DataPart, DriftPart, EnergyPart, LayerPart, ModelPart, OperationsPart, Report, SnnPart, TimingPart)
@@ -58,18 +59,19 @@ class _Tally:
         return PairedOutcomes(self.both, self.ann_only, self.snn_only, self.samples - self.both - self.ann_only - self.snn_only)
 
 
-def evaluate(network: Network, data: Dataset, *, onnx_bytes: bytes | None = None, batch: int = 64, threads: int | None = None,
+def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | None = None, batch: int = 64, threads: int | None = None,
              progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
     """Compare `network` on `data` with its original under ONNX Runtime.
 
-    onnx_bytes: the original model's file where none is embedded; its SHA-256 must be the one that was converted. batch: images at a
-    time; no figure but the times depends on it. threads: for both engines, by default all cores. progress: called with images done
+    data: a data set, or what `datasets.load_dataset` takes. onnx_file: the original model where none is embedded; its SHA-256 must
+    be that of the file that was converted. batch: images at a time; no figure but the times depends on it. threads: for both engines, by default all cores. progress: called with images done
     and images in all. Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
     """
     if batch < 1:
         raise UsageError("batch", f"{batch}", "at least 1")
     _use_threads(threads)
-    model = _original(network, onnx_bytes)
+    data = load_dataset(data) if isinstance(data, str) else data
+    model = _original(network, onnx_file)
     tensors = [layer.tensor for layer in network.layers if layer.tensor]
     plain, tapped = Reference(model, threads=threads or 0), Reference(model, tensors, threads or 0)
     tail = onnx.ModelProto.FromString(network.tail.tobytes()) if network.tail is not None else None
@@ -109,14 +111,17 @@ def _use_threads(threads: int | None) -> None:
     numba.set_num_threads(threads or limit)
 
 
-def _original(network: Network, onnx_bytes: bytes | None) -> onnx.ModelProto:
-    if onnx_bytes is None and network.onnx is None:
+def _original(network: Network, onnx_file: str | Path | None) -> onnx.ModelProto:
+    if onnx_file is not None:
+        found = sha256_of(Path(onnx_file).read_bytes())
+        if found != network.onnx_sha256:
+            raise ModelError(str(onnx_file), f"SHA-256 {found[:16]}...", f"{network.onnx_sha256[:16]}..., the model that was converted",
+                             "name that file, or convert this one")
+        return load_onnx(onnx_file)
+    if network.onnx is None:
         raise UsageError("network", "the original model is not inside", remedy="name it with --onnx FILE")
-    if onnx_bytes is not None and sha256_of(onnx_bytes) != network.onnx_sha256:
-        raise ModelError("--onnx", f"SHA-256 {sha256_of(onnx_bytes)[:16]}...", f"{network.onnx_sha256[:16]}..., the model that was converted",
-                         "name that file or convert this one")
-    model = onnx.ModelProto.FromString(network.onnx.tobytes() if onnx_bytes is None else onnx_bytes)
-    check_onnx(model, "original model")
+    model = onnx.ModelProto.FromString(network.onnx.tobytes())
+    check_onnx(model, "embedded model")
     return model
 
 

@@ -17,7 +17,7 @@ def load_onnx(path: str | Path) -> onnx.ModelProto:
     """The model at `path`, external data included, checked by onnx. Raises ModelError with one line for whatever is wrong."""
     where = str(path)
     try:
-        model = onnx.load(str(path), load_external_data=False)
+        model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except (DecodeError, UnicodeDecodeError, ValueError) as error:
         raise ModelError(where, "is not an ONNX model or is cut short", "a protobuf with an ONNX graph", "export it again") from error
     except OSError as error:
@@ -37,8 +37,11 @@ def check_onnx(model: onnx.ModelProto, where: str) -> None:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ModelError(where, f"onnx's checker refuses it ({first})", "a valid ONNX model", "export it again") from error
+        raise ModelError(where, f"onnx's checker refuses it ({_one_line(error)})", "a valid ONNX model", "export it again") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def sha256_of(model_bytes: bytes) -> str:
@@ -63,7 +66,7 @@ def normalise(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
                 dim.ClearField("dim_param")
                 dim.dim_value = 1
             elif not dim.HasField("dim_value") or dim.dim_value < 1:
-                raise ModelError(f"input {value.name!r}", f"axis {axis} has no fixed size ({dim.dim_param or 'unknown'})",
+                raise ModelError(where, f"input {value.name!r} has an axis {axis} of no fixed size ({dim.dim_param or 'unknown'})",
                                  "only the batch (axis 0) to be dynamic", "export with fixed image sizes")
     for value in fixed.graph.output:
         value.type.tensor_type.ClearField("shape")
@@ -77,6 +80,6 @@ def normalise(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
         try:
             onnxruntime.InferenceSession(fixed.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
-            first = " ".join(str(error).split())[:300]
-            raise ModelError(where, f"ONNX Runtime cannot run it ({first})", "a model that runs", "check it with onnxruntime alone") from error
+            raise ModelError(where, f"ONNX Runtime cannot run it with one image ({_one_line(error)})", "a model that runs",
+                             "check it with onnxruntime alone, and export it with a dynamic batch axis") from error
         return onnx.shape_inference.infer_shapes(onnx.load(str(target)))

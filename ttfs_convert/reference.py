@@ -15,7 +15,8 @@ class Reference:
     """One ONNX Runtime session over `model` that also returns the inner tensors named.
 
     tensors: names inside the graph; those that the graph does not have are ignored (see `available`). threads: intra-op threads, 0
-    for ONNX Runtime's own choice. A model with a fixed batch is run in batches of that size.
+    for ONNX Runtime's own choice. A model with a fixed batch is run in batches of that size. Raises ModelError for a model that ONNX
+    Runtime cannot run or that has several inputs.
     """
 
     def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0):
@@ -32,7 +33,11 @@ class Reference:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4
-        self._session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
+            problem = " ".join(str(error).split())[:300]
+            raise ModelError("model", f"ONNX Runtime cannot run it ({problem})", "a model that runs", "check it with onnxruntime alone") from error
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in self._session.get_inputs() if value.name not in constants]
         if len(inputs) != 1:

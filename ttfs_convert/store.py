@@ -10,7 +10,9 @@ import io
 import json
 import math
 import os
+import struct
 import tempfile
+import tokenize
 import zipfile
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from .ir import FORMAT_VERSION, Network
 MANIFEST = "manifest.npy"
 MAX_MANIFEST = 64 << 20  # bytes
 DTYPES = {"<f4", "|u1", "<i8"}
+BROKEN_ZIP = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, struct.error)  # RuntimeError: encrypted, or nested too deeply
+BROKEN_HEADER = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError)  # NumPy parses it as a literal
 
 
 def save(network: Network, path: str | Path) -> None:
@@ -57,7 +61,7 @@ def load(path: str | Path) -> Network:
     try:
         with zipfile.ZipFile(path) as archive:
             return _network(where, archive)
-    except (zipfile.BadZipFile, EOFError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except BROKEN_ZIP as error:
         raise ModelError(where, f"cannot be read ({error})", "a network written by ttfs-convert", "convert the model again") from error
 
 
@@ -68,11 +72,13 @@ def _network(where: str, archive: zipfile.ZipFile) -> Network:
     for info in infos.values():
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ModelError(where, f"member {info.filename} is compressed", "plainly stored members")
+    if sum(info.file_size for info in infos.values()) > os.fstat(archive.fp.fileno()).st_size:
+        raise ModelError(where, "members larger than the file", "a network written by ttfs-convert", "convert the model again")
     if infos[MANIFEST].file_size > MAX_MANIFEST:
         raise ModelError(where, f"a manifest of {infos[MANIFEST].file_size} bytes", f"at most {MAX_MANIFEST}")
     manifest = json.loads(_array(where, archive, infos[MANIFEST], "|u1", None).tobytes())
     version = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if not isinstance(version, int):
+    if type(version) is not int or version < 1:
         raise ModelError(where, "a manifest without format_version", "a network written by ttfs-convert")
     if version > FORMAT_VERSION:
         raise ModelError(where, f"format version {version}", f"at most {FORMAT_VERSION}", "update ttfs-convert to read this file")
@@ -109,8 +115,8 @@ def _declarations(where: str, value: object, declared: dict[str, tuple[str, tupl
     if _is_array(value):
         shape = value["shape"]
         sizes = isinstance(shape, list) and all(isinstance(size, int) and size >= 0 for size in shape)
-        if not sizes or value["dtype"] not in DTYPES or not isinstance(value["array"], str):
-            raise ModelError(where, f"an array declared as {value}", f"a dtype of {', '.join(sorted(DTYPES))} and a shape")
+        if not sizes or value["dtype"] not in sorted(DTYPES) or not isinstance(value["array"], str):
+            raise ModelError(where, f"an array declared as {str(value)[:200]}", f"a dtype of {', '.join(sorted(DTYPES))} and a shape")
         declared[value["array"]] = (value["dtype"], tuple(shape))
     elif isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
@@ -134,12 +140,14 @@ def _array(where: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: s
         try:
             np.lib.format.read_magic(header)
             found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(header)
-        except ValueError as error:
+        except BROKEN_HEADER as error:
             raise ModelError(where, f"member {info.filename} has no array header ({error})") from error
+        if shape is None:  # the manifest declares itself: bytes in one row
+            shape = found_shape[:1]
         size = math.prod(found_shape) * found_dtype.itemsize
-        if found_dtype.str != dtype or fortran or (shape is not None and found_shape != shape) or header.tell() + size != info.file_size:
+        if found_dtype.str != dtype or fortran or found_shape != shape or header.tell() + size != info.file_size:
             raise ModelError(where, f"member {info.filename} holds {found_dtype.str} {found_shape}, {info.file_size} bytes",
-                             f"{dtype} {shape if shape is not None else ''} as the manifest says")
+                             f"{dtype} {shape} as the manifest says")
         array = np.empty(found_shape, dtype)
         with archive.open(info) as again:  # at its end the archive's checksum is verified
             again.read(header.tell())

@@ -51,8 +51,8 @@ def main(network, data, data_dir, limit, batch, steps, rounding, max_drop, onnx_
     if max_drop is not None and dataset.y is None:
         raise UsageError("--max-drop", f"{dataset.name} has no labels", "labelled data", "add y to the .npz")
     with _progress(len(dataset.x)) as progress:
-        evaluation = evaluate(loaded, dataset, onnx_bytes=None if onnx_file is None else Path(onnx_file).read_bytes(), batch=batch,
-                              threads=threads, progress=progress)
+        evaluation = evaluate(loaded, dataset, onnx_file=onnx_file, batch=batch, threads=threads,
+                               progress=progress)
     if json_file:
         write_json(evaluation.report.model_dump(mode="json"), json_file)
     if json_file != "-":

@@ -1,0 +1,68 @@
+"""Labelled test data by name or path, and its batches as a model's input: `load_dataset`, then `fit_to_input`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ttfs_convert.datasets import cifar, files, folder, idx, npz
+from ttfs_convert.datasets.fit import Batches, fit_to_input
+from ttfs_convert.errors import DataError, UsageError
+
+__all__ = ["Batches", "Dataset", "fit_to_input", "load_dataset"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples and labels, as read."""
+
+    name: str
+    x: np.ndarray  # images: (n, h, w, c) uint8, c = 1 or 3; else (n, ...) uint8 or float32, exactly as the .npz held them
+    y: np.ndarray | None  # (n,) int64 labels
+    sha256: str  # over dtype, shape and bytes of x and y
+    total: int  # samples before `limit`
+    notes: tuple[str, ...]  # what a reader of the results has to know, one phrase each
+    image: bool  # whether x is known to be images
+
+
+def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None = None) -> Dataset:
+    """The test samples of a data set.
+
+    source: `mnist`, `fashion-mnist`, `cifar10`, `cifar100` (a folder of such a name: write ./mnist), or the path of an .npz with x and
+    optionally y, or of a folder with one sub-folder of images per class.
+    data_dir: where the raw files of a named data set are looked for first (see `files.find`).
+    limit: take the first `limit` samples; from a folder of images these are spread over the classes.
+    Raises UsageError for a limit below 1 and DataError for data that is missing or broken.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError("--limit", f"{limit}", "1 or more")
+    notes: tuple[str, ...] = ()
+    if source in files.SOURCES:
+        paths = files.find(source, data_dir)
+        if source in cifar.FORMATS:
+            x, y = cifar.read(paths[0], source)
+        else:
+            x, y, notes = idx.read(*paths)
+    elif Path(source).is_dir():
+        x, y, total, notes = folder.read(Path(source), limit)
+        return Dataset(Path(source).resolve().name, x, y, _sha256(x, y), total, notes, True)
+    elif Path(source).suffix.lower() == ".npz" and Path(source).is_file():
+        x, y = npz.read(Path(source))
+    else:
+        found = "not an .npz file" if Path(source).is_file() else "no such data set, file or folder"
+        raise DataError(source, found, f"{', '.join(files.SOURCES)}, or the path of an .npz or of a folder with images")
+    total = len(x)
+    x, y = x[:limit], None if y is None else y[:limit]
+    name = source if source in files.SOURCES else Path(source).name
+    return Dataset(name, x, y, _sha256(x, y), total, notes, source in files.SOURCES)
+
+
+def _sha256(x: np.ndarray, y: np.ndarray | None) -> str:
+    digest = hashlib.sha256()
+    for array in (x,) if y is None else (x, y):
+        digest.update(f"{array.dtype.str} {array.shape};".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

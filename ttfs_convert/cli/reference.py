@@ -1,0 +1,29 @@
+"""CLI.md from the commands themselves:  python -m ttfs_convert.cli.reference > CLI.md"""
+
+from __future__ import annotations
+
+import click
+
+from . import convert, run
+
+COMMANDS = {"ttfs-convert": convert.main, "ttfs-run": run.main}
+
+
+def reference() -> str:
+    """The whole text of CLI.md: each command's help and the table of operators."""
+    from ..lowering.table import OPERATORS, REMEDIES, TAIL_OPERATORS
+
+    parts = ["# Command line", "", "Generated from the commands' help by `python -m ttfs_convert.cli.reference > CLI.md`.", ""]
+    for name, command in COMMANDS.items():
+        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+        parts += [f"## {name}", "", "```", command.get_help(context).rstrip(), "```", ""]
+    parts += ["## Operators", "", "| ONNX operator | what is taken |", "|---|---|"]
+    parts += [f"| {name} | {operator.takes} |" for name, operator in OPERATORS.items()]
+    parts += [f"| {name} | at the output only: ONNX Runtime runs it on the potentials |" for name in TAIL_OPERATORS]
+    parts += ["", "Refused, and why:", "", "| ONNX operator | why | what to do |", "|---|---|---|"]
+    parts += [f"| {name} | {why} | {remedy} |" for name, (why, remedy) in REMEDIES.items() if name not in TAIL_OPERATORS]
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

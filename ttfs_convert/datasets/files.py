@@ -1,0 +1,138 @@
+"""Where the raw files of the named data sets are: folders of the user, the cache, and the mirrors the cache is filled from."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ttfs_convert.errors import DataError
+
+VARIABLE = "TTFS_DATA"
+TIMEOUT = 30  # seconds without a byte from a mirror
+
+
+@dataclass(frozen=True)
+class File:
+    names: tuple[str, ...]  # paths accepted in a folder of the user, the mirrors' file name first
+    size: int  # bytes at the mirrors
+    hash: str  # algorithm:hex, at the mirrors
+
+
+@dataclass(frozen=True)
+class Source:
+    mirrors: tuple[str, ...]  # addresses that file names are appended to, tried in this order
+    files: tuple[File, ...]
+
+
+def _idx(name: str, size: int, digest: str) -> File:
+    return File((f"{name}.gz", name), size, digest)
+
+
+SOURCES = {
+    "mnist": Source(
+        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+        (_idx("t10k-images-idx3-ubyte", 1_648_877, "md5:9fb629c4189551a2d022fa330f9573f3"),
+         _idx("t10k-labels-idx1-ubyte", 4_542, "md5:ec29112dd5afa0611ce80d1b7f02629c"))),
+    "fashion-mnist": Source(
+        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        (_idx("t10k-images-idx3-ubyte", 4_422_102, "md5:bef4ecab320f06d8554ea6380940ec79"),
+         _idx("t10k-labels-idx1-ubyte", 5_148, "md5:bb300cfdad3c16e7a12a480ee83cd310"))),
+    "cifar10": Source(
+        ("https://www.cs.toronto.edu/~kriz/",),
+        (File(("cifar-10-binary.tar.gz", "cifar-10-batches-bin/test_batch.bin"), 170_052_171,
+              "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"),)),
+    "cifar100": Source(
+        ("https://www.cs.toronto.edu/~kriz/",),
+        (File(("cifar-100-binary.tar.gz", "cifar-100-binary/test.bin"), 168_513_733,
+              "sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"),)),
+}
+
+
+def find(name: str, data_dir: Path | None) -> tuple[Path, ...]:
+    """One path per file of the data set `name`, a key of SOURCES.
+
+    Looked for in data_dir/name and data_dir, in $TTFS_DATA/name and $TTFS_DATA, then in the user cache, which is filled from the mirrors.
+    Files in the first four are taken as they are; all of them have to be in one folder. Raises DataError.
+    """
+    for where, root in (("--data-dir", data_dir), (f"${VARIABLE}", os.environ.get(VARIABLE))):
+        if not root:
+            continue
+        if not Path(root).is_dir():
+            raise DataError(where, f"no such folder: {root}")
+        for folder in (Path(root) / name, Path(root)):
+            if paths := _in_folder(folder, SOURCES[name]):
+                return paths
+    return tuple(_download(name, file) for file in SOURCES[name].files)
+
+
+def _in_folder(folder: Path, source: Source) -> tuple[Path, ...]:
+    """Paths of all files, none if no file is there."""
+    paths = [next((folder / n for n in file.names if (folder / n).is_file()), None) for file in source.files]
+    missing = [file.names[0] for file, path in zip(source.files, paths) if path is None]
+    if len(missing) == len(paths):
+        return ()
+    if missing:
+        present = ", ".join(path.name for path in paths if path)
+        raise DataError(f"{folder}", f"{present} alone", f"{', '.join(missing)} beside it", "put all files there, or none")
+    return tuple(paths)
+
+
+def cache_folder(name: str) -> Path:
+    """The folder that downloads of the data set `name` are kept in."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("ttfs-convert")) / "data" / name
+
+
+def _download(name: str, file: File) -> Path:
+    """The verified file in the cache; downloaded when it is missing or broken."""
+    import pooch
+
+    pooch.get_logger().setLevel("CRITICAL")
+    folder, target = cache_folder(name), file.names[0]
+    failures = []
+    for mirror in SOURCES[name].mirrors:
+        downloader = _Download(file.size)
+        try:
+            return Path(pooch.retrieve(mirror + target, file.hash, fname=target, path=folder, downloader=downloader))
+        except (OSError, ValueError) as e:
+            wrong_hash = downloader.complete and isinstance(e, ValueError)
+            text = f"its {file.hash.partition(':')[0]} is not the one expected" if wrong_hash else " ".join(str(e).split())[:200]
+            failures.append(f"{mirror + target} ({text})")
+    raise DataError(name, f"{target} is not at hand and no mirror gave it: {', '.join(failures)}", "",
+                    f"put {' and '.join(f.names[0] for f in SOURCES[name].files)} in a folder and name it with --data-dir or ${VARIABLE}")
+
+
+class _Download:
+    """A downloader for pooch that stops at a wrong size, so that a mirror cannot fill the disk."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self.complete = False
+
+    def __call__(self, url: str, output_file: str, pooch_instance: object) -> None:
+        import pooch
+
+        with open(output_file, "wb") as stream:
+            # identity: the .gz is to arrive as it is, not decoded on the way
+            fetch = pooch.HTTPDownloader(timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
+            fetch(url, _Bounded(stream, self.size), pooch_instance)
+        if (size := os.path.getsize(output_file)) != self.size:
+            raise ValueError(f"{size:,} bytes instead of {self.size:,}")
+        self.complete = True
+
+
+class _Bounded:
+    def __init__(self, stream: BinaryIO, size: int):
+        self.stream, self.left, self.size = stream, size, size
+
+    def write(self, chunk: bytes) -> None:
+        self.left -= len(chunk)
+        if self.left < 0:
+            raise ValueError(f"more than {self.size:,} bytes")
+        self.stream.write(chunk)
+
+    def flush(self) -> None:
+        self.stream.flush()

@@ -1,0 +1,110 @@
+"""Batches of a data set as a model's input: float32 in [0, 1], in the layout the model asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ttfs_convert.errors import DataError
+
+if TYPE_CHECKING:
+    from ttfs_convert.datasets import Dataset
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+CHANNELS = (1, 3)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to read a sample's shape as an image."""
+
+    order: str  # "hw", "hwc", "chw", or "flat": rows of a gray image end to end
+    height: int
+    width: int
+    channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Called with a slice of samples, gives (n, *onnx_shape) float32; only that batch is converted. Raises DataError outside [0, 1]."""
+
+    dataset: Dataset
+    onnx_shape: tuple[int, ...]  # without the batch
+    notes: tuple[str, ...]  # what was changed beyond the layout, one phrase each
+    arrange: Callable[[np.ndarray], np.ndarray]  # (n, *sample shape) -> values in the order of (n, *onnx_shape)
+
+    def __len__(self) -> int:
+        return len(self.dataset.x)
+
+    def __call__(self, part: slice) -> np.ndarray:
+        x = self.dataset.x[part]
+        batch = x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
+        if batch.size and not (batch.min() >= 0 and batch.max() <= 1):
+            raise DataError(self.dataset.name, f"values from {batch.min():g} to {batch.max():g}", "0 to 1", "scale the inputs to [0, 1]")
+        return np.ascontiguousarray(self.arrange(batch)).reshape(len(x), *self.onnx_shape)
+
+
+def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...]) -> Batches:
+    """Batches of `dataset` for a model whose input, without the batch, has the shape `onnx_shape`.
+
+    uint8 is divided by 255, floats are taken as they are. Samples of the very shape `onnx_shape` keep their order. Others have to be
+    images of the input's height and width: samples (h, w), (h, w, c) or (c, h, w), the input (c, h, w), (h, w, c), (h, w) or, gray only,
+    flat (h w,); c is 1 or 3. Gray becomes 3 channels by repeating, RGB becomes 1 by the luma of ITU-R BT.601; a note says so. A shape
+    that can be read in two ways is read so that the channels need no change, then samples channels last, then the input channels first.
+    Raises DataError for any other shape.
+    """
+    shape = dataset.x.shape[1:]
+    if shape == tuple(onnx_shape):
+        return Batches(dataset, tuple(onnx_shape), (), lambda batch: batch)
+    sources = _layouts(shape, ("hwc",) if dataset.image else ("hw", "hwc", "chw"))
+    pairs = [(source, target) for source in sources for target in _targets(tuple(onnx_shape), source)]
+    if not pairs:
+        raise _misfit(dataset, sources, tuple(onnx_shape))
+    source, target = min(pairs, key=lambda pair: pair[0].channels != pair[1].channels)  # the first of the best
+    note = {(1, 3): "gray images repeated to 3 channels", (3, 1): "RGB images turned to gray by the luma of ITU-R BT.601"}
+    change = note.get((source.channels, target.channels))
+    return Batches(dataset, tuple(onnx_shape), (change,) if change else (), lambda batch: _arranged(batch, source, target))
+
+
+def _layouts(shape: tuple[int, ...], orders: tuple[str, ...]) -> list[Layout]:
+    """The readings of `shape`, in the order of `orders`."""
+    layouts = []
+    for order in orders:
+        if len(order) == len(shape):
+            sizes = {"c": 1, **dict(zip(order, shape))}
+            if sizes["c"] in CHANNELS:
+                layouts.append(Layout(order, sizes["h"], sizes["w"], sizes["c"]))
+    return layouts
+
+
+def _targets(onnx_shape: tuple[int, ...], source: Layout) -> list[Layout]:
+    if onnx_shape == (source.height * source.width,):
+        return [Layout("flat", source.height, source.width, 1)]
+    layouts = _layouts(onnx_shape, ("chw", "hwc", "hw"))
+    return [target for target in layouts if (target.height, target.width) == (source.height, source.width)]
+
+
+def _arranged(batch: np.ndarray, source: Layout, target: Layout) -> np.ndarray:
+    images = batch.transpose(0, 2, 3, 1) if source.order == "chw" else batch.reshape(len(batch), source.height, source.width, -1)
+    if source.channels < target.channels:
+        images = np.repeat(images, target.channels, axis=-1)
+    elif source.channels > target.channels:
+        luma = sum(images[..., index] * weight for index, weight in enumerate(LUMA))
+        images = np.minimum(luma, np.float32(1))[..., None]  # white may round to a little over 1
+    return images.transpose(0, 3, 1, 2) if target.order == "chw" else images
+
+
+def _misfit(dataset: Dataset, sources: list[Layout], onnx_shape: tuple[int, ...]) -> DataError:
+    wanted = _layouts(onnx_shape, ("chw", "hwc", "hw"))
+    side = math.isqrt(math.prod(onnx_shape))
+    if sources and wanted:
+        remedy = f"resize or pad the images to {wanted[0].height} x {wanted[0].width}"
+    elif sources and len(onnx_shape) == 1 and side * side == onnx_shape[0]:
+        remedy = f"resize or pad the images to {side} x {side}, in gray"
+    else:
+        remedy = "give an .npz whose x has that shape after its first axis"
+    return DataError(dataset.name, f"samples of shape {dataset.x.shape[1:]}", f"{onnx_shape} as the model's input", remedy)
