@@ -23,7 +23,8 @@ def load_onnx(path: str | Path) -> onnx.ModelProto:
     except OSError as error:
         raise ModelError(where, f"cannot be read ({error.strerror or error})", "an ONNX file") from error
     if not model.ir_version or not model.graph.node:
-        raise ModelError(where, "a protobuf without an ONNX graph", "an ONNX model", "export the trained network with its framework's ONNX exporter")
+        raise ModelError(where, "a protobuf without an ONNX graph", "an ONNX model",
+                         "export the trained network with its framework's ONNX exporter")
     try:
         onnx.load_external_data_for_model(model, str(Path(path).parent))
     except (OSError, onnx.checker.ValidationError, ValueError) as error:
@@ -66,7 +67,7 @@ def normalise(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
                 dim.ClearField("dim_param")
                 dim.dim_value = 1
             elif not dim.HasField("dim_value") or dim.dim_value < 1:
-                raise ModelError(where, f"input {value.name!r} has an axis {axis} of no fixed size ({dim.dim_param or 'unknown'})",
+                raise ModelError(where, f"axis {axis} of input {value.name!r} has no fixed size ({dim.dim_param or 'unknown'})",
                                  "only the batch (axis 0) to be dynamic", "export with fixed image sizes")
     for value in fixed.graph.output:
         value.type.tensor_type.ClearField("shape")

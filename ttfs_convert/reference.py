@@ -37,7 +37,8 @@ class Reference:
             self._session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
             problem = " ".join(str(error).split())[:300]
-            raise ModelError("model", f"ONNX Runtime cannot run it ({problem})", "a model that runs", "check it with onnxruntime alone") from error
+            raise ModelError("model", f"ONNX Runtime cannot run it ({problem})", "a model that runs",
+                             "check it with onnxruntime alone") from error
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in self._session.get_inputs() if value.name not in constants]
         if len(inputs) != 1:

@@ -24,8 +24,8 @@ from .ir import FORMAT_VERSION, Network
 
 MANIFEST = "manifest.npy"
 MAX_MANIFEST = 64 << 20  # bytes
-DTYPES = {"<f4", "|u1", "<i8"}
-BROKEN_ZIP = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, struct.error)  # RuntimeError: encrypted, or nested too deeply
+DTYPES = ("<f4", "<i8", "|u1")
+BROKEN_ZIP = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, struct.error)  # RuntimeError: encrypted, too deep
 BROKEN_HEADER = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError)  # NumPy parses it as a literal
 
 
@@ -38,7 +38,8 @@ def save(network: Network, path: str | Path) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise UsageError(str(path), f"cannot be written ({error.strerror})", remedy="name a folder that exists and is writable") from error
+        raise UsageError(str(path), f"cannot be written ({error.strerror})",
+                         remedy="name a folder that exists and is writable") from error
     try:
         with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, array in {MANIFEST: text, **members}.items():
@@ -115,8 +116,8 @@ def _declarations(where: str, value: object, declared: dict[str, tuple[str, tupl
     if _is_array(value):
         shape = value["shape"]
         sizes = isinstance(shape, list) and all(isinstance(size, int) and size >= 0 for size in shape)
-        if not sizes or value["dtype"] not in sorted(DTYPES) or not isinstance(value["array"], str):
-            raise ModelError(where, f"an array declared as {str(value)[:200]}", f"a dtype of {', '.join(sorted(DTYPES))} and a shape")
+        if not sizes or value["dtype"] not in DTYPES or not isinstance(value["array"], str):
+            raise ModelError(where, f"an array declared as {str(value)[:200]}", f"a dtype of {', '.join(DTYPES)} and a shape")
         declared[value["array"]] = (value["dtype"], tuple(shape))
     elif isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:

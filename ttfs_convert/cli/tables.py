@@ -82,7 +82,7 @@ def layers_table(report: Report) -> Table:
 
 def energy_table(report: Report) -> Table:
     result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", "what it counts", left=("count", "what it counts"))
-    rows = (("paper", report.energy.paper, "weight parameters; shares weights across positions, so it flatters convolutions"),
+    rows = (("paper", report.energy.paper, "weight parameters, shared by all positions: flatters convolutions"),
             ("synaptic", report.energy.synaptic, "every existing connection once; all neurons at all steps"),
             ("event", report.energy.event, "what slope fan_in sends: every neuron, every padded tap"),
             ("event_if_gated", report.energy.event_if_gated, "if silent neurons sent nothing"))

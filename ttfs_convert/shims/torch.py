@@ -142,10 +142,10 @@ def export_onnx(model: nn.Module, path: str | Path, example: Tensor, *, dynamo: 
     """Write `model` in evaluation mode as one ONNX file with a dynamic batch axis.
 
     example: a batch of inputs (at least one), float32. dynamo: which of PyTorch's exporters; the newer one needs `onnxscript`.
-    The model's training mode is restored.
+    The training mode of every module is restored.
     """
     example = torch.cat([example, example])[:2]  # the newer exporter takes a batch of one for a constant
-    training = model.training
+    modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         if dynamo:
@@ -155,4 +155,5 @@ def export_onnx(model: nn.Module, path: str | Path, example: Tensor, *, dynamo: 
             torch.onnx.export(model, (example,), str(path), dynamo=False, input_names=["input"], output_names=["output"],
                               dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}})
     finally:
-        model.train(training)
+        for module, training in modes.items():
+            module.training = training
