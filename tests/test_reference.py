@@ -15,7 +15,8 @@ X = RNG.uniform(size=(10, 6)).astype(np.float32)
 
 def model_of(batch: str | int) -> onnx.ModelProto:
     constants = {"w1": W1, "b1": B1, "w2": W2, "zero": np.float32(0), "one": np.float32(1)}
-    nodes = [helper.make_node("Gemm", ["x", "w1", "b1"], ["potential"]), helper.make_node("Clip", ["potential", "zero", "one"], ["hidden"]),
+    nodes = [helper.make_node("Gemm", ["x", "w1", "b1"], ["potential"]),
+             helper.make_node("Clip", ["potential", "zero", "one"], ["hidden"]),
              helper.make_node("MatMul", ["hidden", "w2"], ["y"])]
     graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 6])],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 3])],

@@ -118,7 +118,14 @@ def test_round_trip_of_a_residual_network(network, tmp_path):
     assert_round_trip(network.model_copy(update={"steps": None, "onnx": None}), tmp_path)
 
 
-def test_the_file_is_a_plain_npz(network, file):
+def test_the_bytes_do_not_depend_on_the_clock(network, file, monkeypatch):
+    content = file.read_bytes()
+    monkeypatch.setattr(zipfile.time, "time", lambda: 2e9)
+    save(network, file)
+    assert file.read_bytes() == content
+
+
+def test_the_file_is_a_plain_npz(file):
     with np.load(file, allow_pickle=False) as archive:
         names = [name for name in archive.files if name.endswith("path.0.weights")]
         assert len(names) == 3 and all(archive[name].dtype == np.float32 for name in names)
@@ -196,7 +203,8 @@ BROKEN = {
     "manifest too deep": (lambda members: {**members, MANIFEST: npy(np.frombuffer(b"[" * 200_000, np.uint8))}, ("cannot be read",)),
     "manifest with a huge number": (
         lambda members: {**members, MANIFEST: npy(np.frombuffer(b'{"steps": 1%s}' % (b"0" * 9999), np.uint8))}, ()),
-    "manifest in two rows": (lambda members: {**members, MANIFEST: npy(np.zeros((2, 5), np.uint8))}, ("manifest.npy holds |u1 (2, 5)",)),
+    "manifest in two rows": (
+        lambda members: {**members, MANIFEST: npy(np.zeros((2, 5), np.uint8))}, ("manifest.npy holds |u1 (2, 5)",)),
     "no manifest": (lambda members: {name: content for name, content in members.items() if name != MANIFEST}, ("manifest.npy",)),
     "missing member": (without_weights, ("missing or not in the manifest", "weights.npy")),
     "extra member": (lambda members: {**members, "extra.npy": npy(np.zeros(2))}, ("missing or not in the manifest", "extra.npy")),

@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
@@ -39,6 +40,12 @@ def check_onnx(model: onnx.ModelProto, where: str) -> None:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise ModelError(where, f"onnx's checker refuses it ({_one_line(error)})", "a valid ONNX model", "export it again") from error
+
+
+def _zeros(model: onnx.ModelProto, constants: set[str]) -> dict[str, np.ndarray]:
+    tensors = {value.name: value.type.tensor_type for value in model.graph.input if value.name not in constants}
+    return {name: np.zeros([dim.dim_value for dim in tensor.shape.dim], onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+            for name, tensor in tensors.items()}
 
 
 def _one_line(error: Exception) -> str:
@@ -79,7 +86,8 @@ def normalise(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
         options.optimized_model_filepath = str(target)
         options.log_severity_level = 4
         try:
-            onnxruntime.InferenceSession(fixed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(fixed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            session.run(None, _zeros(fixed, constants))  # some shapes are checked only now, such as those that rely on a fixed batch
         except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
             raise ModelError(where, f"ONNX Runtime cannot run it with one image ({_one_line(error)})", "a model that runs",
                              "check it with onnxruntime alone, and export it with a dynamic batch axis") from error

@@ -62,7 +62,7 @@ def test_all_offenders_in_one_table(offender, tmp_path):
     assert not (tmp_path / "snn.npz").exists()
     for text in ("first", "weight sum is not 1", "second", "activation is ReLU, not ReLU1", "train with"):
         assert text in result.stderr
-    first = next(line for line in result.stderr.splitlines() if line.startswith("first"))
+    first = next(line for line in result.stderr.splitlines() if line.strip().startswith("first "))
     assert first.split()[6:8] == ["1", "1"]  # one neuron of two is off, by 2 - 1
     assert "error: " in result.stderr and "2 layers would not convert without loss" in result.stderr
 

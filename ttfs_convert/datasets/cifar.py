@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ttfs_convert.errors import DataError
+from ..errors import DataError
 
 IMAGES = 10_000
 PIXELS = 3 * 32 * 32

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ttfs_convert.errors import DataError
+from ..errors import DataError
 
 VARIABLE = "TTFS_DATA"
 TIMEOUT = 30  # seconds without a byte from a mirror
@@ -37,8 +38,8 @@ SOURCES = {
          _idx("t10k-labels-idx1-ubyte", 4_542, "md5:ec29112dd5afa0611ce80d1b7f02629c"))),
     "fashion-mnist": Source(
         ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
-        (_idx("t10k-images-idx3-ubyte", 4_422_102, "md5:bef4ecab320f06d8554ea6380940ec79"),
-         _idx("t10k-labels-idx1-ubyte", 5_148, "md5:bb300cfdad3c16e7a12a480ee83cd310"))),
+        (_idx("t10k-images-idx3-ubyte", 4_422_102, "sha256:346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+         _idx("t10k-labels-idx1-ubyte", 5_148, "sha256:67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"))),
     "cifar10": Source(
         ("https://www.cs.toronto.edu/~kriz/",),
         (File(("cifar-10-binary.tar.gz", "cifar-10-batches-bin/test_batch.bin"), 170_052_171,
@@ -53,8 +54,8 @@ SOURCES = {
 def find(name: str, data_dir: Path | None) -> tuple[Path, ...]:
     """One path per file of the data set `name`, a key of SOURCES.
 
-    Looked for in data_dir/name and data_dir, in $TTFS_DATA/name and $TTFS_DATA, then in the user cache, which is filled from the mirrors.
-    Files in the first four are taken as they are; all of them have to be in one folder. Raises DataError.
+    Looked for in data_dir/name, data_dir, $TTFS_DATA/name and $TTFS_DATA, where files are taken as they are and all have to be in one
+    folder; then in the user cache, where they are verified, and which is filled from the mirrors. Raises DataError.
     """
     for where, root in (("--data-dir", data_dir), (f"${VARIABLE}", os.environ.get(VARIABLE))):
         if not root:
@@ -101,8 +102,9 @@ def _download(name: str, file: File) -> Path:
             wrong_hash = downloader.complete and isinstance(e, ValueError)
             text = f"its {file.hash.partition(':')[0]} is not the one expected" if wrong_hash else " ".join(str(e).split())[:200]
             failures.append(f"{mirror + target} ({text})")
+    wanted = " and ".join(entry.names[0] for entry in SOURCES[name].files)
     raise DataError(name, f"{target} is not at hand and no mirror gave it: {', '.join(failures)}", "",
-                    f"put {' and '.join(f.names[0] for f in SOURCES[name].files)} in a folder and name it with --data-dir or ${VARIABLE}")
+                    f"put {wanted} in a folder and name it with --data-dir or ${VARIABLE}")
 
 
 class _Download:
@@ -115,6 +117,7 @@ class _Download:
     def __call__(self, url: str, output_file: str, pooch_instance: object) -> None:
         import pooch
 
+        logging.getLogger(__name__).warning("downloading %s (%.1f MB)", url, self.size / 1e6)  # on standard error by default
         with open(output_file, "wb") as stream:
             # identity: the .gz is to arrive as it is, not decoded on the way
             fetch = pooch.HTTPDownloader(timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})

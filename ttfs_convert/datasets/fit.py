@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ttfs_convert.errors import DataError
+from ..errors import DataError
 
 if TYPE_CHECKING:
-    from ttfs_convert.datasets import Dataset
+    from . import Dataset
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 CHANNELS = (1, 3)
@@ -30,7 +30,10 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """Called with a slice of samples, gives (n, *onnx_shape) float32; only that batch is converted. Raises DataError outside [0, 1]."""
+    """Called with a slice of the samples, gives (n, *onnx_shape) float32; converts only those.
+
+    A call raises DataError for values outside [0, 1].
+    """
 
     dataset: Dataset
     onnx_shape: tuple[int, ...]  # without the batch
@@ -44,7 +47,8 @@ class Batches:
         x = self.dataset.x[part]
         batch = x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
         if batch.size and not (batch.min() >= 0 and batch.max() <= 1):
-            raise DataError(self.dataset.name, f"values from {batch.min():g} to {batch.max():g}", "0 to 1", "scale the inputs to [0, 1]")
+            found = f"values from {batch.min():g} to {batch.max():g}"
+            raise DataError(self.dataset.name, found, "0 to 1", "scale the inputs to [0, 1]")
         return np.ascontiguousarray(self.arrange(batch)).reshape(len(x), *self.onnx_shape)
 
 
@@ -52,19 +56,19 @@ def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...]) -> Batches:
     """Batches of `dataset` for a model whose input, without the batch, has the shape `onnx_shape`.
 
     uint8 is divided by 255, floats are taken as they are. Samples of the very shape `onnx_shape` keep their order. Others have to be
-    images of the input's height and width: samples (h, w), (h, w, c) or (c, h, w), the input (c, h, w), (h, w, c), (h, w) or, gray only,
-    flat (h w,); c is 1 or 3. Gray becomes 3 channels by repeating, RGB becomes 1 by the luma of ITU-R BT.601; a note says so. A shape
-    that can be read in two ways is read so that the channels need no change, then samples channels last, then the input channels first.
-    Raises DataError for any other shape.
+    images of the input's height and width: samples (h, w), (h, w, c) or (c, h, w); the input (c, h, w), (h, w, c), (h, w) or, of one
+    channel, flat (h w,); c is 1 or 3. Gray becomes 3 channels by repeating, RGB becomes 1 by the luma of ITU-R BT.601; a note says so.
+    If the shapes can be read in several ways that fit (all with equal channel counts or none: the number of values decides), samples
+    are taken to be channels last and the input channels first. Raises DataError for any other shape.
     """
     shape = dataset.x.shape[1:]
     if shape == tuple(onnx_shape):
-        return Batches(dataset, tuple(onnx_shape), (), lambda batch: batch)
+        return Batches(dataset, shape, (), lambda batch: batch)
     sources = _layouts(shape, ("hwc",) if dataset.image else ("hw", "hwc", "chw"))
     pairs = [(source, target) for source in sources for target in _targets(tuple(onnx_shape), source)]
     if not pairs:
         raise _misfit(dataset, sources, tuple(onnx_shape))
-    source, target = min(pairs, key=lambda pair: pair[0].channels != pair[1].channels)  # the first of the best
+    source, target = pairs[0]
     note = {(1, 3): "gray images repeated to 3 channels", (3, 1): "RGB images turned to gray by the luma of ITU-R BT.601"}
     change = note.get((source.channels, target.channels))
     return Batches(dataset, tuple(onnx_shape), (change,) if change else (), lambda batch: _arranged(batch, source, target))
@@ -89,12 +93,13 @@ def _targets(onnx_shape: tuple[int, ...], source: Layout) -> list[Layout]:
 
 
 def _arranged(batch: np.ndarray, source: Layout, target: Layout) -> np.ndarray:
-    images = batch.transpose(0, 2, 3, 1) if source.order == "chw" else batch.reshape(len(batch), source.height, source.width, -1)
+    hwc = (len(batch), source.height, source.width, source.channels)
+    images = batch.transpose(0, 2, 3, 1) if source.order == "chw" else batch.reshape(hwc)
     if source.channels < target.channels:
         images = np.repeat(images, target.channels, axis=-1)
     elif source.channels > target.channels:
-        luma = sum(images[..., index] * weight for index, weight in enumerate(LUMA))
-        images = np.minimum(luma, np.float32(1))[..., None]  # white may round to a little over 1
+        # in this order the weights sum to exactly 1 in float32; a matrix product could exceed 1 and depend on the batch size
+        images = sum(images[..., index] * weight for index, weight in enumerate(LUMA))[..., None]
     return images.transpose(0, 3, 1, 2) if target.order == "chw" else images
 
 

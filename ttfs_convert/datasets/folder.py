@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ttfs_convert.errors import DataError
+from ..errors import DataError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,7 +40,8 @@ def read(root: Path, limit: int | None) -> tuple[np.ndarray, np.ndarray, int, tu
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in FORMATS and not path.name.startswith(".") and path.is_file())
+    files = (path for path in folder.iterdir() if path.suffix.lower() in FORMATS and path.is_file())
+    return sorted(path for path in files if not path.name.startswith("."))
 
 
 def _decode(paths: list[Path]) -> np.ndarray:

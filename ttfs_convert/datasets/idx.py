@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ttfs_convert.errors import DataError
+from ..errors import DataError
 
 IMAGES, LABELS = 2051, 2049  # magic numbers: unsigned bytes in three dimensions, in one
 OFFICIAL = 10_000
@@ -59,10 +59,10 @@ def _parse(stream: BinaryIO, path: Path, magic: int) -> np.ndarray:
     shape = struct.unpack(f">{axes}I", header[4:])
     if not 1 <= shape[0] <= MAX_ITEMS or any(size != SIDE for size in shape[1:]):
         raise DataError(f"{path}", f"a header that claims {' x '.join(map(str, shape))}",
-                        f"1 to {MAX_ITEMS:,} {'images of {SIDE} x {SIDE}' if magic == IMAGES else 'labels'}", REMEDY)
+                        f"1 to {MAX_ITEMS:,} " + (f"images of {SIDE} x {SIDE}" if magic == IMAGES else "labels"), REMEDY)
     size = math.prod(shape)
     data = stream.read(size + 1)  # one more: shows trailing bytes, and at the end of a gzip stream has its checksum verified
     if len(data) != size:
-        excess = "more than " if len(data) > size else ""
-        raise DataError(f"{path}", f"{excess}{min(len(data), size):,} bytes after the header", f"{size:,} as the header claims", REMEDY)
+        count = f"more than {size:,}" if len(data) > size else f"{len(data):,}"
+        raise DataError(f"{path}", f"{count} bytes after the header", f"{size:,} as the header claims", REMEDY)
     return np.frombuffer(data, np.uint8).reshape(shape)

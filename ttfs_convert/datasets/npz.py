@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ttfs_convert.errors import DataError
+from ..errors import DataError
 
 REMEDY = "write it with numpy.savez(path, x=samples, y=labels)"
 

@@ -1,0 +1,98 @@
+"""Samples from an .npz file."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from ttfs_convert.datasets import load_dataset
+from ttfs_convert.errors import DataError
+
+X = np.linspace(0, 1, 24).reshape(4, 6)
+Y = np.array([0, 2, 1, 2], np.uint8)
+
+
+def _load(tmp_path, **arrays):
+    np.savez(tmp_path / "data.npz", **arrays)
+    return load_dataset(str(tmp_path / "data.npz"))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f8"])
+def test_floats_become_float32(tmp_path, dtype):
+    dataset = _load(tmp_path, x=X.astype(dtype), y=Y)
+    assert dataset.x.dtype == np.float32 and dataset.y.dtype == np.int64
+    np.testing.assert_array_equal(dataset.x, X.astype(dtype).astype(np.float32))
+    np.testing.assert_array_equal(dataset.y, Y)
+    assert (dataset.name, dataset.total, dataset.notes, dataset.image) == ("data.npz", 4, (), False)
+
+
+def test_uint8_stays_and_labels_are_optional(tmp_path):
+    x = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    dataset = _load(tmp_path, x=x)
+    assert dataset.x.dtype == np.uint8 and dataset.y is None and not dataset.image
+    np.testing.assert_array_equal(dataset.x, x)
+
+
+def test_limit(tmp_path):
+    np.savez(tmp_path / "data.npz", x=X, y=Y)
+    dataset = load_dataset(str(tmp_path / "data.npz"), limit=3)
+    assert dataset.total == 4
+    np.testing.assert_array_equal(dataset.x, X[:3].astype(np.float32))
+    np.testing.assert_array_equal(dataset.y, Y[:3])
+
+
+@pytest.mark.parametrize(("arrays", "text"), [
+    ({"data": X}, "arrays data; expected an array x (and optionally y); write it with numpy.savez(path, x=samples, y=labels)"),
+    ({"x": np.array([[1, "a"]], object)}, "array x that holds objects or is broken"),
+    ({"x": X, "y": np.array([None] * 4)}, "array y that holds objects or is broken"),
+    ({"x": X[:, 0]}, "x of shape (4,); expected one or more samples along the first axis"),
+    ({"x": X[:0]}, "x of shape (0, 6); expected one or more samples"),
+    ({"x": X[:, :0]}, "x of shape (4, 0); expected one or more samples"),
+    ({"x": X.astype(np.int64)}, "x of type int64; expected uint8 (0 to 255) or floats (0 to 1); convert x"),
+    ({"x": X > 0.5}, "x of type bool; expected uint8"),
+    ({"x": X.astype(complex)}, "x of type complex128; expected uint8"),
+    ({"x": np.where(X == 1, np.nan, X)}, "x with values that are not finite; expected finite values; scale"),
+    ({"x": X * 1e39}, "x with values that are not finite"),
+    ({"x": X, "y": Y.astype(float)}, "y of type float64; expected integers; give the index"),
+    ({"x": X, "y": np.eye(4, dtype=int)}, "y of shape (4, 4); expected (4,); give the index"),
+    ({"x": X, "y": Y[:3]}, "3 labels y; expected 4 as there are samples in x; write"),
+    ({"x": X, "y": Y.astype(int) - 1}, "label -1; expected labels from 0 up"),
+    ({"x": X, "y": Y.astype(np.uint64) + 2**63}, "label 9223372036854775810; expected labels from 0 up"),
+])
+def test_unsuitable_arrays(tmp_path, arrays, text):
+    with pytest.raises(DataError) as caught:
+        _load(tmp_path, **arrays)
+    assert str(caught.value).startswith(f"{tmp_path / 'data.npz'}: {text}") and caught.value.exit_code == 4
+
+
+def _npy():
+    stream = io.BytesIO()
+    np.save(stream, X)
+    return stream.getvalue()
+
+
+def _zip(name, data):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, data)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(("data", "text"), [
+    (b"", "not an .npz file; expected a zip archive of arrays; write"),
+    (b"text", "not an .npz file"),
+    (_npy(), "not an .npz file"),
+    (_zip("x", b"text"), "x that is not a .npy array; expected an array of numbers"),
+    (_zip("x.npy", _npy()[:-8]), "array x that holds objects or is broken"),
+    (_zip("x.npy", _npy().replace(b"(4, 6)", b"(4e9,)")), "array x that holds objects or is broken"),
+    (_zip("x.npy", _npy()).replace(b"\x3f", b"\x3e", 1), "a file that cannot be read (Bad CRC-32"),
+])
+def test_broken_file(tmp_path, data, text):
+    path = tmp_path / "data.npz"
+    path.write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        load_dataset(str(path))
+    assert str(caught.value).startswith(f"{path}: {text}") and caught.value.exit_code == 4

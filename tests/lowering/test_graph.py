@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from tests.models import Chain, assert_equals_onnx_runtime, converted, unity
+from ttfs_convert.convert import ConstraintError
+from ttfs_convert.errors import ModelError
+from ttfs_convert.lowering.graph import UnsupportedModel
+from ttfs_convert.lowering.table import OPERATORS, REMEDIES
+from ttfs_convert.simulate.exact import simulate
+
+
+def test_all_unsupported_nodes_are_listed_at_once():
+    chain = Chain((3, 8, 7)).conv(4).add("LeakyRelu", alpha=0.1).conv(4).add("Tanh").conv(4).add("Clip", np.float32(-1), np.float32(1))
+    chain.readout().add("Sigmoid").gemm(3)
+    with pytest.raises(UnsupportedModel) as refusal:
+        converted(chain.model())
+    names = [(name, operator) for name, operator, _, _ in refusal.value.nodes]
+    assert names == [("leakyrelu1", "LeakyRelu"), ("tanh3", "Tanh"), ("sigmoid8", "Sigmoid")]
+    assert refusal.value.nodes[0][2:] == REMEDIES["LeakyRelu"] and refusal.value.nodes[2][2:] == REMEDIES["Sigmoid"]
+    assert all(reason and remedy for _, _, reason, remedy in refusal.value.nodes)
+    assert refusal.value.exit_code == 3 and "3 unsupported nodes" in str(refusal.value) and refusal.value.remedy in str(refusal.value)
+
+
+def test_attributes_refused_in_parallel_branches_are_listed_at_once():
+    chain = Chain((3, 8, 7)).conv(4).add("Clip", np.float32(-1), np.float32(1))
+    first, chain.at = chain.at, "x"
+    chain.conv(4).add("PRelu", np.full((4, 1, 1), 0.1, np.float32)).add("Add", first).readout()
+    with pytest.raises(UnsupportedModel) as refusal:
+        converted(chain.model())
+    assert [node[1] for node in refusal.value.nodes] == ["Clip", "PRelu"]
+
+
+def violating() -> Chain:
+    """Four broken constraints: weight sum 2 with a ReLU, no activation, a clamp at 6."""
+    chain = Chain((3, 8, 7))
+    chain.add("Conv", unity(chain.rng.normal(size=(4, 3, 3, 3)), total=2.0)).add("Relu")
+    chain.add("Conv", unity(chain.rng.normal(size=(5, 4, 3, 3))))
+    return chain.add("Conv", unity(chain.rng.normal(size=(2, 5, 1, 1)))).add("Clip", np.float32(0), np.float32(6)).readout()
+
+
+def test_all_violations_are_listed_at_once():
+    with pytest.raises(ConstraintError) as refusal:
+        converted(violating().model())
+    found = [(violation.layer, violation.problem, violation.neurons) for violation in refusal.value.violations]
+    assert found == [("conv0", "activation is ReLU, not ReLU1", 4 * 6 * 5), ("conv0", "weight sum is not 1", 4 * 6 * 5),
+                     ("conv2", "no activation before conv3", 5 * 4 * 3), ("conv3", "activation is clamp to [0, 6], not ReLU1", 2 * 4 * 3)]
+    worst = [violation.worst for violation in refusal.value.violations]
+    assert worst[1] == pytest.approx(1, abs=1e-5) and [worst[k] for k in (0, 2, 3)] == [None] * 3
+    assert all(violation.remedy for violation in refusal.value.violations)
+    assert refusal.value.exit_code == 3 and "3 layers" in str(refusal.value)
+
+
+def test_unchecked_lets_violations_pass_and_returns_them():
+    chain = violating()
+    network, violations = converted(chain.model(), mode="unchecked")
+    assert len(violations) == 4 and network.mode == "unchecked"
+    hidden = [layer for layer in network.layers if layer.kind == "spiking"]
+    assert [layer.name for layer in hidden] == ["conv0", "conv2", "conv3"]
+    np.testing.assert_allclose(hidden[0].slopes, 2, atol=1e-5)
+    assert np.isfinite(simulate(network, chain.images()).potentials).all()
+
+
+def test_only_the_neurons_that_deviate_are_counted():
+    chain = Chain((3, 8, 7))
+    weights = unity(chain.rng.normal(size=(4, 3, 3, 3)))
+    weights[1, 0, 0, 0] += 0.25
+    weights[3, 0, 0, 0] -= 0.125
+    model = chain.add("Conv", weights).relu1().readout().model()
+    with pytest.raises(ConstraintError) as refusal:
+        converted(model)
+    (violation,) = refusal.value.violations
+    assert violation.neurons == 2 * 6 * 5 and violation.worst == pytest.approx(0.25, abs=1e-5)
+    assert converted(model, tolerance=0.3)[1] == []
+    assert converted(model, tolerance=0.2, mode="unchecked")[1][0].neurons == 6 * 5
+
+
+@pytest.mark.parametrize("dimension", (1, 2))
+def test_batch_norm_folds_into_the_convolution_before_it(dimension):
+    chain = Chain((3, *(8,) * dimension)).conv(4, (3,) * dimension)
+    scale = np.array([1.5, 0.5, 0.75, 2], np.float32)
+    chain.add("BatchNormalization", scale, np.zeros(4, np.float32), np.zeros(4, np.float32), np.ones(4, np.float32), epsilon=0.0)
+    with pytest.raises(ConstraintError) as refusal:
+        converted(chain.relu1().readout().model())
+    assert refusal.value.violations[0].worst == pytest.approx(1, abs=1e-4)
+
+
+def test_a_deep_network_of_every_kind_of_layer():
+    chain = Chain((3, 12, 12)).conv(6, pads=[1] * 4).relu1().add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+    shortcut = chain.conv(8, pads=[1] * 4).relu1().at
+    chain.conv(8, pads=[1] * 4, total=0.0, groups=2).add("Add", shortcut).relu1().add("AveragePool", kernel_shape=[2, 2], strides=[2, 2])
+    chain.conv(8, groups=8, pads=[1] * 4).relu1().add("Dropout").add("Flatten").gemm(20).relu1().readout(10).add("Softmax")
+    network = assert_equals_onnx_runtime(chain.model(), chain.images(), tolerance=5e-5)
+    assert set(OPERATORS) >= {"Add", "AveragePool", "Clip", "Conv", "Dropout", "Flatten", "Gemm", "MaxPool"}
+    assert network.windows == 6
+
+
+def test_batch_splits_change_no_bit():
+    chain = Chain((3, 12, 12)).conv(65, pads=[1] * 4).relu1().add("AveragePool", kernel_shape=[3, 3]).gemm_or_conv() if False else \
+        Chain((3, 12, 12)).conv(65, pads=[1] * 4).relu1().add("AveragePool", kernel_shape=[3, 3]).readout(10)
+    x = chain.images(5)
+    for steps in (None, 50):
+        network, _ = converted(chain.model(), steps=steps)
+        whole = simulate(network, x).potentials
+        assert np.concatenate([simulate(network, x[k:k + 2]).potentials for k in (0, 2, 4)]).tobytes() == whole.tobytes()
+
+
+def test_error_vanishes_with_the_number_of_steps():
+    chain = Chain((3, 8, 8)).conv(6).relu1().conv(6).relu1().readout()
+    exact = simulate(converted(chain.model())[0], chain.images()).potentials
+    errors = [np.abs(simulate(converted(chain.model(), steps=steps)[0], chain.images()).potentials - exact).mean() for steps in (5, 50, 500, 65535)]
+    assert all(later < earlier / 4 for earlier, later in zip(errors, errors[1:])) and errors[-1] < 1e-4
+
+
+def test_two_inputs_are_refused():
+    chain = Chain((5,)).gemm(5).relu1().add("Add", "z").gemm(2)
+    model = chain.model() if False else None
+    from onnx import helper
+
+    chain = Chain((5,)).add("Relu")
+    model = chain.model()
+    model.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 5]))
+    model.graph.node.append(helper.make_node("Add", [chain.at, "z"], ["sum"]))
+    model.graph.output[0].name = "sum"
+    with pytest.raises(ModelError, match="2 inputs"):
+        converted(model)
+
+
+@pytest.mark.parametrize("kind", (TensorProto.UINT8, TensorProto.DOUBLE))
+def test_inputs_of_another_type_are_refused(kind):
+    chain = Chain((5,)).add("Cast", to=TensorProto.FLOAT).gemm(3)
+    model = Chain((5,)).add("Cast", to=TensorProto.FLOAT).gemm(3).model()
+    model.graph.input[0].type.tensor_type.elem_type = kind
+    with pytest.raises(ModelError, match=TensorProto.DataType.Name(kind)):
+        converted(model)
+    assert chain.images().dtype == np.float32

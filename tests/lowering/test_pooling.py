@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import naive
+from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted
+from ttfs_convert.lowering.graph import UnsupportedModel
+from ttfs_convert.simulate.exact import simulate
+
+QUICK = settings(derandomize=True, deadline=None, max_examples=40)
+POOLING = st.sampled_from(("synaptic", "spiking"))
+
+
+@st.composite
+def pools(draw, average):
+    """(input shape, attributes) of a 1-D or 2-D pool."""
+    rank = draw(st.integers(1, 2))
+
+    def axes(low, high):
+        return draw(st.lists(st.integers(low, high), min_size=rank, max_size=rank))
+
+    kernel = axes(1, 3)
+    attributes = {"kernel_shape": kernel, "strides": axes(1, 3), "ceil_mode": draw(st.integers(0, 1))}
+    padding = draw(st.sampled_from(("none", "pads", "SAME_UPPER", "SAME_LOWER", "VALID")))
+    if padding == "pads":
+        attributes["pads"] = [min(pad, k - 1) for pad, k in zip(axes(0, 2) + axes(0, 2), kernel * 2)]
+    elif padding != "none":
+        attributes["auto_pad"] = padding
+    if average:
+        attributes["count_include_pad"] = draw(st.integers(0, 1))
+    elif not padding.startswith("SAME"):
+        attributes["dilations"] = axes(1, 2)
+    return (3, *axes(7, 9)), attributes
+
+
+@QUICK
+@given(pools(average=True), POOLING)
+def test_average_of_spikes(pool, pooling):
+    shape, attributes = pool
+    chain = Chain(shape).conv(4, (3,) * (len(shape) - 1), pads=[1] * 2 * (len(shape) - 1)).relu1().add("AveragePool", **attributes)
+    chain.conv(3, (1,) * (len(shape) - 1)).relu1().readout()
+    assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
+
+
+@QUICK
+@given(pools(average=False))
+def test_max_behind_the_activation(pool):
+    shape, attributes = pool
+    chain = Chain(shape).conv(4, (3,) * (len(shape) - 1), pads=[1] * 2 * (len(shape) - 1)).relu1().add("MaxPool", **attributes).readout()
+    assert_equals_onnx_runtime(chain.model(), chain.images())
+    assert assert_layers_equal_onnx_runtime(chain.model(), chain.images()) == 2
+
+
+@QUICK
+@given(pools(average=False))
+def test_max_before_the_activation(pool):
+    shape, attributes = pool
+    chain = Chain(shape).conv(4, (3,) * (len(shape) - 1), pads=[1] * 2 * (len(shape) - 1)).add("MaxPool", **attributes).relu1().readout()
+    assert_equals_onnx_runtime(chain.model(), chain.images())
+
+
+@pytest.mark.parametrize("pooling, windows, kinds", (("synaptic", 2, ["input", "spiking", "readout"]),
+                                                     ("spiking", 3, ["input", "spiking", "spiking", "readout"])))
+def test_average_has_a_window_only_when_it_spikes(pooling, windows, kinds):
+    chain = Chain((3, 8, 8)).conv(4).relu1().add("AveragePool", kernel_shape=[2, 2], strides=[2, 2]).readout()
+    network = assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
+    assert network.windows == windows and [layer.kind for layer in network.layers] == kinds
+
+
+@pytest.mark.parametrize("rounding, half", (("nearest", 0.5), ("ceil", 0)))
+@pytest.mark.parametrize("include_pad", (0, 1))
+def test_spiking_average_is_exact_on_the_grid(include_pad, rounding, half):
+    chain = Chain((3, 7, 6)).add("AveragePool", kernel_shape=[2, 2], strides=[2, 1], pads=[1, 0, 0, 1], count_include_pad=include_pad).readout()
+    network, _ = converted(chain.model(), steps=7, rounding=rounding, pooling="spiking")
+    times = simulate(network, chain.images(20)).spike_times
+    geometry = (2, 2), (2, 1), (1, 1), (1, 0)
+    counts = naive.window_size((7, 6), *geometry, (0, 1), (4, 6), include_pad)
+    np.testing.assert_array_equal(times[network.layers[1].name], naive.average_pool_steps(times["x"], counts, *geometry, 7, half))
+
+
+@pytest.mark.parametrize("shape", ((3, 9), (3, 6, 5)))
+@pytest.mark.parametrize("pooling", ("synaptic", "spiking"))
+def test_global_average(shape, pooling):
+    chain = Chain(shape).conv(8, (3,) * (len(shape) - 1)).relu1().add("GlobalAveragePool").readout()
+    assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
+
+
+@pytest.mark.parametrize("pooling", ("synaptic", "spiking"))
+def test_global_average_as_the_readout(pooling):
+    chain = Chain((3, 6, 5)).conv(8).relu1().add("GlobalAveragePool")
+    assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
+
+
+def test_average_of_potentials_as_the_readout():
+    chain = Chain((3, 6, 5)).conv(8).relu1().conv(5, (1, 1), total=2.0).add("GlobalAveragePool").add("Flatten")
+    assert_equals_onnx_runtime(chain.model(), chain.images())
+
+
+@pytest.mark.parametrize("attributes", ({}, {"strides": [2, 2]}, {"strides": [2, 2], "ceil_mode": 1}, {"ceil_mode": 1, "count_include_pad": 1, "strides": [2, 2]}))
+def test_average_before_the_activation(attributes):
+    chain = Chain((3, 7, 7)).conv(4, pads=[1] * 4).add("AveragePool", kernel_shape=[2, 2], **attributes).relu1().readout()
+    for pooling in ("synaptic", "spiking"):
+        assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
+
+
+@pytest.mark.parametrize("pooling", ("synaptic", "spiking"))
+@pytest.mark.parametrize("second", ("AveragePool", "MaxPool"))
+@pytest.mark.parametrize("first", ("AveragePool", "MaxPool"))
+def test_pool_of_a_pool(first, second, pooling):
+    chain = Chain((3, 9, 9)).conv(4, pads=[1] * 4).relu1().add(first, kernel_shape=[2, 2], strides=[2, 2], pads=[1, 1, 0, 0])
+    chain.add(second, kernel_shape=[3, 2], pads=[1, 0, 1, 1]).conv(3, (2, 2), pads=[1] * 4).relu1().readout()
+    assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
+
+
+@pytest.mark.parametrize("pooling", ("synaptic", "spiking"))
+@pytest.mark.parametrize("operator", ("AveragePool", "MaxPool"))
+def test_pool_of_the_input(operator, pooling):
+    chain = Chain((3, 8, 8)).add(operator, kernel_shape=[2, 2], strides=[2, 2]).conv(4).relu1().readout()
+    assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
+
+
+@pytest.mark.parametrize("between", (lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]), lambda chain: chain.add("Reshape", np.array([0, 2, 8, 4]))))
+@pytest.mark.parametrize("operator", ("AveragePool", "MaxPool"))
+def test_pool_of_rearranged_spikes(operator, between):
+    chain = between(Chain((3, 4, 4)).conv(4, pads=[1] * 4).relu1()).add(operator, kernel_shape=[2, 2])
+    between(chain.add("Reshape", np.array([0, -1, 1, 1])).add("Reshape", np.array([0, 1, -1, 3]))) if False else chain
+    for pooling in ("synaptic", "spiking"):
+        assert_equals_onnx_runtime(chain.conv(3, (2, 2)).relu1().readout().model() if pooling == "synaptic" else chain.model(), chain.images(),
+                                   pooling=pooling)
+
+
+def test_two_max_pools_before_the_activation():
+    chain = Chain((3, 9, 9)).conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[2, 2]).add("MaxPool", kernel_shape=[3, 3], strides=[2, 2])
+    chain.relu1().conv(3, (2, 2)).relu1().readout()
+    assert_equals_onnx_runtime(chain.model(), chain.images())
+
+
+@pytest.mark.parametrize("build, reason", (
+    (lambda chain: chain.conv(4).add("AveragePool", kernel_shape=[2, 2], pads=[1] * 4).relu1(), "padded"),
+    (lambda chain: chain.conv(4).add("MaxPool", kernel_shape=[2, 2]).add("AveragePool", kernel_shape=[2, 2]).relu1(), "average of pre-activations"),
+    (lambda chain: chain.conv(4).add("Transpose", perm=[0, 1, 3, 2]).add("MaxPool", kernel_shape=[2, 2]).relu1(), "rearranged"),
+    (lambda chain: chain.add("Reshape", np.array([0, 3, 4, 2, 4])).add("MaxPool", kernel_shape=[2, 2, 2]), "3-D pool"),
+    (lambda chain: chain.add("Reshape", np.array([0, 3, 4, 2, 4])).add("GlobalAveragePool"), "3-D pool")))
+def test_refused(build, reason):
+    with pytest.raises(UnsupportedModel) as refusal:
+        converted(build(Chain((3, 8, 4))).readout().model())
+    assert reason in refusal.value.nodes[0][2] and refusal.value.nodes[0][3]

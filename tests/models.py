@@ -1,0 +1,144 @@
+"""Small ONNX models, built node by node, and their comparison with what they convert to."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ttfs_convert.convert import convert
+from ttfs_convert.lowering.builder import Violation
+from ttfs_convert.ir import Network
+from ttfs_convert.reference import Reference
+from ttfs_convert.simulate.exact import Recording, simulate
+
+
+def unity(weights: np.ndarray, output_axis: int = 0, total: float = 1.0) -> np.ndarray:
+    """`weights` shifted so that those of each output sum to `total`. output_axis: 0 for Conv and Gemm with transB, 1 for MatMul."""
+    others = tuple(axis for axis in range(weights.ndim) if axis != output_axis)
+    exact = weights.astype(np.float64)
+    size = exact.size / exact.shape[output_axis]
+    return (exact - exact.mean(others, keepdims=True) + total / size).astype(np.float32)
+
+
+class Chain:
+    """A graph under construction. `at` names the tensor that the next node reads; every method that adds a node returns the chain.
+
+    shape: of the input without its batch axis. seed: of the weights.
+    """
+
+    def __init__(self, shape: tuple[int, ...], seed: int = 0):
+        self.shape, self.rng, self.at = tuple(shape), np.random.default_rng(seed), "x"
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def constant(self, array: np.ndarray) -> str:
+        name = f"constant{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def add(self, operator: str, *inputs: np.ndarray | str | None, outputs: int = 1, **attributes) -> Chain:
+        """One node on `at`; further inputs are constants, names of tensors, or None where left out."""
+        names = [self.at, *("" if value is None else value if isinstance(value, str) else self.constant(value) for value in inputs)]
+        label = f"{operator.lower()}{len(self._nodes)}"
+        results = [label + "_out" * (not k) + f"_extra{k}" * bool(k) for k in range(outputs)]
+        self._nodes.append(helper.make_node(operator, names, results, name=label, **attributes))
+        self.at = results[0]
+        return self
+
+    def relu1(self) -> Chain:
+        return self.add("Clip", np.float32(0), np.float32(1))
+
+    def conv(self, outputs: int, kernel: tuple[int, ...] = (3, 3), total: float = 1.0, bias: bool = True, groups: int = 1, **attributes) -> Chain:
+        """A convolution with random weights that sum to `total`."""
+        weights = unity(self.rng.normal(0, 0.5, (outputs, self.width(1) // groups, *kernel)), total=total)
+        biases = [self.rng.normal(0, 0.1, outputs).astype(np.float32)] if bias else []
+        return self.add("Conv", weights, *biases, group=groups, **attributes)
+
+    def gemm(self, outputs: int, total: float = 1.0) -> Chain:
+        """A fully connected layer with random weights that sum to `total`."""
+        weights = unity(self.rng.normal(0, 0.5, (self.width(1), outputs)), 1, total)
+        return self.add("Gemm", weights, self.rng.normal(0, 0.1, outputs).astype(np.float32))
+
+    def readout(self, outputs: int = 4) -> Chain:
+        """Flatten, then a fully connected layer without any constraint, of unit scale."""
+        self.add("Flatten")
+        inputs = self.width(1)
+        return self.add("Gemm", (self.rng.normal(size=(inputs, outputs)) / np.sqrt(inputs)).astype(np.float32))
+
+    def width(self, axis: int) -> int:
+        """Size of the current tensor along `axis`."""
+        if self.at == "x":
+            return (1, *self.shape)[axis]
+        return self._run([helper.make_empty_tensor_value_info(self.at)], 17)[self.at].shape[axis]
+
+    def model(self, *outputs: str, opset: int = 17) -> onnx.ModelProto:
+        """Outputs are the current tensor, or those named."""
+        names = outputs or (self.at,)
+        values = self._run([helper.make_empty_tensor_value_info(name) for name in names], opset)
+        return self._model([helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(values[name].dtype),
+                                                          ["batch", *values[name].shape[1:]]) for name in names], opset)
+
+    def _run(self, results: list[onnx.ValueInfoProto], opset: int) -> dict[str, np.ndarray]:
+        return Reference(self._model(results, opset))(np.zeros((1, *self.shape), np.float32))
+
+    def _model(self, results: list[onnx.ValueInfoProto], opset: int) -> onnx.ModelProto:
+        entry = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *self.shape])
+        graph = helper.make_graph(self._nodes, "net", [entry], results, self._constants)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+
+    def images(self, count: int = 3) -> np.ndarray:
+        """Float32 in [0, 1], about a fifth of them 0."""
+        return np.clip(np.random.default_rng(1).uniform(-0.25, 1, (count, *self.shape)), 0, 1).astype(np.float32)
+
+
+def save(model: onnx.ModelProto, folder: Path) -> Path:
+    path = Path(folder) / "model.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def converted(model: onnx.ModelProto, **options) -> tuple[Network, list[Violation]]:
+    """`convert` of the model as a file; continuous time unless `steps` is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        return convert(save(model, Path(folder)), **{"steps": None, **options})
+
+
+def outputs_of(network: Network, recording: Recording) -> list[np.ndarray]:
+    """The potentials, or what the tail makes of them."""
+    if network.tail is None:
+        return [recording.potentials]
+    return list(Reference(onnx.ModelProto.FromString(network.tail.tobytes()))(recording.potentials).values())
+
+
+def assert_equals_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **options) -> Network:
+    """The converted network gives every output that ONNX Runtime gives for `model`, and no output is trivial."""
+    network, _ = converted(model, **options)
+    found = outputs_of(network, simulate(network, x))
+    expected = list(Reference(model)(x).values())
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected):
+        assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
+        assert theirs.std() > 1e-3, "the output hardly varies: the comparison proves nothing"
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance)
+    return network
+
+
+def assert_layers_equal_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-6, **options) -> int:
+    """Every layer that names a tensor of `model` decodes to it; returns how many hidden layers do."""
+    network, _ = converted(model, **options)
+    recording = simulate(network, x)
+    hidden = [layer for layer in network.layers[:-1] if layer.tensor]
+    reference = Reference(model, [layer.tensor for layer in hidden])
+    tensors = reference(x)
+    compared = 0
+    for layer in hidden:
+        if layer.tensor in reference.available:
+            activation = recording.activations(layer.name)
+            ordered = np.moveaxis(activation, -1, 1) if layer.channels_first else activation
+            np.testing.assert_allclose(ordered.reshape(tensors[layer.tensor].shape), tensors[layer.tensor], rtol=0, atol=tolerance)
+            compared += 1
+    return compared

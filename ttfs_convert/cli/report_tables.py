@@ -1,0 +1,76 @@
+"""Tables of a report: the certificate, the operations, and the summary."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from ..evaluation import Evaluation
+from ..report import OperationsPart, Report
+from .network_tables import table
+
+
+def layers_table(report: Report) -> Table:
+    result = table("Certificate: each layer against ONNX Runtime", "layer", "kind", "window", "neurons", "silent", "saturated", "mean error",
+                   "max error", "|weight sum - 1|", left=("layer", "kind"))
+    for layer in report.layers:
+        result.add_row(layer.name, layer.kind, str(layer.window), f"{layer.neurons:,}", _share(layer.silent), _share(layer.saturated),
+                       _small(layer.mean_error), _small(layer.max_error), _small(layer.weight_sum_max_deviation))
+    return result
+
+
+def energy_table(report: Report) -> Table:
+    result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", "what it counts", left=("count", "what it counts"))
+    rows = (("paper", report.energy.paper, "weight parameters, shared by all positions: flatters convolutions"),
+            ("synaptic", report.energy.synaptic, "every existing connection once; all neurons at all steps"),
+            ("event", report.energy.event, "what slope fan_in sends: every neuron, every padded tap"),
+            ("event_if_gated", report.energy.event_if_gated, "if silent neurons sent nothing"))
+    for name, part, meaning in rows:
+        result.add_row(name, *_operations(part), meaning)
+    result.add_row("ANN", f"{report.energy.ann_macs:,}", "-", "-", "multiply-accumulates of the original, padded taps included")
+    return result
+
+
+def _operations(part: OperationsPart) -> tuple[str, str, str]:
+    return tuple("-" if value is None else f"{value:,.0f}" for value in (part.synops, part.neuronops, part.p_proxy))
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _small(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
+
+
+def summary(evaluation: Evaluation) -> Table:
+    """Accuracy, drift and cost as two columns."""
+    report = evaluation.report
+    result = table("", "", " ", left=("", " "))
+    result.show_header = False
+    samples = f"{report.data.name}, {report.data.samples:,} samples"
+    result.add_row("data", samples)
+    if evaluation.outcomes is not None:
+        low, high = report.drift.ci95_pp
+        result.add_row("ANN accuracy", f"{100 * report.ann.accuracy:.2f} %")
+        result.add_row("SNN accuracy", f"{100 * report.snn.accuracy:.2f} %")
+        result.add_row("drift", f"{report.drift.accuracy_pp:+.2f} pp, 95 % interval [{low:+.2f}, {high:+.2f}]")
+    result.add_row("agreement", f"{100 * report.drift.agreement:.2f} % of predictions")
+    result.add_row("max output error", f"{report.drift.max_output_error:.2g}")
+    model = report.model
+    if model.steps is None:
+        result.add_row("time", f"continuous, {model.windows} windows")
+    else:
+        result.add_row("time", f"{model.steps} steps per window, rounding {model.rounding}; latency {report.snn.latency_steps} steps "
+                       f"({model.windows} windows)")
+    result.add_row("spikes per neuron", f"{report.snn.spikes_per_neuron:.2f} (slope fan_in: a silent neuron spikes at its window's end)")
+    result.add_row("spiking share of MACs", f"{100 * model.spiking_mac_share:.1f} %")
+    result.add_row("first layer out of tolerance", _tolerance(evaluation))
+    timing = report.timing
+    result.add_row("seconds", f"ANN {timing.ann_seconds:.2f}, SNN {timing.snn_seconds:.2f} "
+                   f"({timing.snn_seconds / timing.ann_seconds:.1f} x), compilation {timing.compile_seconds:.2f}")
+    return result
+
+
+def _tolerance(evaluation: Evaluation) -> str:
+    which, limit = evaluation.certificate.tolerance()
+    return f"{evaluation.certificate.first_out_of_tolerance() or 'none'} ({which} error at most {limit:.2g})"
