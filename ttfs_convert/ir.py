@@ -7,27 +7,36 @@ Shapes leave out the batch and are channels last: (height, width, channels), (le
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 FORMAT_VERSION = 1
 MAX_STEPS = 65535  # spike steps are stored as unsigned integers of at most 16 bits
 
 
-def _finite_array(value: object, kinds: str) -> np.ndarray:
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
-        raise ValueError(f"expected an array of kind {kinds}, found {getattr(value, 'dtype', type(value).__name__)}")
+def _finite_array(value: object, dtype: type) -> np.ndarray:
+    if not isinstance(value, np.ndarray) or value.dtype != dtype:
+        raise ValueError(f"expected an array of {np.dtype(dtype)}, found {getattr(value, 'dtype', type(value).__name__)}")
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         raise ValueError("found values that are not finite")
     return value
 
 
-FloatArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, "f"))]
-IndexArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, "i"))]
-ByteArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, "u"))]
-Shape = tuple[int, ...]
+def _require(holds: bool, problem: str) -> None:
+    if not holds:
+        raise ValueError(problem)
+
+
+FloatArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, np.float32))]
+IndexArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, np.int64))]
+ByteArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, np.uint8))]
+Shape = tuple[Annotated[int, Field(ge=1)], ...]  # sizes
+Offsets = tuple[Annotated[int, Field(ge=0)], ...]
 
 
 class Record(BaseModel):
@@ -42,8 +51,17 @@ class Sliding(Record):
     kernel: Shape  # taps
     strides: Shape  # input positions
     dilations: Shape  # input positions
-    pads: Shape  # padded positions before the first
-    pads_end: Shape  # padded positions after the last
+    pads: Offsets  # padded positions before the first
+    pads_end: Offsets  # padded positions after the last
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        axes = (self.kernel, self.strides, self.dilations, self.pads, self.pads_end, self.in_shape[:-1], self.out_shape[:-1])
+        _require(len(self.kernel) in (1, 2) and {len(values) for values in axes} == {len(self.kernel)}, "axes differ in number")
+        for kernel, stride, dilation, before, after, size, out in zip(*axes):
+            room = size + before + after - dilation * (kernel - 1) - 1
+            _require(-(-room // stride) >= out - 1 >= room // stride, f"{out} outputs do not fit {size} inputs")
+        return self
 
 
 class Conv(Sliding):
@@ -51,7 +69,14 @@ class Conv(Sliding):
 
     kind: Literal["conv"] = "conv"
     weights: FloatArray  # (*kernel, channels in / groups, channels out) float32
-    groups: int
+    groups: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        channels, outputs = self.in_shape[-1], self.out_shape[-1]
+        _require(channels % self.groups == 0 and outputs % self.groups == 0, f"{self.groups} groups of {channels} to {outputs} channels")
+        _require(self.weights.shape == (*self.kernel, channels // self.groups, outputs), f"weights of shape {self.weights.shape}")
+        return self
 
 
 class Dense(Record):
@@ -62,12 +87,22 @@ class Dense(Record):
     out_shape: Shape  # (outputs,)
     weights: FloatArray  # (inputs, outputs) float32
 
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        _require(self.weights.shape == self.in_shape + self.out_shape, f"weights of shape {self.weights.shape}")
+        return self
+
 
 class AveragePool(Sliding):
     """V0[y, c] = sum of the window's activations / its number of taps; padded taps count if `include_pad`."""
 
     kind: Literal["average_pool"] = "average_pool"
     include_pad: bool
+
+    @model_validator(mode="after")
+    def _keeps_channels(self) -> Self:
+        _require(self.in_shape[-1] == self.out_shape[-1], "an average pool that changes the channels")
+        return self
 
 
 Synapses = Annotated[Conv | Dense | AveragePool, Field(discriminator="kind")]
@@ -83,7 +118,7 @@ class Connection(Record):
 class Population(Record):
     name: str
     shape: Shape
-    window: int  # index of the window in which its spikes travel; the input's is 0
+    window: int = Field(ge=0)  # index of the window in which its spikes travel; the input's is 0
     tensor: str | None  # the original model's tensor that its decoded spike times (or potentials) should equal
     channels_first: bool = False  # whether `tensor` holds the neurons in channels-first order
 
@@ -151,15 +186,20 @@ class Network(Record):
     tail: ByteArray | None  # ONNX model from the readout's potentials to the outputs, uint8; None: the potentials are the output
 
     @model_validator(mode="after")
-    def _sources_come_first(self) -> Network:
-        seen: set[str] = set()
+    def _is_consistent(self) -> Self:
+        """Everything the kernels rely on, so that no file can make them read outside their arrays."""
+        kinds = [layer.kind for layer in self.layers]
+        _require(bool(kinds) and kinds[0] == "input" and kinds[-1] == "readout" and {"input", "readout"}.isdisjoint(kinds[1:-1]),
+                 "the first layer has to be the input and the last the readout, and no other")
+        seen: dict[str, Layer] = {}
         for layer in self.layers:
-            missing = set(sources(layer)) - seen
-            if missing or layer.name in seen:
-                raise ValueError(f"layer {layer.name!r} {'uses unknown ' + str(sorted(missing)) if missing else 'appears twice'}")
-            seen.add(layer.name)
-        if not self.layers or self.layers[0].kind != "input" or self.layers[-1].kind != "readout":
-            raise ValueError("the first layer has to be the input and the last the readout")
+            unknown = set(sources(layer)) - set(seen)
+            _require(not unknown, f"layer {layer.name!r} uses unknown {sorted(unknown)}")
+            _require(layer.name not in seen, f"layer {layer.name!r} appears twice")
+            _require(not isinstance(layer, (Spiking, Readout)) or bool(layer.connections), f"layer {layer.name!r} has no connections")
+            problem = _misfit(layer, seen)
+            _require(problem is None, f"layer {layer.name!r}: {problem}")
+            seen[layer.name] = layer
         return self
 
     @property
@@ -179,6 +219,37 @@ class Network(Record):
     def half(self) -> float:
         """h of the rounding rule, in steps."""
         return 0.5 if self.rounding == "nearest" else 0.0
+
+
+def _misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
+    """What of `layer` contradicts itself or the layers before it."""
+    size = math.prod(layer.shape)
+    window = max((earlier[source].window for source in sources(layer)), default=0) + isinstance(layer, (Spiking, Readout))
+    if layer.window != window:
+        return f"window {layer.window} instead of {window}"
+    if isinstance(layer, Input):
+        return None if math.prod(layer.onnx_shape) == size else f"{size} encoders for an input of shape {layer.onnx_shape}"
+    if isinstance(layer, MaxPool):
+        fits = math.prod(layer.in_shape) == math.prod(earlier[layer.source].shape) and layer.in_shape[-1] == layer.out_shape[-1]
+        return None if fits and layer.out_shape == layer.shape else "a pool that does not fit its source"
+    if isinstance(layer, Reorder):
+        return None if layer.index.shape == (size,) and _within(layer.index, earlier[layer.source].shape) else "a broken index"
+    if layer.slopes.shape != layer.shape[-1:] or (layer.bias is not None and layer.bias.shape not in (layer.shape[-1:], layer.shape)):
+        return "slopes or bias of another shape"
+    if isinstance(layer, Readout) and not (layer.index.shape == (math.prod(layer.onnx_shape),) and _within(layer.index, layer.shape)):
+        return "a broken index"
+    for connection in layer.connections:
+        sizes = [math.prod(earlier[connection.source].shape)]
+        for step in connection.path:
+            sizes += [math.prod(step.in_shape), math.prod(step.out_shape)]
+        sizes.append(size)
+        if any(given != taken for given, taken in zip(sizes[::2], sizes[1::2])):
+            return f"a connection from {connection.source!r} of sizes {sizes}"
+    return None
+
+
+def _within(index: np.ndarray, shape: Shape) -> bool:
+    return bool(index.size == 0 or (index.min() >= 0 and index.max() < math.prod(shape)))
 
 
 def sources(layer: Layer) -> tuple[str, ...]:
