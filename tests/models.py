@@ -9,8 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ttfs_convert.convert import convert
-from ttfs_convert.lowering.builder import Violation
+from ttfs_convert.conversion import convert
 from ttfs_convert.ir import Network
 from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.exact import Recording, simulate
@@ -52,7 +51,8 @@ class Chain:
     def relu1(self) -> Chain:
         return self.add("Clip", np.float32(0), np.float32(1))
 
-    def conv(self, outputs: int, kernel: tuple[int, ...] = (3, 3), total: float = 1.0, bias: bool = True, groups: int = 1, **attributes) -> Chain:
+    def conv(self, outputs: int, kernel: tuple[int, ...] = (3, 3), total: float = 1.0, bias: bool = True, groups: int = 1,
+             **attributes) -> Chain:
         """A convolution with random weights that sum to `total`."""
         weights = unity(self.rng.normal(0, 0.5, (outputs, self.width(1) // groups, *kernel)), total=total)
         biases = [self.rng.normal(0, 0.1, outputs).astype(np.float32)] if bias else []
@@ -101,7 +101,7 @@ def save(model: onnx.ModelProto, folder: Path) -> Path:
     return path
 
 
-def converted(model: onnx.ModelProto, **options) -> tuple[Network, list[Violation]]:
+def converted(model: onnx.ModelProto, **options) -> Network:
     """`convert` of the model as a file; continuous time unless `steps` is given."""
     with tempfile.TemporaryDirectory() as folder:
         return convert(save(model, Path(folder)), **{"steps": None, **options})
@@ -116,7 +116,7 @@ def outputs_of(network: Network, recording: Recording) -> list[np.ndarray]:
 
 def assert_equals_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **options) -> Network:
     """The converted network gives every output that ONNX Runtime gives for `model`, and no output is trivial."""
-    network, _ = converted(model, **options)
+    network = converted(model, **options)
     found = outputs_of(network, simulate(network, x))
     expected = list(Reference(model)(x).values())
     assert len(found) == len(expected)
@@ -129,7 +129,7 @@ def assert_equals_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tolerance:
 
 def assert_layers_equal_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-6, **options) -> int:
     """Every layer that names a tensor of `model` decodes to it; returns how many hidden layers do."""
-    network, _ = converted(model, **options)
+    network = converted(model, **options)
     recording = simulate(network, x)
     hidden = [layer for layer in network.layers[:-1] if layer.tensor]
     reference = Reference(model, [layer.tensor for layer in hidden])

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from ttfs_convert.convert import convert
+from ttfs_convert.conversion import convert
 from ttfs_convert.errors import ModelError
 from ttfs_convert.onnx_file import load_onnx, normalise, sha256_of
 

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ttfs_convert import store
-from ttfs_convert.convert import convert
+from ttfs_convert.conversion import convert
 from ttfs_convert.errors import ModelError, UsageError
 from ttfs_convert.ir import FORMAT_VERSION, Network
 from ttfs_convert.store import MANIFEST, load, save
@@ -34,7 +34,7 @@ def network(tmp_path_factory) -> Network:
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])], constants)
     path = tmp_path_factory.mktemp("residual") / "residual.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return convert(path, mode="unchecked")[0]
+    return convert(path, mode="unchecked")
 
 
 @pytest.fixture
@@ -108,8 +108,8 @@ def assert_round_trip(network: Network, folder: Path) -> None:
 
 
 def test_round_trip_of_the_example(tmp_path):
-    network, violations = convert(EXAMPLE)
-    assert not violations and network.onnx is not None
+    network = convert(EXAMPLE)
+    assert not network.violations and network.onnx is not None
     assert_round_trip(network, tmp_path)
 
 

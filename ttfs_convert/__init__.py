@@ -12,11 +12,11 @@ import importlib
 
 __version__ = "0.1.0"
 
-_PUBLIC = {  # name -> module that defines it
+_PUBLIC = {  # name -> module that defines it, and its name there if that differs
     "convert": "conversion",
     "load": "store",
     "save": "store",
-    "run": "simulate.exact",
+    "run": "simulate.exact:simulate",
     "evaluate": "evaluation",
     "Network": "ir",
     "Recording": "simulate.exact",
@@ -34,6 +34,7 @@ __all__ = [*_PUBLIC, "__version__"]
 def __getattr__(name: str):
     if name not in _PUBLIC:
         raise AttributeError(f"module 'ttfs_convert' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
+    module, _, attribute = _PUBLIC[name].partition(":")
+    value = getattr(importlib.import_module(f".{module}", __name__), attribute or name)
     globals()[name] = value
     return value

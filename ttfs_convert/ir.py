@@ -170,6 +170,16 @@ class Readout(Population):
 Layer = Annotated[Input | Spiking | MaxPool | Reorder | Readout, Field(discriminator="kind")]
 
 
+class Violation(Record):
+    """A constraint of the paper that a layer breaks."""
+
+    layer: str
+    problem: str
+    neurons: int
+    worst: float | None  # largest |weight sum - 1|; None for an activation
+    remedy: str
+
+
 class Network(Record):
     """A converted network. Layers are in topological order: the input first, the readout last."""
 
@@ -180,6 +190,7 @@ class Network(Record):
     rounding: Literal["nearest", "ceil"]
     pooling: Literal["synaptic", "spiking"]
     onnx_sha256: str  # of the model file that was converted
+    violations: tuple[Violation, ...] = ()  # what mode `unchecked` let pass
     ann_macs: int  # multiply-accumulates of the original network per inference
     layers: tuple[Layer, ...]
     onnx: ByteArray | None  # the original model, uint8

@@ -37,7 +37,8 @@ def test_average_equals_the_mean(geometry, include_pad, density, seed):
 
 
 @QUICK
-@given(geometries(pool=True).filter(filled), st.booleans(), st.sampled_from((1, 4, 50, 255, 256, 65535)), st.sampled_from((0.0, 0.5)), SEEDS)
+@given(geometries(pool=True).filter(filled), st.booleans(), st.sampled_from((1, 4, 50, 255, 256, 65535)), st.sampled_from((0.0, 0.5)),
+       SEEDS)
 def test_average_steps_equal_exact_arithmetic(geometry, include_pad, steps, half, seed):
     times = random_times(np.random.default_rng(seed), (2, *geometry.size, 2), steps if steps in DTYPES else 50).clip(0, steps)
     counts = counts_of(geometry, include_pad)
@@ -78,7 +79,8 @@ def run_average(x):
 
 def run_average_steps(x):
     out = np.empty((len(x), *OVERLAPPING.out, 3), np.uint8)
-    average_pool_steps(np.round(x * 50).astype(np.uint8), counts_of(OVERLAPPING, True).astype(np.float32), *OVERLAPPING.arguments, 50, 0.5, out)
+    counts = counts_of(OVERLAPPING, True).astype(np.float32)
+    average_pool_steps(np.round(x * 50).astype(np.uint8), counts, *OVERLAPPING.arguments, 50, 0.5, out)
     return out
 
 

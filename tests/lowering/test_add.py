@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted
-from ttfs_convert.convert import ConstraintError
+from ttfs_convert.conversion import ConstraintError
 from ttfs_convert.lowering.graph import UnsupportedModel
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20)
@@ -113,8 +113,8 @@ def test_residual_sum_with_an_averaged_shortcut():
 
 def test_two_spike_trains_add_to_a_slope_of_two():
     chain = Chain((4, 7, 6)).conv(4, pads=[1] * 4).relu1().add("Add", "x").relu1().readout()
-    network, violations = converted(chain.model(), mode="unchecked")
-    assert [(violation.neurons, violation.worst) for violation in violations] == [(4 * 7 * 6, 1.0)]
+    network = converted(chain.model(), mode="unchecked")
+    assert [(violation.neurons, violation.worst) for violation in network.violations] == [(4 * 7 * 6, 1.0)]
     assert network.layers[2].slopes.tolist() == [2.0] * 4
 
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from tests import naive
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted
+from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.exact import simulate
 
@@ -63,10 +64,10 @@ def test_padded_taps_of_unity_weights_convert_exactly_at_every_border_pixel():
     hidden = chain.at
     model = chain.readout().model()
     x = chain.images()
-    network, violations = converted(model)
+    network = converted(model)
     found = np.moveaxis(simulate(network, x).activations(network.layers[1].name), -1, 1)
     expected = Reference(model, [hidden])(x)[hidden]
-    assert not violations and found.shape == expected.shape == (3, 4, 5, 6)
+    assert not network.violations and found.shape == expected.shape == (3, 4, 5, 6)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
 
 
@@ -90,9 +91,9 @@ def test_slope_is_the_sum_of_all_weights_padded_taps_included():
     bias = np.array([0, 0.25, 0, -0.25, 0.5, 1], np.float64)
     chain = Chain((2, 5, 6)).add("Conv", weights.astype(np.float32), bias.astype(np.float32), pads=[1] * 4).relu1().readout()
     x = chain.images(8)
-    network, violations = converted(chain.model(), mode="unchecked")
+    network = converted(chain.model(), mode="unchecked")
     found = simulate(network, x).activations(network.layers[1].name)
-    assert [violation.neurons for violation in violations] == [6 * 30]
+    assert [violation.neurons for violation in network.violations] == [6 * 30]
     np.testing.assert_array_equal(network.layers[1].slopes, [0.5, 0.75, 1.5, 2, 0, -1.5])
     channels_last = np.moveaxis(x, 1, -1)
     expected = neuron(channels_last, weights, bias, (1, 1), padded_taps_ramp=True)
@@ -104,11 +105,21 @@ def test_slope_is_the_sum_of_all_weights_padded_taps_included():
     assert not wrong[1:-1, 1:-1].any() and wrong[0].all() and wrong[-1].all() and wrong[:, 0].all() and wrong[:, -1].all()
 
 
+@pytest.mark.parametrize("pooled", (False, True))
+def test_each_group_has_its_own_slopes(pooled):
+    weights = np.random.default_rng(4).normal(size=(6, 2, 3, 3)).astype(np.float32)
+    chain = Chain((4, 6, 6)).add("Conv", weights, group=2)
+    if pooled:
+        chain.add("AveragePool", kernel_shape=[2, 2])
+    network = converted(chain.relu1().readout().model(), mode="unchecked")
+    np.testing.assert_allclose(network.layers[1].slopes, weights.sum((1, 2, 3)), rtol=1e-5, atol=1e-6)
+
+
 def test_discrete_time_follows_the_rounding_rule():
     chain = Chain((2, 5, 6)).conv(4, pads=[1] * 4).relu1().readout()
     x = chain.images()
     for rounding, half in (("nearest", 0.5), ("ceil", 0)):
-        network, _ = converted(chain.model(), steps=10, rounding=rounding)
+        network = converted(chain.model(), steps=10, rounding=rounding)
         recording = simulate(network, x)
         layer, kernel = network.layers[1], network.layers[1].connections[0].path[0]
         encoded = naive.encode(np.moveaxis(x, 1, -1).reshape(3, -1), 10, half).reshape(3, 5, 6, 2)
@@ -119,8 +130,6 @@ def test_discrete_time_follows_the_rounding_rule():
 
 
 def test_three_dimensions_are_refused():
-    from ttfs_convert.lowering.graph import UnsupportedModel
-
     chain = Chain((2, 4, 16)).add("Reshape", np.array([0, 2, 4, 4, 4])).conv(2, (2, 2, 2)).relu1().readout()
     with pytest.raises(UnsupportedModel, match="3-D convolution"):
         converted(chain.model())

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted, unity
+from ttfs_convert.errors import ModelError
 from ttfs_convert.lowering.graph import UnsupportedModel
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20)
@@ -25,14 +26,16 @@ def test_transpose_of_potentials_before_the_activation(perm):
 
 def test_channels_last_graph_as_keras_exports_it():
     chain = Chain((8, 7, 3)).add("Transpose", perm=[0, 3, 1, 2]).conv(4, pads=[1] * 4).relu1()
-    chain.add("AveragePool", kernel_shape=[2, 2], strides=[2, 2]).add("Transpose", perm=[0, 2, 3, 1]).add("Reshape", np.array([-1, 48]))
-    chain.add("MatMul", unity(chain.rng.normal(0, 0.5, (48, 9)), 1)).relu1().add("MatMul", chain.rng.normal(size=(9, 4)).astype(np.float32))
+    chain.add("AveragePool", kernel_shape=[2, 2], strides=[2, 2]).add("Transpose", perm=[0, 2, 3, 1])
+    chain.add("Reshape", np.array([-1, 48])).add("MatMul", unity(chain.rng.normal(0, 0.5, (48, 9)), 1)).relu1()
+    chain.add("MatMul", chain.rng.normal(size=(9, 4)).astype(np.float32))
     network = assert_equals_onnx_runtime(chain.model(), chain.images())
     assert [layer.kind for layer in network.layers] == ["input", "spiking", "spiking", "readout"]
 
 
 def test_channels_last_output():
-    chain = Chain((8, 7, 3)).add("Transpose", perm=[0, 3, 1, 2]).conv(4, pads=[1] * 4).relu1().conv(5).add("Transpose", perm=[0, 2, 3, 1])
+    chain = Chain((8, 7, 3)).add("Transpose", perm=[0, 3, 1, 2]).conv(4, pads=[1] * 4).relu1()
+    chain.conv(5).add("Transpose", perm=[0, 2, 3, 1])
     assert_equals_onnx_runtime(chain.model(), chain.images())
 
 
@@ -51,12 +54,14 @@ def test_reshape_of_spikes(shape):
 
 
 def test_reshape_of_potentials_and_of_the_output():
-    chain = Chain((3, 4, 5)).conv(4, (2, 2)).add("Reshape", np.array([0, 2, 2, 12])).relu1().conv(6, (2, 3)).add("Reshape", np.array([0, 3, 20]))
+    chain = Chain((3, 4, 5)).conv(4, (2, 2)).add("Reshape", np.array([0, 2, 2, 12])).relu1()
+    chain.conv(6, (2, 3)).add("Reshape", np.array([0, 3, 20]))
     assert_equals_onnx_runtime(chain.model(), chain.images())
 
 
 def test_unsqueeze_a_signal_and_squeeze_it_again():
-    chain = Chain((20,)).add("Unsqueeze", np.array([1])).conv(4, (5,)).relu1().conv(1, (3,)).relu1().add("Squeeze", np.array([1])).readout()
+    chain = Chain((20,)).add("Unsqueeze", np.array([1])).conv(4, (5,)).relu1()
+    chain.conv(1, (3,)).relu1().add("Squeeze", np.array([1])).readout()
     assert_equals_onnx_runtime(chain.model(), chain.images())
 
 
@@ -64,7 +69,6 @@ def test_unsqueeze_a_signal_and_squeeze_it_again():
 def test_squeeze_a_global_average(axes):
     chain = Chain((3, 6, 5)).conv(8).relu1().add("GlobalAveragePool").add("Squeeze", *([] if axes is None else [np.array(axes)]))
     if axes is None:
-        chain.model().graph.node[-1]
         network = assert_equals_onnx_runtime(chain.model(), chain.images())
         assert network.readout.onnx_shape == (8,)
     else:
@@ -78,17 +82,27 @@ def test_unsqueeze_and_flatten(axes):
 
 
 def test_dropout_and_identity_leave_no_trace():
-    chain = Chain((3, 6, 5)).add("Identity").add("Dropout").conv(4).add("Identity").relu1().add("Dropout", np.float32(0.5)).readout().add("Identity")
+    chain = Chain((3, 6, 5)).add("Identity").add("Dropout").conv(4).add("Identity").relu1()
+    chain.add("Dropout", np.float32(0.5)).readout().add("Identity")
     network = assert_equals_onnx_runtime(chain.model(), chain.images())
     assert len(network.layers) == 3
 
 
 @pytest.mark.parametrize("build", (
-    lambda chain: chain.add("Flatten", axis=2), lambda chain: chain.add("Flatten", axis=0).add("Reshape", np.array([0, -1])),
-    lambda chain: chain.add("Reshape", np.array([-1, 5])), lambda chain: chain.add("Transpose", perm=[1, 0, 2, 3]),
-    lambda chain: chain.add("Transpose"), lambda chain: chain.add("Unsqueeze", np.array([0])),
-    lambda chain: chain.add("Squeeze", np.array([0]))))
-def test_what_moves_data_across_the_batch_is_refused(build):
-    with pytest.raises(UnsupportedModel, match="batch") as refusal:
-        converted(build(Chain((3, 4, 5)).conv(4, (1, 1)).relu1()).model())
+    lambda chain: chain.add("Flatten", axis=0), lambda chain: chain.add("Flatten", axis=-4), lambda chain: chain.add("Transpose"),
+    lambda chain: chain.add("Transpose", perm=[1, 0, 2, 3]), lambda chain: chain.add("Unsqueeze", np.array([0])),
+    lambda chain: chain.add("Unsqueeze", np.array([-5])), lambda chain: chain.add("Squeeze", np.array([0]))))
+def test_what_moves_the_batch_axis_is_refused(build):
+    with pytest.raises(UnsupportedModel, match="moves the batch axis") as refusal:
+        converted(build(Chain((3, 4, 5)).conv(4, (1, 1)).relu1()).readout().model())
     assert len(refusal.value.nodes) == 1
+
+
+@pytest.mark.parametrize("build", (
+    lambda chain: chain.add("Flatten", axis=2), lambda chain: chain.add("Reshape", np.array([-1, 5])),
+    lambda chain: chain.add("Reshape", np.array([-1, 1, 4, 5])).conv(2, (2, 2)),
+    lambda chain: chain.add("Reshape", np.array([-1, 1, 4, 5])).add("MaxPool", kernel_shape=[2, 2]),
+    lambda chain: chain.add("Reshape", np.array([-1, 1, 4, 5])).add("GlobalAveragePool")))
+def test_axes_that_stay_in_the_batch_are_refused(build):
+    with pytest.raises(ModelError, match="folded into the batch"):
+        converted(build(Chain((3, 4, 5)).conv(4, (1, 1)).relu1()).readout().model())

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from ttfs_convert.convert import ConstraintError, convert  # noqa: E402
+from ttfs_convert.conversion import ConstraintError, convert  # noqa: E402
 from ttfs_convert.shims.torch import (  # noqa: E402
     LcTtfs, ReLU1, export_onnx, initialise_, pre_activation_loss, project_weight_sum_, weight_sum_loss)
 from ttfs_convert.simulate.exact import simulate  # noqa: E402
@@ -299,8 +299,8 @@ def test_exports_converts_and_runs_without_loss(trained, dynamo, tmp_path):
     assert given.name == "input" and output.name == "output"
     batch, *rest = given.type.tensor_type.shape.dim
     assert batch.dim_param and not batch.dim_value and [dim.dim_value for dim in rest] == list(x.shape[1:])
-    network, violations = convert(path, steps=None)
-    assert network.mode == "strict" and not violations
+    network = convert(path, steps=None)
+    assert network.mode == "strict" and not network.violations
     with torch.no_grad():
         expected = copy.deepcopy(model).eval()(x).numpy()
     np.testing.assert_allclose(simulate(network, x.numpy()).potentials, expected, atol=1e-4)

@@ -37,7 +37,7 @@ def reporting_errors(command: Callable) -> Callable:
         try:
             return command(*args, **kwargs)
         except TtfsError as error:
-            from .tables import details
+            from .network_tables import details
 
             table = details(error)
             if table is not None:

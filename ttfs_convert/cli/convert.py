@@ -29,21 +29,21 @@ def main(model, out, mode, steps, rounding, pooling, tolerance, no_embed, json_f
 
     Every neuron fires once per inference, the earlier the larger its activation. Nothing is written unless the whole model converts.
     """
-    from ..convert import convert
+    from ..conversion import convert
     from ..store import save
-    from .tables import network_json, network_table, violations_table
+    from .network_tables import network_json, network_table, violations_table
 
-    network, violations = convert(model, mode=mode, steps=steps or None, rounding=rounding, pooling=pooling, tolerance=tolerance,
-                                  embed=not no_embed)
+    network = convert(model, mode=mode, steps=steps or None, rounding=rounding, pooling=pooling, tolerance=tolerance,
+                      embed=not no_embed)
     save(network, out)
     if json_file:
-        write_json(network_json(network, violations), json_file)
+        write_json(network_json(network), json_file)
     if json_file == "-":
         return
     screen = console()
     screen.print(network_table(network))
-    if violations:
-        screen.print(violations_table(violations))
+    if network.violations:
+        screen.print(violations_table(network.violations))
         note("mode unchecked let these pass: expect the accuracy to fall")
     time = "continuous time" if network.steps is None else f"{network.steps} steps per window, rounding {network.rounding}"
     screen.print(f"Wrote {out}: {network.windows} windows, {time}.")

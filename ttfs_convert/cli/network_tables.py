@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -33,7 +35,7 @@ def details(error: TtfsError) -> Table | None:
     return None
 
 
-def violations_table(violations: list[Violation]) -> Table:
+def violations_table(violations: Iterable[Violation]) -> Table:
     result = table("Not lossless", "layer", "problem", "neurons", "worst deviation", "what to do", left=("layer", "problem", "what to do"))
     for violation in violations:
         worst = "-" if violation.worst is None else f"{violation.worst:.3g}"
@@ -55,7 +57,7 @@ def network_table(network: Network) -> Table:
     return result
 
 
-def network_json(network: Network, violations: list[Violation]) -> dict:
+def network_json(network: Network) -> dict:
     """What `ttfs-convert --json` writes: the table of layers and the violations that were let pass."""
     return {"name": network.name, "onnx_sha256": network.onnx_sha256, "mode": network.mode, "steps": network.steps,
             "rounding": network.rounding, "pooling": network.pooling, "windows": network.windows,
@@ -64,5 +66,4 @@ def network_json(network: Network, violations: list[Violation]) -> dict:
                         "slope": layer.slope if isinstance(layer, Spiking) else None,
                         "weight_sum_max_deviation": float(abs(layer.slopes.astype(float) - 1).max())
                         if isinstance(layer, (Spiking, Readout)) else None} for layer in network.layers],
-            "violations": [{"layer": each.layer, "problem": each.problem, "neurons": each.neurons, "worst": each.worst}
-                           for each in violations]}
+            "violations": [violation.model_dump() for violation in network.violations]}

@@ -40,9 +40,9 @@ def main(network, data, data_dir, limit, batch, steps, rounding, max_drop, onnx_
     """
     from ..datasets import load_dataset
     from ..errors import UsageError
-    from ..evaluate import evaluate
+    from ..evaluation import evaluate
     from ..store import load
-    from .tables import energy_table, layers_table, summary
+    from .report_tables import energy_table, layers_table, summary
 
     loaded = load(network)
     changes = {} if steps is None else {"steps": steps or None}

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .builder import Builder, UnsupportedNode, Violation
+from .builder import Builder, UnsupportedNode
 from .values import Node, Potential, Spikes
 
 
@@ -30,6 +30,5 @@ def _clamp(node: Node, builder: Builder, low: float, high: float) -> None:
         raise UnsupportedNode(f"clamps to [{low:g}, {high:g}]", "use ReLU1, a clamp to [0, 1], behind a convolution or linear layer")
     if high != 1:
         name = "ReLU" if high == math.inf else f"clamp to [0, {high:g}]"
-        builder.violations.append(Violation(value.name, f"activation is {name}, not ReLU1", math.prod(value.shape), None,
-                                            "train with ReLU1 (clamp to [0, 1])"))
+        builder.violate(value, f"activation is {name}, not ReLU1", math.prod(value.shape), "train with ReLU1 (clamp to [0, 1])")
     builder.values[node.outputs[0]] = builder.fire(value, node.outputs[0])

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..ir import Connection
 from .builder import Builder, UnsupportedNode
+from .geometry import image_index
 from .values import Constant, Node, Potential, Spikes
 
 
@@ -42,15 +43,17 @@ def _sum_of(first: Potential | Spikes, second: Potential | Spikes, node: Node, b
     if first.index.shape != second.index.shape:
         raise UnsupportedNode(f"shapes {first.index.shape} and {second.index.shape} differ", "add tensors of equal shape")
     if isinstance(first, Spikes):
-        shape = (*np.moveaxis(first.index, 1, -1).shape[1:],)
+        shape = image_index(first).shape
         index = np.moveaxis(np.arange(first.index.size).reshape(shape), -1, 0)[None]
         first = Potential(node.name, (_identity(first, index, builder),), None, shape, index)
+    if first.max_pools or (isinstance(second, Potential) and second.max_pools):
+        raise UnsupportedNode("it adds to a max-pool of pre-activations", "add before pooling, or pool behind the activation")
     if isinstance(second, Spikes):
         connections, bias = (_identity(second, first.index, builder),), None
-    elif np.array_equal(first.index, second.index) and first.shape == second.shape and not (first.max_pools or second.max_pools):
+    elif np.array_equal(first.index, second.index) and first.shape == second.shape:
         connections, bias = second.connections, second.bias
     else:
-        raise UnsupportedNode("its two inputs are laid out differently", "add before reshaping or pooling")
+        raise UnsupportedNode("its two inputs are laid out differently", "add before reshaping")
     biases = [b for b in (first.bias, bias) if b is not None]
     return replace(first, connections=first.connections + connections, bias=sum(biases) if biases else None)
 

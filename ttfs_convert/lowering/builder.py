@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import ModelError
-from ..ir import Connection, Layer, MaxPool, Readout, Reorder, Shape, Spiking
+from ..ir import Connection, Layer, MaxPool, Readout, Reorder, Shape, Spiking, Violation
 from .values import Constant, Node, Potential, Spikes, Value, channels_first, flat_index
 from .weight_sum import weight_sums
 
@@ -19,17 +18,6 @@ class UnsupportedNode(Exception):
     def __init__(self, reason: str, remedy: str):
         super().__init__(reason)
         self.reason, self.remedy = reason, remedy
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A constraint of the paper that a layer breaks. worst: largest |weight sum - 1|, None for an activation."""
-
-    layer: str
-    problem: str
-    neurons: int
-    worst: float | None
-    remedy: str
 
 
 class Builder:
@@ -68,6 +56,10 @@ class Builder:
         self._windows[layer.name] = layer.window
         return layer
 
+    def violate(self, layer: Potential, problem: str, neurons: int, remedy: str, worst: float | None = None) -> None:
+        """Record that `neurons` of `layer` break a constraint of the paper; the mode decides what follows."""
+        self.violations.append(Violation(layer=layer.name, problem=problem, neurons=neurons, worst=worst, remedy=remedy))
+
     def window_after(self, connections: tuple[Connection, ...]) -> int:
         return 1 + max(self._windows[connection.source] for connection in connections)
 
@@ -90,8 +82,7 @@ class Builder:
             return value
         if isinstance(value, Potential):
             if not value.pooled_only:
-                self.violations.append(Violation(value.name, f"no activation before {node.name}", math.prod(value.shape), None,
-                                                 "put ReLU1 (clamp to [0, 1]) behind it"))
+                self.violate(value, f"no activation before {node.name}", math.prod(value.shape), "put ReLU1 (clamp to [0, 1]) behind it")
             return self.fire(value, None)
         raise UnsupportedNode("its data input is a constant", "fold constants before export")
 
@@ -112,8 +103,8 @@ class Builder:
         off = int((~(deviation <= self.tolerance)).sum())
         if off:
             positions = math.prod(potential.shape) // slopes.size
-            self.violations.append(Violation(potential.name, "weight sum is not 1", off * positions, float(deviation.max()),
-                                             "train with ttfs_convert.shims (soft and hard weight-sum constraint)"))
+            self.violate(potential, "weight sum is not 1", off * positions,
+                         "train with ttfs_convert.shims (soft and hard weight-sum constraint)", float(deviation.max()))
         layer = self.add(Spiking(name=self.unique(potential.name), shape=potential.shape, connections=potential.connections,
                                  window=self.window_after(potential.connections), bias=stored_bias(potential.bias), slope="fan_in",
                                  slopes=slopes.astype(np.float32),
@@ -130,6 +121,9 @@ class Builder:
 
     def readout(self, value: Value, tensor: str) -> None:
         """The last layer: potentials that stay potentials, in the order of the ONNX tensor `tensor`."""
+        if isinstance(value, (Spikes, Potential)) and value.index.shape[0] != 1:
+            raise ModelError(f"output {tensor!r}", "other axes are folded into the batch", "one row per image",
+                             "keep the batch axis to itself")
         if isinstance(value, Spikes):  # a pool or ReLU1 that ends the network: each output neuron reads one spike train
             source = self.ordered(value.source, value.index)
             value = Potential("readout", (Connection(source=source, path=()),), None, (value.index.size,),

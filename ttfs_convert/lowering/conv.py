@@ -6,7 +6,7 @@ import numpy as np
 
 from ..ir import Connection, Conv
 from .builder import Builder, UnsupportedNode
-from .geometry import sliding
+from .geometry import image_index, sliding
 from .values import Node, Potential, channels_first
 
 
@@ -15,7 +15,7 @@ def lower_conv(node: Node, builder: Builder) -> None:
     if weights.ndim not in (3, 4):
         raise UnsupportedNode(f"a {weights.ndim - 2}-D convolution", "use 1-D or 2-D convolutions")
     value = builder.value(node.inputs[0])
-    index = np.moveaxis(value.index, 1, -1)[0]
+    index = image_index(value)
     bias = builder.constant(node, 2, "bias")
     source, path = builder.fan_in(value, node, index)
     step = Conv(**sliding(node, index.shape, weights.shape[0], weights.shape[2:]), groups=node.attributes.get("group", 1),

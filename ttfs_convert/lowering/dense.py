@@ -1,7 +1,8 @@
 """Gemm and MatMul with a constant right-hand side.
 
 1. (1, inputs) -> Dense; the rows of the weights follow the source's channels-last order, so Flatten costs nothing.
-2. (1, *positions, inputs) MatMul (inputs, outputs) -> Conv of kernel 1: one weight matrix shared by all positions.
+2. (1, *positions, inputs) or (positions, inputs) -> Conv of kernel 1: one weight matrix shared by all positions. The latter is what ONNX
+   Runtime makes of MatMul + Add: Reshape, Gemm, Reshape.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ def lower_gemm(node: Node, builder: Builder) -> None:
     bias = builder.constant(node, 2, "bias")
     if bias is not None:
         bias = bias * np.float32(node.attributes.get("beta", 1.0))
-    _dense(node, builder, weights, bias)
+    _product(node, builder, weights, bias)
 
 
 def lower_matmul(node: Node, builder: Builder) -> None:
     weights = builder.constant(node, 1, "right-hand side")
     if weights.ndim != 2:
         raise UnsupportedNode(f"a right-hand side of {weights.ndim} axes", "multiply by one (inputs, outputs) matrix")
-    if builder.value(node.inputs[0]).index.ndim == 2:
-        _dense(node, builder, weights, None)
-    else:
-        _pointwise(node, builder, weights)
+    _product(node, builder, weights, None)
+
+
+def _product(node: Node, builder: Builder, weights: np.ndarray, bias: np.ndarray | None) -> None:
+    shape = builder.value(node.inputs[0]).index.shape
+    (_dense if len(shape) == 2 and shape[0] == 1 else _pointwise)(node, builder, weights, bias)
 
 
 def _dense(node: Node, builder: Builder, weights: np.ndarray, bias: np.ndarray | None) -> None:
@@ -49,9 +52,9 @@ def _dense(node: Node, builder: Builder, weights: np.ndarray, bias: np.ndarray |
                                                 flat_index((1, *outputs)))
 
 
-def _pointwise(node: Node, builder: Builder, weights: np.ndarray) -> None:
+def _pointwise(node: Node, builder: Builder, weights: np.ndarray, bias: np.ndarray | None) -> None:
     value = builder.value(node.inputs[0])
-    index = value.index[0]
+    index = value.index[0] if value.index.shape[0] == 1 else value.index
     if index.ndim not in (2, 3):
         raise UnsupportedNode(f"an input of {value.index.ndim} axes", "use at most (batch, height, width, features)")
     source, path = builder.fan_in(value, node, index)
@@ -59,5 +62,6 @@ def _pointwise(node: Node, builder: Builder, weights: np.ndarray) -> None:
     step = Conv(in_shape=index.shape, out_shape=(*index.shape[:-1], weights.shape[1]), kernel=(1,) * axes, strides=(1,) * axes,
                 dilations=(1,) * axes, pads=(0,) * axes, pads_end=(0,) * axes, groups=1,
                 weights=np.ascontiguousarray(weights.reshape((1,) * axes + weights.shape), np.float32))
-    builder.values[node.outputs[0]] = Potential(node.name, (Connection(source=source, path=(*path, step)),), None, step.out_shape,
-                                                flat_index((1, *step.out_shape)))
+    full_bias = None if bias is None else np.broadcast_to(bias.astype(np.float32), step.out_shape)
+    builder.values[node.outputs[0]] = Potential(node.name, (Connection(source=source, path=(*path, step)),), full_bias, step.out_shape,
+                                                flat_index((*value.index.shape[:-1], weights.shape[1])))

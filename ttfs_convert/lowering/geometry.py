@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..ir import Shape
 from .builder import UnsupportedNode
-from .values import Node
+from .values import Node, Potential, Spikes
+
+
+def image_index(value: Spikes | Potential) -> np.ndarray:
+    """Index of one image, (*spatial, channels). Raises UnsupportedNode where a reshape has moved positions into the batch axis."""
+    if value.index.shape[0] != 1:
+        raise UnsupportedNode("other axes of its input are folded into the batch", "keep the batch axis to itself")
+    return np.moveaxis(value.index, 1, -1)[0]
 
 
 def sliding(node: Node, in_shape: Shape, out_channels: int, kernel: Shape) -> dict:

@@ -88,7 +88,7 @@ def _lower_node(node: Node, builder: Builder, feeds_body: set[str]) -> tuple[str
     at_the_end = not feeds_body.intersection(node.outputs) and (node.operator in TAIL_OPERATORS or (operator and operator.activation))
     if any(isinstance(value, Unknown) for value in given):
         builder.values.update(dict.fromkeys(node.outputs, Unknown()))
-        return None
+        return None if operator or at_the_end else REMEDIES.get(node.operator, NO_REMEDY)
     tails = [value for value in given if isinstance(value, Tail)]
     if tails and (operator or node.operator in TAIL_OPERATORS) and not (operator and operator.body):
         builder.values.update(dict.fromkeys(node.outputs, tails[0]))

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..ir import AveragePool, Connection
 from .builder import Builder, UnsupportedNode
-from .geometry import sliding
+from .geometry import image_index, sliding
 from .values import Node, Potential, Spikes, channels_first
 
 
@@ -25,13 +25,13 @@ def _kernel(node: Node) -> tuple[int, ...]:
 
 
 def lower_average_pool(node: Node, builder: Builder) -> None:
-    shape = np.moveaxis(builder.value(node.inputs[0]).index, 1, -1).shape[1:]
+    shape = image_index(builder.value(node.inputs[0])).shape
     _average(node, builder, AveragePool(**sliding(node, shape, shape[-1], _kernel(node)),
                                         include_pad=bool(node.attributes.get("count_include_pad", 0))))
 
 
 def lower_global_average_pool(node: Node, builder: Builder) -> None:
-    shape = np.moveaxis(builder.value(node.inputs[0]).index, 1, -1).shape[1:]
+    shape = image_index(builder.value(node.inputs[0])).shape
     if len(shape) > 3:
         raise UnsupportedNode(f"a {len(shape) - 1}-D pool", "use 1-D or 2-D pools")
     _average(node, builder, AveragePool(**sliding(node, shape, shape[-1], shape[:-1]), include_pad=False))
@@ -39,7 +39,7 @@ def lower_global_average_pool(node: Node, builder: Builder) -> None:
 
 def _average(node: Node, builder: Builder, step: AveragePool) -> None:
     value = builder.value(node.inputs[0])
-    index = np.moveaxis(value.index, 1, -1)[0]
+    index = image_index(value)
     if isinstance(value, Potential) and not value.pooled_only:
         result = _average_of_potential(value, step, index)
     else:
@@ -73,7 +73,7 @@ def lower_max_pool(node: Node, builder: Builder) -> None:
     if len(node.outputs) > 1 and node.outputs[1]:
         raise UnsupportedNode("its indices are used", "use a max-pool without indices")
     value = builder.value(node.inputs[0])
-    index = np.moveaxis(value.index, 1, -1)[0]
+    index = image_index(value)
     geometry = sliding(node, index.shape, index.shape[-1], _kernel(node))
     out_index = channels_first(geometry["out_shape"])
     if isinstance(value, Potential) and not value.pooled_only:
@@ -82,7 +82,6 @@ def lower_max_pool(node: Node, builder: Builder) -> None:
         result = replace(value, index=out_index, max_pools=(*value.max_pools, geometry))
     else:
         spikes = builder.spikes(value, node)
-        name = builder.max_pool(builder.ordered(spikes.source, np.moveaxis(spikes.index, 1, -1)[0]), node.name, geometry, node.outputs[0],
-                                out_index)
+        name = builder.max_pool(builder.ordered(spikes.source, image_index(spikes)), node.name, geometry, node.outputs[0], out_index)
         result = Spikes(name, out_index)
     builder.values[node.outputs[0]] = result

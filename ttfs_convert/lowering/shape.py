@@ -22,6 +22,11 @@ def _index(node: Node, builder: Builder) -> np.ndarray:
     return value.index
 
 
+def _keeps_batch(kept: bool) -> None:
+    if not kept:
+        raise UnsupportedNode("it moves the batch axis", "leave axis 0 where it is")
+
+
 def lower_identity(node: Node, builder: Builder) -> None:
     builder.values[node.outputs[0]] = builder.value(node.inputs[0])
 
@@ -29,8 +34,9 @@ def lower_identity(node: Node, builder: Builder) -> None:
 def lower_flatten(node: Node, builder: Builder) -> None:
     index = _index(node, builder)
     axis = node.attributes.get("axis", 1)
-    rows = int(np.prod(index.shape[:axis if axis >= 0 else axis + index.ndim]))
-    _apply(node, builder, index.reshape(rows, -1))
+    axis += index.ndim if axis < 0 else 0
+    _keeps_batch(axis > 0)
+    _apply(node, builder, index.reshape(int(np.prod(index.shape[:axis])), -1))
 
 
 def lower_reshape(node: Node, builder: Builder) -> None:
@@ -43,19 +49,26 @@ def lower_reshape(node: Node, builder: Builder) -> None:
 
 def lower_transpose(node: Node, builder: Builder) -> None:
     index = _index(node, builder)
-    _apply(node, builder, index.transpose(node.attributes.get("perm", tuple(reversed(range(index.ndim))))))
+    order = node.attributes.get("perm", tuple(reversed(range(index.ndim))))
+    _keeps_batch(order[0] == 0)
+    _apply(node, builder, index.transpose(order))
 
 
 def lower_squeeze(node: Node, builder: Builder) -> None:
     index, axes = _index(node, builder), _axes(node, builder)
+    if axes is None:
+        axes = tuple(axis for axis in range(1, index.ndim) if index.shape[axis] == 1)
+    _keeps_batch(all(axis % index.ndim for axis in axes))
     _apply(node, builder, index.squeeze(axes))
 
 
 def lower_unsqueeze(node: Node, builder: Builder) -> None:
-    _apply(node, builder, np.expand_dims(_index(node, builder), _axes(node, builder)))
+    index, axes = _index(node, builder), _axes(node, builder)
+    _keeps_batch(all(axis % (index.ndim + len(axes)) for axis in axes))
+    _apply(node, builder, np.expand_dims(index, axes))
 
 
 def _axes(node: Node, builder: Builder) -> tuple[int, ...] | None:
-    """From the attribute (up to opset 12) or the second input; None squeezes every axis of size 1."""
+    """From the attribute (up to opset 12) or the second input; None squeezes every axis of size 1 but the batch."""
     axes = builder.constant(node, 1, "axes", node.attributes.get("axes"))
     return None if axes is None else tuple(int(axis) for axis in axes)

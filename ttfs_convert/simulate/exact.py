@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import AveragePool, Conv, Connection, Dense, Input, MaxPool, Network, Readout, Reorder, Sliding, Spiking
+from ..errors import DataError
+from ..ir import AveragePool, Connection, Conv, Dense, Input, MaxPool, Network, Readout, Reorder, Sliding, Spiking
 from ..kernels._jit import CALLER
 from ..kernels.conv import conv
 from ..kernels.dense import chunked, dense
@@ -40,26 +41,54 @@ def decode(times: np.ndarray, steps: int | None) -> np.ndarray:
     """a = 1 - tau as float32; on a grid a = (N - k) / N, correctly rounded."""
     if steps is None:
         return np.float32(1) - times
-    return (1 - np.arange(steps + 1) / steps).astype(np.float32)[times]
+    return np.take((1 - np.arange(steps + 1) / steps).astype(np.float32), times, mode="clip")
+
+
+class Simulator:
+    """Runs batches on one network, whose weights are laid out for the kernels once."""
+
+    def __init__(self, network: Network):
+        self.network = network
+        steps = [step for layer in network.layers if isinstance(layer, (Spiking, Readout))
+                 for connection in layer.connections for step in connection.path]
+        self._weights = {id(step): WEIGHTS[step.kind](step) for step in steps if step.kind in WEIGHTS}
+
+    def __call__(self, x: np.ndarray) -> Recording:
+        """As `simulate`."""
+        network = self.network
+        state = _State(network, self._weights, {}, {})
+        with CALLER:
+            for layer in network.layers[:-1]:
+                state.times[layer.name] = SPIKE_TIMES[layer.kind](state, layer, x)
+            potentials = _potential(state, network.readout, len(x)).reshape(len(x), -1)
+        outputs = potentials[:, network.readout.index].reshape(len(x), *network.readout.onnx_shape)
+        return Recording(state.times, outputs, network.steps)
 
 
 def simulate(network: Network, x: np.ndarray) -> Recording:
     """Run `network` on `x`: (n, *the model's input shape) float32 in [0, 1], in the model's own layout.
 
-    Batches are independent: splitting one changes no bit of the result. Not reentrant: calls from several threads wait for each other.
+    Batches are independent: splitting one changes no bit of the result; for many of them keep a `Simulator`. Calls from several threads
+    wait for each other. Raises DataError for an `x` of another shape or with values outside [0, 1].
     """
-    state = _State(network, {}, {})
-    with CALLER:
-        for layer in network.layers[:-1]:
-            state.times[layer.name] = SPIKE_TIMES[layer.kind](state, layer, x)
-        potentials = _potential(state, network.readout, len(x)).reshape(len(x), -1)
-    outputs = potentials[:, network.readout.index].reshape(len(x), *network.readout.onnx_shape)
-    return Recording(state.times, outputs, network.steps)
+    _check_input(network, x)
+    return Simulator(network)(x)
+
+
+def _check_input(network: Network, x: np.ndarray) -> None:
+    expected = network.input.onnx_shape
+    if x.ndim != len(expected) + 1 or x.shape[1:] != expected or not len(x):
+        raise DataError("x", f"shape {x.shape}", f"(n, {', '.join(map(str, expected))}), n at least 1")
+    if not (x.min() >= 0 and x.max() <= 1):
+        raise DataError("x", f"values from {x.min():g} to {x.max():g}", "0 to 1", "scale the inputs to [0, 1]")
 
 
 @dataclass(frozen=True)
 class _State:
+    """One batch under way: spike times of the layers so far, and their decoded activations where some layer needs them."""
+
     network: Network
+    weights: dict[int, np.ndarray]
     times: dict[str, np.ndarray]
     decoded: dict[str, np.ndarray]
 
@@ -132,26 +161,29 @@ def _integrate(state: _State, connection: Connection, potential: np.ndarray) -> 
         return
     for step in connection.path[:-1]:
         between = np.zeros((images, *step.out_shape), np.float32)
-        SYNAPSES[step.kind](step, values.reshape(images, *step.in_shape), between)
+        SYNAPSES[step.kind](state, step, values.reshape(images, *step.in_shape), between)
         values = between
     last = connection.path[-1]
-    SYNAPSES[last.kind](last, values.reshape(images, *last.in_shape), potential)
+    SYNAPSES[last.kind](state, last, values.reshape(images, *last.in_shape), potential)
 
 
-def _conv(step: Conv, activation: np.ndarray, potential: np.ndarray) -> None:
-    weights = blocked(step.weights.reshape(-1, *step.weights.shape[-2:]), step.groups)
-    conv(image(activation, step.in_shape), weights, *_geometry(step), image(potential, step.out_shape))
+def _conv(state: _State, step: Conv, activation: np.ndarray, potential: np.ndarray) -> None:
+    conv(image(activation, step.in_shape), state.weights[id(step)], *_geometry(step), image(potential, step.out_shape))
 
 
-def _dense(step: Dense, activation: np.ndarray, potential: np.ndarray) -> None:
-    dense(activation, chunked(blocked(step.weights[None], 1)), potential)
+def _dense(state: _State, step: Dense, activation: np.ndarray, potential: np.ndarray) -> None:
+    dense(activation, state.weights[id(step)], potential)
 
 
-def _average(step: AveragePool, activation: np.ndarray, potential: np.ndarray) -> None:
+def _average(state: _State, step: AveragePool, activation: np.ndarray, potential: np.ndarray) -> None:
     average_pool(image(activation, step.in_shape), divisor(step), *_geometry(step), image(potential, step.out_shape))
 
 
 SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average}
+WEIGHTS: dict[str, Callable] = {  # how the kernels want them
+    "conv": lambda step: blocked(step.weights.reshape(-1, *step.weights.shape[-2:]), step.groups),
+    "dense": lambda step: chunked(blocked(step.weights[None], 1)),
+}
 
 
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -21,7 +21,7 @@ from .onnx_file import check_onnx, load_onnx, sha256_of
 from .prediction import binary_threshold, predicted_labels
 from .reference import Reference
 from .report import (AnnPart, DataPart, DriftPart, EnergyPart, LayerPart, ModelPart, OperationsPart, Report, SnnPart, TimingPart)
-from .simulate.exact import simulate
+from .simulate.exact import Simulator
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
     tail = onnx.ModelProto.FromString(network.tail.tobytes()) if network.tail is not None else None
     tail_session = Reference(tail, threads=threads or 0) if tail is not None else None
     fitted = fit_to_input(data, network.input.onnx_shape)
+    simulate = Simulator(network)
     start = time.perf_counter()
-    simulate(network, fitted(slice(0, 1)))
+    simulate(fitted(slice(0, 1)))
     compile_seconds = time.perf_counter() - start
     certificate, tally, output = Certificate(network), _Tally(), model.graph.output[0].name
     threshold = binary_threshold(tail)
@@ -88,7 +89,7 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
         ann = plain(x)[output]
         tally.ann_seconds += time.perf_counter() - start
         start = time.perf_counter()
-        recording = simulate(network, x)
+        recording = simulate(x)
         snn = recording.potentials if tail_session is None else tail_session(recording.potentials)[output]
         tally.snn_seconds += time.perf_counter() - start
         certificate.add(recording, tapped(x))

@@ -1,0 +1,82 @@
+"""The trained example keeps its promises, and the public verbs work as the README shows them."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ttfs_convert
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "examples" / "fashion_mnist"
+
+
+@pytest.fixture(scope="module")
+def network():
+    return ttfs_convert.convert(EXAMPLE / "model.onnx")
+
+
+@pytest.fixture(scope="module")
+def full_test_set():
+    if "TTFS_DATA" not in os.environ:
+        pytest.skip("TTFS_DATA does not say where Fashion-MNIST is")
+    from ttfs_convert.datasets import load_dataset
+
+    return load_dataset("fashion-mnist")
+
+
+def test_fifty_steps_on_all_test_images(network, full_test_set):
+    report = ttfs_convert.evaluate(network, full_test_set).report
+    assert report.data.samples == 10_000
+    assert report.ann.accuracy >= 0.905
+    assert report.drift.agreement >= 0.995
+    assert abs(report.drift.accuracy_pp) <= 0.15
+    assert report.drift.ci95_pp[0] <= 0 <= report.drift.ci95_pp[1]
+
+
+def test_continuous_time_on_all_test_images(network, full_test_set):
+    evaluation = ttfs_convert.evaluate(network.model_copy(update={"steps": None}), full_test_set)
+    assert evaluation.report.drift.agreement >= 0.9999
+    spiking = [layer for layer in evaluation.report.layers if layer.slope]
+    assert len(spiking) == 6 and all(layer.max_error <= 1e-5 for layer in spiking)
+    assert evaluation.certificate.first_out_of_tolerance() is None
+
+
+def test_readme_python_snippet(tmp_path, monkeypatch):
+    snippet = re.search(r"```python\n(import ttfs_convert\n.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    with np.load(EXAMPLE / "images.npz") as archive:
+        scope = {"x": archive["x"][:4, None].astype(np.float32) / 255}
+    exec(snippet, scope)
+    assert scope["recording"].spike_times["node_Conv_71"].shape == (4, 28, 28, 24)
+    assert scope["recording"].potentials.shape == (4, 10)
+    assert ttfs_convert.load(tmp_path / "snn.npz").windows == 7
+
+
+def test_every_public_name_resolves():
+    for name in ttfs_convert.__all__:
+        assert getattr(ttfs_convert, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        ttfs_convert.nothing
+
+
+def test_broken_inputs_from_python(network):
+    with pytest.raises(ttfs_convert.DataError, match=r"x: shape \(2, 28, 28\); expected \(n, 1, 28, 28\)"):
+        ttfs_convert.run(network, np.zeros((2, 28, 28), np.float32))
+    with pytest.raises(ttfs_convert.DataError, match="values from 0 to 2; expected 0 to 1"):
+        ttfs_convert.run(network, np.eye(28, dtype=np.float32)[None, None] * 2)
+    with pytest.raises(ttfs_convert.UsageError, match="rounding"):
+        ttfs_convert.convert(EXAMPLE / "model.onnx", rounding="floor")
+
+
+def test_splitting_a_batch_changes_no_bit(network):
+    with np.load(EXAMPLE / "images.npz") as archive:
+        x = archive["x"][:9, None].astype(np.float32) / 255
+    whole = ttfs_convert.run(network, x)
+    parts = [ttfs_convert.run(network, part) for part in (x[:1], x[1:4], x[4:])]
+    np.testing.assert_array_equal(whole.potentials, np.concatenate([part.potentials for part in parts]))
+    for name, times in whole.spike_times.items():
+        np.testing.assert_array_equal(times, np.concatenate([part.spike_times[name] for part in parts]))
