@@ -20,7 +20,7 @@ from .measure.drift import PairedOutcomes, newcombe_interval
 from .onnx_file import check_onnx, load_onnx, sha256_of
 from .prediction import binary_threshold, predicted_labels
 from .reference import Reference
-from .report import (AnnPart, DataPart, DriftPart, EnergyPart, LayerPart, ModelPart, OperationsPart, Report, SnnPart, TimingPart)
+from .report import AnnPart, DataPart, DriftPart, EnergyPart, LayerPart, ModelPart, OperationsPart, Report, SnnPart, TimingPart
 from .simulate.exact import Simulator
 
 

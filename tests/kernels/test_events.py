@@ -1,9 +1,9 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ttfs_convert.kernels.events import events
 
 from tests.kernels.cases import activations, assert_same_bits
-from ttfs_convert.kernels.events import events
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from ttfs_convert.kernels.vector import LANES, MAX_VECTORS, accumulate, block_vectors, blocked
 
 

@@ -12,8 +12,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from ttfs_convert.conversion import ConstraintError, convert  # noqa: E402
-from ttfs_convert.shims.torch import (  # noqa: E402
-    LcTtfs, ReLU1, export_onnx, initialise_, pre_activation_loss, project_weight_sum_, weight_sum_loss)
+from ttfs_convert.shims.torch import LcTtfs, ReLU1, export_onnx, initialise_, pre_activation_loss, project_weight_sum_, weight_sum_loss  # noqa: E402
 from ttfs_convert.simulate.exact import simulate  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's exporters

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import DataError, UsageError
 from . import cifar, files, folder, idx, npz
 from .fit import Batches, fit_to_input
-from ..errors import DataError, UsageError
 
 __all__ = ["Batches", "Dataset", "fit_to_input", "load_dataset"]
 

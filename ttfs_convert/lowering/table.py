@@ -11,7 +11,7 @@ from .builder import Builder
 from .conv import lower_conv
 from .dense import lower_gemm, lower_matmul
 from .pooling import lower_average_pool, lower_global_average_pool, lower_max_pool
-from .shape import (lower_flatten, lower_identity, lower_reshape, lower_squeeze, lower_transpose, lower_unsqueeze)
+from .shape import lower_flatten, lower_identity, lower_reshape, lower_squeeze, lower_transpose, lower_unsqueeze
 from .values import Node
 
 
