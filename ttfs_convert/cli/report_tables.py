@@ -45,7 +45,7 @@ def _small(value: float | None) -> str:
 def summary(evaluation: Evaluation) -> Table:
     """Accuracy, drift and cost as two columns."""
     report = evaluation.report
-    result = table("", "", " ", left=("", " "))
+    result = table("Summary", "", " ", left=("", " "))
     result.show_header = False
     samples = f"{report.data.name}, {report.data.samples:,} samples"
     result.add_row("data", samples)
