@@ -1,6 +1,8 @@
 """The LC-TTFS constraints against NumPy twins, and the whole way: train, export, convert, and run without loss."""
 
 import copy
+import re
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -317,3 +319,15 @@ def test_a_net_trained_without_the_constraints_is_refused(tmp_path):
     export_onnx(mlp(), tmp_path / "model.onnx", torch.rand(1, 10), dynamo=False)
     with pytest.raises(ConstraintError, match="2 layers"):
         convert(tmp_path / "model.onnx")
+
+
+def test_readme_snippet(tmp_path, monkeypatch):
+    pytest.importorskip("onnxscript")
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    snippet = re.search(r"```python\n(from ttfs_convert\.shims\.torch.*?)```", readme, re.S).group(1)
+    monkeypatch.chdir(tmp_path)
+    model = nn.Sequential(nn.Linear(6, 8), ReLU1(), nn.Linear(8, 3))
+    scope = {"model": model, "optimizer": torch.optim.SGD(model.parameters(), lr=0.01), "cross_entropy": nn.functional.cross_entropy,
+             "batches": [(torch.rand(5, 6), torch.randint(3, (5,))) for _ in range(3)]}
+    exec(snippet, scope)
+    assert len(convert(tmp_path / "model.onnx").layers) == 3

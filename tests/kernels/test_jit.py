@@ -1,0 +1,52 @@
+"""The kernels' disk cache: never stale, never in the way; and the suite without compilation."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+USE = "from ttfs_convert.kernels.threshold import time_step; print(time_step(0.5, 10, 0.0))"
+
+
+def run(code, **environment):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment})
+
+
+def folder_of(source):
+    spec = importlib.util.spec_from_file_location("copy_of_jit", source / "_jit.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module._FOLDER
+
+
+def test_an_edited_helper_gets_a_cache_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    copy = tmp_path / "kernels"
+    shutil.copytree(ROOT / "kernels", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    before = folder_of(copy)
+    assert folder_of(copy) == before
+    (copy / "events.py").write_text((copy / "events.py").read_text() + "\n# changed\n")
+    assert folder_of(copy) != before
+
+
+def test_compiled_code_lands_in_the_user_cache(tmp_path):
+    result = run(USE, XDG_CACHE_HOME=str(tmp_path))
+    assert result.stdout.strip() == "5.0", result.stderr
+    assert list((tmp_path / "ttfs-convert" / "kernels").rglob("*.nbi"))
+
+
+def test_without_a_writable_cache_kernels_still_run(tmp_path):
+    (tmp_path / "file").touch()
+    result = run(USE, XDG_CACHE_HOME=str(tmp_path / "file"))
+    assert result.stdout.strip() == "5.0", result.stderr
+
+
+def test_kernels_pass_without_compilation():
+    """Shows index errors that compiled code hides."""
+    tests = [str(path) for path in sorted(Path(__file__).parent.glob("test_*.py")) if path != Path(__file__)]
+    result = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], capture_output=True, text=True, cwd=ROOT,
+                            env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
+    assert result.returncode == 0, result.stdout[-2000:]
