@@ -33,8 +33,4 @@ def tail_model(model: onnx.ModelProto, root: str, rank: int) -> bytes | None:
     entry = onnx.helper.make_tensor_value_info(root, onnx.TensorProto.FLOAT, [None] * rank)
     graph = onnx.helper.make_graph([node for node in model.graph.node if id(node) in needed], "tail", [entry], outputs,
                                    [tensor for tensor in model.graph.initializer if tensor.name in initialisers])
-    if any(value.name == root for value in outputs):
-        copy = onnx.helper.make_node("Identity", [f"{root}/potential"], [root])
-        graph.input[0].name = f"{root}/potential"
-        graph.node.insert(0, copy)
     return onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version).SerializeToString()
