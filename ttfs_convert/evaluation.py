@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -63,35 +64,40 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
              progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
     """Compare `network` on `data` with its original under ONNX Runtime.
 
-    data: a data set, or what `datasets.load_dataset` takes. onnx_file: the original model where none is embedded; its SHA-256 must
-    be that of the file that was converted. batch: images at a time; no figure but the times depends on it. threads: for both engines, by default all cores. progress: called with images done
-    and images in all. Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
+    data: a data set, or what `datasets.load_dataset` takes. onnx_file: the original model where none is embedded; its SHA-256 must be
+    that of the file that was converted. batch: images at a time; no figure but the times depends on it. threads: for both engines, by
+    default all cores. progress: called with images done and images in all. Raises ModelError for a model that does not fit, DataError
+    for data that does not, UsageError for options.
     """
     if batch < 1:
         raise UsageError("batch", f"{batch}", "at least 1")
-    _use_threads(threads)
     data = load_dataset(data) if isinstance(data, str) else data
     model = _original(network, onnx_file)
-    tensors = [layer.tensor for layer in network.layers if layer.tensor]
-    plain, tapped = Reference(model, threads=threads or 0), Reference(model, tensors, threads or 0)
+    with _numba_threads(threads):
+        return _compare(network, data, model, batch, threads or 0, progress)
+
+
+def _compare(network: Network, data: Dataset, model: onnx.ModelProto, batch: int, threads: int,
+             progress: Callable[[int, int], None]) -> Evaluation:
+    plain, tapped = Reference(model, threads=threads), Reference(model, [layer.tensor for layer in network.layers if layer.tensor], threads)
     tail = onnx.ModelProto.FromString(network.tail.tobytes()) if network.tail is not None else None
-    tail_session = Reference(tail, threads=threads or 0) if tail is not None else None
-    fitted = fit_to_input(data, network.input.onnx_shape)
-    simulate = Simulator(network)
+    run_tail = Reference(tail, threads=threads) if tail is not None else None
+    output, threshold = model.graph.output[0].name, binary_threshold(tail)
+    fitted, simulate = fit_to_input(data, network.input.onnx_shape), Simulator(network)
     start = time.perf_counter()
     simulate(fitted(slice(0, 1)))
     compile_seconds = time.perf_counter() - start
-    certificate, tally, output = Certificate(network), _Tally(), model.graph.output[0].name
-    threshold = binary_threshold(tail)
-    for rows in _batches(len(data.x), batch):
+    certificate, tally = Certificate(network), _Tally()
+    for first in range(0, len(data.x), batch):
+        rows = slice(first, min(first + batch, len(data.x)))
         x = fitted(rows)
         start = time.perf_counter()
         ann = plain(x)[output]
-        tally.ann_seconds += time.perf_counter() - start
-        start = time.perf_counter()
+        between = time.perf_counter()
         recording = simulate(x)
-        snn = recording.potentials if tail_session is None else tail_session(recording.potentials)[output]
-        tally.snn_seconds += time.perf_counter() - start
+        snn = recording.potentials if run_tail is None else run_tail(recording.potentials)[output]
+        tally.ann_seconds += between - start
+        tally.snn_seconds += time.perf_counter() - between
         certificate.add(recording, tapped(x))
         tally.add(predicted_labels(ann, output, threshold), predicted_labels(snn, output, threshold),
                   None if data.y is None else data.y[rows])
@@ -101,15 +107,16 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
     return Evaluation(report, certificate, outcomes, (*data.notes, *fitted.notes))
 
 
-def _batches(samples: int, batch: int) -> Iterator[slice]:
-    return (slice(start, min(start + batch, samples)) for start in range(0, samples, batch))
-
-
-def _use_threads(threads: int | None) -> None:
-    limit = numba.config.NUMBA_NUM_THREADS
+@contextlib.contextmanager
+def _numba_threads(threads: int | None) -> Iterator[None]:
+    limit, before = numba.config.NUMBA_NUM_THREADS, numba.get_num_threads()
     if threads is not None and not 1 <= threads <= limit:
         raise UsageError("threads", f"{threads}", f"1 to {limit}, the number of cores")
     numba.set_num_threads(threads or limit)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def _original(network: Network, onnx_file: str | Path | None) -> onnx.ModelProto:
