@@ -25,3 +25,22 @@ def test_operator_recipe_names_files_that_exist():
         assert (ROOT / "ttfs_convert" / name).exists(), name
     for name in re.findall(r"`((?:ttfs_convert|tests|kernels)/[\w./]*)`", recipe):
         assert (ROOT / name).exists(), name
+
+
+def masked(text):
+    """Lines without their figures, which differ in the last digits between processors, and without the widths that follow from them."""
+    return {" ".join(re.sub(r"[-+]?\d[\d.,]*(e[-+]\d+)?", "#", line).replace("─", "").split()) for line in text.splitlines()}
+
+
+def test_readme_shows_what_the_commands_print(tmp_path):
+    from click.testing import CliRunner
+
+    readme = (ROOT / "README.md").read_text()
+    example = ROOT / "examples" / "fashion_mnist"
+    convert, run = COMMANDS["ttfs-convert"], COMMANDS["ttfs-run"]
+    converted = CliRunner().invoke(convert, [str(example / "model.onnx"), "--out", str(tmp_path / "snn.npz")])
+    result = CliRunner().invoke(run, [str(tmp_path / "snn.npz"), "--data", str(example / "images.npz"), "--max-drop", "0.5"])
+    assert converted.exit_code == 0 and result.exit_code == 0
+    printed = masked(converted.stdout.replace(str(tmp_path / "snn.npz"), "snn.npz") + result.stdout + result.stderr)
+    assert len(printed) > 25 and printed - masked(readme) == set()
+    assert "@@" not in readme

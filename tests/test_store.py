@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from ttfs_convert import store
+from ttfs_convert import atomic, store
 from ttfs_convert.conversion import convert
 from ttfs_convert.errors import ModelError, UsageError
 from ttfs_convert.ir import FORMAT_VERSION, Network
@@ -364,9 +364,9 @@ def test_what_cannot_be_written_is_a_usage_error(network, tmp_path, monkeypatch)
         assert caught.value.exit_code == 2 and str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
-    def refuse(**_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(store.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(atomic.tempfile, "NamedTemporaryFile", refuse)
     with pytest.raises(UsageError, match="Permission denied"):
         save(network, tmp_path / "net.npz")

@@ -19,7 +19,7 @@ from .measure import counts
 from .measure.certificate import Certificate
 from .measure.drift import PairedOutcomes, newcombe_interval
 from .onnx_file import check_onnx, load_onnx, sha256_of
-from .prediction import binary_threshold, predicted_labels
+from .prediction import binary_threshold, check_labels, predicted_labels
 from .reference import Reference
 from .report import AnnPart, DataPart, DriftPart, EnergyPart, LayerPart, ModelPart, OperationsPart, Report, SnnPart, TimingPart
 from .simulate.exact import Simulator
@@ -99,6 +99,8 @@ def _compare(network: Network, data: Dataset, model: onnx.ModelProto, batch: int
         tally.ann_seconds += between - start
         tally.snn_seconds += time.perf_counter() - between
         certificate.add(recording, tapped(x))
+        if data.y is not None:
+            check_labels(data.y[rows], ann, data.name)
         tally.add(predicted_labels(ann, output, threshold), predicted_labels(snn, output, threshold),
                   None if data.y is None else data.y[rows])
         progress(rows.stop, len(data.x))
@@ -155,7 +157,7 @@ def _report(network: Network, data: Dataset, tally: _Tally, outcomes: PairedOutc
                     latency_steps=None if network.steps is None else network.steps * network.windows, 
                     spikes_per_neuron=counts.spikes_per_neuron(network)),
         drift=DriftPart(accuracy_pp=drift, ci95_pp=interval, agreement=tally.agreeing / tally.samples,
-                        max_output_error=certificate.layers[network.readout.name].max_error),
+                        max_output_error=certificate.layers[network.readout.name].largest_error),
         energy=EnergyPart(paper=_operations(counts.paper(network)), synaptic=_operations(synaptic),
                           event=_operations(counts.total(list(events.values()))), event_if_gated=_operations(gated), ann_macs=ann_macs),
         layers=layers, timing=TimingPart(ann_seconds=tally.ann_seconds, snn_seconds=tally.snn_seconds, compile_seconds=compile_seconds))
@@ -172,6 +174,6 @@ def _layer(network: Network, layer: Layer, certificate: Certificate, event: coun
                      slope=layer.slope if isinstance(layer, Spiking) else None, window=layer.window, neurons=neurons(layer),
                      synapses=counts.layer_connections(network, layer)[0],
                      weight_sum_max_deviation=float(np.abs(layer.slopes.astype(np.float64) - 1).max()) if weighted else None,
-                     max_error=errors.max_error if errors.compared else None, mean_error=errors.mean_error,
-                     saturated=errors.saturated / errors.compared if errors.compared else 0.0,
+                     max_error=errors.largest_error, mean_error=errors.mean_error,
+                     saturated=errors.saturated_share,
                      silent=None if isinstance(layer, Readout) else errors.silent_share, synops=event.synops, neuronops=event.neuronops)

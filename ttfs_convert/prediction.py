@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from .errors import ModelError
+from .errors import DataError, ModelError
 
 
 def predicted_labels(output: np.ndarray, where: str, threshold: float = 0.0) -> np.ndarray:
@@ -16,11 +16,28 @@ def predicted_labels(output: np.ndarray, where: str, threshold: float = 0.0) -> 
         return rows[:, 0].astype(np.int64)
     if rows.shape[1] == 1:
         return (rows[:, 0] >= threshold).astype(np.int64)
-    if output.ndim == 2 or output.size == len(output) * max(output.shape[1:]):
+    if classes(output.shape) is not None:
         return rows.argmax(1)
     raise ModelError(f"output {where!r}", f"shape {output.shape}", "one score per class, or labels", "a dense output has no accuracy")
 
 
+def classes(shape: tuple[int, ...]) -> int | None:
+    """How many classes an output of `shape` (batch first) has scores for; None if it is no vector of scores."""
+    values = int(np.prod(shape[1:]))
+    return max(values, 2) if values == max(shape[1:], default=1) else None
+
+
+def check_labels(labels: np.ndarray, output: np.ndarray, where: str) -> None:
+    """Raise DataError for labels (n,) that no score of `output` stands for; an output of labels allows any."""
+    count = classes(output.shape)
+    if not np.issubdtype(output.dtype, np.integer) and count is not None and labels.max() >= count:
+        raise DataError(where, f"label {labels.max()}", f"labels from 0 to {count - 1}: the model has {count} classes",
+                        "number the classes from 0, in the model's order")
+
+
 def binary_threshold(tail: onnx.ModelProto | None) -> float:
-    """Where a lone output splits two classes: 0.5 behind a Sigmoid, 0 for a potential."""
-    return 0.5 if tail is not None and any(node.op_type == "Sigmoid" for node in tail.graph.node) else 0.0
+    """Where a lone output splits two classes: 0.5 where it is bounded by a Sigmoid or Clip; above 0 behind a Relu; 0 for a potential."""
+    operators = {node.op_type for node in tail.graph.node} if tail is not None else set()
+    if operators & {"Sigmoid", "Clip"}:
+        return 0.5
+    return float(np.nextafter(np.float32(0), np.float32(1))) if "Relu" in operators else 0.0

@@ -41,7 +41,7 @@ class DriftPart(Part):
     accuracy_pp: float | None  # SNN - ANN, percentage points
     ci95_pp: tuple[float, float] | None
     agreement: float  # share of equal predictions
-    max_output_error: float  # of the readout's potentials, before any softmax
+    max_output_error: float | None  # of the readout's potentials, before any softmax; null where nothing matches them
 
 
 class OperationsPart(Part):
@@ -68,7 +68,7 @@ class LayerPart(Part):
     weight_sum_max_deviation: float | None
     max_error: float | None  # null where the original graph has no matching tensor
     mean_error: float | None
-    saturated: float  # share of values
+    saturated: float | None  # share of values; null like the errors
     silent: float | None
     synops: float  # of the count `event`
     neuronops: float | None

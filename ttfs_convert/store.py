@@ -11,15 +11,16 @@ import json
 import math
 import os
 import struct
-import tempfile
 import tokenize
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from pydantic import ValidationError
 
-from .errors import ModelError, UsageError
+from .atomic import write_whole
+from .errors import ModelError
 from .ir import FORMAT_VERSION, Network
 
 MANIFEST = "manifest.npy"
@@ -34,26 +35,14 @@ def save(network: Network, path: str | Path) -> None:
     members: dict[str, np.ndarray] = {}
     manifest = _without_arrays(network.model_dump(mode="python"), "network", members)
     text = np.frombuffer(json.dumps(manifest, sort_keys=True).encode(), np.uint8)
-    path = Path(path)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise UsageError(str(path), f"cannot be written ({error.strerror})",
-                         remedy="name a folder that exists and is writable") from error
-    try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, array in {MANIFEST: text, **members}.items():
                 with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:  # ZipInfo's fixed date: equal bytes
                     np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes it private; a result should be as readable as any other file
-        os.replace(temporary, path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise UsageError(str(path), f"cannot be written ({error.strerror})") from error
-        raise
+
+    write_whole(path, write)
 
 
 def load(path: str | Path) -> Network:

@@ -69,7 +69,7 @@ def test_report_on_the_terminal(networks):
     for text in ("node_Conv_71", "ANN accuracy", "SNN accuracy", "95 % interval", "agreement", "latency 350 steps (7 windows)", "paper",
                  "synaptic", "event_if_gated", "first layer out of tolerance"):
         assert text in result.stdout
-    assert "note: --limit: a subset, the first 200 of 2,000 samples" in result.stderr
+    assert "note: --limit: a subset, 200 of 2,000 samples" in result.stderr
     assert "\x1b" not in result.output
 
 
@@ -123,6 +123,20 @@ def test_the_original_from_a_file(networks, tmp_path):
 def test_data_errors(networks, data, code, text):
     result = run(networks / "snn.npz", "--data", data)
     assert result.exit_code == code and text in result.stderr and len(result.stderr.strip().splitlines()) == 1
+
+
+def test_labels_that_the_model_has_no_class_for(networks, tmp_path):
+    with np.load(IMAGES) as archive:
+        np.savez(tmp_path / "shifted.npz", x=archive["x"][:100], y=archive["y"][:100] + 1)
+    result = run(networks / "snn.npz", "--data", tmp_path / "shifted.npz")
+    assert result.exit_code == 4 and "label 10; expected labels from 0 to 9" in result.stderr
+
+
+def test_an_unwritable_report_is_refused_before_the_run(networks, tmp_path):
+    for target in (tmp_path / "none" / "r.json", tmp_path):
+        result = run(networks / "snn.npz", "--data", "no-such-data", "--json", target)
+        assert result.exit_code == 2 and "cannot be written" in result.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_values_outside_the_unit_interval(networks, tmp_path):

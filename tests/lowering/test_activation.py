@@ -77,3 +77,21 @@ def test_clip_of_opset_6_has_attributes():
     chain.add("MatMul", unity(chain.rng.normal(0, 0.5, (12, 6)), 1))
     chain.add("Clip", min=0.0, max=1.0).add("MatMul", np.ones((6, 2), np.float32))
     assert_equals_onnx_runtime(chain.model(opset=9), chain.images())
+
+
+def test_a_pre_activation_used_twice_is_one_population():
+    chain = Chain((3, 5, 5)).conv(4, pads=[1] * 4)
+    potential = chain.at
+    chain.relu1()
+    first = chain.at
+    chain.at = potential
+    chain.relu1().add("Add", first).relu1().readout()
+    network = converted(chain.model(), mode="unchecked")
+    assert [layer.kind for layer in network.layers] == ["input", "spiking", "spiking", "readout"]
+
+
+def test_a_layer_without_activation_is_compared_with_its_own_tensor():
+    chain = Chain((3, 5, 5)).conv(4)
+    bare = chain.at
+    network = converted(chain.conv(4, (1, 1)).relu1().readout().model(), mode="unchecked")
+    assert network.layers[1].tensor == bare

@@ -113,6 +113,26 @@ def test_global_average_as_the_readout(pooling):
     assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
 
 
+@pytest.mark.parametrize("pooling", ("synaptic", "spiking"))
+@pytest.mark.parametrize("keepdims", (0, 1))
+@pytest.mark.parametrize("shape,axes", (((3, 6, 5), [2, 3]), ((3, 6, 5), [-1, -2]), ((3, 7), [2])))
+def test_reduce_mean_over_positions_is_a_global_average(shape, axes, keepdims, pooling):
+    chain = Chain(shape).conv(8, (3,) * (len(shape) - 1)).relu1().add("ReduceMean", axes=axes, keepdims=keepdims).add("Flatten")
+    assert_equals_onnx_runtime(chain.readout().model(), chain.images(), pooling=pooling)
+
+
+def test_reduce_mean_of_channels_last_images():
+    chain = Chain((3, 6, 5)).conv(8).relu1().add("Transpose", perm=[0, 2, 3, 1]).add("ReduceMean", axes=[1, 2], keepdims=0).readout()
+    assert_equals_onnx_runtime(chain.model(), chain.images())
+
+
+@pytest.mark.parametrize("axes", ([1], [1, 2, 3], [3]))
+def test_other_means_are_refused(axes):
+    chain = Chain((3, 6, 5)).conv(8).relu1().add("ReduceMean", axes=axes, keepdims=1).add("Flatten").readout()
+    with pytest.raises(UnsupportedModel, match="averages over axes"):
+        converted(chain.model())
+
+
 def test_average_of_potentials_as_the_readout():
     chain = Chain((3, 6, 5)).conv(8).relu1().conv(5, (1, 1), total=2.0).add("GlobalAveragePool").add("Flatten")
     assert_equals_onnx_runtime(chain.model(), chain.images())

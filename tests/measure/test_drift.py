@@ -88,7 +88,13 @@ def test_what_a_sample_can_decide():
     small, large = (PairedOutcomes(0.90 * n, 0.01 * n, 0.01 * n, 0.08 * n) for n in (300, 10_000))
     assert 0.016 < smallest_gate(small) < 0.0205  # the score interval is wider than the normal one on small samples
     assert smallest_gate(large) == pytest.approx(0.0028, abs=0.0002)
-    needed = samples_needed(small, 0.0028)
-    assert 8_500 < needed < 11_500
-    assert smallest_gate(small.scaled(needed)) <= 0.0028 < smallest_gate(small.scaled(0.98 * needed))
-    assert samples_needed(small, 0.0) is None
+
+
+def test_samples_that_would_decide():
+    drifting = PairedOutcomes(1800, 20, 8, 172)  # -0.6 pp of 2,000
+    for gate, decision in ((0.008, Verdict.PASSED), (0.004, Verdict.FAILED)):
+        assert verdict(newcombe_interval(drifting), gate) is Verdict.INCONCLUSIVE
+        needed = samples_needed(drifting, gate)
+        assert needed > 2000 and verdict(newcombe_interval(drifting.scaled(needed)), gate) is decision
+        assert verdict(newcombe_interval(drifting.scaled(0.98 * needed)), gate) is Verdict.INCONCLUSIVE
+    assert samples_needed(PairedOutcomes(90, 1, 1, 8), 0.0) is None  # no drift is never proven exactly

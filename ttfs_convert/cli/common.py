@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 
@@ -72,19 +69,20 @@ class Steps(click.ParamType):
         return steps
 
 
+def check_json_target(path: str | None) -> None:
+    """Raise UsageError before any work is done if `write_json` could not write to `path`."""
+    from ..atomic import check_target
+
+    if path not in (None, "-"):
+        check_target(path)
+
+
 def write_json(content: dict, path: str) -> None:
     """Write `content` to `path`, whole or not at all; `-` is standard output. Raises UsageError if it cannot be written."""
-    from ..errors import UsageError
+    from ..atomic import write_whole
 
     text = json.dumps(content, indent=2) + "\n"
     if path == "-":
         click.echo(text, nl=False)
-        return
-    target = Path(path)
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            file.write(text)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, target)
-    except OSError as error:
-        raise UsageError(path, f"cannot be written ({error.strerror})", remedy="name a folder that exists and is writable") from error
+    else:
+        write_whole(path, lambda file: file.write(text.encode()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import EXIT_CODES, Steps, console, note, reporting_errors, write_json
+from .common import EXIT_CODES, Steps, check_json_target, console, note, reporting_errors, write_json
 
 
 @click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
@@ -29,10 +29,13 @@ def main(model, out, mode, steps, rounding, pooling, tolerance, no_embed, json_f
 
     Every neuron fires once per inference, the earlier the larger its activation. Nothing is written unless the whole model converts.
     """
+    from ..atomic import check_target
     from ..conversion import convert
     from ..store import save
     from .network_tables import network_json, network_table, violations_table
 
+    check_target(out)
+    check_json_target(json_file)
     network = convert(model, mode=mode, steps=steps or None, rounding=rounding, pooling=pooling, tolerance=tolerance,
                       embed=not no_embed)
     save(network, out)

@@ -47,7 +47,7 @@ def summary(evaluation: Evaluation) -> Table:
     report = evaluation.report
     result = table("Summary", "", " ", left=("", " "))
     result.show_header = False
-    samples = f"{report.data.name}, {report.data.samples:,} samples"
+    samples = f"{report.data.name}, {report.data.samples:,} sample{'' if report.data.samples == 1 else 's'}"
     result.add_row("data", samples)
     if evaluation.outcomes is not None:
         low, high = report.drift.ci95_pp
@@ -55,7 +55,7 @@ def summary(evaluation: Evaluation) -> Table:
         result.add_row("SNN accuracy", f"{100 * report.snn.accuracy:.2f} %")
         result.add_row("drift", f"{report.drift.accuracy_pp:+.2f} pp, 95 % interval [{low:+.2f}, {high:+.2f}]")
     result.add_row("agreement", f"{100 * report.drift.agreement:.2f} % of predictions")
-    result.add_row("max output error", f"{report.drift.max_output_error:.2g}")
+    result.add_row("max output error", _small(report.drift.max_output_error))
     model = report.model
     if model.steps is None:
         result.add_row("time", f"continuous, {model.windows} windows")
@@ -73,4 +73,6 @@ def summary(evaluation: Evaluation) -> Table:
 
 def _tolerance(evaluation: Evaluation) -> str:
     which, limit = evaluation.certificate.tolerance()
-    return f"{evaluation.certificate.first_out_of_tolerance() or 'none'} ({which} error at most {limit:.2g})"
+    missing = evaluation.certificate.not_compared()
+    unknown = f"; not compared: {', '.join(missing)}" if missing else ""
+    return f"{evaluation.certificate.first_out_of_tolerance() or 'none'} ({which} error at most {limit:.2g}){unknown}"

@@ -26,8 +26,8 @@ def _clamp(node: Node, builder: Builder, low: float, high: float) -> None:
     if bounded and low <= 0 and high >= 1:
         builder.values[node.outputs[0]] = value  # values in [0, 1] pass unchanged
         return
-    if not isinstance(value, Potential) or bounded or low != 0 or high <= 0:
-        raise UnsupportedNode(f"clamps to [{low:g}, {high:g}]", "use ReLU1, a clamp to [0, 1], behind a convolution or linear layer")
+    if not isinstance(value, Potential) or bounded or low != 0 or high < 1:
+        raise UnsupportedNode(f"it clamps to [{low:g}, {high:g}]", "use ReLU1, a clamp to [0, 1], behind a convolution or linear layer")
     if high != 1:
         name = "ReLU" if high == math.inf else f"clamp to [0, {high:g}]"
         builder.violate(value, f"activation is {name}, not ReLU1", math.prod(value.shape), "train with ReLU1 (clamp to [0, 1])")

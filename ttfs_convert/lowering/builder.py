@@ -31,6 +31,7 @@ class Builder:
         self._windows: dict[str, int] = {}
         self._names: set[str] = set()
         self._reorders: dict[tuple[str, bytes], str] = {}
+        self._fired: dict[int, tuple[Potential, Spikes]] = {}
 
     def value(self, name: str) -> Value | None:
         return self.values.get(name) if name else None
@@ -83,7 +84,7 @@ class Builder:
         if isinstance(value, Potential):
             if not value.pooled_only:
                 self.violate(value, f"no activation before {node.name}", math.prod(value.shape), "put ReLU1 (clamp to [0, 1]) behind it")
-            return self.fire(value, None)
+            return self.fire(value, None if value.max_pools else node.inputs[0])
         raise UnsupportedNode("its data input is a constant", "fold constants before export")
 
     def fan_in(self, value: Value, node: Node, channels_last: np.ndarray | None = None) -> tuple[str, tuple]:
@@ -97,7 +98,10 @@ class Builder:
         return self.ordered(spikes.source, spikes.index if channels_last is None else channels_last), ()
 
     def fire(self, potential: Potential, tensor: str | None) -> Spikes:
-        """Neurons for `potential`. tensor: the ONNX tensor that their decoded spikes equal, behind any waiting max-pools."""
+        """Neurons for `potential`, the same ones if it has some already. tensor: the ONNX tensor that their decoded spikes equal, behind
+        any waiting max-pools."""
+        if id(potential) in self._fired:
+            return self._fired[id(potential)][1]
         slopes = sum(weight_sums(connection, potential.shape) for connection in potential.connections)
         deviation = np.abs(slopes - 1)
         off = int((~(deviation <= self.tolerance)).sum())
@@ -113,7 +117,9 @@ class Builder:
         for position, geometry in enumerate(potential.max_pools, 1):
             last = position == len(potential.max_pools)
             name = self.max_pool(name, f"{potential.name}/max_pool", geometry, tensor if last else None, potential.index)
-        return Spikes(name, potential.index)
+        spikes = Spikes(name, potential.index)
+        self._fired[id(potential)] = (potential, spikes)  # the potential too, so that its id stays its own
+        return spikes
 
     def max_pool(self, source: str, name: str, geometry: dict, tensor: str | None, index: np.ndarray) -> str:
         return self.add(MaxPool(name=self.unique(name), shape=geometry["out_shape"], window=self._windows[source], source=source,
@@ -129,7 +135,8 @@ class Builder:
             value = Potential("readout", (Connection(source=source, path=()),), None, (value.index.size,),
                               flat_index(value.index.shape))
         if not isinstance(value, Potential) or value.max_pools:
-            raise ModelError(f"output {tensor!r}", "a constant or a max-pool of potentials", "potentials or spikes of a layer")
+            raise ModelError(f"output {tensor!r}", "a constant or a max-pool of pre-activations", "potentials or spikes of a layer",
+                             "put the activation before the max-pool, which gives the same values")
         slopes = sum(weight_sums(connection, value.shape) for connection in value.connections)
         self.add(Readout(name=self.unique(value.name), shape=value.shape, connections=value.connections, tensor=tensor,
                          window=self.window_after(value.connections), bias=stored_bias(value.bias), slopes=slopes.astype(np.float32),

@@ -1,4 +1,4 @@
-"""AveragePool and GlobalAveragePool are synapses of weight 1/n; MaxPool is the earliest spike.
+"""AveragePool, GlobalAveragePool and ReduceMean are synapses of weight 1/n; MaxPool is the earliest spike.
 
 1. AveragePool(spikes), pooling `synaptic` -> part of the next layer's synapses; pooling `spiking` -> neurons with a window.
 2. AveragePool(potential) -> appended to its synapses: pooling is linear.
@@ -25,30 +25,46 @@ def _kernel(node: Node) -> tuple[int, ...]:
 
 
 def lower_average_pool(node: Node, builder: Builder) -> None:
-    shape = image_index(builder.value(node.inputs[0])).shape
-    _average(node, builder, AveragePool(**sliding(node, shape, shape[-1], _kernel(node)),
-                                        include_pad=bool(node.attributes.get("count_include_pad", 0))))
+    value = builder.value(node.inputs[0])
+    shape = image_index(value).shape
+    step = AveragePool(**sliding(node, shape, shape[-1], _kernel(node)), include_pad=bool(node.attributes.get("count_include_pad", 0)))
+    builder.values[node.outputs[0]] = _average(value, step, node, builder)
 
 
 def lower_global_average_pool(node: Node, builder: Builder) -> None:
-    shape = image_index(builder.value(node.inputs[0])).shape
+    builder.values[node.outputs[0]] = _global_average(builder.value(node.inputs[0]), node, builder)
+
+
+def lower_reduce_mean(node: Node, builder: Builder) -> None:
+    """A global average pool: over all axes but the batch and the channels, which are the first or the last of the others."""
+    value = builder.value(node.inputs[0])
+    rank = value.index.ndim
+    axes = builder.constant(node, 1, "axes", node.attributes.get("axes"))
+    averaged = () if axes is None else tuple(sorted(int(axis) % rank for axis in axes))
+    channel = {tuple(range(2, rank)): 1, tuple(range(1, rank - 1)): rank - 1}.get(averaged) if averaged else None
+    if channel is None:
+        raise UnsupportedNode(f"it averages over axes {averaged or 'all'} of {rank}", "average over all positions and nothing else")
+    pooled = _global_average(replace(value, index=np.moveaxis(value.index, channel, 1)), node, builder)
+    keep = node.attributes.get("keepdims", 1)
+    shape = [1 if axis in averaged else size for axis, size in enumerate(value.index.shape) if keep or axis not in averaged]
+    builder.values[node.outputs[0]] = replace(pooled, index=pooled.index.reshape(shape))
+
+
+def _global_average(value: Potential | Spikes, node: Node, builder: Builder) -> Potential | Spikes:
+    shape = image_index(value).shape
     if len(shape) > 3:
         raise UnsupportedNode(f"a {len(shape) - 1}-D pool", "use 1-D or 2-D pools")
-    _average(node, builder, AveragePool(**sliding(node, shape, shape[-1], shape[:-1]), include_pad=False))
+    plain = replace(node, attributes={})  # a ReduceMean's are no geometry
+    return _average(value, AveragePool(**sliding(plain, shape, shape[-1], shape[:-1]), include_pad=False), node, builder)
 
 
-def _average(node: Node, builder: Builder, step: AveragePool) -> None:
-    value = builder.value(node.inputs[0])
+def _average(value: Potential | Spikes, step: AveragePool, node: Node, builder: Builder) -> Potential | Spikes:
     index = image_index(value)
     if isinstance(value, Potential) and not value.pooled_only:
-        result = _average_of_potential(value, step, index)
-    else:
-        source, path = builder.fan_in(value, node, index)
-        result = Potential(node.name, (Connection(source=source, path=(*path, step)),), None, step.out_shape,
-                           channels_first(step.out_shape))
-        if builder.pooling == "spiking":
-            result = builder.fire(result, node.outputs[0])
-    builder.values[node.outputs[0]] = result
+        return _average_of_potential(value, step, index)
+    source, path = builder.fan_in(value, node, index)
+    pooled = Potential(node.name, (Connection(source=source, path=(*path, step)),), None, step.out_shape, channels_first(step.out_shape))
+    return builder.fire(pooled, node.outputs[0]) if builder.pooling == "spiking" else pooled
 
 
 def _average_of_potential(value: Potential, step: AveragePool, index: np.ndarray) -> Potential:

@@ -10,7 +10,7 @@ from .add import lower_add
 from .builder import Builder
 from .conv import lower_conv
 from .dense import lower_gemm, lower_matmul
-from .pooling import lower_average_pool, lower_global_average_pool, lower_max_pool
+from .pooling import lower_average_pool, lower_global_average_pool, lower_max_pool, lower_reduce_mean
 from .shape import lower_flatten, lower_identity, lower_reshape, lower_squeeze, lower_transpose, lower_unsqueeze
 from .values import Node
 
@@ -26,7 +26,7 @@ class Operator:
 OPERATORS = {
     "Add": Operator(lower_add, "a constant (bias), or two tensors of equal shape (residual)"),
     "AveragePool": Operator(lower_average_pool, "1-D and 2-D; strides, pads, ceil_mode, count_include_pad", body=True),
-    "Clip": Operator(lower_clip, "minimum 0, maximum 1 (ReLU1); another maximum as Relu", activation=True),
+    "Clip": Operator(lower_clip, "minimum 0, maximum 1 (ReLU1); a larger maximum as Relu", activation=True),
     "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias", body=True),
     "Dropout": Operator(lower_identity, "as the identity"),
     "Flatten": Operator(lower_flatten, "any axis"),
@@ -35,6 +35,7 @@ OPERATORS = {
     "Identity": Operator(lower_identity, "anything"),
     "MatMul": Operator(lower_matmul, "a constant matrix on the right", body=True),
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
+    "ReduceMean": Operator(lower_reduce_mean, "over all positions, channels first or last: a global average pool", body=True),
     "Relu": Operator(lower_relu, "behind pools and ReLU1, where it changes nothing; else strict mode refuses it and --mode unchecked clamps it at 1", activation=True),
     "Reshape": Operator(lower_reshape, "a constant shape"),
     "Squeeze": Operator(lower_squeeze, "constant axes"),

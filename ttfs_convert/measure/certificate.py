@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir import Layer, Network
+from ..ir import Layer, Network, neurons
 from ..simulate.exact import Recording, decode
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
@@ -23,6 +23,14 @@ class LayerErrors:
     max_error: float = 0.0
     sum_error: float = 0.0
     saturated: int = 0  # values that the original network has above 1 and a spike time cannot carry
+
+    @property
+    def largest_error(self) -> float | None:
+        return self.max_error if self.compared else None
+
+    @property
+    def saturated_share(self) -> float | None:
+        return self.saturated / self.compared if self.compared else None
 
     @property
     def mean_error(self) -> float | None:
@@ -76,6 +84,10 @@ class Certificate:
     def tolerance(self) -> tuple[str, float]:
         """Which error is held against what: in continuous time a layer's largest, 1e-4; on a grid its mean, one time step."""
         return ("max", CONTINUOUS_TOLERANCE) if self.network.steps is None else ("mean", 1 / self.network.steps)
+
+    def not_compared(self) -> list[str]:
+        """Names of layers with neurons that have no matching tensor in the original graph."""
+        return [layer.name for layer in self.network.layers if neurons(layer) and not self.layers[layer.name].compared]
 
     def first_out_of_tolerance(self) -> str | None:
         """Name of the first spiking layer whose error leaves its tolerance, None if none does."""

@@ -98,13 +98,15 @@ def smallest_gate(outcomes: PairedOutcomes) -> float:
 
 
 def samples_needed(outcomes: PairedOutcomes, max_drop: float) -> int | None:
-    """How many samples would decide `max_drop` for a network without drift at the observed disagreement; None beyond 1e9 or for 0."""
-    if max_drop <= 0:
-        return None
+    """How many samples would decide `max_drop` if all went on as observed, drift included; None beyond 1e9."""
     low, high = 1.0, 1e9
-    if smallest_gate(outcomes.scaled(high)) > max_drop:
+    if not _decided(outcomes, high, max_drop):
         return None
     while high / low > 1.0001:
         middle = math.sqrt(low * high)
-        low, high = (middle, high) if smallest_gate(outcomes.scaled(middle)) > max_drop else (low, middle)
+        low, high = (low, middle) if _decided(outcomes, middle, max_drop) else (middle, high)
     return math.ceil(high)
+
+
+def _decided(outcomes: PairedOutcomes, samples: float, max_drop: float) -> bool:
+    return verdict(newcombe_interval(outcomes.scaled(samples)), max_drop) is not Verdict.INCONCLUSIVE
