@@ -53,7 +53,7 @@ def main(network, data, data_dir, limit, batch, steps, rounding, max_drop, onnx_
         raise UsageError("--max-drop", f"{dataset.name} has no labels", "labelled data", "add y to the .npz")
     with _progress(len(dataset.x)) as progress:
         evaluation = evaluate(loaded, dataset, onnx_file=onnx_file, batch=batch, threads=threads,
-                               progress=progress)
+                              progress=progress)
     if json_file != "-":
         for part in (layers_table(evaluation.report), energy_table(evaluation.report), summary(evaluation)):
             console().print(part)
@@ -84,25 +84,6 @@ def _gate(evaluation, max_drop: float) -> int:
             text += f"; {max_drop:g} pp needs about {driftless:,} without drift, and the drift seen here lies on the gate"
         else:
             text += f"; {max_drop:g} pp is beyond any sample"
-    note(text)
-    if len(dataset.x) < dataset.total:
-        note(f"--limit: a subset, {len(dataset.x):,} of {dataset.total:,} samples")
-    if max_drop is not None:
-        sys.exit(_gate(evaluation, max_drop))
-
-
-def _gate(evaluation, max_drop: float) -> int:
-    """Say whether the drop is within `max_drop` percentage points, and what this sample can decide; return the exit code."""
-    from ..measure.drift import Verdict, newcombe_interval, samples_needed, smallest_gate, verdict
-
-    outcomes = evaluation.outcomes
-    decided = verdict(newcombe_interval(outcomes), max_drop / 100)
-    click.echo(f"gate {max_drop:g} pp: {decided.value}", err=True)
-    text = f"with {100 * (1 - evaluation.report.drift.agreement):.2f} % disagreement and no true drift, {outcomes.samples:,} samples decide " \
-           f"gates from {100 * smallest_gate(outcomes):.2f} pp"
-    if decided is Verdict.INCONCLUSIVE:
-        needed = samples_needed(outcomes, max_drop / 100)
-        text += f"; {max_drop:g} pp needs about {needed:,}" if needed is not None else f"; {max_drop:g} pp is beyond any sample"
     note(text)
     return {Verdict.PASSED: 0, Verdict.FAILED: GATE_FAILED, Verdict.INCONCLUSIVE: INCONCLUSIVE}[decided]
 
