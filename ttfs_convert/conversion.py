@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from .errors import ModelError, UsageError
-from .ir import MAX_STEPS, Network, Violation
+from .ir import MAX_STEPS, Network, Violation, first_problem
 from .lowering.builder import Builder
 from .lowering.graph import lower_graph, macs
 from .lowering.tail import tail_model
@@ -31,15 +31,14 @@ def convert(path: str | Path, *, mode: str = "strict", steps: int | None = 50, r
     """The spiking network of the ONNX model at `path`.
 
     mode: `strict` demands ReLU1 and unity weight sums (LC-TTFS, section III) and raises ConstraintError otherwise; `unchecked` clamps
-    any ReLU at 1, keeps whatever weight sums there are, and lists them in `network.violations`. steps: N per window, 1 to 65535, or None for continuous time. rounding:
-    `nearest` or `ceil` (see `kernels.threshold.time_step`). pooling: average pools as `synaptic` weights of the next layer or as
-    `spiking` neurons. tolerance: on |weight sum - 1|. embed: keep the ONNX file inside the network.
+    any ReLU at 1, keeps whatever weight sums there are, and lists them in `network.violations`. steps: N per window, 1 to 65535, or None
+    for continuous time. rounding: `nearest` or `ceil` (see `kernels.threshold.time_step`). pooling: average pools as `synaptic` weights
+    of the next layer or as `spiking` neurons. tolerance: on |weight sum - 1|. embed: keep the ONNX file inside the network.
     Raises ModelError for a model that is broken or unsupported, UsageError for options out of range.
     """
     _check_options(mode, steps, rounding, pooling, tolerance)
     where = str(path)
     model = load_onnx(path)
-    original = model.SerializeToString()
     simplified = normalise(model, where)
     builder = Builder(pooling, tolerance)
     try:
@@ -50,12 +49,11 @@ def convert(path: str | Path, *, mode: str = "strict", steps: int | None = 50, r
         tail = tail_model(source, root, len(builder.layers[-1].onnx_shape) + 1)
         return Network(name=Path(path).stem, mode=mode, steps=steps, rounding=rounding, pooling=pooling,
                        onnx_sha256=sha256_of(Path(path).read_bytes()), violations=tuple(builder.violations), ann_macs=macs(simplified),
-                       layers=tuple(builder.layers), onnx=np.frombuffer(original, np.uint8) if embed else None,
+                       layers=tuple(builder.layers), onnx=np.frombuffer(model.SerializeToString(), np.uint8) if embed else None,
                        tail=None if tail is None else np.frombuffer(tail, np.uint8))
     except ValidationError as error:  # weights that are not finite, sizes that do not fit
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "layer"
-        raise ModelError(where, f"{error.title} {field}: {first['msg']}", "finite weights of fitting shapes", "train or export it again") from error
+        raise ModelError(where, f"{error.title} {first_problem(error, 'layer')}", "finite weights of fitting shapes",
+                         "train or export it again") from error
 
 
 def _check_options(mode: str, steps: int | None, rounding: str, pooling: str, tolerance: float) -> None:

@@ -14,7 +14,7 @@ import onnx
 
 from .datasets import Dataset, fit_to_input, load_dataset
 from .errors import ModelError, UsageError
-from .ir import Layer, Network, Readout, Spiking, label, neurons
+from .ir import Layer, Network, Readout, Spiking, label, neurons, weight_sum_deviation
 from .measure import counts
 from .measure.certificate import Certificate
 from .measure.drift import PairedOutcomes, newcombe_interval
@@ -145,16 +145,14 @@ def _report(network: Network, data: Dataset, tally: _Tally, outcomes: PairedOutc
     ann_macs = network.ann_macs
     drift = None if outcomes is None else 100 * outcomes.drift
     interval = None if outcomes is None else tuple(100 * bound for bound in newcombe_interval(outcomes))
-    right = lambda alone: None if outcomes is None else (outcomes.both + alone) / outcomes.samples  # noqa: E731
     return Report(
         model=ModelPart(name=network.name, onnx_sha256=network.onnx_sha256, layers=sum(neurons(layer) > 0 for layer in network.layers),
                         neurons=sum(map(neurons, network.layers)), synapses=int(synaptic.synops), windows=network.windows,
                         steps=network.steps, rounding=network.rounding,
                         spiking_mac_share=counts.macs(network) / ann_macs if ann_macs else 1.0),
         data=DataPart(name=data.name, sha256=data.sha256, samples=tally.samples),
-        ann=AnnPart(accuracy=right(outcomes.ann_only if outcomes else 0)),
-        snn=SnnPart(accuracy=right(outcomes.snn_only if outcomes else 0),
-                    latency_steps=None if network.steps is None else network.steps * network.windows, 
+        ann=AnnPart(accuracy=None if outcomes is None else outcomes.ann_accuracy),
+        snn=SnnPart(accuracy=None if outcomes is None else outcomes.snn_accuracy, latency_steps=network.latency_steps,
                     spikes_per_neuron=counts.spikes_per_neuron(network)),
         drift=DriftPart(accuracy_pp=drift, ci95_pp=interval, agreement=tally.agreeing / tally.samples,
                         max_output_error=certificate.layers[network.readout.name].largest_error),
@@ -169,11 +167,10 @@ def _operations(operations: counts.Operations) -> OperationsPart:
 
 def _layer(network: Network, layer: Layer, certificate: Certificate, event: counts.Operations) -> LayerPart:
     errors = certificate.layers[layer.name]
-    weighted = isinstance(layer, (Spiking, Readout))
     return LayerPart(name=layer.name, kind="readout" if isinstance(layer, Readout) else label(layer),
                      slope=layer.slope if isinstance(layer, Spiking) else None, window=layer.window, neurons=neurons(layer),
                      synapses=counts.layer_connections(network, layer)[0],
-                     weight_sum_max_deviation=float(np.abs(layer.slopes.astype(np.float64) - 1).max()) if weighted else None,
+                     weight_sum_max_deviation=weight_sum_deviation(layer),
                      max_error=errors.largest_error, mean_error=errors.mean_error,
                      saturated=errors.saturated_share,
                      silent=None if isinstance(layer, Readout) else errors.silent_share, synops=event.synops, neuronops=event.neuronops)

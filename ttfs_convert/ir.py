@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -227,6 +227,11 @@ class Network(Record):
         return self.readout.window
 
     @property
+    def latency_steps(self) -> int | None:
+        """Steps until the potentials can be read; None in continuous time."""
+        return None if self.steps is None else self.steps * self.windows
+
+    @property
     def half(self) -> float:
         """h of the rounding rule, in steps."""
         return 0.5 if self.rounding == "nearest" else 0.0
@@ -273,6 +278,17 @@ def sources(layer: Layer) -> tuple[str, ...]:
 def neurons(layer: Layer) -> int:
     """How many integrate-and-fire neurons a population has; encoders and wiring have none."""
     return math.prod(layer.shape) if isinstance(layer, (Spiking, Readout)) else 0
+
+
+def weight_sum_deviation(layer: Layer) -> float | None:
+    """Largest |weight sum - 1| of a population's neurons; None where there are none."""
+    return float(np.abs(layer.slopes.astype(np.float64) - 1).max()) if isinstance(layer, (Spiking, Readout)) else None
+
+
+def first_problem(error: ValidationError, default: str) -> str:
+    """The first thing a model refused, as "field: message"; `default` names it where no field is to blame."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or default}: {first['msg']}"
 
 
 def label(layer: Layer) -> str:

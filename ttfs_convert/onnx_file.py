@@ -39,7 +39,7 @@ def check_onnx(model: onnx.ModelProto, where: str) -> None:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
-        raise ModelError(where, f"onnx's checker refuses it ({_one_line(error)})", "a valid ONNX model", "export it again") from error
+        raise ModelError(where, f"onnx's checker refuses it ({one_line(error)})", "a valid ONNX model", "export it again") from error
 
 
 def _zeros(model: onnx.ModelProto, constants: set[str]) -> dict[str, np.ndarray]:
@@ -48,7 +48,7 @@ def _zeros(model: onnx.ModelProto, constants: set[str]) -> dict[str, np.ndarray]
             for name, tensor in tensors.items()}
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
@@ -89,6 +89,6 @@ def normalise(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
             session = onnxruntime.InferenceSession(fixed.SerializeToString(), options, providers=["CPUExecutionProvider"])
             session.run(None, _zeros(fixed, constants))  # some shapes are checked only now, such as those that rely on a fixed batch
         except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
-            raise ModelError(where, f"ONNX Runtime cannot run it with one image ({_one_line(error)})", "a model that runs",
+            raise ModelError(where, f"ONNX Runtime cannot run it with one image ({one_line(error)})", "a model that runs",
                              "check it with onnxruntime alone, and export it with a dynamic batch axis") from error
         return onnx.shape_inference.infer_shapes(onnx.load(str(target)))

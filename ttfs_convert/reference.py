@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 
 from .errors import ModelError
+from .onnx_file import one_line
 
 
 class Reference:
@@ -36,8 +37,7 @@ class Reference:
         try:
             self._session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
-            problem = " ".join(str(error).split())[:300]
-            raise ModelError("model", f"ONNX Runtime cannot run it ({problem})", "a model that runs",
+            raise ModelError("model", f"ONNX Runtime cannot run it ({one_line(error)})", "a model that runs",
                              "check it with onnxruntime alone") from error
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in self._session.get_inputs() if value.name not in constants]

@@ -6,7 +6,6 @@ models' fields and knows no layer kind.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
@@ -21,7 +20,7 @@ from pydantic import ValidationError
 
 from .atomic import write_whole
 from .errors import ModelError
-from .ir import FORMAT_VERSION, Network
+from .ir import FORMAT_VERSION, Network, first_problem
 
 MANIFEST = "manifest.npy"
 MAX_MANIFEST = 64 << 20  # bytes
@@ -81,9 +80,7 @@ def _network(where: str, archive: zipfile.ZipFile) -> Network:
     try:
         return Network.model_validate(_with_arrays(manifest, arrays))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "network"
-        raise ModelError(where, f"{place}: {first['msg']}", "a network written by ttfs-convert", "convert the model again") from error
+        raise ModelError(where, first_problem(error, "network"), "a network written by ttfs-convert", "convert the model again") from error
 
 
 def _without_arrays(value: object, place: str, members: dict[str, np.ndarray]) -> object:
@@ -126,21 +123,17 @@ def _with_arrays(value: object, arrays: dict[str, np.ndarray]) -> object:
 def _array(where: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: str, shape: tuple[int, ...] | None) -> np.ndarray:
     """One member, after its header has been held against the declaration and the bytes the archive has for it."""
     with archive.open(info) as member:
-        header = io.BytesIO(member.read(min(info.file_size, 4096)))
         try:
-            np.lib.format.read_magic(header)
-            found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(header)
+            np.lib.format.read_magic(member)
+            found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(member)
         except BROKEN_HEADER as error:
             raise ModelError(where, f"member {info.filename} has no array header ({error})") from error
         if shape is None:  # the manifest declares itself: bytes in one row
             shape = found_shape[:1]
         size = math.prod(found_shape) * found_dtype.itemsize
-        if found_dtype.str != dtype or fortran or found_shape != shape or header.tell() + size != info.file_size:
+        if found_dtype.str != dtype or fortran or found_shape != shape or member.tell() + size != info.file_size:
             raise ModelError(where, f"member {info.filename} holds {found_dtype.str} {found_shape}, {info.file_size} bytes",
                              f"{dtype} {shape} as the manifest says")
         array = np.empty(found_shape, dtype)
-        with archive.open(info) as again:  # at its end the archive's checksum is verified
-            again.read(header.tell())
-            again.readinto(array.reshape(-1).view(np.uint8))
-            again.read()
+        member.readinto(array.reshape(-1).view(np.uint8))  # at its end the archive's checksum is verified
     return array

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ..conversion import ConstraintError
 from ..errors import TtfsError
-from ..ir import Network, Readout, Spiking, Violation, label, neurons
+from ..ir import Network, Readout, Spiking, Violation, label, neurons, weight_sum_deviation
 from ..lowering.graph import UnsupportedModel
 from ..measure.counts import layer_connections
 
@@ -47,13 +47,12 @@ def network_table(network: Network) -> Table:
     result = table("Layers", "layer", "kind", "shape", "neurons", "synapses", "window", "slope", "worst |weight sum - 1|",
                    left=("layer", "kind"))
     for layer in network.layers:
-        weighted = isinstance(layer, (Spiking, Readout))
         kind = f"{label(layer)}, readout" if isinstance(layer, Readout) else label(layer)
+        deviation = weight_sum_deviation(layer)
+        worst = "-" if deviation is None else f"{deviation:.1e}" + (" (exempt)" if isinstance(layer, Readout) else "")
         result.add_row(layer.name, kind, "x".join(map(str, layer.shape)), f"{neurons(layer):,}",
                        f"{layer_connections(network, layer)[0]:,}", str(layer.window),
-                       layer.slope if isinstance(layer, Spiking) else "-",
-                       f"{abs(layer.slopes.astype(float) - 1).max():.1e}" + (" (exempt)" if isinstance(layer, Readout) else "")
-                       if weighted else "-")
+                       layer.slope if isinstance(layer, Spiking) else "-", worst)
     return result
 
 
@@ -64,6 +63,5 @@ def network_json(network: Network) -> dict:
             "layers": [{"name": layer.name, "kind": "readout" if isinstance(layer, Readout) else label(layer), "shape": list(layer.shape),
                         "neurons": neurons(layer), "synapses": layer_connections(network, layer)[0], "window": layer.window,
                         "slope": layer.slope if isinstance(layer, Spiking) else None,
-                        "weight_sum_max_deviation": float(abs(layer.slopes.astype(float) - 1).max())
-                        if isinstance(layer, (Spiking, Readout)) else None} for layer in network.layers],
+                        "weight_sum_max_deviation": weight_sum_deviation(layer)} for layer in network.layers],
             "violations": [violation.model_dump() for violation in network.violations]}

@@ -22,7 +22,7 @@ def lower_clip(node: Node, builder: Builder) -> None:
 
 def _clamp(node: Node, builder: Builder, low: float, high: float) -> None:
     value = builder.value(node.inputs[0])
-    bounded = isinstance(value, Spikes) or (isinstance(value, Potential) and value.pooled_only)
+    bounded = isinstance(value, (Spikes, Potential)) and value.in_unit_interval
     if bounded and low <= 0 and high >= 1:
         builder.values[node.outputs[0]] = value  # values in [0, 1] pass unchanged
         return

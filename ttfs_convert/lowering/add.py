@@ -9,7 +9,7 @@ import numpy as np
 from ..ir import Connection
 from .builder import Builder, UnsupportedNode
 from .geometry import image_index
-from .values import Constant, Node, Potential, Spikes
+from .values import Constant, Node, Potential, Spikes, channels_first
 
 
 def lower_add(node: Node, builder: Builder) -> None:
@@ -44,7 +44,7 @@ def _sum_of(first: Potential | Spikes, second: Potential | Spikes, node: Node, b
         raise UnsupportedNode(f"shapes {first.index.shape} and {second.index.shape} differ", "add tensors of equal shape")
     if isinstance(first, Spikes):
         shape = image_index(first).shape
-        index = np.moveaxis(np.arange(first.index.size).reshape(shape), -1, 0)[None]
+        index = channels_first(shape)
         first = Potential(node.name, (_identity(first, index, builder),), None, shape, index)
     if first.max_pools or (isinstance(second, Potential) and second.max_pools):
         raise UnsupportedNode("it adds to a max-pool of pre-activations", "add before pooling, or pool behind the activation")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import onnx
 
 from ..errors import ModelError
 from ..ir import Input
 from .builder import Builder, UnsupportedNode
 from .table import NO_REMEDY, OPERATORS, REMEDIES, TAIL_OPERATORS
-from .values import Constant, Node, Potential, Spikes, Tail, Unknown, flat_index
+from .values import Constant, Node, Potential, Spikes, Tail, Unknown, channels_first, flat_index
 
 POSITIONAL = ("Conv", "AveragePool", "MaxPool", "GlobalAveragePool")  # operators that read (batch, channels, *positions)
 
@@ -68,9 +67,8 @@ def _lower_input(graph: onnx.GraphProto, nodes: list[Node], builder: Builder, wh
         kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
         raise ModelError(f"input {name!r}", f"{kind} with {len(shape) + 1} axes", "FLOAT with 2 to 4 axes, batch first")
     first = len(shape) > 1 and any(node.operator in POSITIONAL and node.inputs[0] == name for node in nodes)
-    onnx_order = flat_index((1, *shape))
     layer_shape = (*shape[1:], shape[0]) if first else shape
-    index = np.moveaxis(flat_index(layer_shape), -1, 0)[None] if first else onnx_order
+    index = channels_first(layer_shape) if first else flat_index((1, *shape))
     layer = builder.add(Input(name=builder.unique(name), shape=layer_shape, window=0, tensor=None, onnx_name=name, onnx_shape=shape,
                               channels_first=first))
     builder.values[name] = Spikes(layer.name, index)
@@ -93,10 +91,8 @@ def _lower_node(node: Node, builder: Builder, feeds_body: set[str]) -> tuple[str
     if tails and (operator or node.operator in TAIL_OPERATORS) and not (operator and operator.body):
         builder.values.update(dict.fromkeys(node.outputs, tails[0]))
         return None
-    if at_the_end and isinstance(given[0], Potential) and not given[0].pooled_only:
-        builder.values.update(dict.fromkeys(node.outputs, Tail(node.inputs[0])))
-        return None
-    if node.operator in TAIL_OPERATORS and at_the_end and isinstance(given[0], (Spikes, Potential)):
+    changes = isinstance(given[0], (Spikes, Potential)) and (node.operator in TAIL_OPERATORS or not given[0].in_unit_interval)
+    if at_the_end and changes:
         builder.values.update(dict.fromkeys(node.outputs, Tail(node.inputs[0])))
         return None
     if operator is None:

@@ -26,6 +26,7 @@ class Spikes:
 
     source: str
     index: np.ndarray
+    in_unit_interval = True
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Potential:
         """Whether it is a bare average of one spike train, so that its values are in [0, 1]."""
         kinds = {step.kind for connection in self.connections for step in connection.path}
         return len(self.connections) == 1 and kinds == {"average_pool"} and self.bias is None and not self.max_pools
+
+    @property
+    def in_unit_interval(self) -> bool:
+        """Whether a clamp to [0, 1] changes nothing."""
+        return self.pooled_only
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def layer_connections(network: Network, layer: Layer) -> tuple[int, int]:
 
 
 def synaptic(network: Network) -> Operations:
-    latency = None if network.steps is None else network.steps * network.windows
+    latency = network.latency_steps
     return Operations(sum(layer_connections(network, layer)[0] for layer in network.layers),
                       None if latency is None else sum(map(neurons, network.layers)) * latency)
 

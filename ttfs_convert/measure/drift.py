@@ -23,6 +23,14 @@ class PairedOutcomes:
         return self.both + self.ann_only + self.snn_only + self.neither
 
     @property
+    def ann_accuracy(self) -> float:
+        return (self.both + self.ann_only) / self.samples
+
+    @property
+    def snn_accuracy(self) -> float:
+        return (self.both + self.snn_only) / self.samples
+
+    @property
     def drift(self) -> float:
         """SNN accuracy - ANN accuracy, as a fraction."""
         return (self.snn_only - self.ann_only) / self.samples
