@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ttfs_convert.conversion import convert
+from ttfs_convert.datasets import Dataset
 from ttfs_convert.ir import Network
+from ttfs_convert.measure.certificate import Certificate
 from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.exact import Recording, simulate
 
@@ -69,6 +72,13 @@ class Chain:
         inputs = self.width(1)
         return self.add("Gemm", (self.rng.normal(size=(inputs, outputs)) / np.sqrt(inputs)).astype(np.float32))
 
+    def batch_norm(self, *signs: float) -> Chain:
+        """A BatchNormalization with random statistics. signs: of the first channels' scales; the others' are positive."""
+        channels = self.width(1)
+        scale = self.rng.uniform(0.5, 1.5, channels) * np.pad(signs, (0, channels - len(signs)), constant_values=1)
+        parts = scale, self.rng.normal(0, 0.3, channels), self.rng.normal(0, 0.3, channels), self.rng.uniform(0.5, 2, channels)
+        return self.add("BatchNormalization", *(part.astype(np.float32) for part in parts))
+
     def width(self, axis: int) -> int:
         """Size of the current tensor along `axis`."""
         if self.at == "x":
@@ -90,9 +100,10 @@ class Chain:
         graph = helper.make_graph(self._nodes, "net", [entry], results, self._constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
 
-    def images(self, count: int = 3) -> np.ndarray:
-        """Float32 in [0, 1], about a fifth of them 0."""
-        return np.clip(np.random.default_rng(1).uniform(-0.25, 1, (count, *self.shape)), 0, 1).astype(np.float32)
+    def images(self, count: int = 3, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+        """Float32 in [low, high], about a fifth of them `low`."""
+        shares = np.clip(np.random.default_rng(1).uniform(-0.25, 1, (count, *self.shape)), 0, 1)
+        return np.clip(low + (high - low) * shares, low, high).astype(np.float32)
 
 
 def save(model: onnx.ModelProto, folder: Path) -> Path:
@@ -142,3 +153,29 @@ def assert_layers_equal_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tole
             np.testing.assert_allclose(ordered.reshape(tensors[layer.tensor].shape), tensors[layer.tensor], rtol=0, atol=tolerance)
             compared += 1
     return compared
+
+
+def dataset(x: np.ndarray) -> Dataset:
+    return Dataset("images", x, y=None, sha256=hashlib.sha256(x.tobytes()).hexdigest(), total=len(x), notes=(), image=False)
+
+
+def certified(network: Network, model: onnx.ModelProto, x: np.ndarray) -> Certificate:
+    """The errors of every layer of `network` on `x`."""
+    certificate = Certificate(network)
+    certificate.add(simulate(network, x), Reference(model, [layer.tensor for layer in network.layers if layer.tensor])(x))
+    return certificate
+
+
+def exact(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **options) -> Network:
+    """Mode exact, calibrated on `x` itself: outputs equal ONNX Runtime's for either slope, and so does every layer that can be compared.
+
+    tolerance: of outputs, as a share of their range. Returns the gated network.
+    """
+    span = max(float(np.ptp(values)) for values in Reference(model)(x).values())
+    for slope in ("reference", "gated"):
+        network = assert_equals_onnx_runtime(model, x, tolerance * span, **{"mode": "exact", "slope": slope, "calibrate": dataset(x),
+                                                                            "margin": 0.1, **options})
+        assert not network.violations and {layer.slope for layer in network.layers if layer.kind == "spiking"} <= {"gated", slope}
+        certificate = certified(network, model, x)
+        assert certificate.first_out_of_tolerance() is None and certificate.saturated() == []
+    return network

@@ -1,18 +1,29 @@
-"""From a trained network in ONNX form to a spiking one: load, normalise, lower, and hold it against the paper's constraints."""
+"""From a trained network in ONNX form to a spiking one: load, simplify, lower, and hold it against the paper's constraints."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
+from .calibration import Rule
+from .datasets import Dataset, load_dataset
 from .errors import ModelError, UsageError
-from .ir import MAX_STEPS, Network, Violation, first_problem
+from .ir import MAX_STEPS, Calibration, Network, Violation, first_problem
 from .lowering.builder import Builder
 from .lowering.graph import lower_graph, macs
+from .lowering.ranges import Range, Ranges, Unbounded
 from .lowering.tail import tail_model
-from .onnx_file import load_onnx, normalise, sha256_of
+from .matching import match_tensors
+from .memory import give_back
+from .onnx_file import Simplified, sha256_of, simplified
+from .range_search import measured_ranges
+
+CALIBRATION_SAMPLES = 1000  # of a named data set or a file
+SLOPES = ("gated", "reference")  # of mode exact
 
 
 class ConstraintError(ModelError):
@@ -22,46 +33,108 @@ class ConstraintError(ModelError):
         first = violations[0]
         layers = len({violation.layer for violation in violations})
         super().__init__(where, f"{layers} layer{'s' if layers > 1 else ''} would not convert without loss, "
-                         f"first {first.layer!r} ({first.problem})", remedy=first.remedy)
+                         f"first {first.layer!r} ({first.problem})", remedy=f"{first.remedy}, or take --mode exact")
         self.violations = violations
 
 
-def convert(path: str | Path, *, mode: str = "strict", steps: int | None = 50, rounding: str = "nearest", pooling: str = "synaptic",
-            tolerance: float = 1e-4, embed: bool = True) -> Network:
+class CalibrationError(UsageError):
+    """Mode exact needs data. layers: those whose activations have no upper or lower end."""
+
+    def __init__(self, where: str, layers: list[Unbounded]):
+        many = f"{len(layers)} layers have" if len(layers) > 1 else "a layer has"
+        super().__init__(where, f"{many} unbounded activations, first {layers[0].layer!r}", "data to find their ranges",
+                         "name some with --calibrate DATA: training images, not test images")
+        self.layers = layers
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to convert; see `convert`."""
+
+    mode: str = "strict"
+    slope: str = "gated"
+    steps: int | None = 50
+    rounding: str = "nearest"
+    pooling: str = "synaptic"
+    tolerance: float = 1e-4
+    input_range: tuple[float, float] | None = (0.0, 1.0)
+
+    def check(self) -> None:
+        choices = {"mode": ("strict", "exact", "unchecked"), "slope": SLOPES, "rounding": ("nearest", "ceil"),
+                   "pooling": ("synaptic", "spiking")}
+        for option, allowed in choices.items():
+            if getattr(self, option) not in allowed:
+                raise UsageError(option, f"{getattr(self, option)!r}", " or ".join(allowed))
+        if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
+            raise UsageError("steps", f"{self.steps}", f"1 to {MAX_STEPS}, or continuous")
+        if not self.tolerance >= 0:
+            raise UsageError("tolerance", f"{self.tolerance}", "a number of at least 0")
+        if self.input_range is not None and not (np.isfinite(self.input_range).all() and self.input_range[0] < self.input_range[1]):
+            raise UsageError("input range", "{:g} to {:g}".format(*self.input_range), "two numbers, the smaller one first")
+
+    @property
+    def network_slope(self) -> str:
+        return self.slope if self.mode == "exact" else "fan_in"
+
+    def builder(self, calibrated: Mapping[str, Range]) -> Builder:
+        return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated))
+
+
+def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", steps: int | None = 50, rounding: str = "nearest",
+            pooling: str = "synaptic", tolerance: float = 1e-4, input_range: tuple[float, float] | None = (0.0, 1.0),
+            calibrate: Dataset | str | None = None, method: str = "maximum", margin: float = 0.1, embed: bool = True) -> Network:
     """The spiking network of the ONNX model at `path`.
 
-    mode: `strict` demands ReLU1 and unity weight sums (LC-TTFS, section III) and raises ConstraintError otherwise; `unchecked` clamps
-    any ReLU at 1, keeps whatever weight sums there are, and lists them in `network.violations`. steps: N per window, 1 to 65535, or None
-    for continuous time. rounding: `nearest` or `ceil` (see `kernels.threshold.time_step`). pooling: average pools as `synaptic` weights
-    of the next layer or as `spiking` neurons. tolerance: on |weight sum - 1|. embed: keep the ONNX file inside the network.
-    Raises ModelError for a model that is broken or unsupported, UsageError for options out of range.
+    mode: `strict` demands ReLU1 and unity weight sums (LC-TTFS, section III) and raises ConstraintError otherwise; `exact` takes any ReLU
+    network; `unchecked` clamps any ReLU at 1, keeps whatever weight sums there are, and lists them in `network.violations`. slope: of
+    mode exact, `gated` or `reference` (see `ir.Spiking`). steps: N per window, 1 to 65535, or None for continuous time. rounding:
+    `nearest` or `ceil` (see `kernels.threshold.time_step`). pooling: average pools as `synaptic` weights of the next layer or as
+    `spiking` neurons. tolerance: on |weight sum - 1|. input_range: smallest and largest input value, or None for inputs without bounds,
+    which then enter as analog current. calibrate, method, margin: the data that shows mode exact how large unbounded activations get,
+    of a named data set its first 1,000 training samples, and the rule (see `calibration.Rule`). embed: keep the ONNX file inside the
+    network. Raises ModelError for a model that is broken or unsupported, UsageError for options out of range, CalibrationError for
+    missing data, DataError for data that does not fit.
     """
-    _check_options(mode, steps, rounding, pooling, tolerance)
-    where = str(path)
-    model = load_onnx(path)
-    simplified = normalise(model, where)
-    builder = Builder(pooling, tolerance)
+    options = Options(mode, slope, steps, rounding, pooling, tolerance, input_range)
+    options.check()
+    rule = _rule(method, margin, steps)
     try:
-        root = lower_graph(simplified, builder, where)
-        if mode == "strict" and builder.violations:
-            raise ConstraintError(where, builder.violations)
-        source = model if any(root in node.output for node in model.graph.node) else simplified
-        tail = tail_model(source, root, len(builder.layers[-1].onnx_shape) + 1)
-        return Network(name=Path(path).stem, mode=mode, steps=steps, rounding=rounding, pooling=pooling,
-                       onnx_sha256=sha256_of(Path(path).read_bytes()), violations=tuple(builder.violations), ann_macs=macs(simplified),
-                       layers=tuple(builder.layers), onnx=np.frombuffer(model.SerializeToString(), np.uint8) if embed else None,
-                       tail=None if tail is None else np.frombuffer(tail, np.uint8))
+        with simplified(path) as model:
+            return _converted(path, model, options, calibrate, rule, method, embed)
     except ValidationError as error:  # weights that are not finite, sizes that do not fit
-        raise ModelError(where, f"{error.title} {first_problem(error, 'layer')}", "finite weights of fitting shapes",
+        raise ModelError(str(path), f"{error.title} {first_problem(error, 'layer')}", "finite weights of fitting shapes",
                          "train or export it again") from error
 
 
-def _check_options(mode: str, steps: int | None, rounding: str, pooling: str, tolerance: float) -> None:
-    for option, value, choices in (("mode", mode, ("strict", "unchecked")), ("rounding", rounding, ("nearest", "ceil")),
-                                   ("pooling", pooling, ("synaptic", "spiking"))):
-        if value not in choices:
-            raise UsageError(option, f"{value!r}", " or ".join(choices))
-    if steps is not None and not 1 <= steps <= MAX_STEPS:
-        raise UsageError("steps", f"{steps}", f"1 to {MAX_STEPS}, or continuous")
-    if not tolerance >= 0:
-        raise UsageError("tolerance", f"{tolerance}", "a number of at least 0")
+def _converted(path: str | Path, model: Simplified, options: Options, calibrate: Dataset | str | None, rule: Rule, method: str,
+               embed: bool) -> Network:
+    where, calibration, input_range = str(path), None, options.input_range
+    builder = options.builder({})
+    root = lower_graph(model, builder, where, input_range)
+    if builder.ranges.unbounded:
+        layers, entry = list(builder.ranges.unbounded.values()), builder.layers[0]
+        if calibrate is None:
+            raise CalibrationError(where, layers)
+        data = calibrate if isinstance(calibrate, Dataset) else load_dataset(calibrate, split="train", limit=CALIBRATION_SAMPLES)
+        calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data.x), method=method, margin=rule.margin)
+        builder = None  # its weights are not needed any more
+        give_back()
+        builder = options.builder(measured_ranges(layers, model, data, rule, entry, input_range))
+        root = lower_graph(model, builder, where, input_range)
+    if options.mode == "strict" and builder.violations:
+        raise ConstraintError(where, builder.violations)
+    give_back()
+    tail = tail_model(model, root, len(builder.layers[-1].onnx_shape) + 1)
+    return Network(name=Path(path).stem, mode=options.mode, slope=options.network_slope, steps=options.steps, rounding=options.rounding,
+                   pooling=options.pooling, onnx_sha256=sha256_of(path), violations=tuple(builder.violations), calibration=calibration,
+                   ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model)),
+                   onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
+                   tail=None if tail is None else np.frombuffer(tail, np.uint8))
+
+
+def _rule(method: str, margin: float, steps: int | None) -> Rule:
+    """method: `maximum`, `mse`, or a percentile such as "99.9"."""
+    try:
+        return Rule("percentile", float(method), margin, steps)
+    except ValueError:
+        return Rule(method, None, margin, steps)

@@ -14,7 +14,7 @@ import onnx
 
 from .datasets import Dataset, fit_to_input, load_dataset
 from .errors import ModelError, UsageError
-from .ir import Layer, Network, Readout, Spiking, label, neurons, weight_sum_deviation
+from .ir import Coded, Layer, Network, Readout, Spiking, label, neurons, weight_sum_deviation
 from .measure import counts
 from .measure.certificate import Certificate
 from .measure.drift import PairedOutcomes, newcombe_interval
@@ -32,6 +32,7 @@ class Evaluation:
     report: Report
     certificate: Certificate
     outcomes: PairedOutcomes | None
+    slope: str  # case of the network's layers
     notes: tuple[str, ...]
 
 
@@ -83,7 +84,7 @@ def _compare(network: Network, data: Dataset, model: onnx.ModelProto, batch: int
     tail = onnx.ModelProto.FromString(network.tail.tobytes()) if network.tail is not None else None
     run_tail = Reference(tail, threads=threads) if tail is not None else None
     output, threshold = model.graph.output[0].name, binary_threshold(tail)
-    fitted, simulate = fit_to_input(data, network.input.onnx_shape), Simulator(network)
+    fitted, simulate = fit_to_input(data, network.input.onnx_shape, network.input.bounds), Simulator(network)
     start = time.perf_counter()
     simulate(fitted(slice(0, 1)))
     compile_seconds = time.perf_counter() - start
@@ -98,7 +99,7 @@ def _compare(network: Network, data: Dataset, model: onnx.ModelProto, batch: int
         snn = recording.potentials if run_tail is None else run_tail(recording.potentials)[output]
         tally.ann_seconds += between - start
         tally.snn_seconds += time.perf_counter() - between
-        certificate.add(recording, tapped(x))
+        certificate.add(recording, {network.input.onnx_name: x, **tapped(x)})
         if data.y is not None:
             check_labels(data.y[rows], ann, data.name)
         tally.add(predicted_labels(ann, output, threshold), predicted_labels(snn, output, threshold),
@@ -106,7 +107,13 @@ def _compare(network: Network, data: Dataset, model: onnx.ModelProto, batch: int
         progress(rows.stop, len(data.x))
     outcomes = None if data.y is None else tally.outcomes()
     report = _report(network, data, tally, outcomes, certificate, compile_seconds)
-    return Evaluation(report, certificate, outcomes, (*data.notes, *fitted.notes))
+    return Evaluation(report, certificate, outcomes, network.slope, (*data.notes, *fitted.notes, *_warnings(certificate)))
+
+
+def _warnings(certificate: Certificate) -> list[str]:
+    """What a layer's range cost: values that calibration did not see."""
+    return [f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are cut off; "
+            "calibrate on more data, or with a larger --margin" for name in certificate.saturated()]
 
 
 @contextlib.contextmanager
@@ -123,7 +130,7 @@ def _numba_threads(threads: int | None) -> Iterator[None]:
 
 def _original(network: Network, onnx_file: str | Path | None) -> onnx.ModelProto:
     if onnx_file is not None:
-        found = sha256_of(Path(onnx_file).read_bytes())
+        found = sha256_of(onnx_file)
         if found != network.onnx_sha256:
             raise ModelError(str(onnx_file), f"SHA-256 {found[:16]}...", f"{network.onnx_sha256[:16]}..., the model that was converted",
                              "name that file, or convert this one")
@@ -138,7 +145,7 @@ def _original(network: Network, onnx_file: str | Path | None) -> onnx.ModelProto
 def _report(network: Network, data: Dataset, tally: _Tally, outcomes: PairedOutcomes | None, certificate: Certificate,
             compile_seconds: float) -> Report:
     active = certificate.active_shares()
-    events = {layer.name: counts.event_of_layer(network, layer) for layer in network.layers}
+    events = {layer.name: counts.event_of_layer(network, layer, active) for layer in network.layers}
     gated = counts.total([counts.gated_of_layer(network, layer, active) for layer in network.layers])
     layers = tuple(_layer(network, layer, certificate, events[layer.name]) for layer in network.layers)
     synaptic = counts.synaptic(network)
@@ -149,11 +156,11 @@ def _report(network: Network, data: Dataset, tally: _Tally, outcomes: PairedOutc
         model=ModelPart(name=network.name, onnx_sha256=network.onnx_sha256, layers=sum(neurons(layer) > 0 for layer in network.layers),
                         neurons=sum(map(neurons, network.layers)), synapses=int(synaptic.synops), windows=network.windows,
                         steps=network.steps, rounding=network.rounding,
-                        spiking_mac_share=counts.macs(network) / ann_macs if ann_macs else 1.0),
+                        spiking_mac_share=counts.spiking_mac_share(network)),
         data=DataPart(name=data.name, sha256=data.sha256, samples=tally.samples),
         ann=AnnPart(accuracy=None if outcomes is None else outcomes.ann_accuracy),
         snn=SnnPart(accuracy=None if outcomes is None else outcomes.snn_accuracy, latency_steps=network.latency_steps,
-                    spikes_per_neuron=counts.spikes_per_neuron(network)),
+                    spikes_per_neuron=counts.spikes_per_neuron(network, active)),
         drift=DriftPart(accuracy_pp=drift, ci95_pp=interval, agreement=tally.agreeing / tally.samples,
                         max_output_error=certificate.layers[network.readout.name].largest_error),
         energy=EnergyPart(paper=_operations(counts.paper(network)), synaptic=_operations(synaptic),
@@ -168,8 +175,9 @@ def _operations(operations: counts.Operations) -> OperationsPart:
 def _layer(network: Network, layer: Layer, certificate: Certificate, event: counts.Operations) -> LayerPart:
     errors = certificate.layers[layer.name]
     return LayerPart(name=layer.name, kind="readout" if isinstance(layer, Readout) else label(layer),
-                     slope=layer.slope if isinstance(layer, Spiking) else None, window=layer.window, neurons=neurons(layer),
-                     synapses=counts.layer_connections(network, layer)[0],
+                     slope=layer.slope if isinstance(layer, Spiking) else None,
+                     tensor=layer.tensor, range=(float(layer.lo.min()), float(layer.hi.max())) if isinstance(layer, Coded) else None, window=layer.window, neurons=neurons(layer),
+                     synapses=counts.layer_connections(network.layers, layer)[0],
                      weight_sum_max_deviation=weight_sum_deviation(layer),
                      max_error=errors.largest_error, mean_error=errors.mean_error,
                      saturated=errors.saturated_share,

@@ -2,11 +2,13 @@
 
 Shapes leave out the batch and are channels last: (height, width, channels), (length, channels) or (features,). Times are in windows
 (T = 1), potentials in units of the threshold. A population's `source`s name earlier populations; every graph without cycles fits.
+A decoded spike time a = 1 - tau stands for the original network's value x = lo + (hi - lo) a; weights and biases hold these ranges folded.
 """
 
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -36,6 +38,7 @@ FloatArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(v
 IndexArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, np.int64))]
 ByteArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, np.uint8))]
 Shape = tuple[Annotated[int, Field(ge=1)], ...]  # sizes
+Slope = Literal["fan_in", "reference", "gated"]
 Offsets = tuple[Annotated[int, Field(ge=0)], ...]
 
 
@@ -104,8 +107,34 @@ class AveragePool(Sliding):
         _require(self.in_shape[-1] == self.out_shape[-1], "an average pool that changes the channels")
         return self
 
+    @property
+    def divisor(self) -> np.ndarray:
+        """(*spatial out) float32: how many taps each window averages."""
+        counts = []
+        for axis in range(len(self.kernel)):
+            before, after = (self.pads[axis], self.pads_end[axis]) if self.include_pad else (0, 0)
+            start = np.arange(self.out_shape[axis])[:, None] * self.strides[axis] - self.pads[axis]
+            position = start + np.arange(self.kernel[axis]) * self.dilations[axis]
+            counts.append(((position >= -before) & (position < self.in_shape[axis] + after)).sum(1))
+        return reduce(np.multiply.outer, counts).astype(np.float32)
 
-Synapses = Annotated[Conv | Dense | AveragePool, Field(discriminator="kind")]
+
+class Scale(Record):
+    """V0[..., c] = w[..., c] a[..., c]: one connection per neuron."""
+
+    kind: Literal["scale"] = "scale"
+    in_shape: Shape
+    out_shape: Shape  # the same
+    weights: FloatArray  # (channels,) or the whole shape, float32
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        _require(self.in_shape == self.out_shape, "a scale that changes the shape")
+        _require(self.weights.shape in (self.in_shape[-1:], self.in_shape), f"weights of shape {self.weights.shape}")
+        return self
+
+
+Synapses = Annotated[Conv | Dense | AveragePool | Scale, Field(discriminator="kind")]
 
 
 class Connection(Record):
@@ -118,30 +147,49 @@ class Connection(Record):
 class Population(Record):
     name: str
     shape: Shape
-    window: int = Field(ge=0)  # index of the window in which its spikes travel; the input's is 0
+    window: int = Field(ge=-1)  # index of the window in which its spikes travel; the input's is 0, a direct input has none: -1
     tensor: str | None  # the original model's tensor that its decoded spike times (or potentials) should equal
     channels_first: bool = False  # whether `tensor` holds the neurons in channels-first order
 
 
-class Input(Population):
-    """Encoder of analog values in [0, 1]: tau = 1 - a."""
+class Coded(Population):
+    """A population whose spikes stand for values of the original network."""
+
+    lo: FloatArray  # (channels,) float32: the value of a silent neuron, a = 0
+    hi: FloatArray  # (channels,) float32: the value at a = 1
+
+
+class Input(Coded):
+    """Encoder of analog values: tau = 1 - (x - lo) / (hi - lo). `direct` input takes no window and sends no spikes: x itself is a current."""
 
     kind: Literal["input"] = "input"
+    coding: Literal["spikes", "direct"] = "spikes"
     onnx_name: str
     onnx_shape: Shape  # without the batch
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Smallest and largest value that some channel can encode; None where any can."""
+        return None if self.coding == "direct" else (float(self.lo.min()), float(self.hi.max()))
 
-class Spiking(Population):
-    """Integrate-and-fire neurons: V0 = sum of connections + bias, then V0 + S tau until the threshold 1 (design: dynamic threshold)."""
+
+class Spiking(Coded):
+    """Integrate-and-fire neurons: V0 = sum of connections + bias, then V0 + S tau until the threshold 1 (the dynamic threshold).
+
+    S, the slope: `fan_in`: the neuron's weight sum. `reference`: 1, because a reference neuron fires at the window's opening with weight
+    1 - weight sum. `gated`: 1, a constant current, while synaptic currents stop when the window opens.
+    """
 
     kind: Literal["spiking"] = "spiking"
     connections: tuple[Connection, ...]
     bias: FloatArray | None  # (channels,) or the whole shape, float32; a charge at the window's opening
-    slope: Literal["fan_in"]
-    slopes: FloatArray  # S, (channels,) float32: the sum of all the neuron's weights, padded taps included
+    slope: Slope
+    weight_sums: FloatArray  # (channels,) or the whole shape, float32: of all the neuron's weights, padded taps included
+    low: float | None  # the original's activation clamps to [low, high], before which or behind which `tensor` is; None: it has no such end
+    high: float | None
 
 
-class MaxPool(Population, Sliding):
+class MaxPool(Coded, Sliding):
     """The earliest spike of each window, per channel. No neurons and no window of its own; padded taps are silent."""
 
     kind: Literal["max_pool"] = "max_pool"
@@ -156,18 +204,25 @@ class Reorder(Population):
     index: IndexArray  # (neurons,) int64
 
 
+class Concat(Population):
+    """Wiring: at each position the channels of all sources side by side. Spikes of earlier windows wait in a delay line."""
+
+    kind: Literal["concat"] = "concat"
+    joined: tuple[str, ...]  # sources
+
+
 class Readout(Population):
     """Neurons whose threshold is infinite: the output is V0 itself."""
 
     kind: Literal["readout"] = "readout"
     connections: tuple[Connection, ...]
     bias: FloatArray | None  # (channels,) or the whole shape, float32
-    slopes: FloatArray  # weight sums, (channels,) float32; reported, not used
+    weight_sums: FloatArray  # (channels,) or the whole shape, float32; reported, not used
     onnx_shape: Shape  # of `tensor`, without the batch
     index: IndexArray  # flat channels-last position of each value of `tensor`, int64
 
 
-Layer = Annotated[Input | Spiking | MaxPool | Reorder | Readout, Field(discriminator="kind")]
+Layer = Annotated[Input | Spiking | MaxPool | Reorder | Concat | Readout, Field(discriminator="kind")]
 
 
 class Violation(Record):
@@ -180,17 +235,29 @@ class Violation(Record):
     remedy: str
 
 
+class Calibration(Record):
+    """Where the ranges of unbounded activations are from."""
+
+    data: str  # name of the data set
+    sha256: str
+    samples: int = Field(ge=1)
+    method: str  # "maximum", "mse" or a percentile such as "99.9"
+    margin: float  # of the width, by which `maximum` moves an end outward
+
+
 class Network(Record):
     """A converted network. Layers are in topological order: the input first, the readout last."""
 
     format_version: int = FORMAT_VERSION
     name: str
-    mode: Literal["strict", "unchecked"]
+    mode: Literal["strict", "exact", "unchecked"]
+    slope: Slope  # of every layer but those that read direct input, which are gated
     steps: int | None = Field(ge=1, le=MAX_STEPS)  # N, time steps per window; None: continuous time
     rounding: Literal["nearest", "ceil"]
     pooling: Literal["synaptic", "spiking"]
     onnx_sha256: str  # of the model file that was converted
     violations: tuple[Violation, ...] = ()  # what mode `unchecked` let pass
+    calibration: Calibration | None = None
     ann_macs: int  # multiply-accumulates of the original network per inference
     layers: tuple[Layer, ...]
     onnx: ByteArray | None  # the original model, uint8
@@ -240,18 +307,28 @@ class Network(Record):
 def _misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
     """What of `layer` contradicts itself or the layers before it."""
     size = math.prod(layer.shape)
-    window = max((earlier[source].window for source in sources(layer)), default=0) + isinstance(layer, (Spiking, Readout))
+    window = max((earlier[source].window for source in sources(layer)), default=_first_window(layer)) + has_neurons(layer)
     if layer.window != window:
         return f"window {layer.window} instead of {window}"
+    if isinstance(layer, Coded) and not (layer.lo.shape == layer.hi.shape == layer.shape[-1:] and (layer.lo <= layer.hi).all()
+                                         and (isinstance(layer, MaxPool) or (layer.lo < layer.hi).all())):
+        return "a range that is empty or of another shape"
     if isinstance(layer, Input):
         return None if math.prod(layer.onnx_shape) == size else f"{size} encoders for an input of shape {layer.onnx_shape}"
+    if not has_neurons(layer) and any(isinstance(earlier[source], Input) and earlier[source].coding == "direct" for source in sources(layer)):
+        return "wiring behind a direct input, which sends no spikes"
     if isinstance(layer, MaxPool):
         fits = math.prod(layer.in_shape) == math.prod(earlier[layer.source].shape) and layer.in_shape[-1] == layer.out_shape[-1]
         return None if fits and layer.out_shape == layer.shape else "a pool that does not fit its source"
     if isinstance(layer, Reorder):
         return None if layer.index.shape == (size,) and _within(layer.index, earlier[layer.source].shape) else "a broken index"
-    if layer.slopes.shape != layer.shape[-1:] or (layer.bias is not None and layer.bias.shape not in (layer.shape[-1:], layer.shape)):
-        return "slopes or bias of another shape"
+    if isinstance(layer, Concat):
+        rows = size // layer.shape[-1]
+        sizes = [math.prod(earlier[source].shape) for source in layer.joined]
+        return None if sum(sizes) == size and not any(part % rows for part in sizes) else "parts that do not fit"
+    per_channel_or_whole = (layer.shape[-1:], layer.shape)
+    if layer.weight_sums.shape not in per_channel_or_whole or (layer.bias is not None and layer.bias.shape not in per_channel_or_whole):
+        return "weight sums or bias of another shape"
     if isinstance(layer, Readout) and not (layer.index.shape == (math.prod(layer.onnx_shape),) and _within(layer.index, layer.shape)):
         return "a broken index"
     for connection in layer.connections:
@@ -268,21 +345,32 @@ def _within(index: np.ndarray, shape: Shape) -> bool:
     return bool(index.size == 0 or (index.min() >= 0 and index.max() < math.prod(shape)))
 
 
+def _first_window(layer: Layer) -> int:
+    return -1 if isinstance(layer, Input) and layer.coding == "direct" else 0
+
+
 def sources(layer: Layer) -> tuple[str, ...]:
     """Names of the populations that feed `layer`."""
     if isinstance(layer, (Spiking, Readout)):
         return tuple(connection.source for connection in layer.connections)
+    if isinstance(layer, Concat):
+        return layer.joined
     return () if isinstance(layer, Input) else (layer.source,)
 
 
+def has_neurons(layer: Layer) -> bool:
+    """Whether a population integrates and so takes a window; encoders and wiring do not."""
+    return isinstance(layer, (Spiking, Readout))
+
+
 def neurons(layer: Layer) -> int:
-    """How many integrate-and-fire neurons a population has; encoders and wiring have none."""
-    return math.prod(layer.shape) if isinstance(layer, (Spiking, Readout)) else 0
+    """How many integrate-and-fire neurons a population has."""
+    return math.prod(layer.shape) if has_neurons(layer) else 0
 
 
 def weight_sum_deviation(layer: Layer) -> float | None:
     """Largest |weight sum - 1| of a population's neurons; None where there are none."""
-    return float(np.abs(layer.slopes.astype(np.float64) - 1).max()) if isinstance(layer, (Spiking, Readout)) else None
+    return float(np.abs(layer.weight_sums.astype(np.float64) - 1).max()) if has_neurons(layer) else None
 
 
 def first_problem(error: ValidationError, default: str) -> str:
@@ -293,7 +381,7 @@ def first_problem(error: ValidationError, default: str) -> str:
 
 def label(layer: Layer) -> str:
     """The kind that reports show: that of the synapses that feed a neuron ("average_pool+conv"), else of the population."""
-    if not isinstance(layer, (Spiking, Readout)):
+    if not has_neurons(layer):
         return layer.kind
-    chains = ["+".join(step.kind for step in connection.path) or "identity" for connection in layer.connections]
+    chains = ["+".join(step.kind for step in connection.path if step.kind != "scale") or "identity" for connection in layer.connections]
     return " & ".join(dict.fromkeys(chains))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +17,22 @@ from google.protobuf.message import DecodeError
 
 from .errors import ModelError
 
+SMALL = 1024  # bytes; larger weights stay on the disk while a model is converted
+WEIGHTS = "weights.bin"
+
 
 def load_onnx(path: str | Path) -> onnx.ModelProto:
     """The model at `path`, external data included, checked by onnx. Raises ModelError with one line for whatever is wrong."""
+    where, model = str(path), _parsed(path)
+    try:
+        onnx.load_external_data_for_model(model, str(Path(path).parent))
+    except (OSError, onnx.checker.ValidationError, ValueError) as error:
+        raise _no_external_data(where, error) from error
+    check_onnx(model, where)
+    return model
+
+
+def _parsed(path: str | Path) -> onnx.ModelProto:
     where = str(path)
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
@@ -26,69 +43,149 @@ def load_onnx(path: str | Path) -> onnx.ModelProto:
     if not model.ir_version or not model.graph.node:
         raise ModelError(where, "a protobuf without an ONNX graph", "an ONNX model",
                          "export the trained network with its framework's ONNX exporter")
-    try:
-        onnx.load_external_data_for_model(model, str(Path(path).parent))
-    except (OSError, onnx.checker.ValidationError, ValueError) as error:
-        raise ModelError(where, f"external data cannot be read ({error})", "the file beside the model, inside its folder",
-                         "keep both files together, or export with the weights inside") from error
-    check_onnx(model, where)
     return model
 
 
-def check_onnx(model: onnx.ModelProto, where: str) -> None:
+def _no_external_data(where: str, error: Exception) -> ModelError:
+    return ModelError(where, f"external data cannot be read ({error})", "the file beside the model, inside its folder",
+                      "keep both files together, or export with the weights inside")
+
+
+def check_onnx(model: onnx.ModelProto | Path, where: str) -> None:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise ModelError(where, f"onnx's checker refuses it ({one_line(error)})", "a valid ONNX model", "export it again") from error
 
 
-def _zeros(model: onnx.ModelProto, constants: set[str]) -> dict[str, np.ndarray]:
-    tensors = {value.name: value.type.tensor_type for value in model.graph.input if value.name not in constants}
-    return {name: np.zeros([dim.dim_value for dim in tensor.shape.dim], onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-            for name, tensor in tensors.items()}
-
-
 def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def sha256_of(model_bytes: bytes) -> str:
-    return hashlib.sha256(model_bytes).hexdigest()
+def sha256_of(path: str | Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
-def normalise(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
-    """`model` for one image, after ONNX Runtime's basic rewrites: constants and BatchNorm folded, identities and dropout gone.
+@dataclass(frozen=True)
+class Simplified:
+    """A model and what ONNX Runtime makes of it, both with their large weights in `folder`, which lasts as long as the context does.
 
-    The batch axis (the first one of every input) becomes 1, and with it all shapes are known. Raises ModelError when ONNX Runtime
-    cannot run the model or an input has another axis of unknown size.
+    original: as it was exported. graph: for one image, with constants and BatchNorm folded, identities and dropout gone, all shapes known.
     """
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    constants = {tensor.name for tensor in fixed.graph.initializer}
-    for value in fixed.graph.input:
+
+    path: Path
+    original: onnx.ModelProto
+    graph: onnx.ModelProto
+    folder: Path
+    whole: bool  # whether the file at `path` has all weights inside
+
+    def file(self) -> bytes:
+        """The model as one ONNX file: the bytes at `path`, or, with external data, those of the same model with its weights inside."""
+        return self.path.read_bytes() if self.whole else load_onnx(self.path).SerializeToString()
+
+    def array(self, tensor: onnx.TensorProto) -> np.ndarray:
+        """A weight of either model. Unlike onnx's own reader this one leaves no copy in `tensor`."""
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            return onnx.numpy_helper.to_array(tensor)
+        place = onnx.external_data_helper.ExternalDataInfo(tensor)
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        flat = np.fromfile(self.folder / place.location, dtype, math.prod(tensor.dims), offset=place.offset or 0)
+        return flat.reshape(tuple(tensor.dims))
+
+
+@contextlib.contextmanager
+def simplified(path: str | Path) -> Iterator[Simplified]:
+    """The model at `path`, checked, and simplified by ONNX Runtime's basic rewrites for one image.
+
+    The batch axis (the first one of every input) becomes 1, and with it all shapes are known. Raises ModelError for a file that is no
+    model, when ONNX Runtime cannot run it, or for an input with another axis of unknown size. Memory: hardly more than the weights once;
+    the rest is in a temporary folder.
+    """
+    where = str(path)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        original, whole = _without_weights(Path(path), folder)
+        check_onnx(folder / "original.onnx", where)
+        fixed = onnx.ModelProto()
+        fixed.CopyFrom(original)
+        _fix_batch(fixed, where)
+        onnx.save(fixed, str(folder / "fixed.onnx"))
+        _simplify(fixed, folder, where)
+        graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
+        yield Simplified(Path(path), original, onnx.shape_inference.infer_shapes(graph), folder, whole)
+
+
+def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, bool]:
+    """The model at `path` with its large weights in `folder`, where it is saved as original.onnx, and whether it had all of them inside."""
+    model = _parsed(path)
+    whole = all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
+    try:
+        _move_weights(model, path.parent, folder / WEIGHTS)
+    except (OSError, onnx.checker.ValidationError, ValueError) as error:
+        raise _no_external_data(str(path), error) from error
+    onnx.save(model, str(folder / "original.onnx"))
+    return onnx.load(str(folder / "original.onnx"), load_external_data=False), whole  # `model` keeps the memory of what it has lost
+
+
+def _move_weights(model: onnx.ModelProto, base: Path, target: Path) -> None:
+    """Move every large initializer from `model` or its external data below `base` to the file `target`."""
+    with open(target, "wb") as file:
+        for tensor in model.graph.initializer:
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                onnx.external_data_helper.load_external_data_for_tensor(tensor, str(base))
+                tensor.data_location = onnx.TensorProto.DEFAULT
+                del tensor.external_data[:]
+            if not tensor.HasField("raw_data") or len(tensor.raw_data) <= SMALL:
+                continue
+            size = math.prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+            if len(tensor.raw_data) != size:
+                raise ValueError(f"initializer {tensor.name!r} holds {len(tensor.raw_data)} bytes instead of {size}")
+            offset = file.seek(-file.tell() % 64, 1)
+            file.write(tensor.raw_data)
+            onnx.external_data_helper.set_external_data(tensor, WEIGHTS, offset, len(tensor.raw_data))
+            tensor.ClearField("raw_data")
+
+
+def _fix_batch(model: onnx.ModelProto, where: str) -> None:
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
         if value.name in constants:
             continue
-        dims = value.type.tensor_type.shape.dim
-        for axis, dim in enumerate(dims):
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             if axis == 0:
                 dim.ClearField("dim_param")
                 dim.dim_value = 1
             elif not dim.HasField("dim_value") or dim.dim_value < 1:
                 raise ModelError(where, f"axis {axis} of input {value.name!r} has no fixed size ({dim.dim_param or 'unknown'})",
                                  "only the batch (axis 0) to be dynamic", "export with fixed image sizes")
-    for value in fixed.graph.output:
+    for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
-    del fixed.graph.value_info[:]
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "normalised.onnx"
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(target)
-        options.log_severity_level = 4
-        try:
-            session = onnxruntime.InferenceSession(fixed.SerializeToString(), options, providers=["CPUExecutionProvider"])
-            session.run(None, _zeros(fixed, constants))  # some shapes are checked only now, such as those that rely on a fixed batch
-        except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
-            raise ModelError(where, f"ONNX Runtime cannot run it with one image ({one_line(error)})", "a model that runs",
-                             "check it with onnxruntime alone, and export it with a dynamic batch axis") from error
-        return onnx.shape_inference.infer_shapes(onnx.load(str(target)))
+    del model.graph.value_info[:]
+
+
+def _simplify(fixed: onnx.ModelProto, folder: Path, where: str) -> None:
+    """From fixed.onnx to graph.onnx in `folder`."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(folder / "graph.onnx")
+    options.log_severity_level = 4
+    for entry, value in (("session.optimized_model_external_initializers_file_name", "graph.bin"),
+                         ("session.optimized_model_external_initializers_min_size_in_bytes", str(SMALL)), ("session.disable_prepacking", "1")):
+        options.add_session_config_entry(entry, value)
+    try:
+        session = onnxruntime.InferenceSession(str(folder / "fixed.onnx"), options, providers=["CPUExecutionProvider"])
+        session.run(None, _zeros(fixed))  # some shapes are checked only now, such as those that rely on a fixed batch
+    except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
+        raise ModelError(where, f"ONNX Runtime cannot run it with one image ({one_line(error)})", "a model that runs",
+                         "check it with onnxruntime alone, and export it with a dynamic batch axis") from error
+
+
+def _zeros(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    constants = {tensor.name for tensor in model.graph.initializer}
+    tensors = {value.name: value.type.tensor_type for value in model.graph.input if value.name not in constants}
+    return {name: np.zeros([dim.dim_value for dim in tensor.shape.dim], onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+            for name, tensor in tensors.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -16,11 +17,11 @@ class Reference:
     """One ONNX Runtime session over `model` that also returns the inner tensors named.
 
     tensors: names inside the graph; those that the graph does not have are ignored (see `available`). threads: intra-op threads, 0
-    for ONNX Runtime's own choice. A model with a fixed batch is run in batches of that size. Raises ModelError for a model that ONNX
+    for ONNX Runtime's own choice. folder: of the model's external data, if it has some; a copy of the graph is written there. A model with a fixed batch is run in batches of that size. Raises ModelError for a model that ONNX
     Runtime cannot run or that has several inputs.
     """
 
-    def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0):
+    def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None):
         produced = {name for node in model.graph.node for name in node.output}
         outputs = [value.name for value in model.graph.output]
         self.available = [name for name in dict.fromkeys(tensors) if name in produced]
@@ -35,7 +36,7 @@ class Reference:
         options.intra_op_num_threads = threads
         options.log_severity_level = 4
         try:
-            self._session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(_source(model, folder), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
             raise ModelError("model", f"ONNX Runtime cannot run it ({one_line(error)})", "a model that runs",
                              "check it with onnxruntime alone") from error
@@ -58,3 +59,12 @@ class Reference:
             values = self._session.run(self.names, {self.input_name: np.concatenate([part, padding])})
             runs.append([value[:len(part)] for value in values])
         return {name: np.concatenate(values) for name, values in zip(self.names, zip(*runs))}
+
+
+def _source(model: onnx.ModelProto, folder: Path | None) -> bytes | str:
+    """What a session is made of: the model, or, with external data, a file beside them."""
+    if folder is None:
+        return model.SerializeToString()
+    file = folder / "tapped.onnx"
+    onnx.save(model, str(file))
+    return str(file)

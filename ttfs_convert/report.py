@@ -62,11 +62,13 @@ class LayerPart(Part):
     name: str
     kind: str
     slope: str | None  # null where no neuron ramps
+    tensor: str | None  # of the original graph, that the layer is compared with; null where nothing matches
+    range: tuple[float, float] | None  # smallest lo and largest hi of its channels; null for wiring and the readout
     window: int
     neurons: int
     synapses: int
     weight_sum_max_deviation: float | None
-    max_error: float | None  # null where the original graph has no matching tensor
+    max_error: float | None  # in units of the range; null where the original graph has no matching tensor
     mean_error: float | None
     saturated: float | None  # share of values; null like the errors
     silent: float | None

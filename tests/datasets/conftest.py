@@ -45,10 +45,10 @@ def idx_bytes():
 
 @pytest.fixture
 def write_pair():
-    def write(folder, images, labels, gz=True):
+    def write(folder, images, labels, gz=True, part="t10k"):
         """Writes bytes of IDX images and labels under their official names."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, data in (("t10k-images-idx3-ubyte", images), ("t10k-labels-idx1-ubyte", labels)):
+        for name, data in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
             (folder / (name + ".gz" if gz else name)).write_bytes(gzip.compress(data, 1) if gz else data)
         return folder
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ttfs_convert.datasets import load_dataset
+from ttfs_convert.datasets import cifar, load_dataset
 from ttfs_convert.errors import DataError
 
 ARCHIVES = {"cifar10": ("cifar-10-binary.tar.gz", "cifar-10-batches-bin/test_batch.bin"),
@@ -66,6 +67,78 @@ def test_unpacked_file(tmp_path, name):
         load_dataset(name, data_dir=tmp_path)
     assert f"{path}: {size - 1:,} bytes in {ARCHIVES[name][1]}; expected {size:,}; replace the file" in str(caught.value)
     assert caught.value.exit_code == 4
+
+
+TRAINING = {"cifar10": [f"cifar-10-batches-bin/data_batch_{index}.bin" for index in range(1, 6)],
+            "cifar100": ["cifar-100-binary/train.bin"]}
+
+
+@pytest.fixture
+def hundredth(monkeypatch):
+    """The formats with a hundredth of the images."""
+    for name, layout in cifar.FORMATS.items():
+        members = {split: {member: count // 100 for member, count in counts.items()} for split, counts in layout.members.items()}
+        monkeypatch.setitem(cifar.FORMATS, name, replace(layout, members=members))
+
+
+def _training_parts(name):
+    """Member -> records; 500 in all."""
+    return dict(zip(TRAINING[name], np.split(_records(name)[:500], len(TRAINING[name]))))
+
+
+def _check_training(dataset, name, parts):
+    records, labels = np.concatenate(list(parts.values())), 1 if name == "cifar10" else 2
+    np.testing.assert_array_equal(dataset.x, records[:, labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(dataset.y, records[:, labels - 1])
+    assert (dataset.name, dataset.total, dataset.notes, dataset.image) == (f"{name} (train)", 500, (), True)
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_50_000_training_images(name):
+    assert sum(cifar.FORMATS[name].members["train"].values()) == 50_000
+
+
+@pytest.mark.usefixtures("hundredth")
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_training_images_from_the_archive(tmp_path, name):
+    """In their own order, whatever that of the archive; the test file beside them is not read."""
+    file, member = ARCHIVES[name]
+    parts = _training_parts(name)
+    members = [(member, b"broken"), *((part, records.tobytes()) for part, records in reversed(parts.items()))]
+    _archive(tmp_path / file, members)
+    _check_training(load_dataset(name, data_dir=tmp_path, split="train"), name, parts)
+
+
+@pytest.mark.usefixtures("hundredth")
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_training_images_unpacked(tmp_path, name):
+    parts = _training_parts(name)
+    for part, records in parts.items():
+        path = tmp_path / part
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(records.tobytes())
+    _check_training(load_dataset(name, data_dir=tmp_path, split="train"), name, parts)
+    with pytest.raises(DataError, match="is not at hand"):
+        load_dataset(name, data_dir=tmp_path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError) as caught:
+        load_dataset(name, data_dir=tmp_path, split="train")
+    size = records.size
+    assert str(caught.value).startswith(f"{path}: {size - 1:,} bytes in {part}; expected {size:,}; replace the file")
+    if name == "cifar10":
+        path.unlink()
+        with pytest.raises(DataError) as caught:
+            load_dataset(name, data_dir=tmp_path, split="train")
+        assert str(caught.value).startswith(f"{path}: a file that cannot be read (")
+
+
+@pytest.mark.usefixtures("hundredth")
+def test_training_member_that_is_missing(tmp_path):
+    path = _archive(tmp_path / "cifar-10-binary.tar.gz", [(part, bytes(307_300)) for part in TRAINING["cifar10"][:3]])
+    with pytest.raises(DataError) as caught:
+        load_dataset("cifar10", data_dir=tmp_path, split="train")
+    assert str(caught.value).startswith(f"{path}: an archive without cifar-10-batches-bin/data_batch_4.bin, "
+                                        "cifar-10-batches-bin/data_batch_5.bin; expected CIFAR's binary form")
 
 
 @pytest.mark.parametrize(("name", "column", "value", "text"), [

@@ -41,14 +41,14 @@ def server(tmp_path, idx_bytes, monkeypatch):
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
     server.x, server.y, *data = idx_bytes.pair(5)
     entries = []
-    for file, content in zip(files.SOURCES["mnist"].files, data):
+    for file, content in zip(files.SOURCES["mnist"].files["test"], data):
         packed = gzip.compress(content)
         (root / "good" / file.names[0]).write_bytes(packed)
         entries.append(replace(file, size=len(packed), hash=f"md5:{hashlib.md5(packed).hexdigest()}"))
 
     def mirrors(*folders):
         addresses = tuple(f"{server.url}/{folder}/" for folder in folders)
-        monkeypatch.setitem(files.SOURCES, "mnist", files.Source(addresses, tuple(entries)))
+        monkeypatch.setitem(files.SOURCES, "mnist", files.Source(addresses, {"test": tuple(entries)}))
 
     server.mirrors = mirrors
     mirrors("good")
@@ -108,7 +108,7 @@ def test_every_mirror_fails(server, cache, edit, text):
     server.mirrors("bad", "missing")
     with pytest.raises(DataError) as caught:
         load_dataset("mnist")
-    size = files.SOURCES["mnist"].files[0].size
+    size = files.SOURCES["mnist"].files["test"][0].size
     message = str(caught.value)
     assert message.startswith(f"mnist: {IMAGES} is not at hand and no mirror gave it: {server.url}/bad/{IMAGES} (")
     assert f"({text.format(size=f'{size:,}', less=f'{size - 1:,}')})" in message
@@ -123,6 +123,19 @@ def test_no_connection():
     with pytest.raises(DataError, match=text) as caught:
         load_dataset("cifar10")
     assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(("name", "first", "wanted"), [
+    ("mnist", "train-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz"),
+    ("fashion-mnist", "train-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz"),
+    ("cifar10", "cifar-10-binary.tar.gz", "cifar-10-binary.tar.gz"),
+    ("cifar100", "cifar-100-binary.tar.gz", "cifar-100-binary.tar.gz"),
+])
+def test_training_files_are_asked_for(name, first, wanted):
+    with pytest.raises(DataError) as caught:
+        load_dataset(name, split="train")
+    assert f"{name}: {first} is not at hand and no mirror gave it: http://127.0.0.1:9/{first} (" in str(caught.value)
+    assert str(caught.value).endswith(f"; put {wanted} in a folder and name it with --data-dir or $TTFS_DATA")
 
 
 def test_pooch_is_silent(server, monkeypatch):

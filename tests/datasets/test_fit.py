@@ -126,15 +126,58 @@ def test_misfit(shape, onnx_shape, remedy):
     assert caught.value.exit_code == 4
 
 
-@pytest.mark.parametrize(("value", "found"), [(-0.5, "values from -0.5 to 0"), (255, "values from 0 to 255")])
-def test_values_out_of_range(value, found):
+@pytest.mark.parametrize(("value", "bounds", "text"), [
+    (-0.5, (0.0, 1.0), "values from -0.5 to 0; expected 0 to 1"),
+    (255, (0.0, 1.0), "values from 0 to 255; expected 0 to 1"),
+    (np.nextafter(np.float32(1), np.float32(2)), (0.0, 1.0), "values from 0 to 1.0000001; expected 0 to 1"),
+    (0.75, (-1.0, 0.5), "values from 0 to 0.75; expected -1 to 0.5"),
+    (-2.25, (-2.0, 2.0), "values from -2.25 to 0; expected -2 to 2"),
+])
+def test_values_out_of_bounds(value, bounds, text):
     x = np.zeros((4, 6), np.float32)
     x[3, 5] = value
-    batches = fit_to_input(_dataset(x), (6,))
+    batches = fit_to_input(_dataset(x), (6,), bounds)
     assert batches(slice(0, 3)).shape == (3, 6)
     with pytest.raises(DataError) as caught:
         batches(slice(3, 4))
-    assert str(caught.value) == f"name: {found}; expected 0 to 1; scale the inputs to [0, 1]" and caught.value.exit_code == 4
+    assert str(caught.value) == f"name: {text}; scale the inputs, or convert with --input-range" and caught.value.exit_code == 4
+    np.testing.assert_array_equal(fit_to_input(_dataset(x), (6,), None)(slice(3, 4)), x[3:])
+
+
+@pytest.mark.parametrize("bounds", [(-0.1, 0.3), (-3.0, 2.7)])
+def test_values_at_the_bounds(bounds):
+    x = np.array([[*bounds]], np.float32)
+    np.testing.assert_array_equal(fit_to_input(_dataset(x), (2,), bounds)(slice(0, 1)), x)
+
+
+def test_bounds_are_0_and_1_unless_told_otherwise():
+    x = np.array([[0, 1.5]], np.float32)
+    with pytest.raises(DataError, match="expected 0 to 1"):
+        fit_to_input(_dataset(x), (2,))(slice(0, 1))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-np.inf, np.inf), None])
+def test_values_that_are_not_finite(value, bounds):
+    x = np.zeros((4, 6))
+    x[3, 5] = value
+    batches = fit_to_input(_dataset(x), (6,), bounds)
+    assert batches(slice(0, 3)).shape == (3, 6)
+    with pytest.raises(DataError) as caught:
+        batches(slice(3, 4))
+    assert str(caught.value) == ("name: values that are not finite in float32; expected finite values; "
+                                 "scale, mend or leave out the samples") and caught.value.exit_code == 4
+
+
+def test_luma_stays_within_the_bounds():
+    values = np.random.default_rng(0).uniform(-5, 5, 1000).astype(np.float32)
+    luma = _luma(np.repeat(values[:, None], 3, axis=1))
+    assert (luma > values).any() and (luma < values).any()
+    for value in values[luma != values][:20]:
+        x = np.full((1, 2, 2, 3), value, np.float32)
+        for bounds in ((float(value), 6.0), (-6.0, float(value))):
+            batch = fit_to_input(_dataset(x), (1, 2, 2), bounds)(slice(0, 1))
+            assert bounds[0] <= batch.min() and batch.max() <= bounds[1]
 
 
 def test_memory_is_that_of_a_batch():

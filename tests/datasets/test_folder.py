@@ -39,6 +39,13 @@ def test_classes_take_turns(tmp_path):
     assert (dataset.name, dataset.total, dataset.image) == (tmp_path.name, 6, True)
 
 
+def test_split_changes_nothing(tmp_path):
+    for value, name in enumerate(("a/1.png", "b/1.png")):
+        _save(tmp_path, name, _gray(value))
+    test, train = load_dataset(str(tmp_path)), load_dataset(str(tmp_path), split="train")
+    assert (train.name, train.sha256, train.notes) == (test.name, test.sha256, test.notes)
+
+
 def test_only_images_within_the_limit_are_decoded(tmp_path):
     for value, name in enumerate(("a/1.png", "b/1.png", "a/2.png")):
         _save(tmp_path, name, _gray(value))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from ttfs_convert.datasets import load_dataset
 from ttfs_convert.errors import DataError, UsageError
 
+DATA = os.environ.get("TTFS_DATA")  # the fixtures take it away
 IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
 
@@ -35,9 +38,45 @@ def test_limit_takes_the_first_and_keeps_the_total(tmp_path, idx_bytes, write_pa
     assert dataset.total == 7
 
 
-def test_official_count_needs_no_note(tmp_path, idx_bytes, write_pair):
-    _, _, *data = idx_bytes.pair(10_000)
-    assert load_dataset("mnist", data_dir=write_pair(tmp_path / "data", *data, gz=False)).notes == ()
+@pytest.mark.parametrize(("part", "split", "count"), [("t10k", "test", 10_000), ("train", "train", 60_000)])
+def test_official_count_needs_no_note(tmp_path, write_pair, idx_bytes, part, split, count):
+    data = idx_bytes.images(np.zeros((count, 28, 28), np.uint8)), idx_bytes.labels(np.zeros(count))
+    assert load_dataset("mnist", data_dir=write_pair(tmp_path / "data", *data, gz=False, part=part), split=split).notes == ()
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_each_split_reads_its_own_files(tmp_path, idx_bytes, write_pair, name):
+    test, train = idx_bytes.pair(7), idx_bytes.pair(9, seed=1)
+    folder = write_pair(write_pair(tmp_path / "data", *test[2:]), *train[2:], part="train")
+    dataset = load_dataset(name, data_dir=folder, split="train")
+    np.testing.assert_array_equal(dataset.x, train[0][..., None])
+    np.testing.assert_array_equal(dataset.y, train[1])
+    assert (dataset.name, dataset.total, dataset.image) == (f"{name} (train)", 9, True)
+    assert dataset.notes == ("9 images: not the official training set of 60,000",)
+    np.testing.assert_array_equal(load_dataset(name, data_dir=folder, split="test").x, test[0][..., None])
+
+
+@pytest.mark.parametrize(("part", "here", "elsewhere"), [("train", "train", "test"), ("t10k", "test", "train")])
+def test_one_split_needs_no_files_of_the_other(tmp_path, idx_bytes, write_pair, part, here, elsewhere):
+    folder = write_pair(tmp_path / "data", *idx_bytes.pair(4)[2:], part=part)
+    assert load_dataset("mnist", data_dir=folder, split=here).total == 4
+    with pytest.raises(DataError, match="is not at hand"):
+        load_dataset("mnist", data_dir=folder, split=elsewhere)
+
+
+def test_unknown_split():
+    with pytest.raises(UsageError) as caught:
+        load_dataset("mnist", split="validation")
+    assert str(caught.value) == "split: validation; expected test or train"
+
+
+@pytest.mark.skipif(not DATA, reason="TTFS_DATA does not say where Fashion-MNIST is")
+def test_fashion_mnist_itself():
+    test, train = (load_dataset("fashion-mnist", data_dir=Path(DATA), split=split) for split in ("test", "train"))
+    for dataset, count in ((test, 10_000), (train, 60_000)):
+        assert dataset.notes == () and dataset.x.shape == (count, 28, 28, 1)
+        assert np.bincount(dataset.y).tolist() == [count // 10] * 10
+    assert [round(float((train.x / np.float32(255)).mean()), 4), train.y[:4].tolist()] == [0.2860, [9, 0, 0, 3]]
 
 
 @pytest.mark.parametrize("limit", [0, -1])

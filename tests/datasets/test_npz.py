@@ -29,6 +29,18 @@ def test_floats_become_float32(tmp_path, dtype):
     assert (dataset.name, dataset.total, dataset.notes, dataset.image) == ("data.npz", 4, (), False)
 
 
+def test_values_beyond_0_and_1_load(tmp_path):
+    """Which values a network takes is not the file's to say: see `fit_to_input`."""
+    x = (X * 600 - 300).astype(np.float32)
+    np.testing.assert_array_equal(_load(tmp_path, x=x).x, x)
+
+
+def test_split_changes_nothing(tmp_path):
+    test = _load(tmp_path, x=X, y=Y)
+    train = load_dataset(str(tmp_path / "data.npz"), split="train")
+    assert (train.name, train.sha256, train.total, train.notes) == (test.name, test.sha256, test.total, test.notes)
+
+
 def test_uint8_stays_and_labels_are_optional(tmp_path):
     x = np.arange(24, dtype=np.uint8).reshape(4, 6)
     dataset = _load(tmp_path, x=x)
@@ -51,10 +63,10 @@ def test_limit(tmp_path):
     ({"x": X[:, 0]}, "x of shape (4,); expected one or more samples along the first axis"),
     ({"x": X[:0]}, "x of shape (0, 6); expected one or more samples"),
     ({"x": X[:, :0]}, "x of shape (4, 0); expected one or more samples"),
-    ({"x": X.astype(np.int64)}, "x of type int64; expected uint8 (0 to 255) or floats (0 to 1); convert x"),
+    ({"x": X.astype(np.int64)}, "x of type int64; expected uint8 (0 to 255) or floats; convert x"),
     ({"x": X > 0.5}, "x of type bool; expected uint8"),
     ({"x": X.astype(complex)}, "x of type complex128; expected uint8"),
-    ({"x": np.where(X == 1, np.nan, X)}, "x with values that are not finite; expected finite values; scale"),
+    ({"x": np.where(X == 1, np.nan, X)}, "x with values that are not finite in float32; expected finite values; scale"),
     ({"x": X * 1e39}, "x with values that are not finite"),
     ({"x": X, "y": Y.astype(float)}, "y of type float64; expected integers; give the index"),
     ({"x": X, "y": np.eye(4, dtype=int)}, "y of shape (4, 4); expected (4,); give the index"),

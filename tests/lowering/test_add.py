@@ -115,7 +115,7 @@ def test_two_spike_trains_add_to_a_slope_of_two():
     chain = Chain((4, 7, 6)).conv(4, pads=[1] * 4).relu1().add("Add", "x").relu1().readout()
     network = converted(chain.model(), mode="unchecked")
     assert [(violation.neurons, violation.worst) for violation in network.violations] == [(4 * 7 * 6, 1.0)]
-    assert network.layers[2].slopes.tolist() == [2.0] * 4
+    assert network.layers[2].weight_sums.tolist() == [2.0] * 4
 
 
 def test_residual_convolution_that_sums_to_one_is_a_violation():

@@ -56,7 +56,7 @@ def test_depthwise_and_pointwise():
 def test_readout_may_be_a_convolution_with_any_weight_sum():
     chain = Chain((3, 8, 8)).conv(4).relu1().conv(2, total=-3.0)
     network = assert_equals_onnx_runtime(chain.model(), chain.images())
-    np.testing.assert_allclose(network.readout.slopes, -3, atol=1e-5)
+    np.testing.assert_allclose(network.readout.weight_sums, -3, atol=1e-5)
 
 
 def test_padded_taps_of_unity_weights_convert_exactly_at_every_border_pixel():
@@ -94,7 +94,7 @@ def test_slope_is_the_sum_of_all_weights_padded_taps_included():
     network = converted(chain.model(), mode="unchecked")
     found = simulate(network, x).activations(network.layers[1].name)
     assert [violation.neurons for violation in network.violations] == [6 * 30]
-    np.testing.assert_array_equal(network.layers[1].slopes, [0.5, 0.75, 1.5, 2, 0, -1.5])
+    np.testing.assert_array_equal(network.layers[1].weight_sums, [0.5, 0.75, 1.5, 2, 0, -1.5])
     channels_last = np.moveaxis(x, 1, -1)
     expected = neuron(channels_last, weights, bias, (1, 1), padded_taps_ramp=True)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
@@ -112,7 +112,7 @@ def test_each_group_has_its_own_slopes(pooled):
     if pooled:
         chain.add("AveragePool", kernel_shape=[2, 2])
     network = converted(chain.relu1().readout().model(), mode="unchecked")
-    np.testing.assert_allclose(network.layers[1].slopes, weights.sum((1, 2, 3)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(network.layers[1].weight_sums, weights.sum((1, 2, 3)), rtol=1e-5, atol=1e-6)
 
 
 def test_discrete_time_follows_the_rounding_rule():
@@ -125,7 +125,7 @@ def test_discrete_time_follows_the_rounding_rule():
         encoded = naive.encode(np.moveaxis(x, 1, -1).reshape(3, -1), 10, half).reshape(3, 5, 6, 2)
         np.testing.assert_array_equal(recording.spike_times["x"], encoded)
         start = naive.conv(1 - encoded / 10, kernel.weights, 1, (3, 3), (1, 1), (1, 1), (1, 1), (5, 6)) + layer.bias
-        expected = naive.fire(start.reshape(-1, 4), layer.slopes, 10, half).reshape(start.shape)
+        expected = naive.fire(start.reshape(-1, 4), layer.weight_sums, 10, half).reshape(start.shape)
         np.testing.assert_array_equal(recording.spike_times[layer.name], expected)
 
 

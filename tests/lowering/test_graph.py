@@ -58,7 +58,7 @@ def test_unchecked_lets_violations_pass_and_returns_them():
     assert len(network.violations) == 4 and network.mode == "unchecked"
     hidden = [layer for layer in network.layers if layer.kind == "spiking"]
     assert [layer.name for layer in hidden] == ["conv0", "conv2", "conv3"]
-    np.testing.assert_allclose(hidden[0].slopes, 2, atol=1e-5)
+    np.testing.assert_allclose(hidden[0].weight_sums, 2, atol=1e-5)
     assert np.isfinite(simulate(network, chain.images()).potentials).all()
 
 

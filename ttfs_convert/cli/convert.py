@@ -10,9 +10,12 @@ from .common import EXIT_CODES, Steps, check_json_target, console, note, reporti
 @click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.argument("model", metavar="MODEL.onnx", type=click.Path(exists=True, dir_okay=False))
 @click.option("--out", required=True, metavar="SNN.npz", type=click.Path(dir_okay=False), help="File to write the spiking network to.")
-@click.option("--mode", type=click.Choice(["strict", "unchecked"]), default="strict", show_default=True,
-              help="strict: demand ReLU1 and unity weight sums, or exit 3 with a table of offenders. unchecked: for ablations; clamp any "
-                   "ReLU at 1, keep any weight sum, list the violations.")
+@click.option("--mode", type=click.Choice(["strict", "exact", "unchecked"]), default="strict", show_default=True,
+              help="strict: the paper; demand ReLU1 and unity weight sums, or exit 3 with a table of offenders. exact: any ReLU network, with "
+                   "a value range per channel. unchecked: for ablations; clamp any ReLU at 1, keep any weight sum, list the violations.")
+@click.option("--slope", type=click.Choice(["gated", "reference"]),
+              help="Mode exact: what makes every ramp rise by 1 per window. gated (default): currents stop when the window opens, silent "
+                   "neurons send nothing. reference: one more spike per layer, which evens out the weight sums.")
 @click.option("--steps", type=Steps(), default=50, show_default=True, help="Time steps per window, or continuous time.")
 @click.option("--rounding", type=click.Choice(["nearest", "ceil"]), default="nearest", show_default=True,
               help="Which step a neuron fires at that is due between two: the nearest, or the first one after (biased by half a step).")
@@ -20,24 +23,50 @@ from .common import EXIT_CODES, Steps, check_json_target, console, note, reporti
               help="Average pools as part of the next layer's synapses, or as neurons with a window of their own.")
 @click.option("--tolerance", type=click.FloatRange(min=0), default=1e-4, show_default=True,
               help="How far a weight sum may be from 1.")
+@click.option("--calibrate", metavar="NAME|PATH",
+              help="Mode exact: data that shows how large unbounded activations get; of a named data set, training images. As ttfs-run's "
+                   "--data.")
+@click.option("--calibration-limit", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N",
+              help="Calibrate on the first N samples.")
+@click.option("--data-dir", type=click.Path(file_okay=False, exists=True), help="Where the raw data set to calibrate on is looked for first.")
+@click.option("--method", metavar="maximum|mse|P", default="maximum", show_default=True,
+              help="Ends of a calibrated range: the extremes plus --margin; the least squared error of clipping and rounding; or the P-th "
+                   "percentile, which suits rate codes better than this one.")
+@click.option("--margin", type=click.FloatRange(min=0), default=0.1, show_default=True,
+              help="By what share of its width a range from the maximum is widened at each calibrated end.")
+@click.option("--input-range", type=float, nargs=2, metavar="LO HI", help="Smallest and largest input value.  [default: 0 1]")
+@click.option("--direct-input", is_flag=True, help="Inputs without bounds: they enter as analog current, without a window of their own.")
 @click.option("--no-embed", is_flag=True, help="Leave the original model out of the file; ttfs-run then needs --onnx.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the table of layers as JSON; - for standard output alone.")
 @click.version_option(package_name="ttfs-convert")
 @reporting_errors
-def main(model, out, mode, steps, rounding, pooling, tolerance, no_embed, json_file):
+def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate, calibration_limit, data_dir, method, margin, input_range,
+         direct_input, no_embed, json_file):
     """Convert a trained network to a spiking one with time-to-first-spike coding (LC-TTFS).
 
-    Every neuron fires once per inference, the earlier the larger its activation. Nothing is written unless the whole model converts.
+    Every neuron fires at most once per inference, the earlier the larger its activation. Nothing is written unless the whole model
+    converts.
     """
+    from pathlib import Path
+
     from ..atomic import check_target
     from ..conversion import convert
+    from ..datasets import load_dataset
+    from ..errors import UsageError
     from ..store import save
     from .network_tables import network_json, network_table, violations_table
 
     check_target(out)
     check_json_target(json_file)
-    network = convert(model, mode=mode, steps=steps or None, rounding=rounding, pooling=pooling, tolerance=tolerance,
-                      embed=not no_embed)
+    for option, value in (("--slope", slope), ("--calibrate", calibrate)):
+        if value is not None and mode != "exact":
+            raise UsageError(option, f"given with mode {mode}", "mode exact", "add --mode exact, or leave it out")
+    if direct_input and input_range:
+        raise UsageError("--direct-input", "given with --input-range", "one of them")
+    data = calibrate and load_dataset(calibrate, data_dir=data_dir and Path(data_dir), limit=calibration_limit, split="train")
+    network = convert(model, mode=mode, slope=slope or "gated", steps=steps or None, rounding=rounding, pooling=pooling,
+                      tolerance=tolerance, input_range=None if direct_input else input_range or (0.0, 1.0), calibrate=data, method=method,
+                      margin=margin, embed=not no_embed)
     save(network, out)
     if json_file:
         write_json(network_json(network), json_file)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..conversion import ConstraintError
 from ..errors import TtfsError
-from ..ir import Network, Readout, Spiking, Violation, label, neurons, weight_sum_deviation
+from ..ir import Coded, Input, Layer, Network, Readout, Spiking, Violation, label, neurons, weight_sum_deviation
 from ..lowering.graph import UnsupportedModel
-from ..measure.counts import layer_connections
+from ..measure.counts import layer_connections, paper, spiking_mac_share, synaptic
 
 
 def table(title: str, *columns: str, left: tuple[str, ...] = ()) -> Table:
@@ -26,13 +27,15 @@ def details(error: TtfsError) -> Table | None:
     """The table behind an error's line: every offender, every unsupported node."""
     if isinstance(error, ConstraintError):
         return violations_table(error.violations)
-    if isinstance(error, UnsupportedModel):
-        columns = ("node", "operator", "why", "what to do")
-        result = table("Unsupported nodes", *columns, left=columns)
-        for node in error.nodes:
-            result.add_row(*node)
-        return result
-    return None
+    return unsupported_table(error.nodes) if isinstance(error, UnsupportedModel) else None
+
+
+def unsupported_table(nodes: Iterable[tuple[str, str, str, str]]) -> Table:
+    columns = ("node", "operator", "why", "what to do")
+    result = table("Unsupported nodes", *columns, left=columns)
+    for node in nodes:
+        result.add_row(*node)
+    return result
 
 
 def violations_table(violations: Iterable[Violation]) -> Table:
@@ -44,24 +47,74 @@ def violations_table(violations: Iterable[Violation]) -> Table:
 
 
 def network_table(network: Network) -> Table:
-    result = table("Layers", "layer", "kind", "shape", "neurons", "synapses", "window", "slope", "worst |weight sum - 1|",
+    return layers_table(network.layers)
+
+
+def layers_table(layers: Sequence[Layer]) -> Table:
+    result = table("Layers", "layer", "kind", "shape", "neurons", "synapses", "window", "slope", "range", "worst |weight sum - 1|",
                    left=("layer", "kind"))
-    for layer in network.layers:
+    for layer in layers:
         kind = f"{label(layer)}, readout" if isinstance(layer, Readout) else label(layer)
         deviation = weight_sum_deviation(layer)
-        worst = "-" if deviation is None else f"{deviation:.1e}" + (" (exempt)" if isinstance(layer, Readout) else "")
-        result.add_row(layer.name, kind, "x".join(map(str, layer.shape)), f"{neurons(layer):,}",
-                       f"{layer_connections(network, layer)[0]:,}", str(layer.window),
-                       layer.slope if isinstance(layer, Spiking) else "-", worst)
+        exempt = isinstance(layer, Readout) or (isinstance(layer, Spiking) and layer.slope != "fan_in")
+        worst = "-" if deviation is None else f"{deviation:.1e}" + " (exempt)" * exempt
+        result.add_row(layer.name, kind, "x".join(map(str, layer.shape)), f"{neurons(layer):,}", f"{layer_connections(layers, layer)[0]:,}",
+                       str(layer.window) if layer.window >= 0 else "-", layer.slope if isinstance(layer, Spiking) else "-", _range(layer),
+                       worst)
+    return result
+
+
+def _range(layer: Layer) -> str:
+    """Smallest lo and largest hi of its channels."""
+    if isinstance(layer, Input) and layer.coding == "direct":
+        return "direct"
+    return f"{layer.lo.min():.3g} .. {layer.hi.max():.3g}" if isinstance(layer, Coded) else "-"
+
+
+def counts_table(network: Network) -> Table:
+    """The counts that need no data."""
+    result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", left=("count",))
+    for name, operations in (("paper", paper(network)), ("synaptic", synaptic(network))):
+        values = (operations.synops, operations.neuronops, operations.p_proxy)
+        result.add_row(name, *("-" if value is None else f"{value:,.0f}" for value in values))
+    return result
+
+
+def contents_table(network: Network, path: str) -> Table:
+    """What the file holds and where it is from."""
+    result = table(network.name, "", " ", left=("", " "))
+    result.show_header = False
+    calibration = network.calibration
+    rows = {"file": f"{path}, {os.path.getsize(path):,} bytes, format {network.format_version}",
+            "original": f"SHA-256 {network.onnx_sha256}, " + ("embedded" if network.onnx is not None else "not embedded"),
+            "conversion": f"mode {network.mode}, slope {network.slope}, pooling {network.pooling}",
+            "calibration": "none" if calibration is None else f"{calibration.samples:,} samples of {calibration.data}, {calibration.method}"
+                           + (f" + {100 * calibration.margin:g} %" if calibration.method == "maximum" else ""),
+            "time": "continuous" if network.steps is None else f"{network.steps} steps per window, rounding {network.rounding}; latency "
+                                                               f"{network.latency_steps} steps",
+            "windows": f"{network.windows}", "neurons": f"{sum(map(neurons, network.layers)):,}",
+            "spiking share of MACs": f"{100 * spiking_mac_share(network):.1f} %",
+            "tail": "none" if network.tail is None else "run by ONNX Runtime behind the readout"}
+    for row in rows.items():
+        result.add_row(*row)
     return result
 
 
 def network_json(network: Network) -> dict:
-    """What `ttfs-convert --json` writes: the table of layers and the violations that were let pass."""
-    return {"name": network.name, "onnx_sha256": network.onnx_sha256, "mode": network.mode, "steps": network.steps,
-            "rounding": network.rounding, "pooling": network.pooling, "windows": network.windows,
-            "layers": [{"name": layer.name, "kind": "readout" if isinstance(layer, Readout) else label(layer), "shape": list(layer.shape),
-                        "neurons": neurons(layer), "synapses": layer_connections(network, layer)[0], "window": layer.window,
-                        "slope": layer.slope if isinstance(layer, Spiking) else None,
-                        "weight_sum_max_deviation": weight_sum_deviation(layer)} for layer in network.layers],
-            "violations": [violation.model_dump() for violation in network.violations]}
+    """What `ttfs-convert --json` and `ttfs-inspect SNN.npz --json` write: provenance, layers, counts that need no data, violations."""
+    return {"name": network.name, "onnx_sha256": network.onnx_sha256, "embedded": network.onnx is not None, "mode": network.mode,
+            "slope": network.slope, "steps": network.steps, "rounding": network.rounding, "pooling": network.pooling,
+            "windows": network.windows, "latency_steps": network.latency_steps,
+            "calibration": network.calibration and network.calibration.model_dump(), "ann_macs": network.ann_macs,
+            "spiking_mac_share": spiking_mac_share(network),
+            "counts": {name: {"synops": count.synops, "neuronops": count.neuronops, "p_proxy": count.p_proxy}
+                       for name, count in (("paper", paper(network)), ("synaptic", synaptic(network)))},
+            "layers": layers_json(network.layers), "violations": [violation.model_dump() for violation in network.violations]}
+
+
+def layers_json(layers: Sequence[Layer]) -> list[dict]:
+    return [{"name": layer.name, "kind": "readout" if isinstance(layer, Readout) else label(layer), "shape": list(layer.shape),
+             "neurons": neurons(layer), "synapses": layer_connections(layers, layer)[0], "window": layer.window,
+             "slope": layer.slope if isinstance(layer, Spiking) else None, "tensor": layer.tensor,
+             "range": [float(layer.lo.min()), float(layer.hi.max())] if isinstance(layer, Coded) else None,
+             "weight_sum_max_deviation": weight_sum_deviation(layer)} for layer in layers]

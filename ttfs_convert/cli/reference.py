@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from . import convert, run
+from . import convert, inspect, run
 
-COMMANDS = {"ttfs-convert": convert.main, "ttfs-run": run.main}
+COMMANDS = {"ttfs-convert": convert.main, "ttfs-run": run.main, "ttfs-inspect": inspect.main}
 
 
 def reference() -> str:

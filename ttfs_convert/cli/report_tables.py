@@ -10,19 +10,25 @@ from .network_tables import table
 
 
 def layers_table(report: Report) -> Table:
-    result = table("Certificate: each layer against ONNX Runtime", "layer", "kind", "window", "neurons", "silent", "saturated", "mean error",
-                   "max error", "|weight sum - 1|", left=("layer", "kind"))
+    result = table("Certificate: each layer against ONNX Runtime", "layer", "kind", "window", "neurons", "range", "silent", "saturated",
+                   "mean error", "max error", "|weight sum - 1|", left=("layer", "kind"))
     for layer in report.layers:
-        result.add_row(layer.name, layer.kind, str(layer.window), f"{layer.neurons:,}", _share(layer.silent), _share(layer.saturated),
+        ends = "-" if layer.range is None else "{:.3g} .. {:.3g}".format(*layer.range)
+        result.add_row(layer.name, layer.kind, str(layer.window), f"{layer.neurons:,}", ends, _share(layer.silent), _share(layer.saturated),
                        _small(layer.mean_error), _small(layer.max_error), _small(layer.weight_sum_max_deviation))
     return result
 
 
-def energy_table(report: Report) -> Table:
+SENT = {"fan_in": "what slope fan_in sends: every neuron, every padded tap",
+        "reference": "what slope reference sends: every neuron, every padded tap, one reference neuron per layer",
+        "gated": "what slope gated sends: neurons with a > 0 alone"}
+
+
+def energy_table(report: Report, slope: str) -> Table:
     result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", "what it counts", left=("count", "what it counts"))
     rows = (("paper", report.energy.paper, "weight parameters, shared by all positions: flatters convolutions"),
             ("synaptic", report.energy.synaptic, "every existing connection once; all neurons at all steps"),
-            ("event", report.energy.event, "what slope fan_in sends: every neuron, every padded tap"),
+            ("event", report.energy.event, SENT[slope]),
             ("event_if_gated", report.energy.event_if_gated, "if silent neurons sent nothing"))
     for name, part, meaning in rows:
         result.add_row(name, *_operations(part), meaning)
@@ -40,6 +46,9 @@ def _share(value: float | None) -> str:
 
 def _small(value: float | None) -> str:
     return "-" if value is None else f"{value:.1e}"
+
+
+SILENT = {"gated": "a silent neuron sends nothing", **dict.fromkeys(("fan_in", "reference"), "a silent neuron spikes at its window's end")}
 
 
 def summary(evaluation: Evaluation) -> Table:
@@ -62,7 +71,7 @@ def summary(evaluation: Evaluation) -> Table:
     else:
         result.add_row("time", f"{model.steps} steps per window, rounding {model.rounding}; latency {report.snn.latency_steps} steps "
                        f"({model.windows} windows)")
-    result.add_row("spikes per neuron", f"{report.snn.spikes_per_neuron:.2f} (slope fan_in: a silent neuron spikes at its window's end)")
+    result.add_row("spikes per neuron", f"{report.snn.spikes_per_neuron:.2f} (slope {evaluation.slope}: {SILENT[evaluation.slope]})")
     result.add_row("spiking share of MACs", f"{100 * model.spiking_mac_share:.1f} %")
     result.add_row("first layer out of tolerance", _tolerance(evaluation))
     timing = report.timing

@@ -55,7 +55,7 @@ def main(network, data, data_dir, limit, batch, steps, rounding, max_drop, onnx_
         evaluation = evaluate(loaded, dataset, onnx_file=onnx_file, batch=batch, threads=threads,
                               progress=progress)
     if json_file != "-":
-        for part in (layers_table(evaluation.report), energy_table(evaluation.report), summary(evaluation)):
+        for part in (layers_table(evaluation.report), energy_table(evaluation.report, loaded.slope), summary(evaluation)):
             console().print(part)
     if json_file:
         write_json(evaluation.report.model_dump(mode="json"), json_file)

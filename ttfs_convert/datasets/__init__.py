@@ -1,10 +1,11 @@
-"""Labelled test data by name or path, and its batches as a model's input: `load_dataset`, then `fit_to_input`."""
+"""Labelled test or training data by name or path, and its batches as a model's input: `load_dataset`, then `fit_to_input`."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -28,24 +29,29 @@ class Dataset:
     image: bool  # whether x is known to be images
 
 
-def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None = None) -> Dataset:
-    """The test samples of a data set.
+def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None = None,
+                 split: Literal["test", "train"] = "test") -> Dataset:
+    """The test or the training samples of a data set.
 
     source: `mnist`, `fashion-mnist`, `cifar10`, `cifar100` (a folder of such a name: write ./mnist), or the path of an .npz with x and
     optionally y, or of a folder with one sub-folder of images per class.
     data_dir: where the raw files of a named data set are looked for first (see `files.find`).
     limit: take the first `limit` samples; from a folder of images these are spread over the classes.
-    Raises UsageError for a limit below 1 and DataError for data that is missing or broken.
+    split: which images of a named data set. A path holds one set of samples, which either split gives.
+    Raises UsageError for a limit below 1 or an unknown split and DataError for data that is missing or broken.
     """
     if limit is not None and limit < 1:
         raise UsageError("--limit", f"{limit}", "1 or more")
-    notes: tuple[str, ...] = ()
+    if split not in files.SPLITS:
+        raise UsageError("split", f"{split}", " or ".join(files.SPLITS))
+    name, notes = Path(source).name, ()
     if source in files.SOURCES:
-        paths = files.find(source, data_dir)
+        name = source if split == "test" else f"{source} ({split})"
+        paths = files.find(source, split, data_dir)
         if source in cifar.FORMATS:
-            x, y = cifar.read(paths[0], source)
+            x, y = cifar.read(paths[0], source, split)
         else:
-            x, y, notes = idx.read(*paths)
+            x, y, notes = idx.read(*paths, split)
     elif Path(source).is_dir():
         x, y, total, notes = folder.read(Path(source), limit)
         return Dataset(Path(source).resolve().name, x, y, _sha256(x, y), total, notes, True)
@@ -56,7 +62,6 @@ def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None
         raise DataError(source, found, f"{', '.join(files.SOURCES)}, or the path of an .npz or of a folder with images")
     total = len(x)
     x, y = x[:limit], None if y is None else y[:limit]
-    name = source if source in files.SOURCES else Path(source).name
     return Dataset(name, x, y, _sha256(x, y), total, notes, source in files.SOURCES)
 
 

@@ -1,4 +1,4 @@
-"""Reads the test file of CIFAR-10 and CIFAR-100 in their binary form, out of the archive or unpacked; nothing is written to disk."""
+"""Reads the files of CIFAR-10 and CIFAR-100 in their binary form, out of the archive or unpacked; nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from ..errors import DataError
 
-IMAGES = 10_000
 PIXELS = 3 * 32 * 32
 MAX_UNPACKED = 2**28  # bytes of an archive that are searched; the official ones unpack to 185 MB
 REMEDY = "replace the file with an unbroken copy, or remove it to have it downloaded"
@@ -20,58 +19,73 @@ REMEDY = "replace the file with an unbroken copy, or remove it to have it downlo
 
 @dataclass(frozen=True)
 class Format:
-    member: str  # the only member of the archive that is read
+    folder: str  # of the members
+    members: dict[str, dict[str, int]]  # split -> the only members of the archive that are read, in this order: name, images
     labels: tuple[tuple[str, int], ...]  # the bytes before each image's pixels: name, classes; the last one is used
 
-    @property
-    def size(self) -> int:
-        return IMAGES * (len(self.labels) + PIXELS)
+    def sizes(self, split: str) -> dict[str, int]:
+        """Bytes of each member, by its path in the archive."""
+        record = len(self.labels) + PIXELS
+        return {f"{self.folder}/{name}": images * record for name, images in self.members[split].items()}
 
 
 FORMATS = {
-    "cifar10": Format("cifar-10-batches-bin/test_batch.bin", (("label", 10),)),
-    "cifar100": Format("cifar-100-binary/test.bin", (("coarse label", 20), ("fine label", 100))),
+    "cifar10": Format("cifar-10-batches-bin", {
+        "test": {"test_batch.bin": 10_000},
+        "train": {f"data_batch_{index}.bin": 10_000 for index in range(1, 6)}}, (("label", 10),)),
+    "cifar100": Format("cifar-100-binary", {
+        "test": {"test.bin": 10_000},
+        "train": {"train.bin": 50_000}}, (("coarse label", 20), ("fine label", 100))),
 }
 
 
-def read(path: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """x (10000, 32, 32, 3) uint8 RGB and y (10000,) int64 (of CIFAR-100 the fine labels).
+def read(path: Path, name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """x (n, 32, 32, 3) uint8 RGB and y (n,) int64 (of CIFAR-100 the fine labels); n is 10,000 for `test`, 50,000 for `train`.
 
-    path: a .tar.gz or an unpacked .bin file; name: a key of FORMATS. Raises DataError.
+    path: a .tar.gz or an unpacked .bin file, of several the first; name: a key of FORMATS. Raises DataError.
     """
     layout = FORMATS[name]
-    data = _unpacked(path, layout) if path.suffix == ".bin" else _member(path, layout)
-    records = np.frombuffer(data, np.uint8).reshape(IMAGES, -1)
+    sizes = layout.sizes(split)
+    data = _unpacked(path.parent, sizes) if path.suffix == ".bin" else _members(path, sizes)
+    records = np.frombuffer(data, np.uint8).reshape(-1, len(layout.labels) + PIXELS)
     for column, (label, classes) in enumerate(layout.labels):
         if (highest := records[:, column].max()) >= classes:
             raise DataError(f"{path}", f"{label} {highest}", f"0 to {classes - 1}", REMEDY)
-    pixels = records[:, len(layout.labels):].reshape(IMAGES, 3, 32, 32)
+    pixels = records[:, len(layout.labels):].reshape(-1, 3, 32, 32)
     return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), records[:, len(layout.labels) - 1].astype(np.int64)
 
 
-def _unpacked(path: Path, layout: Format) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return _sized(path, path.stat().st_size, stream, layout)
-    except OSError as e:
-        raise DataError(f"{path}", f"a file that cannot be read ({e})", "", REMEDY) from e
+def _unpacked(folder: Path, sizes: dict[str, int]) -> bytes:
+    data = []
+    for member, size in sizes.items():
+        path = folder / Path(member).name
+        try:
+            with open(path, "rb") as stream:
+                data.append(_sized(path, member, path.stat().st_size, stream, size))
+        except OSError as e:
+            raise DataError(f"{path}", f"a file that cannot be read ({e})", "", REMEDY) from e
+    return b"".join(data)
 
 
-def _member(path: Path, layout: Format) -> bytes:
+def _members(path: Path, sizes: dict[str, int]) -> bytes:
+    data = {}
     try:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 if member.offset_data + member.size > MAX_UNPACKED:
                     break
-                if member.name == layout.member and member.isreg():
-                    return _sized(path, member.size, archive.extractfile(member), layout)
+                if member.name in sizes and member.isreg():
+                    data[member.name] = _sized(path, member.name, member.size, archive.extractfile(member), sizes[member.name])
+                    if len(data) == len(sizes):
+                        return b"".join(data[name] for name in sizes)
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as e:
         raise DataError(f"{path}", f"an archive that cannot be read ({e})", "a .tar.gz of CIFAR's binary form", REMEDY) from e
-    raise DataError(f"{path}", f"an archive without {layout.member}", "CIFAR's binary form, not the Python or Matlab one", REMEDY)
+    missing = ", ".join(name for name in sizes if name not in data)
+    raise DataError(f"{path}", f"an archive without {missing}", "CIFAR's binary form, not the Python or Matlab one", REMEDY)
 
 
-def _sized(path: Path, size: int, stream: BinaryIO, layout: Format) -> bytes:
-    data = stream.read(layout.size) if size == layout.size else b""
-    if len(data) != layout.size:
-        raise DataError(f"{path}", f"{len(data) or size:,} bytes in {layout.member}", f"{layout.size:,}", REMEDY)
+def _sized(path: Path, member: str, found: int, stream: BinaryIO, size: int) -> bytes:
+    data = stream.read(size) if found == size else b""
+    if len(data) != size:
+        raise DataError(f"{path}", f"{len(data) or found:,} bytes in {member}", f"{size:,}", REMEDY)
     return data

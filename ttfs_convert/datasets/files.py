@@ -10,13 +10,14 @@ from typing import BinaryIO
 
 from ..errors import DataError
 
+SPLITS = ("test", "train")
 VARIABLE = "TTFS_DATA"
 TIMEOUT = 30  # seconds without a byte from a mirror
 
 
 @dataclass(frozen=True)
 class File:
-    names: tuple[str, ...]  # paths accepted in a folder of the user, the mirrors' file name first
+    names: tuple[str, ...]  # paths accepted in a folder of the user, the mirrors' file name first; of several unpacked the first
     size: int  # bytes at the mirrors
     hash: str  # algorithm:hex, at the mirrors
 
@@ -24,35 +25,44 @@ class File:
 @dataclass(frozen=True)
 class Source:
     mirrors: tuple[str, ...]  # addresses that file names are appended to, tried in this order
-    files: tuple[File, ...]
+    files: dict[str, tuple[File, ...]]  # by split
 
 
 def _idx(name: str, size: int, digest: str) -> File:
     return File((f"{name}.gz", name), size, digest)
 
 
+def _cifar(archive: str, size: int, digest: str, **unpacked: str) -> dict[str, tuple[File, ...]]:
+    return {split: (File((archive, unpacked[split]), size, digest),) for split in SPLITS}
+
+
 SOURCES = {
     "mnist": Source(
-        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
-        (_idx("t10k-images-idx3-ubyte", 1_648_877, "md5:9fb629c4189551a2d022fa330f9573f3"),
-         _idx("t10k-labels-idx1-ubyte", 4_542, "md5:ec29112dd5afa0611ce80d1b7f02629c"))),
+        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"), {
+            "test": (_idx("t10k-images-idx3-ubyte", 1_648_877, "md5:9fb629c4189551a2d022fa330f9573f3"),
+                     _idx("t10k-labels-idx1-ubyte", 4_542, "md5:ec29112dd5afa0611ce80d1b7f02629c")),
+            "train": (_idx("train-images-idx3-ubyte", 9_912_422, "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+                      _idx("train-labels-idx1-ubyte", 28_881, "md5:d53e105ee54ea40749a09fcbcd1e9432"))}),
     "fashion-mnist": Source(
-        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
-        (_idx("t10k-images-idx3-ubyte", 4_422_102, "sha256:346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
-         _idx("t10k-labels-idx1-ubyte", 5_148, "sha256:67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"))),
+        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",), {
+            "test": (_idx("t10k-images-idx3-ubyte", 4_422_102,
+                          "sha256:346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+                     _idx("t10k-labels-idx1-ubyte", 5_148, "sha256:67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5")),
+            "train": (_idx("train-images-idx3-ubyte", 26_421_880, "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+                      _idx("train-labels-idx1-ubyte", 29_515, "md5:25c81989df183df01b3e8a0aad5dffbe"))}),
     "cifar10": Source(
         ("https://www.cs.toronto.edu/~kriz/",),
-        (File(("cifar-10-binary.tar.gz", "cifar-10-batches-bin/test_batch.bin"), 170_052_171,
-              "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"),)),
+        _cifar("cifar-10-binary.tar.gz", 170_052_171, "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+               test="cifar-10-batches-bin/test_batch.bin", train="cifar-10-batches-bin/data_batch_1.bin")),
     "cifar100": Source(
         ("https://www.cs.toronto.edu/~kriz/",),
-        (File(("cifar-100-binary.tar.gz", "cifar-100-binary/test.bin"), 168_513_733,
-              "sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec"),)),
+        _cifar("cifar-100-binary.tar.gz", 168_513_733, "sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+               test="cifar-100-binary/test.bin", train="cifar-100-binary/train.bin")),
 }
 
 
-def find(name: str, data_dir: Path | None) -> tuple[Path, ...]:
-    """One path per file of the data set `name`, a key of SOURCES.
+def find(name: str, split: str, data_dir: Path | None) -> tuple[Path, ...]:
+    """One path per file of the data set `name`, a key of SOURCES, that `split`, one of SPLITS, needs.
 
     Looked for in data_dir/name, data_dir, $TTFS_DATA/name and $TTFS_DATA, where files are taken as they are and all have to be in one
     folder; then in the user cache, where they are verified, and which is filled from the mirrors. Raises DataError.
@@ -63,15 +73,15 @@ def find(name: str, data_dir: Path | None) -> tuple[Path, ...]:
         if not Path(root).is_dir():
             raise DataError(where, f"no such folder: {root}")
         for folder in (Path(root) / name, Path(root)):
-            if paths := _in_folder(folder, SOURCES[name]):
+            if paths := _in_folder(folder, SOURCES[name].files[split]):
                 return paths
-    return tuple(_download(name, file) for file in SOURCES[name].files)
+    return tuple(_download(name, split, file) for file in SOURCES[name].files[split])
 
 
-def _in_folder(folder: Path, source: Source) -> tuple[Path, ...]:
+def _in_folder(folder: Path, files: tuple[File, ...]) -> tuple[Path, ...]:
     """Paths of all files, none if no file is there."""
-    paths = [next((folder / n for n in file.names if (folder / n).is_file()), None) for file in source.files]
-    missing = [file.names[0] for file, path in zip(source.files, paths) if path is None]
+    paths = [next((folder / n for n in file.names if (folder / n).is_file()), None) for file in files]
+    missing = [file.names[0] for file, path in zip(files, paths) if path is None]
     if len(missing) == len(paths):
         return ()
     if missing:
@@ -87,7 +97,7 @@ def cache_folder(name: str) -> Path:
     return Path(platformdirs.user_cache_dir("ttfs-convert")) / "data" / name
 
 
-def _download(name: str, file: File) -> Path:
+def _download(name: str, split: str, file: File) -> Path:
     """The verified file in the cache; downloaded when it is missing or broken."""
     import pooch
 
@@ -102,7 +112,7 @@ def _download(name: str, file: File) -> Path:
             wrong_hash = downloader.complete and isinstance(e, ValueError)
             text = f"its {file.hash.partition(':')[0]} is not the one expected" if wrong_hash else " ".join(str(e).split())[:200]
             failures.append(f"{mirror + target} ({text})")
-    wanted = " and ".join(entry.names[0] for entry in SOURCES[name].files)
+    wanted = " and ".join(entry.names[0] for entry in SOURCES[name].files[split])
     raise DataError(name, f"{target} is not at hand and no mirror gave it: {', '.join(failures)}", "",
                     f"put {wanted} in a folder and name it with --data-dir or ${VARIABLE}")
 

@@ -1,4 +1,4 @@
-"""Batches of a data set as a model's input: float32 in [0, 1], in the layout the model asks for."""
+"""Batches of a data set as a model's input: float32 within the input's bounds, in the layout the model asks for."""
 
 from __future__ import annotations
 
@@ -32,29 +32,44 @@ class Layout:
 class Batches:
     """Called with a slice of the samples, gives (n, *onnx_shape) float32; converts only those.
 
-    A call raises DataError for values outside [0, 1].
+    A call raises DataError for values that are not finite or outside `bounds`.
     """
 
     dataset: Dataset
     onnx_shape: tuple[int, ...]  # without the batch
     notes: tuple[str, ...]  # what was changed beyond the layout, one phrase each
     arrange: Callable[[np.ndarray], np.ndarray]  # (n, *sample shape) -> values in the order of (n, *onnx_shape)
+    bounds: tuple[float, float] | None  # lowest and highest value the input takes, None for any
 
     def __len__(self) -> int:
         return len(self.dataset.x)
 
     def __call__(self, part: slice) -> np.ndarray:
         x = self.dataset.x[part]
-        batch = x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
-        if batch.size and not (batch.min() >= 0 and batch.max() <= 1):
-            found = f"values from {batch.min():g} to {batch.max():g}"
-            raise DataError(self.dataset.name, found, "0 to 1", "scale the inputs to [0, 1]")
-        return np.ascontiguousarray(self.arrange(batch)).reshape(len(x), *self.onnx_shape)
+        with np.errstate(over="ignore"):  # found by the check
+            batch = x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
+        self._check(batch)
+        batch = self.arrange(batch)
+        if self.bounds is not None:
+            np.clip(batch, *np.float32(self.bounds), out=batch)  # rounding can carry the luma of a colour at a bound beyond it
+        return np.ascontiguousarray(batch).reshape(len(x), *self.onnx_shape)
+
+    def _check(self, batch: np.ndarray) -> None:
+        if not batch.size:
+            return
+        lowest, highest = batch.min(), batch.max()
+        if not np.isfinite([lowest, highest]).all():
+            raise DataError(self.dataset.name, "values that are not finite in float32", "finite values",
+                            "scale, mend or leave out the samples")
+        if self.bounds is not None and not (np.float32(self.bounds[0]) <= lowest and highest <= np.float32(self.bounds[1])):
+            found, expected = (f"{low:.8g} to {high:.8g}" for low, high in ((lowest, highest), self.bounds))
+            raise DataError(self.dataset.name, f"values from {found}", expected, "scale the inputs, or convert with --input-range")
 
 
-def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...]) -> Batches:
+def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...], bounds: tuple[float, float] | None = (0.0, 1.0)) -> Batches:
     """Batches of `dataset` for a model whose input, without the batch, has the shape `onnx_shape`.
 
+    bounds: lowest and highest value the input takes; None for any finite values.
     uint8 is divided by 255, floats are taken as they are. Samples of the very shape `onnx_shape` keep their order. Others have to be
     images of the input's height and width: samples (h, w), (h, w, c) or (c, h, w); the input (c, h, w), (h, w, c), (h, w) or, of one
     channel, flat (h w,); c is 1 or 3. Gray becomes 3 channels by repeating, RGB becomes 1 by the luma of ITU-R BT.601; a note says so.
@@ -63,7 +78,7 @@ def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...]) -> Batches:
     """
     shape = dataset.x.shape[1:]
     if shape == tuple(onnx_shape):
-        return Batches(dataset, shape, (), lambda batch: batch)
+        return Batches(dataset, shape, (), lambda batch: batch, bounds)
     sources = _layouts(shape, ("hwc",) if dataset.image else ("hw", "hwc", "chw"))
     pairs = [(source, target) for source in sources for target in _targets(tuple(onnx_shape), source)]
     if not pairs:
@@ -71,7 +86,7 @@ def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...]) -> Batches:
     source, target = pairs[0]
     note = {(1, 3): "gray images repeated to 3 channels", (3, 1): "RGB images turned to gray by the luma of ITU-R BT.601"}
     change = note.get((source.channels, target.channels))
-    return Batches(dataset, tuple(onnx_shape), (change,) if change else (), lambda batch: _arranged(batch, source, target))
+    return Batches(dataset, tuple(onnx_shape), (change,) if change else (), lambda batch: _arranged(batch, source, target), bounds)
 
 
 def _layouts(shape: tuple[int, ...], orders: tuple[str, ...]) -> list[Layout]:
@@ -98,7 +113,7 @@ def _arranged(batch: np.ndarray, source: Layout, target: Layout) -> np.ndarray:
     if source.channels < target.channels:
         images = np.repeat(images, target.channels, axis=-1)
     elif source.channels > target.channels:
-        # in this order the weights sum to exactly 1 in float32; a matrix product could exceed 1 and depend on the batch size
+        # a matrix product could depend on the batch size
         images = sum(images[..., index] * weight for index, weight in enumerate(LUMA))[..., None]
     return images.transpose(0, 3, 1, 2) if target.order == "chw" else images
 

@@ -14,22 +14,23 @@ import numpy as np
 from ..errors import DataError
 
 IMAGES, LABELS = 2051, 2049  # magic numbers: unsigned bytes in three dimensions, in one
-OFFICIAL = 10_000
+OFFICIAL = {"test": ("test", 10_000), "train": ("training", 60_000)}
 MAX_ITEMS = 1_000_000  # a header that claims more is broken; bounds what is read into memory
 SIDE = 28
 CLASSES = 10
 REMEDY = "replace the file with an unbroken copy, or remove it to have it downloaded"
 
 
-def read(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """x (n, 28, 28, 1) uint8, y (n,) int64 in 0..9, and a note unless n is the official 10,000. Raises DataError."""
+def read(images: Path, labels: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """x (n, 28, 28, 1) uint8, y (n,) int64 in 0..9, and a note unless n is the official number of `split`. Raises DataError."""
     x, y = read_idx(images, IMAGES), read_idx(labels, LABELS)
     if len(x) != len(y):
         raise DataError(f"{labels}", f"{len(y):,} labels", f"{len(x):,} as there are images in {images.name}",
                         "take both files from the same source")
     if y.max() >= CLASSES:
         raise DataError(f"{labels}", f"label {y.max()}", f"labels 0 to {CLASSES - 1}", REMEDY)
-    notes = () if len(x) == OFFICIAL else (f"{len(x):,} images: not the official test set of {OFFICIAL:,}",)
+    kind, official = OFFICIAL[split]
+    notes = () if len(x) == official else (f"{len(x):,} images: not the official {kind} set of {official:,}",)
     return x[..., None], y.astype(np.int64), notes
 
 

@@ -43,11 +43,12 @@ def _samples(x: np.ndarray, path: Path) -> np.ndarray:
     if x.dtype == np.uint8:
         return x
     if x.dtype.kind != "f":
-        raise DataError(f"{path}", f"x of type {x.dtype}", "uint8 (0 to 255) or floats (0 to 1)", "convert x")
+        raise DataError(f"{path}", f"x of type {x.dtype}", "uint8 (0 to 255) or floats", "convert x")
     with np.errstate(over="ignore"):
         x = x.astype(np.float32, copy=False)
     if not np.isfinite(x).all():
-        raise DataError(f"{path}", "x with values that are not finite", "finite values", "scale the inputs to [0, 1]")
+        raise DataError(f"{path}", "x with values that are not finite in float32", "finite values",
+                        "scale, mend or leave out the samples")
     return x
 
 

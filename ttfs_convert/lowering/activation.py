@@ -1,4 +1,4 @@
-"""Clip and Relu: the neurons. ReLU1 = Clip(0, 1) is what a spike time carries; any other is recorded as a violation and clamped at 1."""
+"""Clip and Relu: the neurons. What a spike time carries is a clamp to the layer's range; ReLU1 = Clip(0, 1) is the paper's."""
 
 from __future__ import annotations
 
@@ -22,13 +22,11 @@ def lower_clip(node: Node, builder: Builder) -> None:
 
 def _clamp(node: Node, builder: Builder, low: float, high: float) -> None:
     value = builder.value(node.inputs[0])
-    bounded = isinstance(value, (Spikes, Potential)) and value.in_unit_interval
-    if bounded and low <= 0 and high >= 1:
-        builder.values[node.outputs[0]] = value  # values in [0, 1] pass unchanged
+    if not isinstance(value, (Spikes, Potential)) or not low < high:
+        raise UnsupportedNode(f"it clamps a constant, or to [{low:g}, {high:g}]", "a clamp of activations, its minimum below its maximum")
+    lowest, highest = value.bounds
+    if low <= lowest.min() and highest.max() <= high:
+        builder.values[node.outputs[0]] = value  # changes nothing
         return
-    if not isinstance(value, Potential) or bounded or low != 0 or high < 1:
-        raise UnsupportedNode(f"it clamps to [{low:g}, {high:g}]", "use ReLU1, a clamp to [0, 1], behind a convolution or linear layer")
-    if high != 1:
-        name = "ReLU" if high == math.inf else f"clamp to [0, {high:g}]"
-        builder.violate(value, f"activation is {name}, not ReLU1", math.prod(value.shape), "train with ReLU1 (clamp to [0, 1])")
-    builder.values[node.outputs[0]] = builder.fire(value, node.outputs[0])
+    potential = builder.potential(value, node.name) if isinstance(value, Spikes) else value
+    builder.values[node.outputs[0]] = builder.fire(potential, node.outputs[0], low, high)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import ModelError
-from ..ir import Connection, Layer, MaxPool, Readout, Reorder, Shape, Spiking, Violation
-from .values import Constant, Node, Potential, Spikes, Value, channels_first, flat_index
+from ..ir import Concat, Connection, Layer, MaxPool, Readout, Reorder, Shape, Spiking, Synapses, Violation
+from .linear import Linear, scaled
+from .ranges import UNIT, Ranges
+from .values import Constant, Node, Potential, Spikes, Value, channels_first, compact, flat_index, is_flat_order
 from .weight_sum import weight_sums
 
 
@@ -21,17 +24,26 @@ class UnsupportedNode(Exception):
 
 
 class Builder:
-    """The network under construction: `values` of ONNX tensors by name, `layers` in topological order, `violations` so far."""
+    """The network under construction: `values` of ONNX tensors by name, `layers` in topological order, `violations` so far.
 
-    def __init__(self, pooling: str, tolerance: float):
-        self.pooling, self.tolerance = pooling, tolerance
+    pooling: `synaptic` or `spiking`. slope: of the layers, `fan_in`, `reference` or `gated`. tolerance: on |weight sum - 1|, which only
+    slope `fan_in` is held to. ranges: what the layers' spikes stand for.
+    """
+
+    def __init__(self, pooling: str, slope: str, tolerance: float, ranges: Ranges):
+        self.pooling, self.slope, self.tolerance, self.ranges = pooling, slope, tolerance, ranges
         self.values: dict[str, Value] = {}
         self.layers: list[Layer] = []
         self.violations: list[Violation] = []
-        self._windows: dict[str, int] = {}
+        self._populations: dict[str, Layer] = {}
         self._names: set[str] = set()
         self._reorders: dict[tuple[str, bytes], str] = {}
-        self._fired: dict[int, tuple[Potential, Spikes]] = {}
+        self._fired: dict[tuple[int, float, float], tuple[Potential, Spikes]] = {}
+
+    def forget_values(self) -> None:
+        """Free what only lowering needs: their weights, without ranges, take as much memory as the layers'."""
+        self.values.clear()
+        self._fired.clear()
 
     def value(self, name: str) -> Value | None:
         return self.values.get(name) if name else None
@@ -54,108 +66,178 @@ class Builder:
 
     def add(self, layer: Layer) -> Layer:
         self.layers.append(layer)
-        self._windows[layer.name] = layer.window
+        self._populations[layer.name] = layer
         return layer
 
-    def violate(self, layer: Potential, problem: str, neurons: int, remedy: str, worst: float | None = None) -> None:
-        """Record that `neurons` of `layer` break a constraint of the paper; the mode decides what follows."""
-        self.violations.append(Violation(layer=layer.name, problem=problem, neurons=neurons, worst=worst, remedy=remedy))
+    def violate(self, layer: Potential, problem: str, remedy: str, neurons: int | None = None, worst: float | None = None) -> None:
+        """Record that `neurons` of `layer`, by default all, break a constraint of the paper; the mode decides what follows."""
+        if self.slope == "fan_in":
+            self.violations.append(Violation(layer=layer.name, problem=problem, neurons=neurons or math.prod(layer.shape), worst=worst,
+                                             remedy=remedy))
 
     def window_after(self, connections: tuple[Connection, ...]) -> int:
-        return 1 + max(self._windows[connection.source] for connection in connections)
+        return 1 + max(self._populations[connection.source].window for connection in connections)
 
     def ordered(self, source: str, index: np.ndarray) -> str:
         """A population whose neurons are those of `source` at `index`, in its flat order: `source` itself or a Reorder of it."""
-        flat = np.ascontiguousarray(index.reshape(-1), np.int64)
-        size = next(math.prod(layer.shape) for layer in self.layers if layer.name == source)
-        if flat.size == size and np.array_equal(flat, np.arange(size)):
+        if is_flat_order(index, math.prod(self._populations[source].shape)):
             return source
+        flat = np.ascontiguousarray(index.reshape(-1), np.int64)
         key = (source, flat.tobytes())
         if key not in self._reorders:
             name = self.unique(f"{source}/reorder")
-            self.add(Reorder(name=name, shape=(flat.size,), window=self._windows[source], tensor=None, source=source, index=flat))
+            self.add(Reorder(name=name, shape=(flat.size,), window=self._populations[source].window, tensor=None, source=source, index=flat))
             self._reorders[key] = name
         return self._reorders[key]
 
-    def spikes(self, value: Value, node: Node) -> Spikes:
-        """`value` as spikes: as it is, or through neurons; those that no activation of the model stands for are a violation."""
+    def concat(self, name: str, parts: list[str], shape: Shape) -> str:
+        """A population of `shape` that has the channels of all `parts` side by side."""
+        window = max(self._populations[part].window for part in parts)
+        return self.add(Concat(name=self.unique(name), shape=shape, window=window, tensor=None, joined=tuple(parts))).name
+
+    def relaid(self, value: Spikes, order: np.ndarray) -> Spikes:
+        """The same values from a population whose flat order is that of `order`, and whose shape it takes."""
+        if order.shape == value.shape and is_flat_order(order, order.size):
+            return replace(value, index=flat_index(order.shape))
+        source = self.ordered(value.source, order)
+        if source != value.source and value.direct:
+            raise UnsupportedNode("it rearranges analog input", "give the inputs bounds, with --input-range")
+        scale, offset = (compact(np.broadcast_to(part, value.shape).reshape(-1)[order]) for part in (value.scale, value.offset))
+        return Spikes(source, flat_index(order.shape), order.shape, scale, offset, value.direct)
+
+    def linear(self, value: Spikes, order: np.ndarray) -> Linear:
+        """The values of a spike train in the order of `order`, whose shape they get."""
+        spikes = self.relaid(value, order)
+        return Linear(spikes.source, scaled((), spikes.scale, spikes.shape), spikes.shape, spikes.offset)
+
+    def potential(self, value: Spikes, name: str) -> Potential:
+        """The values of a spike train as the potential of neurons still to come, each fed by one connection; in the tensor's own order
+        where it shows only a part of the population."""
+        if value.index.size == math.prod(value.shape):
+            spikes, index = replace(value, index=flat_index(value.shape)), value.index
+        else:
+            spikes = self.relaid(value, value.index[0] if value.index.shape[0] == 1 else value.index)
+            index = flat_index(value.index.shape)
+        values = self.linear(spikes, spikes.index)
+        return Potential(name, (values.connection,), values.offset, values.shape, index, bounds=spikes.bounds)
+
+    def synapses(self, value: Value, node: Node, step: Synapses, index: np.ndarray) -> Potential:
+        """`value`, read in the flat order `index`, through the synapses `step`; spike-coded first where no neuron has done so."""
+        if isinstance(value, Potential) and value.pooled_only and is_flat_order(index, index.size):
+            (connection,) = value.connections
+            inputs = Linear(connection.source, connection.path, value.shape, value.bias)
+        else:
+            inputs = self.linear(self.spikes(value, node), index)
+        try:
+            result = inputs.then(step)
+        except ValueError:  # factors that differ by position: neurons give the values one range per channel
+            inputs = self.linear(self.fire(self.potential(self.spikes(value, node), node.name), node.inputs[0]), index)
+            result = inputs.then(step)
+        return Potential(node.name, (result.connection,), result.offset, step.out_shape, channels_first(step.out_shape))
+
+    def spikes(self, value: Value, node: Node, position: int = 0) -> Spikes:
+        """The input `value` at `position` of `node` as spikes: as it is, or through neurons; those that no activation of the model stands
+        for are a violation."""
         if isinstance(value, Spikes):
             return value
         if isinstance(value, Potential):
             if not value.pooled_only:
-                self.violate(value, f"no activation before {node.name}", math.prod(value.shape), "put ReLU1 (clamp to [0, 1]) behind it")
-            return self.fire(value, None if value.max_pools else node.inputs[0])
+                self.violate(value, f"no activation before {node.name}", "put ReLU1 (clamp to [0, 1]) behind it")
+            return self.fire(value, node.inputs[position])
         raise UnsupportedNode("its data input is a constant", "fold constants before export")
 
-    def fan_in(self, value: Value, node: Node, channels_last: np.ndarray | None = None) -> tuple[str, tuple]:
-        """Source and path so far of synapses that read `value` in the flat order `channels_last` (an index array of it)."""
-        if isinstance(value, Potential) and value.pooled_only:
-            index = value.index if channels_last is None else channels_last
-            if np.array_equal(index.reshape(-1), np.arange(index.size)):
-                return value.connections[0].source, value.connections[0].path
-            channels_last = index  # the averages are read in an order of their own: they need neurons first
-        spikes = self.spikes(value, node)
-        return self.ordered(spikes.source, spikes.index if channels_last is None else channels_last), ()
+    def sent(self, value: Value, node: Node, position: int = 0) -> Spikes:
+        """As `spikes`, but analog input is encoded too: for wiring, which needs spikes."""
+        spikes = self.spikes(value, node, position)
+        if not spikes.direct:
+            return spikes
+        analog = self.potential(spikes, f"{spikes.source}/encoder")
+        self.violate(analog, f"analog input before {node.name}", "give the inputs bounds, with --input-range")
+        return self.fire(analog, node.inputs[position])
 
-    def fire(self, potential: Potential, tensor: str | None) -> Spikes:
-        """Neurons for `potential`, the same ones if it has some already. tensor: the ONNX tensor that their decoded spikes equal, behind
-        any waiting max-pools."""
-        if id(potential) in self._fired:
-            return self._fired[id(potential)][1]
-        slopes = sum(weight_sums(connection, potential.shape) for connection in potential.connections)
-        deviation = np.abs(slopes - 1)
-        off = int((~(deviation <= self.tolerance)).sum())
-        if off:
-            positions = math.prod(potential.shape) // slopes.size
-            self.violate(potential, "weight sum is not 1", off * positions,
-                         "train with ttfs_convert.shims (soft and hard weight-sum constraint)", float(deviation.max()))
-        layer = self.add(Spiking(name=self.unique(potential.name), shape=potential.shape, connections=potential.connections,
-                                 window=self.window_after(potential.connections), bias=stored_bias(potential.bias), slope="fan_in",
-                                 slopes=slopes.astype(np.float32),
-                                 **matched(None if potential.max_pools else tensor, potential.index, potential.shape)))
+    def fire(self, potential: Potential, tensor: str, low: float = -math.inf, high: float = math.inf) -> Spikes:
+        """Neurons for `potential` clamped to [low, high], the same ones if it has some already.
+
+        tensor: the ONNX tensor that their decoded spikes equal, behind any waiting max-pools.
+        """
+        key = (id(potential), low, high)
+        if key not in self._fired:
+            self._fired[key] = (potential, self._fire(potential, tensor, low, high))  # the potential too, so that its id stays its own
+        return self._fired[key][1]
+
+    def _fire(self, potential: Potential, tensor: str, low: float, high: float) -> Spikes:
+        lo, hi = self.ranges.of(potential, tensor, low, high)
+        scale = hi.astype(np.float64) - lo
+        connections = tuple(Connection(source=each.source, path=scaled(each.path, 1 / scale, potential.shape))
+                            for each in potential.connections)
+        analog = any(getattr(self._populations[each.source], "coding", None) == "direct" for each in connections)
+        sums = compact(np.asarray(sum(weight_sums(each, potential.shape) for each in connections)))
+        if self.slope == "fan_in":
+            self._check(potential, sums, analog, low, high)
+        layer = self.add(Spiking(name=self.unique(potential.name), shape=potential.shape, connections=connections, lo=lo, hi=hi,
+                                 window=self.window_after(connections), bias=_stored((potential.bias - lo) / scale, potential.shape),
+                                 slope="gated" if analog else self.slope, weight_sums=sums.astype(np.float32),
+                                 low=low if math.isfinite(low) else None, high=high if math.isfinite(high) else None,
+                                 **(_matched(channels_first(potential.shape), potential.shape, potential.pooled_tensor)
+                                    if potential.max_pools else _matched(potential.index, potential.shape, tensor))))
         name = layer.name
-        for position, geometry in enumerate(potential.max_pools, 1):
-            last = position == len(potential.max_pools)
-            name = self.max_pool(name, f"{potential.name}/max_pool", geometry, tensor if last else None, potential.index)
-        spikes = Spikes(name, potential.index)
-        self._fired[id(potential)] = (potential, spikes)  # the potential too, so that its id stays its own
-        return spikes
+        for geometry in potential.max_pools:
+            match = _matched(potential.index, geometry["out_shape"], tensor) if geometry is potential.max_pools[-1] else {"tensor": None}
+            name = self.add(MaxPool(name=self.unique(f"{potential.name}/max_pool"), shape=geometry["out_shape"], window=layer.window,
+                                    source=name, lo=lo, hi=hi, **geometry, **match)).name
+        return Spikes(name, potential.index, self._populations[name].shape, scale, lo.astype(np.float64))
 
-    def max_pool(self, source: str, name: str, geometry: dict, tensor: str | None, index: np.ndarray) -> str:
-        return self.add(MaxPool(name=self.unique(name), shape=geometry["out_shape"], window=self._windows[source], source=source,
-                                **geometry, **matched(tensor, index, geometry["out_shape"]))).name
+    def _check(self, potential: Potential, sums: np.ndarray, analog: bool, low: float, high: float) -> None:
+        """Hold the neurons to be against the paper: ReLU1 and weight sums of 1."""
+        if (math.isfinite(low) or math.isfinite(high)) and (low, high) != UNIT:
+            name = "ReLU" if (low, high) == (0, math.inf) else f"clamp to [{low:g}, {high:g}]"
+            self.violate(potential, f"activation is {name}, not ReLU1", "train with ReLU1 (clamp to [0, 1])")
+        deviation = np.abs(sums - 1)
+        off = int((~(deviation <= self.tolerance)).sum())
+        if analog:
+            self.violate(potential, "analog input: no spikes, slope gated", "give the inputs bounds, with --input-range")
+        elif off:
+            self.violate(potential, "weight sum is not 1", "train with ttfs_convert.shims (soft and hard weight-sum constraint)",
+                         off * (math.prod(potential.shape) // sums.size), float(deviation.max()))
+
+    def max_pool(self, value: Spikes, node: Node, geometry: dict, index: np.ndarray) -> Spikes:
+        """The earliest spike per window. value: in the order of the pool's inputs, with one factor per channel, none of them negative.
+        index: of the result."""
+        lo, hi = value.offset.astype(np.float32), (value.offset + value.scale).astype(np.float32)
+        layer = self.add(MaxPool(name=self.unique(node.name), shape=geometry["out_shape"], source=value.source, lo=lo, hi=hi,
+                                 window=self._populations[value.source].window, **geometry,
+                                 **_matched(index, geometry["out_shape"], node.outputs[0])))
+        return Spikes(layer.name, index, layer.shape, value.scale, value.offset)
 
     def readout(self, value: Value, tensor: str) -> None:
         """The last layer: potentials that stay potentials, in the order of the ONNX tensor `tensor`."""
         if isinstance(value, (Spikes, Potential)) and value.index.shape[0] != 1:
             raise ModelError(f"output {tensor!r}", "other axes are folded into the batch", "one row per image",
                              "keep the batch axis to itself")
-        if isinstance(value, Spikes):  # a pool or ReLU1 that ends the network: each output neuron reads one spike train
-            source = self.ordered(value.source, value.index)
-            value = Potential("readout", (Connection(source=source, path=()),), None, (value.index.size,),
-                              flat_index(value.index.shape))
-        if not isinstance(value, Potential) or value.max_pools:
-            raise ModelError(f"output {tensor!r}", "a constant or a max-pool of pre-activations", "potentials or spikes of a layer",
-                             "put the activation before the max-pool, which gives the same values")
-        slopes = sum(weight_sums(connection, value.shape) for connection in value.connections)
+        if isinstance(value, Potential) and value.max_pools:
+            self.violate(value, "a max-pool of pre-activations is the output", "put ReLU1 (clamp to [0, 1]) before the pool")
+            value = self.fire(value, tensor)
+        if isinstance(value, Spikes):  # a pool or an activation that ends the network: each output neuron reads one spike train
+            value = replace(self.potential(value, "readout"), name="readout")
+        if not isinstance(value, Potential):
+            raise ModelError(f"output {tensor!r}", "a constant", "potentials or spikes of a layer")
+        sums = compact(np.asarray(sum(weight_sums(connection, value.shape) for connection in value.connections)))
         self.add(Readout(name=self.unique(value.name), shape=value.shape, connections=value.connections, tensor=tensor,
-                         window=self.window_after(value.connections), bias=stored_bias(value.bias), slopes=slopes.astype(np.float32),
-                         onnx_shape=value.index.shape[1:], index=np.ascontiguousarray(value.index.reshape(-1))))
+                         window=self.window_after(value.connections), bias=_stored(value.bias, value.shape),
+                         weight_sums=sums.astype(np.float32), onnx_shape=value.index.shape[1:],
+                         index=np.ascontiguousarray(value.index.reshape(-1))))
 
 
-def matched(tensor: str | None, index: np.ndarray, shape: Shape) -> dict:
-    """Fields that match a population to the ONNX tensor of `index`, where that is in channels-last or channels-first order."""
-    order = index.reshape(-1)
+def _matched(index: np.ndarray, shape: Shape, tensor: str) -> dict:
+    """Fields that match a population of `shape` to the ONNX tensor of `index`, where its order is channels last or channels first."""
     for first, expected in ((False, flat_index(shape)), (True, channels_first(shape))):
-        if np.array_equal(order, expected.reshape(-1)):
+        if np.array_equal(index.reshape(-1), expected.reshape(-1)):
             return {"tensor": tensor, "channels_first": first}
     return {"tensor": None}
 
 
-def stored_bias(bias: np.ndarray | None) -> np.ndarray | None:
-    """A bias per channel where all positions agree, else of the whole shape."""
-    if bias is None:
+def _stored(bias: np.ndarray, shape: Shape) -> np.ndarray | None:
+    """A bias per channel where all positions agree, else whole; None if there is none."""
+    if not bias.any():
         return None
-    rows = bias.reshape(-1, bias.shape[-1])
-    return np.ascontiguousarray(rows[0] if (rows == rows[0]).all() else bias, np.float32)
-
+    return np.ascontiguousarray(compact(np.broadcast_to(bias, bias.shape if bias.ndim == 1 else shape)), np.float32)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from ..ir import Connection, Conv
+from ..ir import Conv
 from .builder import Builder, UnsupportedNode
 from .geometry import image_index, sliding
-from .values import Node, Potential, channels_first
+from .values import Node
 
 
 def lower_conv(node: Node, builder: Builder) -> None:
@@ -17,9 +19,7 @@ def lower_conv(node: Node, builder: Builder) -> None:
     value = builder.value(node.inputs[0])
     index = image_index(value)
     bias = builder.constant(node, 2, "bias")
-    source, path = builder.fan_in(value, node, index)
     step = Conv(**sliding(node, index.shape, weights.shape[0], weights.shape[2:]), groups=node.attributes.get("group", 1),
                 weights=np.ascontiguousarray(np.moveaxis(weights, (0, 1), (-1, -2)), np.float32))
-    full_bias = None if bias is None else np.broadcast_to(bias.astype(np.float32), step.out_shape)
-    builder.values[node.outputs[0]] = Potential(node.name, (Connection(source=source, path=(*path, step)),), full_bias,
-                                                step.out_shape, channels_first(step.out_shape))
+    result = builder.synapses(value, node, step, index)
+    builder.values[node.outputs[0]] = result if bias is None else replace(result, bias=result.bias + bias)

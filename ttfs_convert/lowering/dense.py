@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from ..ir import Connection, Conv, Dense
+from ..ir import Conv, Dense
 from .builder import Builder, UnsupportedNode
 from .values import Node, Potential, flat_index
 
@@ -39,17 +41,13 @@ def _product(node: Node, builder: Builder, weights: np.ndarray, bias: np.ndarray
 
 def _dense(node: Node, builder: Builder, weights: np.ndarray, bias: np.ndarray | None) -> None:
     value = builder.value(node.inputs[0])
-    index = value.index.reshape(-1)
-    if not np.array_equal(np.sort(index), np.arange(index.size)):
-        raise UnsupportedNode("it reads only part of a layer", "connect it to the whole layer")
-    source, path = builder.fan_in(value, node, flat_index((index.size,)))
-    rows = np.empty(weights.shape, np.float32)
-    rows[index] = weights
-    outputs = (weights.shape[1],)
-    step = Dense(in_shape=(index.size,), out_shape=outputs, weights=rows)
-    full_bias = None if bias is None else np.broadcast_to(bias.astype(np.float32).reshape(-1), outputs)
-    builder.values[node.outputs[0]] = Potential(node.name, (Connection(source=source, path=(*path, step)),), full_bias, outputs,
-                                                flat_index((1, *outputs)))
+    index, rows, outputs = value.index.reshape(-1), weights.astype(np.float32, copy=False), (weights.shape[1],)
+    if np.array_equal(np.sort(index), flat_index(index.shape)):  # the whole population: its weights are reordered, not its spikes
+        rows = np.empty(weights.shape, np.float32)
+        rows[index] = weights
+        index = flat_index(index.shape)
+    step = Dense(in_shape=index.shape, out_shape=outputs, weights=rows)
+    _set(node, builder, builder.synapses(value, node, step, index), bias, flat_index((1, *outputs)))
 
 
 def _pointwise(node: Node, builder: Builder, weights: np.ndarray, bias: np.ndarray | None) -> None:
@@ -57,11 +55,15 @@ def _pointwise(node: Node, builder: Builder, weights: np.ndarray, bias: np.ndarr
     index = value.index[0] if value.index.shape[0] == 1 else value.index
     if index.ndim not in (2, 3):
         raise UnsupportedNode(f"an input of {value.index.ndim} axes", "use at most (batch, height, width, features)")
-    source, path = builder.fan_in(value, node, index)
     axes = index.ndim - 1
     step = Conv(in_shape=index.shape, out_shape=(*index.shape[:-1], weights.shape[1]), kernel=(1,) * axes, strides=(1,) * axes,
                 dilations=(1,) * axes, pads=(0,) * axes, pads_end=(0,) * axes, groups=1,
                 weights=np.ascontiguousarray(weights.reshape((1,) * axes + weights.shape), np.float32))
-    full_bias = None if bias is None else np.broadcast_to(bias.astype(np.float32), step.out_shape)
-    builder.values[node.outputs[0]] = Potential(node.name, (Connection(source=source, path=(*path, step)),), full_bias, step.out_shape,
-                                                flat_index((*value.index.shape[:-1], weights.shape[1])))
+    result = builder.synapses(value, node, step, index)
+    _set(node, builder, result, bias, flat_index((*value.index.shape[:-1], weights.shape[1])))
+
+
+def _set(node: Node, builder: Builder, result: Potential, bias: np.ndarray | None, index: np.ndarray) -> None:
+    """bias: of one value, or one per output."""
+    shift = 0.0 if bias is None else bias.astype(np.float64).reshape(-1)
+    builder.values[node.outputs[0]] = replace(result, bias=result.bias + shift, index=index)

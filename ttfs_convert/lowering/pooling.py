@@ -2,19 +2,22 @@
 
 1. AveragePool(spikes), pooling `synaptic` -> part of the next layer's synapses; pooling `spiking` -> neurons with a window.
 2. AveragePool(potential) -> appended to its synapses: pooling is linear.
-3. MaxPool(spikes) -> wiring; MaxPool(potential) -> waits for the activation, which is monotone and so commutes with it.
+3. MaxPool(spikes) -> wiring, unless a negative factor has turned a channel's order round: then neurons come first.
+4. MaxPool(potential) -> waits for the activation, which is monotone and so commutes with it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from ..ir import AveragePool, Connection
+from ..ir import AveragePool
 from .builder import Builder, UnsupportedNode
 from .geometry import image_index, sliding
-from .values import Node, Potential, Spikes, channels_first
+from .linear import Linear
+from .values import Node, Potential, Spikes, channels_first, is_flat_order
 
 
 def _kernel(node: Node) -> tuple[int, ...]:
@@ -61,28 +64,30 @@ def _global_average(value: Potential | Spikes, node: Node, builder: Builder) -> 
 def _average(value: Potential | Spikes, step: AveragePool, node: Node, builder: Builder) -> Potential | Spikes:
     index = image_index(value)
     if isinstance(value, Potential) and not value.pooled_only:
-        return _average_of_potential(value, step, index)
-    source, path = builder.fan_in(value, node, index)
-    pooled = Potential(node.name, (Connection(source=source, path=(*path, step)),), None, step.out_shape, channels_first(step.out_shape))
+        return _average_of_potential(value, step, index, builder)
+    pooled = replace(builder.synapses(value, node, step, index), pooled_only=True, bounds=_average_bounds(value, step))
     return builder.fire(pooled, node.outputs[0]) if builder.pooling == "spiking" else pooled
 
 
-def _average_of_potential(value: Potential, step: AveragePool, index: np.ndarray) -> Potential:
-    padded = any(step.pads) or any(step.pads_end)
-    if value.max_pools or padded or not np.array_equal(index.reshape(-1), np.arange(index.size)):
+def _average_bounds(value: Potential | Spikes, step: AveragePool) -> tuple[np.ndarray, np.ndarray]:
+    """Per channel where the value's are; a padded tap that counts is a 0."""
+    per_channel = all(end.shape == step.out_shape[-1:] for end in value.bounds) and value.shape[-1] == step.in_shape[-1]
+    lowest, highest = value.bounds if per_channel else (np.full(1, value.bounds[0].min()), np.full(1, value.bounds[1].max()))
+    padded = step.include_pad and (any(step.pads) or any(step.pads_end))
+    return (np.minimum(lowest, 0), np.maximum(highest, 0)) if padded else (lowest, highest)
+
+
+def _average_of_potential(value: Potential, step: AveragePool, index: np.ndarray, builder: Builder) -> Potential:
+    padded = step.include_pad and (any(step.pads) or any(step.pads_end))
+    if value.max_pools or not is_flat_order(index, math.prod(value.shape)) or (padded and builder.slope != "gated"):
         raise UnsupportedNode("a padded or rearranged average of pre-activations", "pool behind the activation, or without padding")
-    if not all(connection.path for connection in value.connections):
-        raise UnsupportedNode("an average of a residual sum before its activation", "pool behind the activation")
-    uniform = None if value.bias is None else value.bias.reshape(-1, value.shape[-1])
-    if uniform is not None and not (uniform == uniform[0]).all():
-        raise UnsupportedNode("an average of pre-activations whose bias differs by position", "pool behind the activation")
-    bias = None if uniform is None else np.broadcast_to(uniform[0], step.out_shape)
-    connections = tuple(replace_path(connection, step) for connection in value.connections)
-    return replace(value, connections=connections, bias=bias, shape=step.out_shape, index=channels_first(step.out_shape))
-
-
-def replace_path(connection: Connection, step: AveragePool) -> Connection:
-    return Connection(source=connection.source, path=(*connection.path, step))
+    try:
+        pooled = [Linear(each.source, each.path, value.shape, np.zeros(1)).then(step) for each in value.connections]
+    except ValueError as error:
+        raise UnsupportedNode(f"an average of pre-activations whose {error}", "pool behind the activation") from None
+    offset = Linear("", (), value.shape, value.bias).then(step).offset
+    return replace(value, connections=tuple(each.connection for each in pooled), bias=offset, shape=step.out_shape,
+                   index=channels_first(step.out_shape), bounds=_average_bounds(value, step))
 
 
 def lower_max_pool(node: Node, builder: Builder) -> None:
@@ -92,12 +97,14 @@ def lower_max_pool(node: Node, builder: Builder) -> None:
     index = image_index(value)
     geometry = sliding(node, index.shape, index.shape[-1], _kernel(node))
     out_index = channels_first(geometry["out_shape"])
-    if isinstance(value, Potential) and not value.pooled_only:
-        if not np.array_equal(index.reshape(-1), np.arange(index.size)):
-            raise UnsupportedNode("a max-pool of rearranged pre-activations", "pool behind the activation")
-        result = replace(value, index=out_index, max_pools=(*value.max_pools, geometry))
-    else:
-        spikes = builder.spikes(value, node)
-        name = builder.max_pool(builder.ordered(spikes.source, image_index(spikes)), node.name, geometry, node.outputs[0], out_index)
-        result = Spikes(name, out_index)
-    builder.values[node.outputs[0]] = result
+    if isinstance(value, Spikes) or value.pooled_only:
+        spikes = builder.relaid(builder.sent(value, node), index)
+        if spikes.scale.ndim == 1 and spikes.offset.ndim == 1 and (spikes.scale >= 0).all():
+            builder.values[node.outputs[0]] = builder.max_pool(spikes, node, geometry, out_index)
+            return
+        value = replace(builder.potential(spikes, node.name), index=channels_first(spikes.shape))  # upside down: neurons turn it round
+        index = image_index(value)
+    if not is_flat_order(index, math.prod(geometry["in_shape"])):
+        raise UnsupportedNode("a max-pool of rearranged pre-activations", "pool behind the activation")
+    builder.values[node.outputs[0]] = replace(value, index=out_index, max_pools=(*value.max_pools, geometry),
+                                              pooled_tensor=value.pooled_tensor or node.inputs[0])

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .activation import lower_clip, lower_relu
-from .add import lower_add
+from .add import lower_add, lower_sub
+from .affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
 from .builder import Builder
+from .concat import lower_concat
 from .conv import lower_conv
 from .dense import lower_gemm, lower_matmul
 from .pooling import lower_average_pool, lower_global_average_pool, lower_max_pool, lower_reduce_mean
@@ -24,10 +26,13 @@ class Operator:
 
 
 OPERATORS = {
-    "Add": Operator(lower_add, "a constant (bias), or two tensors of equal shape (residual)"),
+    "Add": Operator(lower_add, "a constant, or two tensors of equal shape (residual)"),
     "AveragePool": Operator(lower_average_pool, "1-D and 2-D; strides, pads, ceil_mode, count_include_pad", body=True),
-    "Clip": Operator(lower_clip, "minimum 0, maximum 1 (ReLU1); a larger maximum as Relu", activation=True),
+    "BatchNormalization": Operator(lower_batch_normalization, "of evaluation, anywhere; folded into weights or ranges"),
+    "Clip": Operator(lower_clip, "ReLU1 (0 to 1); mode exact: any minimum below any maximum; mode unchecked: clamped at 1", activation=True),
+    "Concat": Operator(lower_concat, "along any axis but the batch; every channel keeps its range", body=True),
     "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias", body=True),
+    "Div": Operator(lower_div, "by constants"),
     "Dropout": Operator(lower_identity, "as the identity"),
     "Flatten": Operator(lower_flatten, "any axis"),
     "Gemm": Operator(lower_gemm, "constant weights; transB, alpha, beta, bias", body=True),
@@ -35,10 +40,14 @@ OPERATORS = {
     "Identity": Operator(lower_identity, "anything"),
     "MatMul": Operator(lower_matmul, "a constant matrix on the right", body=True),
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
+    "Mul": Operator(lower_mul, "by constants"),
+    "Neg": Operator(lower_neg, "anything"),
     "ReduceMean": Operator(lower_reduce_mean, "over all positions, channels first or last: a global average pool", body=True),
-    "Relu": Operator(lower_relu, "behind pools and ReLU1, where it changes nothing; else strict mode refuses it and --mode unchecked clamps it at 1", activation=True),
+    "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
+                     activation=True),
     "Reshape": Operator(lower_reshape, "a constant shape"),
     "Squeeze": Operator(lower_squeeze, "constant axes"),
+    "Sub": Operator(lower_sub, "a constant, of a constant, or two tensors of equal shape"),
     "Transpose": Operator(lower_transpose, "any permutation"),
     "Unsqueeze": Operator(lower_unsqueeze, "constant axes"),
 }
@@ -46,11 +55,9 @@ OPERATORS = {
 TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # at the output only: ONNX Runtime runs them on the potentials
 
 REMEDIES = {  # why an operator cannot spike here, and what would help
-    "BatchNormalization": ("its factors break the unity weight sum and could not be folded away",
-                           "train without BatchNorm, with the pre-activation loss of ttfs_convert.shims"),
-    "LeakyRelu": ("a neuron cannot send a negative value", "train with ReLU1"),
-    "PRelu": ("a neuron cannot send a negative value", "train with ReLU1"),
-    "Gelu": ("it is not monotone, a spike time is", "train with ReLU1"),
+    "LeakyRelu": ("a spike time ramps with one slope, not with two", "train with ReLU1 or ReLU"),
+    "PRelu": ("a spike time ramps with one slope, not with two", "train with ReLU1 or ReLU"),
+    "Gelu": ("it is not monotone, a spike time is", "train with ReLU1 or ReLU"),
     "LSTM": ("a recurrent state has no window of its own", "use convolutions over time"),
     "GRU": ("a recurrent state has no window of its own", "use convolutions over time"),
     **dict.fromkeys(TAIL_OPERATORS, ("it stands in the middle of the network", "use ReLU1 there; at the output it is fine")),

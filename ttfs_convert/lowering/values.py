@@ -2,11 +2,13 @@
 
 Spikes and Potential carry `index`: an integer array with the tensor's ONNX shape (batch 1) that says which neuron each element is, as a
 flat position in channels-last order. Reshape, Transpose and their like act on it as they would on the data; nothing is copied.
+Arrays "per channel or whole" have the shape (channels,) or that of the whole population; they are float64.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,43 +19,52 @@ from ..ir import Connection, Shape
 
 @dataclass(frozen=True)
 class Constant:
-    array: np.ndarray
+    """load: reads the array; large weights stay on the disk until then, and are not kept."""
+
+    load: Callable[[], np.ndarray]
+
+    @property
+    def array(self) -> np.ndarray:
+        return self.load()
 
 
 @dataclass(frozen=True)
 class Spikes:
-    """Spike times of the population `source`, seen through `index`."""
+    """The values offset + scale a, where a = 1 - tau is decoded from the spike trains of `source`, seen through `index`.
+
+    scale, offset: per channel or whole. shape: of the source, channels last. direct: whether the source is an input that sends no spikes.
+    """
 
     source: str
     index: np.ndarray
-    in_unit_interval = True
+    shape: Shape
+    scale: np.ndarray
+    offset: np.ndarray
+    direct: bool = False
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest value, per channel or whole."""
+        return _bounds(self.scale, self.offset, self.direct)
 
 
 @dataclass(frozen=True)
 class Potential:
-    """Sum of connections and bias that no neuron has turned into spikes yet.
+    """Sum of connections and bias that no neuron has turned into spikes yet, in the original network's units.
 
-    name: of the node that the layer will be called after. shape: channels last, before `max_pools`. bias: of that shape, float32, or
-    None. max_pools: geometries (keyword arguments of ir.MaxPool) of pools that wait for the activation, with which they commute.
+    name: of the node that the layer will be called after. shape: channels last, before `max_pools`. bias: per channel or whole.
+    max_pools: geometries (keyword arguments of ir.MaxPool) of pools that wait for the activation, with which they commute.
     """
 
     name: str
     connections: tuple[Connection, ...]
-    bias: np.ndarray | None
+    bias: np.ndarray
     shape: Shape
     index: np.ndarray
     max_pools: tuple[dict, ...] = ()
-
-    @property
-    def pooled_only(self) -> bool:
-        """Whether it is a bare average of one spike train, so that its values are in [0, 1]."""
-        kinds = {step.kind for connection in self.connections for step in connection.path}
-        return len(self.connections) == 1 and kinds == {"average_pool"} and self.bias is None and not self.max_pools
-
-    @property
-    def in_unit_interval(self) -> bool:
-        """Whether a clamp to [0, 1] changes nothing."""
-        return self.pooled_only
+    pooled_tensor: str = ""  # the ONNX tensor, channels first, that the first of these pools reads
+    bounds: tuple[np.ndarray, np.ndarray] = (np.full(1, -math.inf), np.full(1, math.inf))  # smallest and largest value, as far as known
+    pooled_only: bool = False  # whether it is a bare average of one spike train, maybe scaled and shifted
 
 
 @dataclass(frozen=True)
@@ -89,11 +100,60 @@ class Node:
         return cls(proto.op_type, proto.name or proto.output[0], tuple(proto.input), tuple(proto.output), texts, proto.domain)
 
 
+_numbers = np.arange(1 << 16)  # 0, 1, 2, ...: every index of a whole population is a view of it
+
+
 def flat_index(shape: Shape) -> np.ndarray:
-    """0, 1, 2, ... in `shape`: the index of a tensor whose order is the population's own."""
-    return np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
+    """0, 1, 2, ... in `shape`: the index of a tensor whose order is the population's own. Shared, so read-only."""
+    global _numbers
+    size = math.prod(shape)
+    if size > len(_numbers):
+        _numbers = np.arange(size)
+    index = _numbers[:size].reshape(shape)
+    index.flags.writeable = False
+    return index
 
 
 def channels_first(shape: Shape) -> np.ndarray:
-    """Index of the ONNX tensor (1, channels, *spatial) of a population of `shape` (*spatial, channels)."""
+    """Index of the ONNX tensor (1, channels, *spatial) of a population of `shape` (*spatial, channels). Shared, so read-only."""
     return np.moveaxis(flat_index(shape), -1, 0)[None]
+
+
+def is_flat_order(index: np.ndarray, size: int) -> bool:
+    """Whether `index`, read row by row, is 0, 1, ..., size - 1."""
+    return index.size == size and np.array_equal(index.reshape(-1), flat_index((size,)))
+
+
+def compact(values: np.ndarray) -> np.ndarray:
+    """Per channel if all positions agree, else as it is. values: (*spatial, channels) or (channels,)."""
+    rows = values.reshape(-1, values.shape[-1])
+    return np.ascontiguousarray(rows[0]) if (rows == rows[0]).all() else values
+
+
+def laid_out(constant: np.ndarray, value: Spikes | Potential, rest: float) -> np.ndarray:
+    """A constant that broadcasts to the tensor `value`, per channel or whole in the population's layout; `rest` where the tensor shows
+    no neuron. Raises ValueError if it does not broadcast."""
+    shape = value.max_pools[-1]["out_shape"] if isinstance(value, Potential) and value.max_pools else value.shape
+    if np.broadcast_shapes(constant.shape, value.index.shape) != value.index.shape:
+        raise ValueError("the constant would widen the tensor")
+    if constant.size == 1:
+        return np.full(shape[-1:], constant.reshape(-1)[0], np.float64)
+    whole = np.full(math.prod(shape), rest)
+    whole[value.index.reshape(-1)] = np.broadcast_to(constant, value.index.shape).reshape(-1)
+    return compact(whole.reshape(shape))
+
+
+def _bounds(scale: np.ndarray, offset: np.ndarray, unbounded: bool) -> tuple[np.ndarray, np.ndarray]:
+    if unbounded:
+        return np.full(1, -math.inf), np.full(1, math.inf)
+    return offset + np.minimum(scale, 0), offset + np.maximum(scale, 0)
+
+
+def in_population_order(values: np.ndarray, index: np.ndarray, channels: int, images: int) -> np.ndarray:
+    """(images, positions, channels): an ONNX tensor's values, first axis the batch, in the order of the population that `index` shows."""
+    rows = values.reshape(images, -1)
+    if index.ndim > 2 and index.shape[:2] == (1, channels) and np.array_equal(index, channels_first((*index.shape[2:], channels))):
+        return rows.reshape(images, channels, -1).transpose(0, 2, 1)
+    if not is_flat_order(index, index.size):
+        rows = rows[:, np.argsort(index.reshape(-1))]
+    return rows.reshape(images, -1, channels)

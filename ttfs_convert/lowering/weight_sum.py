@@ -1,10 +1,10 @@
-"""The slope S of the paper's neuron: the sum of all its weights over a connection, padded taps included."""
+"""The paper's weight sum of a neuron: all its weights over a connection, padded taps included. Slope `fan_in` ramps with it."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..ir import AveragePool, Connection, Conv, Dense, Shape
+from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape
 
 
 def _conv(step: Conv, incoming: np.ndarray) -> np.ndarray:
@@ -22,11 +22,15 @@ def _average_pool(step: AveragePool, incoming: np.ndarray) -> np.ndarray:
     return incoming  # weights 1/n, n of them: with padded taps counted in n those are there, otherwise they do not exist
 
 
-WEIGHT_SUMS = {"conv": _conv, "dense": _dense, "average_pool": _average_pool}
+def _scale(step: Scale, incoming: np.ndarray) -> np.ndarray:
+    return incoming * step.weights
+
+
+WEIGHT_SUMS = {"conv": _conv, "dense": _dense, "average_pool": _average_pool, "scale": _scale}
 
 
 def weight_sums(connection: Connection, shape: Shape) -> np.ndarray:
-    """(channels,) float64: sum of the weights from `connection`'s source to each neuron of `shape`; equal at all positions."""
+    """Sum of the weights from `connection`'s source to each neuron of `shape`: (channels,) float64, or whole behind a whole Scale."""
     first = connection.path[0].in_shape[-1] if connection.path else shape[-1]
     sums = np.ones(first)
     for step in connection.path:

@@ -1,4 +1,7 @@
-"""The certificate: how far every layer's decoded spike times are from ONNX Runtime's activations of the same data."""
+"""The certificate: how far every layer's decoded spike times are from ONNX Runtime's activations of the same data.
+
+Errors of layers are in units of their range: |a_ANN - a|, a_ANN = (x - lo) / (hi - lo). The readout's are in the output's own units.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir import Layer, Network, neurons
+from ..ir import Coded, Network, Spiking, neurons
 from ..simulate.exact import Recording, decode
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
+SATURATION_WARNING = 1e-3  # share of a layer's values that its range cuts off
+ROUNDING = 1e-6  # of the range: values this little beyond it are not cut off but rounded
 
 
 @dataclass
@@ -22,7 +27,7 @@ class LayerErrors:
     compared: int = 0  # values
     max_error: float = 0.0
     sum_error: float = 0.0
-    saturated: int = 0  # values that the original network has above 1 and a spike time cannot carry
+    saturated: int = 0  # values that the original network has outside the layer's range, which a spike time cannot carry
 
     @property
     def largest_error(self) -> float | None:
@@ -42,7 +47,7 @@ class LayerErrors:
 
     def compare(self, ours: np.ndarray, reference: np.ndarray) -> None:
         """Add |ours - reference|, float32 arrays of equal shape (one buffer is reused)."""
-        difference = np.subtract(reference, ours)
+        difference = np.subtract(reference, ours, dtype=np.float32)
         np.abs(difference, out=difference)
         self.max_error = max(self.max_error, float(difference.max()))
         self.sum_error += float(difference.sum(dtype=np.float64))
@@ -59,23 +64,35 @@ class Certificate:
     def add(self, recording: Recording, reference: Mapping[str, np.ndarray]) -> None:
         """recording: of one batch. reference: ONNX Runtime's tensors for it, by name; missing ones are not compared."""
         for layer in self.network.layers[:-1]:
-            times = recording.spike_times[layer.name]
             errors = self.layers.setdefault(layer.name, LayerErrors(np.zeros(layer.shape, np.int64)))
-            errors.images += len(times)
+            errors.images += len(recording.potentials)
+            if layer.name not in recording.spike_times:
+                errors.active += len(recording.potentials)  # a direct input: every current flows
+                continue
+            times = recording.spike_times[layer.name]
             errors.active += np.count_nonzero(times != (recording.steps or 1), axis=0)
             if layer.tensor in reference:
-                self._compare(layer, errors, times, reference[layer.tensor].reshape(len(times), -1))
+                self._compare(layer, errors, times, reference[layer.tensor])
         readout = self.network.readout
         errors = self.layers.setdefault(readout.name, LayerErrors(np.zeros(readout.shape, np.int64)))
         errors.images += len(recording.potentials)
         if readout.tensor in reference:
             errors.compare(recording.potentials, reference[readout.tensor].reshape(recording.potentials.shape))
 
-    def _compare(self, layer: Layer, errors: LayerErrors, times: np.ndarray, reference: np.ndarray) -> None:
-        ordered = np.moveaxis(times, -1, 1) if layer.channels_first else times
-        errors.compare(decode(ordered.reshape(len(times), -1), self.network.steps), reference)
-        if self.network.mode == "unchecked":
-            errors.saturated += int((reference > 1).sum())
+    def _compare(self, layer: Coded, errors: LayerErrors, times: np.ndarray, reference: np.ndarray) -> None:
+        onnx_shape = (layer.shape[-1], *layer.shape[:-1]) if layer.channels_first else layer.shape
+        values = reference.reshape(len(times), *onnx_shape)
+        values = np.moveaxis(values, 1, -1) if layer.channels_first else values
+        width = np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
+        if isinstance(layer, Spiking):
+            values = np.clip(values, layer.low, layer.high)  # the tensor may be the one before the activation
+        activations = (values - layer.lo) / width
+        errors.compare(decode(times, self.network.steps), activations)
+        errors.saturated += int(((activations > 1 + ROUNDING) | (activations < -ROUNDING)).sum())
+
+    def saturated(self) -> list[str]:
+        """Names of layers whose range cuts off more than 0.1 % of the values."""
+        return [name for name, errors in self.layers.items() if (errors.saturated_share or 0) > SATURATION_WARNING]
 
     def active_shares(self) -> dict[str, np.ndarray]:
         """Per population, the share of images in which each neuron has a > 0."""

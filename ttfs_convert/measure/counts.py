@@ -4,20 +4,22 @@ SynOPs are synaptic operations, NeuronOPs neuron updates, P_proxy their sum (LC-
 
 - paper: SynOPs = weight parameters; NeuronOPs = neurons of weight layers x weight layers x N. Shares weights across positions.
 - synaptic: every existing connection once; NeuronOPs = all neurons x all steps of the run.
-- event: what the slope case transmits. fan_in: every neuron and every padded tap. NeuronOPs = neurons x N of their own window.
+- event: what the slope case transmits. gated: spikes with a > 0, times their fan-out. fan_in, reference: every neuron and every padded
+  tap; reference also one spike per layer into every neuron. NeuronOPs = neurons x N of their own window.
 - event_if_gated: only spikes with a > 0, times their fan-out; NeuronOPs as for `event`.
 
-Neurons are those that integrate: spiking layers and the readout (which integrates for one window), not the input's encoders.
+Neurons are those that integrate: spiking layers and the readout (which integrates for one window), not the input's encoders. Analog
+input, which is no spike, counts once per connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Connection, Conv, Dense, Layer, Network, Readout, Spiking, neurons
+from ..ir import Connection, Conv, Dense, Layer, Network, Spiking, has_neurons, neurons
 from .fan_out import existing_connections, position_fan_out, virtual_connections
 
 
@@ -34,14 +36,19 @@ class Operations:
 
 
 def weight_steps(layer: Layer) -> list[Conv | Dense]:
-    connections = layer.connections if isinstance(layer, (Spiking, Readout)) else ()
+    connections = layer.connections if has_neurons(layer) else ()
     return [step for connection in connections for step in connection.path if isinstance(step, (Conv, Dense))]
 
 
-def macs(network: Network) -> int:
-    """Multiply-accumulates of the network's convolutions and dense layers, padded taps included, per inference."""
-    steps = [step for layer in network.layers for step in weight_steps(layer)]
-    return sum(int(np.prod(step.out_shape[:-1])) * step.weights.size if isinstance(step, Conv) else step.weights.size for step in steps)
+def layer_macs(layer: Layer) -> int:
+    """Multiply-accumulates of a layer's convolutions and matrix products, padded taps included, per inference."""
+    return sum(int(np.prod(step.out_shape[:-1])) * step.weights.size if isinstance(step, Conv) else step.weights.size
+               for step in weight_steps(layer))
+
+
+def spiking_mac_share(network: Network) -> float:
+    """Share of the original's multiply-accumulates that the spiking layers do."""
+    return sum(map(layer_macs, network.layers)) / network.ann_macs if network.ann_macs else 1.0
 
 
 def paper(network: Network) -> Operations:
@@ -51,17 +58,17 @@ def paper(network: Network) -> Operations:
     return Operations(synops, updates)
 
 
-def layer_connections(network: Network, layer: Layer) -> tuple[int, int]:
-    """Existing connections into `layer` and connections of its padded taps."""
-    shapes = {source.name: source.shape for source in network.layers}
-    connections = layer.connections if isinstance(layer, (Spiking, Readout)) else ()
+def layer_connections(layers: Sequence[Layer], layer: Layer) -> tuple[int, int]:
+    """Existing connections into `layer`, one of `layers`, and connections of its padded taps."""
+    shapes = {source.name: source.shape for source in layers}
+    connections = layer.connections if has_neurons(layer) else ()
     return (sum(existing_connections(connection, shapes[connection.source]) for connection in connections),
             sum(virtual_connections(connection) for connection in connections))
 
 
 def synaptic(network: Network) -> Operations:
     latency = network.latency_steps
-    return Operations(sum(layer_connections(network, layer)[0] for layer in network.layers),
+    return Operations(sum(layer_connections(network.layers, layer)[0] for layer in network.layers),
                       None if latency is None else sum(map(neurons, network.layers)) * latency)
 
 
@@ -69,14 +76,21 @@ def layer_updates(network: Network, layer: Layer) -> int | None:
     return None if network.steps is None else neurons(layer) * network.steps
 
 
-def event_of_layer(network: Network, layer: Layer) -> Operations:
-    """`event` for the connections into one layer; slope fan_in sends every spike, and one per padded tap."""
-    return Operations(sum(layer_connections(network, layer)), layer_updates(network, layer))
+def reference_spikes(network: Network, layer: Layer) -> int:
+    """Connections of the layer's reference neuron, if its slope case has one."""
+    return neurons(layer) if isinstance(layer, Spiking) and layer.slope == "reference" else 0
+
+
+def event_of_layer(network: Network, layer: Layer, active: Mapping[str, np.ndarray]) -> Operations:
+    """`event` for the connections into one layer. active: as for `gated_of_layer`."""
+    if (layer.slope if isinstance(layer, Spiking) else network.slope) == "gated":
+        return gated_of_layer(network, layer, active)
+    return Operations(sum(layer_connections(network.layers, layer)) + reference_spikes(network, layer), layer_updates(network, layer))
 
 
 def gated_of_layer(network: Network, layer: Layer, active: Mapping[str, np.ndarray]) -> Operations:
     """`event_if_gated` for the connections into one layer. active: per population, the share of images in which each neuron has a > 0."""
-    connections = layer.connections if isinstance(layer, (Spiking, Readout)) else ()
+    connections = layer.connections if has_neurons(layer) else ()
     return Operations(sum(_transmitted(connection, active[connection.source]) for connection in connections), layer_updates(network, layer))
 
 
@@ -86,10 +100,13 @@ def _transmitted(connection: Connection, active: np.ndarray) -> float:
     return float((per_position * position_fan_out(connection.path, shape)).sum())
 
 
-def spikes_per_neuron(network: Network) -> float:
-    """Spikes that an inference sends, per spiking neuron; the input and windowed pools are left out. Slope fan_in: all of them."""
+def spikes_per_neuron(network: Network, active: Mapping[str, np.ndarray]) -> float:
+    """Spikes that an inference sends, per spiking neuron; the input and windowed pools are left out. active: as for `gated_of_layer`.
+
+    With slope gated a silent neuron sends none.
+    """
     layers = [layer for layer in network.layers if isinstance(layer, Spiking) and weight_steps(layer)]
-    sent = sum(neurons(layer) for layer in layers if layer.slope == "fan_in")
+    sent = sum(float(active[layer.name].sum()) if network.slope == "gated" else neurons(layer) for layer in layers)
     return sent / max(1, sum(map(neurons, layers)))
 
 

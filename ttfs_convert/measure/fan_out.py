@@ -11,15 +11,16 @@ from functools import reduce
 
 import numpy as np
 
-from ..ir import AveragePool, Connection, Conv, Dense, Shape, Sliding, Synapses
+from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape, Sliding, Synapses
 
 
 def position_fan_out(path: tuple[Synapses, ...], shape: Shape, padded: bool = False) -> np.ndarray:
     """Neurons that a spike reaches from each position of the source, (*spatial,) int64; the same for all its channels.
 
-    path: at least one step, or none for identity synapses. shape: the source's. padded: whether the positions of the first step's
+    path: the steps, none for identity synapses. shape: the source's. padded: whether the positions of the first step's
     padding are there too, before and after the others.
     """
+    path = tuple(step for step in path if not isinstance(step, Scale))  # one connection per neuron
     if not path:
         return np.ones(shape[:-1], np.int64)
     sliding = [step for step in path if not isinstance(step, Dense)]

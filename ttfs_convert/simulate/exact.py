@@ -8,7 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from ..ir import AveragePool, Connection, Conv, Dense, Input, MaxPool, Network, Readout, Reorder, Sliding, Spiking
+from ..ir import (
+    AveragePool,
+    Concat,
+    Connection,
+    Conv,
+    Dense,
+    Input,
+    MaxPool,
+    Network,
+    Readout,
+    Reorder,
+    Scale,
+    Sliding,
+    Spiking,
+    has_neurons,
+)
 from ..kernels._jit import CALLER
 from ..kernels.conv import conv
 from ..kernels.dense import chunked, dense
@@ -19,7 +34,8 @@ from ..kernels.vector import blocked
 
 @dataclass(frozen=True)
 class Recording:
-    """What one batch did. spike_times: per layer (n, *shape): steps (unsigned integers, N silent) or tau in [0, 1] (float32, 1 silent).
+    """What one batch did. spike_times: per layer (n, *shape): steps (unsigned integers, N silent) or tau in [0, 1] (float32, 1 silent);
+    a direct input sends none.
 
     potentials: (n, *shape of the model's readout tensor) float32, the output. steps: N, None in continuous time.
     """
@@ -49,8 +65,7 @@ class Simulator:
 
     def __init__(self, network: Network):
         self.network = network
-        steps = [step for layer in network.layers if isinstance(layer, (Spiking, Readout))
-                 for connection in layer.connections for step in connection.path]
+        steps = [step for layer in network.layers if has_neurons(layer) for connection in layer.connections for step in connection.path]
         self._weights = {id(step): WEIGHTS[step.kind](step) for step in steps if step.kind in WEIGHTS}
 
     def __call__(self, x: np.ndarray) -> Recording:
@@ -59,17 +74,20 @@ class Simulator:
         state = _State(network, self._weights, {}, {})
         with CALLER:
             for layer in network.layers[:-1]:
-                state.times[layer.name] = SPIKE_TIMES[layer.kind](state, layer, x)
+                if isinstance(layer, Input) and layer.coding == "direct":
+                    state.decoded[layer.name] = _channels_last(layer, x)
+                else:
+                    state.times[layer.name] = SPIKE_TIMES[layer.kind](state, layer, x)
             potentials = _potential(state, network.readout, len(x)).reshape(len(x), -1)
         outputs = potentials[:, network.readout.index].reshape(len(x), *network.readout.onnx_shape)
         return Recording(state.times, outputs, network.steps)
 
 
 def simulate(network: Network, x: np.ndarray) -> Recording:
-    """Run `network` on `x`: (n, *the model's input shape) float32 in [0, 1], in the model's own layout.
+    """Run `network` on `x`: (n, *the model's input shape) float32 within the input's range, in the model's own layout.
 
     Batches are independent: splitting one changes no bit of the result; for many of them keep a `Simulator`. Calls from several threads
-    wait for each other. Raises DataError for an `x` of another shape or with values outside [0, 1].
+    wait for each other. Raises DataError for an `x` of another shape or with values outside the range.
     """
     _check_input(network, x)
     return Simulator(network)(x)
@@ -79,8 +97,14 @@ def _check_input(network: Network, x: np.ndarray) -> None:
     expected = network.input.onnx_shape
     if x.ndim != len(expected) + 1 or x.shape[1:] != expected or not len(x):
         raise DataError("x", f"shape {x.shape}", f"(n, {', '.join(map(str, expected))}), n at least 1")
-    if not (x.min() >= 0 and x.max() <= 1):
-        raise DataError("x", f"values from {x.min():g} to {x.max():g}", "0 to 1", "scale the inputs to [0, 1]")
+    lo, hi = network.input.bounds or (-np.inf, np.inf)
+    inside = np.isfinite(x).all() and x.min() >= lo and x.max() <= hi
+    if inside and network.input.bounds and (np.ptp(network.input.lo) or np.ptp(network.input.hi)):
+        values = _channels_last(network.input, x)
+        inside = (values >= network.input.lo).all() and (values <= network.input.hi).all()
+    if not inside:
+        raise DataError("x", f"values from {x.min():g} to {x.max():g}", f"{lo:g} to {hi:g}, or the range of each channel",
+                        "scale the inputs, or convert with --input-range")
 
 
 @dataclass(frozen=True)
@@ -103,23 +127,30 @@ class _State:
         return np.empty(shape, dtype)
 
 
+def _channels_last(layer: Input, x: np.ndarray) -> np.ndarray:
+    """(n, *shape) float32."""
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1) if layer.channels_first else x, np.float32).reshape(len(x), *layer.shape)
+
+
 def _encode(state: _State, layer: Input, x: np.ndarray) -> np.ndarray:
-    rows = np.ascontiguousarray(np.moveaxis(x, 1, -1) if layer.channels_first else x, np.float32).reshape(len(x), -1)
-    times = state.new_times(rows.shape)
-    encode(rows, state.network.steps or 0, state.network.half, times)
-    return times.reshape(len(x), *layer.shape)
+    """tau = 1 - (x - lo) / (hi - lo)."""
+    values = (_channels_last(layer, x) - layer.lo) / (layer.hi - layer.lo)
+    times = state.new_times(values.shape)
+    encode(values.reshape(len(x), -1), state.network.steps or 0, state.network.half, times.reshape(len(x), -1))
+    return times
 
 
 def _fire(state: _State, layer: Spiking, x: np.ndarray) -> np.ndarray:
     times = state.new_times((len(x), *layer.shape))
     pool = _single_pool(layer)
-    if pool is not None and state.network.steps is not None:
+    if pool is not None and state.network.steps is not None and layer.connections[0].source in state.times:
         source = image(state.times[layer.connections[0].source], pool.in_shape)
-        average_pool_steps(source, divisor(pool), *_geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
+        average_pool_steps(source, _divisor(pool), *_geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
         return times
     potential = _potential(state, layer, len(x))
-    columns = layer.slopes.size
-    fire(potential.reshape(-1, columns), layer.slopes, state.network.steps or 0, state.network.half, times.reshape(-1, columns))
+    slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(1, np.float32)
+    slopes = np.broadcast_to(slopes, layer.shape if slopes.ndim > 1 else layer.shape[-1:]).reshape(-1)
+    fire(potential.reshape(-1, slopes.size), slopes, state.network.steps or 0, state.network.half, times.reshape(-1, slopes.size))
     return times
 
 
@@ -140,7 +171,13 @@ def _reorder(state: _State, layer: Reorder, x: np.ndarray) -> np.ndarray:
     return state.times[layer.source].reshape(len(x), -1)[:, layer.index].reshape(len(x), *layer.shape)
 
 
-SPIKE_TIMES: dict[str, Callable] = {"input": _encode, "spiking": _fire, "max_pool": _max_pool, "reorder": _reorder}
+def _concat(state: _State, layer: Concat, x: np.ndarray) -> np.ndarray:
+    positions = layer.shape[:-1]
+    parts = [state.times[source].reshape(len(x), *positions, -1) for source in layer.joined]
+    return np.concatenate(parts, axis=-1)
+
+
+SPIKE_TIMES: dict[str, Callable] = {"input": _encode, "spiking": _fire, "max_pool": _max_pool, "reorder": _reorder, "concat": _concat}
 
 
 def _potential(state: _State, layer: Spiking | Readout, images: int) -> np.ndarray:
@@ -176,10 +213,14 @@ def _dense(state: _State, step: Dense, activation: np.ndarray, potential: np.nda
 
 
 def _average(state: _State, step: AveragePool, activation: np.ndarray, potential: np.ndarray) -> None:
-    average_pool(image(activation, step.in_shape), divisor(step), *_geometry(step), image(potential, step.out_shape))
+    average_pool(image(activation, step.in_shape), _divisor(step), *_geometry(step), image(potential, step.out_shape))
 
 
-SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average}
+def _scale(state: _State, step: Scale, activation: np.ndarray, potential: np.ndarray) -> None:
+    potential += (activation * step.weights).reshape(potential.shape)
+
+
+SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale}
 WEIGHTS: dict[str, Callable] = {  # how the kernels want them
     "conv": lambda step: blocked(step.weights.reshape(-1, *step.weights.shape[-2:]), step.groups),
     "dense": lambda step: chunked(blocked(step.weights[None], 1)),
@@ -197,13 +238,6 @@ def _geometry(step: Sliding) -> tuple[tuple[int, int], ...]:
     return tuple((value,) * (2 - len(axes)) + axes for axes, value in zip((step.kernel, step.strides, step.dilations, step.pads), neutral))
 
 
-def divisor(step: AveragePool) -> np.ndarray:
-    """(out height, out width) float32: how many taps each window averages; padded ones count if `include_pad`."""
-    counts = []
-    for axis in range(len(step.kernel)):
-        before, after = (step.pads[axis], step.pads_end[axis]) if step.include_pad else (0, 0)
-        start = np.arange(step.out_shape[axis])[:, None] * step.strides[axis] - step.pads[axis]
-        position = start + np.arange(step.kernel[axis]) * step.dilations[axis]
-        counts.append(((position >= -before) & (position < step.in_shape[axis] + after)).sum(1))
-    grid = counts[0][None] if len(counts) == 1 else np.outer(counts[0], counts[1])
-    return grid.astype(np.float32)
+def _divisor(step: AveragePool) -> np.ndarray:
+    """(out height, out width) float32."""
+    return step.divisor.reshape(-1, step.out_shape[-2])

@@ -1,0 +1,51 @@
+"""`ttfs-inspect`: what a model would become, or what a network file holds. Writes nothing but the JSON asked for."""
+
+from __future__ import annotations
+
+import click
+
+from .common import EXIT_CODES, check_json_target, console, reporting_errors, write_json
+
+
+@click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.argument("file", metavar="MODEL.onnx|SNN.npz", type=click.Path(exists=True, dir_okay=False))
+@click.option("--json", "json_file", metavar="FILE", help="Also write it as JSON; - for standard output alone.")
+@click.version_option(package_name="ttfs-convert")
+@reporting_errors
+def main(file, json_file):
+    """Look into a model or a converted network.
+
+    MODEL.onnx: what would happen: whether each mode converts it, its layers, all nodes that have no spiking form and what to do about
+    them, constraints of the paper that it breaks, the share of its multiply-accumulates that can spike. SNN.npz: what is in it, where it
+    is from, and its operation counts. Exits with 3 for a model that no mode converts.
+    """
+    check_json_target(json_file)
+    content, tables, good = _network(file) if _is_zip(file) else _model(file)
+    if json_file:
+        write_json(content, json_file)
+    if json_file != "-":
+        for part in tables:
+            console().print(part)
+    if not good:
+        raise SystemExit(3)
+
+
+def _is_zip(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"PK"
+
+
+def _network(path: str):
+    from ..store import load
+    from .network_tables import contents_table, counts_table, network_json, network_table
+
+    network = load(path)
+    return network_json(network), (network_table(network), counts_table(network), contents_table(network, path)), True
+
+
+def _model(path: str):
+    from ..inspection import MODES, inspect_model
+    from .inspection_tables import inspection_json, inspection_tables
+
+    inspection = inspect_model(path)
+    return inspection_json(inspection), inspection_tables(inspection), any(map(inspection.converts, MODES))

@@ -1,0 +1,61 @@
+"""Tables and JSON of an inspected model."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from ..inspection import MODES, ModelInspection
+from .network_tables import layers_json, layers_table, table, unsupported_table, violations_table
+
+
+def inspection_tables(inspection: ModelInspection) -> list[Table]:
+    """What converts, layer by layer; what does not; the verdict last, where the eye falls."""
+    exact, strict = inspection.modes["exact"], inspection.modes["strict"]
+    result = [layers_table(exact.layers)] if exact.layers else []
+    unsupported = {node[0]: node for mode in MODES for node in inspection.modes[mode].unsupported}
+    if unsupported:
+        result.append(unsupported_table(unsupported.values()))
+    if strict.violations:
+        result.append(violations_table(strict.violations))
+    return [*result, _summary(inspection)]
+
+
+def _summary(inspection: ModelInspection) -> Table:
+    result = table(inspection.name, "", " ", left=("", " "))
+    result.show_header = False
+    for kind, values in (("input", inspection.inputs), ("output", inspection.outputs)):
+        for name, shape in values.items():
+            result.add_row(kind, f"{name}: {' x '.join(map(str, shape))}")
+    result.add_row("operators", ", ".join(f"{count} {name}" for name, count in inspection.operators.items()))
+    result.add_row("MACs", f"{inspection.ann_macs:,}, {100 * inspection.spiking_mac_share:.1f} % of them in layers that can spike")
+    for mode in MODES:
+        result.add_row(f"mode {mode}", verdict_line(inspection, mode))
+    return result
+
+
+def verdict_line(inspection: ModelInspection, mode: str) -> str:
+    """yes or no, and why or at what price."""
+    verdict = inspection.modes[mode]
+    if verdict.unsupported:
+        return f"no: {len(verdict.unsupported)} nodes without a spiking form"
+    if verdict.error:
+        return f"no: {verdict.error}"
+    broken = len({violation.layer for violation in verdict.violations})
+    if mode == "strict" and broken:
+        return f"no: {broken} layers break the paper's constraints"
+    if mode == "unchecked" and broken:
+        return f"yes, not lossless: {broken} layers break the paper's constraints"
+    if verdict.unbounded:
+        return f"yes, with --calibrate DATA: the range of {len(verdict.unbounded)} layers has to be measured"
+    return "yes"
+
+
+def inspection_json(inspection: ModelInspection) -> dict:
+    """What `ttfs-inspect MODEL.onnx --json` writes."""
+    modes = {mode: {"converts": inspection.converts(mode), "verdict": verdict_line(inspection, mode),
+                    "unsupported": [dict(zip(("node", "operator", "why", "remedy"), node)) for node in verdict.unsupported],
+                    "violations": [violation.model_dump() for violation in verdict.violations],
+                    "calibrate": [layer.layer for layer in verdict.unbounded]} for mode, verdict in inspection.modes.items()}
+    return {"name": inspection.name, "onnx_sha256": inspection.onnx_sha256, "opset": inspection.opset, "inputs": inspection.inputs,
+            "outputs": inspection.outputs, "operators": inspection.operators, "ann_macs": inspection.ann_macs,
+            "spiking_mac_share": inspection.spiking_mac_share, "modes": modes, "layers": layers_json(inspection.modes["exact"].layers)}

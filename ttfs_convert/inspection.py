@@ -1,0 +1,88 @@
+"""What would happen to an ONNX model in each mode, without data and without writing anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from .conversion import Options
+from .errors import ModelError
+from .ir import Layer, Violation
+from .lowering.graph import UnsupportedModel, lower_graph, macs
+from .lowering.ranges import Unbounded
+from .measure.counts import layer_macs
+from .onnx_file import Simplified, sha256_of, simplified
+
+MODES = ("strict", "exact", "unchecked")
+
+
+@dataclass(frozen=True)
+class ModeVerdict:
+    """What one mode would make of a model. error: why it makes nothing of it, besides unsupported nodes and violations."""
+
+    layers: tuple[Layer, ...]
+    violations: tuple[Violation, ...] = ()
+    unbounded: tuple[Unbounded, ...] = ()  # layers whose range --calibrate would have to find
+    unsupported: tuple[tuple[str, str, str, str], ...] = ()  # (node, operator, why, remedy)
+    error: ModelError | None = None
+
+
+@dataclass(frozen=True)
+class ModelInspection:
+    """An ONNX model and its verdict per mode."""
+
+    name: str
+    onnx_sha256: str
+    inputs: dict[str, list[int | str]]  # shapes as the model declares them
+    outputs: dict[str, list[int | str]]
+    opset: int
+    operators: dict[str, int]  # how many nodes are left after simplification
+    ann_macs: int
+    modes: dict[str, ModeVerdict]
+
+    def converts(self, mode: str) -> bool:
+        verdict = self.modes[mode]
+        return not (verdict.error or verdict.unsupported or (mode == "strict" and verdict.violations))
+
+    @property
+    def spiking_mac_share(self) -> float:
+        """Share of the multiply-accumulates that lie in layers which mode exact can lower."""
+        spiking = sum(layer_macs(layer) for layer in self.modes["exact"].layers)
+        return min(1.0, spiking / self.ann_macs) if self.ann_macs else 1.0
+
+
+def inspect_model(path: str | Path) -> ModelInspection:
+    """Look at the ONNX model at `path`. Raises ModelError for a file that is no model or that ONNX Runtime cannot run."""
+    with simplified(path) as model:
+        return _inspected(path, model)
+
+
+def _inspected(path: str | Path, model: Simplified) -> ModelInspection:
+    original, graph = model.original.graph, model.graph.graph
+    constants = {tensor.name for tensor in original.initializer}
+    return ModelInspection(
+        name=Path(path).stem, onnx_sha256=sha256_of(path),
+        inputs={value.name: _shape(value) for value in original.input if value.name not in constants},
+        outputs={value.name: _shape(value) for value in original.output},
+        opset=max((entry.version for entry in model.original.opset_import if entry.domain in ("", "ai.onnx")), default=0),
+        operators=dict(sorted(Counter(node.op_type for node in graph.node).items())), ann_macs=macs(model.graph),
+        modes={mode: _verdict(model, str(path), mode) for mode in MODES})
+
+
+def _verdict(model: Simplified, where: str, mode: str) -> ModeVerdict:
+    options = Options(mode=mode)
+    builder, unsupported, error = options.builder({}), (), None
+    try:
+        lower_graph(model, builder, where, options.input_range)
+    except UnsupportedModel as refused:
+        unsupported = tuple(refused.nodes)
+    except ModelError as refused:
+        error = refused
+    return ModeVerdict(tuple(builder.layers), tuple(builder.violations), tuple(builder.ranges.unbounded.values()), unsupported, error)
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int | str]:
+    return [dim.dim_param or dim.dim_value or "?" for dim in value.type.tensor_type.shape.dim]

@@ -1,0 +1,64 @@
+"""Mul, Div, Neg and BatchNormalization: y = factor x + shift with constants, which folds into the synapses on either side.
+
+1. Of a spike train  -> the same spikes, with another range.
+2. Of a potential    -> its weights and bias; in front of a waiting max-pool if the factors are not negative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..ir import Connection
+from .builder import Builder, UnsupportedNode
+from .linear import scaled
+from .values import Constant, Node, Potential, Spikes, Value, laid_out
+
+
+def lower_mul(node: Node, builder: Builder) -> None:
+    first, second = (builder.value(name) for name in node.inputs)
+    value, factor = (first, second) if isinstance(second, Constant) else (second, first)
+    if not isinstance(factor, Constant):
+        raise UnsupportedNode("it multiplies two computed tensors", "multiply by constants only: gates and attention have no spiking form here")
+    builder.values[node.outputs[0]] = affine(value, factor.array, np.zeros(()), node, builder)
+
+
+def lower_div(node: Node, builder: Builder) -> None:
+    divisor = builder.constant(node, 1, "divisor")
+    if isinstance(builder.value(node.inputs[0]), Constant) or not divisor.all():
+        raise UnsupportedNode("it divides a constant, or by 0", "divide by constants other than 0")
+    builder.values[node.outputs[0]] = affine(builder.value(node.inputs[0]), 1 / divisor.astype(np.float64), np.zeros(()), node, builder)
+
+
+def lower_neg(node: Node, builder: Builder) -> None:
+    builder.values[node.outputs[0]] = affine(builder.value(node.inputs[0]), np.full((), -1.0), np.zeros(()), node, builder)
+
+
+def lower_batch_normalization(node: Node, builder: Builder) -> None:
+    """Y = scale (X - mean) / sqrt(variance + epsilon) + shift, per channel (axis 1)."""
+    if node.attributes.get("training_mode", 0):
+        raise UnsupportedNode("it is in training mode", "export in evaluation mode (PyTorch: model.eval())")
+    value = builder.value(node.inputs[0])
+    parts = [builder.constant(node, 1 + k, name).astype(np.float64) for k, name in enumerate(("scale", "shift", "mean", "variance"))]
+    scale, shift, mean, variance = (part.reshape(-1, *(1,) * (value.index.ndim - 2)) for part in parts)
+    factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
+    builder.values[node.outputs[0]] = affine(value, factor, shift - factor * mean, node, builder)
+
+
+def affine(value: Value, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder) -> Spikes | Potential:
+    """factor * value + shift. factor, shift: constants that broadcast to the tensor."""
+    if not isinstance(value, (Spikes, Potential)):
+        raise UnsupportedNode("its data input is a constant", "fold constants before export")
+    try:
+        factors, shifts = laid_out(factor, value, 1.0), laid_out(shift, value, 0.0)
+    except ValueError:
+        raise UnsupportedNode(f"constants of shape {np.broadcast_shapes(factor.shape, shift.shape)} on {value.index.shape}",
+                              "constants that broadcast to it") from None
+    if isinstance(value, Potential) and value.max_pools and (factors.ndim > 1 or shifts.ndim > 1 or (factors < 0).any()):
+        value = builder.spikes(value, node)
+    if isinstance(value, Spikes):
+        return replace(value, scale=value.scale * factors, offset=value.offset * factors + shifts)
+    ends = [factors * end + shifts for end in value.bounds]
+    connections = tuple(Connection(source=each.source, path=scaled(each.path, factors, value.shape)) for each in value.connections)
+    return replace(value, connections=connections, bias=value.bias * factors + shifts, bounds=(np.minimum(*ends), np.maximum(*ends)))

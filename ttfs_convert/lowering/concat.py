@@ -1,0 +1,48 @@
+"""Concat: populations side by side, each channel with its own range. Spikes of earlier windows wait in delay lines."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .builder import Builder, UnsupportedNode
+from .geometry import image_index
+from .values import Constant, Node, Spikes, channels_first, compact
+
+
+def lower_concat(node: Node, builder: Builder) -> None:
+    values = [builder.value(name) for name in node.inputs]
+    if any(isinstance(value, Constant) for value in values):
+        raise UnsupportedNode("a part of it is a constant", "concatenate computed tensors only")
+    parts = [builder.sent(value, node, position) for position, value in enumerate(values)]
+    axis = node.attributes["axis"] % parts[0].index.ndim
+    if axis == 0:
+        raise UnsupportedNode("it joins batches", "concatenate along another axis")
+    by_channel = axis == 1 and parts[0].index.ndim > 2 and all(part.index.shape[0] == 1 for part in parts)
+    builder.values[node.outputs[0]] = _channels(node, builder, parts) if by_channel else _flat(node, builder, parts, axis)
+
+
+def _channels(node: Node, builder: Builder, parts: list[Spikes]) -> Spikes:
+    """Channels first in ONNX, channels last here: at each position the parts' channels one after another."""
+    parts = [builder.relaid(part, image_index(part)) for part in parts]
+    shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
+    source = builder.concat(node.name, [part.source for part in parts], shape)
+    return Spikes(source, channels_first(shape), shape, *(_joined([getattr(part, name) for part in parts], [part.shape for part in parts])
+                                                          for name in ("scale", "offset")))
+
+
+def _flat(node: Node, builder: Builder, parts: list[Spikes], axis: int) -> Spikes:
+    """Any other axis: whole populations end to end, seen through the parts' indices."""
+    sizes = [math.prod(part.shape) for part in parts]
+    starts = np.cumsum([0, *sizes[:-1]])
+    source = builder.concat(node.name, [part.source for part in parts], (sum(sizes),))
+    index = np.concatenate([part.index + start for part, start in zip(parts, starts)], axis)
+    return Spikes(source, index, (sum(sizes),), *(np.concatenate([np.broadcast_to(getattr(part, name), part.shape).reshape(-1)
+                                                                  for part in parts]) for name in ("scale", "offset")))
+
+
+def _joined(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> np.ndarray:
+    if all(array.ndim == 1 for array in arrays):
+        return np.concatenate([np.broadcast_to(array, shape[-1:]) for array, shape in zip(arrays, shapes)])
+    return compact(np.concatenate([np.broadcast_to(array, shape) for array, shape in zip(arrays, shapes)], -1))
