@@ -162,7 +162,8 @@ def _report(network: Network, data: Dataset, tally: _Tally, outcomes: PairedOutc
         snn=SnnPart(accuracy=None if outcomes is None else outcomes.snn_accuracy, latency_steps=network.latency_steps,
                     spikes_per_neuron=counts.spikes_per_neuron(network, active)),
         drift=DriftPart(accuracy_pp=drift, ci95_pp=interval, agreement=tally.agreeing / tally.samples,
-                        max_output_error=certificate.layers[network.readout.name].largest_error),
+                        max_output_error=certificate.layers[network.readout.name].largest_error,
+                        output_range=certificate.output_range),
         energy=EnergyPart(paper=_operations(counts.paper(network)), synaptic=_operations(synaptic),
                           event=_operations(counts.total(list(events.values()))), event_if_gated=_operations(gated), ann_macs=ann_macs),
         layers=layers, timing=TimingPart(ann_seconds=tally.ann_seconds, snn_seconds=tally.snn_seconds, compile_seconds=compile_seconds))

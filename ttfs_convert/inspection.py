@@ -48,6 +48,11 @@ class ModelInspection:
         return not (verdict.error or verdict.unsupported or (mode == "strict" and verdict.violations))
 
     @property
+    def shown(self) -> str:
+        """The mode whose layers are worth a look: the first that converts, else exact, which gets furthest."""
+        return next((mode for mode in MODES if self.converts(mode)), "exact")
+
+    @property
     def spiking_mac_share(self) -> float:
         """Share of the multiply-accumulates that lie in layers which mode exact can lower."""
         spiking = sum(layer_macs(layer) for layer in self.modes["exact"].layers)

@@ -42,6 +42,7 @@ class DriftPart(Part):
     ci95_pp: tuple[float, float] | None
     agreement: float  # share of equal predictions
     max_output_error: float | None  # of the readout's potentials, before any softmax; null where nothing matches them
+    output_range: tuple[float, float] | None  # smallest and largest of the original's values there
 
 
 class OperationsPart(Part):

@@ -7,6 +7,7 @@ from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_
 from ttfs_convert.lowering.builder import Builder, UnsupportedNode
 from ttfs_convert.lowering.dense import lower_gemm
 from ttfs_convert.lowering.graph import UnsupportedModel
+from ttfs_convert.lowering.ranges import Ranges
 from ttfs_convert.lowering.values import Node
 from ttfs_convert.simulate.exact import simulate
 
@@ -92,7 +93,7 @@ def test_positions_folded_into_the_batch_and_back():
 
 
 def test_transposed_input_is_refused():
-    builder = Builder("synaptic", 1e-4)
+    builder = Builder("synaptic", "fan_in", 1e-4, Ranges("strict", {}))
     with pytest.raises(UnsupportedNode, match="transA"):
         lower_gemm(Node("Gemm", "gemm", ("x", "w"), ("y",), {"transA": 1}, ""), builder)
 

@@ -139,7 +139,7 @@ def test_average_of_potentials_as_the_readout():
 
 
 @pytest.mark.parametrize("attributes", ({}, {"strides": [2, 2]}, {"strides": [2, 2], "ceil_mode": 1},
-                                        {"strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}))
+                                        {"strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}, {"pads": [1] * 4}))
 def test_average_before_the_activation(attributes):
     chain = Chain((3, 7, 7)).conv(4, pads=[1] * 4).add("AveragePool", kernel_shape=[2, 2], **attributes).relu1().readout()
     for pooling in ("synaptic", "spiking"):
@@ -186,7 +186,7 @@ def test_two_max_pools_before_the_activation():
 
 
 @pytest.mark.parametrize("build, reason", (
-    (lambda chain: chain.conv(4).add("AveragePool", kernel_shape=[2, 2], pads=[1] * 4).relu1(), "padded"),
+    (lambda chain: chain.conv(4).add("AveragePool", kernel_shape=[2, 2], pads=[1] * 4, count_include_pad=1).relu1(), "padded"),
     (lambda chain: chain.conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[2, 2]).add("AveragePool", kernel_shape=[2, 2]).relu1(),
      "average of pre-activations"),
     (lambda chain: chain.conv(4).add("Transpose", perm=[0, 1, 3, 2]).add("MaxPool", kernel_shape=[2, 2]).relu1(), "rearranged"),

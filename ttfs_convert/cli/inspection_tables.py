@@ -10,8 +10,8 @@ from .network_tables import layers_json, layers_table, table, unsupported_table,
 
 def inspection_tables(inspection: ModelInspection) -> list[Table]:
     """What converts, layer by layer; what does not; the verdict last, where the eye falls."""
-    exact, strict = inspection.modes["exact"], inspection.modes["strict"]
-    result = [layers_table(exact.layers)] if exact.layers else []
+    shown, strict = inspection.modes[inspection.shown], inspection.modes["strict"]
+    result = [layers_table(shown.layers, f"Layers in mode {inspection.shown}")]
     unsupported = {node[0]: node for mode in MODES for node in inspection.modes[mode].unsupported}
     if unsupported:
         result.append(unsupported_table(unsupported.values()))
@@ -58,4 +58,5 @@ def inspection_json(inspection: ModelInspection) -> dict:
                     "calibrate": [layer.layer for layer in verdict.unbounded]} for mode, verdict in inspection.modes.items()}
     return {"name": inspection.name, "onnx_sha256": inspection.onnx_sha256, "opset": inspection.opset, "inputs": inspection.inputs,
             "outputs": inspection.outputs, "operators": inspection.operators, "ann_macs": inspection.ann_macs,
-            "spiking_mac_share": inspection.spiking_mac_share, "modes": modes, "layers": layers_json(inspection.modes["exact"].layers)}
+            "spiking_mac_share": inspection.spiking_mac_share, "modes": modes, "layers_of_mode": inspection.shown,
+            "layers": layers_json(inspection.modes[inspection.shown].layers)}

@@ -50,8 +50,8 @@ def network_table(network: Network) -> Table:
     return layers_table(network.layers)
 
 
-def layers_table(layers: Sequence[Layer]) -> Table:
-    result = table("Layers", "layer", "kind", "shape", "neurons", "synapses", "window", "slope", "range", "worst |weight sum - 1|",
+def layers_table(layers: Sequence[Layer], title: str = "Layers") -> Table:
+    result = table(title, "layer", "kind", "shape", "neurons", "synapses", "window", "slope", "range", "worst |weight sum - 1|",
                    left=("layer", "kind"))
     for layer in layers:
         kind = f"{label(layer)}, readout" if isinstance(layer, Readout) else label(layer)

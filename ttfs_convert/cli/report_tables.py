@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from ..evaluation import Evaluation
-from ..report import OperationsPart, Report
+from ..report import DriftPart, OperationsPart, Report
 from .network_tables import table
 
 
@@ -64,7 +64,7 @@ def summary(evaluation: Evaluation) -> Table:
         result.add_row("SNN accuracy", f"{100 * report.snn.accuracy:.2f} %")
         result.add_row("drift", f"{report.drift.accuracy_pp:+.2f} pp, 95 % interval [{low:+.2f}, {high:+.2f}]")
     result.add_row("agreement", f"{100 * report.drift.agreement:.2f} % of predictions")
-    result.add_row("max output error", _small(report.drift.max_output_error))
+    result.add_row("max output error", _output_error(report.drift))
     model = report.model
     if model.steps is None:
         result.add_row("time", f"continuous, {model.windows} windows")
@@ -78,6 +78,14 @@ def summary(evaluation: Evaluation) -> Table:
     result.add_row("seconds", f"ANN {timing.ann_seconds:.2f}, SNN {timing.snn_seconds:.2f} "
                    f"({timing.snn_seconds / timing.ann_seconds:.1f} x), compilation {timing.compile_seconds:.2f}")
     return result
+
+
+def _output_error(drift: DriftPart) -> str:
+    if drift.max_output_error is None:
+        return "-"
+    low, high = drift.output_range
+    share = f", {drift.max_output_error / (high - low):.1e} of the outputs' range" if high > low else ""
+    return f"{drift.max_output_error:.1e}{share}"
 
 
 def _tolerance(evaluation: Evaluation) -> str:

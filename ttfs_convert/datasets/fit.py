@@ -70,15 +70,16 @@ def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...], bounds: tuple[fl
     """Batches of `dataset` for a model whose input, without the batch, has the shape `onnx_shape`.
 
     bounds: lowest and highest value the input takes; None for any finite values.
-    uint8 is divided by 255, floats are taken as they are. Samples of the very shape `onnx_shape` keep their order. Others have to be
+    uint8 is divided by 255 (a note says so where the input's bounds are others), floats are taken as they are. Samples of the very shape `onnx_shape` keep their order. Others have to be
     images of the input's height and width: samples (h, w), (h, w, c) or (c, h, w); the input (c, h, w), (h, w, c), (h, w) or, of one
     channel, flat (h w,); c is 1 or 3. Gray becomes 3 channels by repeating, RGB becomes 1 by the luma of ITU-R BT.601; a note says so.
     If the shapes can be read in several ways that fit (all with equal channel counts or none: the number of values decides), samples
     are taken to be channels last and the input channels first. Raises DataError for any other shape.
     """
     shape = dataset.x.shape[1:]
+    scaled = () if dataset.x.dtype != np.uint8 or bounds == (0.0, 1.0) else ("pixels given as values from 0 to 1, whatever the input's range",)
     if shape == tuple(onnx_shape):
-        return Batches(dataset, shape, (), lambda batch: batch, bounds)
+        return Batches(dataset, shape, scaled, lambda batch: batch, bounds)
     sources = _layouts(shape, ("hwc",) if dataset.image else ("hw", "hwc", "chw"))
     pairs = [(source, target) for source in sources for target in _targets(tuple(onnx_shape), source)]
     if not pairs:
@@ -86,7 +87,7 @@ def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...], bounds: tuple[fl
     source, target = pairs[0]
     note = {(1, 3): "gray images repeated to 3 channels", (3, 1): "RGB images turned to gray by the luma of ITU-R BT.601"}
     change = note.get((source.channels, target.channels))
-    return Batches(dataset, tuple(onnx_shape), (change,) if change else (), lambda batch: _arranged(batch, source, target), bounds)
+    return Batches(dataset, tuple(onnx_shape), (*scaled, change) if change else scaled, lambda batch: _arranged(batch, source, target), bounds)
 
 
 def _layouts(shape: tuple[int, ...], orders: tuple[str, ...]) -> list[Layout]:

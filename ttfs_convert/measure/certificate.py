@@ -27,6 +27,8 @@ class LayerErrors:
     compared: int = 0  # values
     max_error: float = 0.0
     sum_error: float = 0.0
+    smallest: float = np.inf  # of the reference
+    largest: float = -np.inf
     saturated: int = 0  # values that the original network has outside the layer's range, which a spike time cannot carry
 
     @property
@@ -47,6 +49,7 @@ class LayerErrors:
 
     def compare(self, ours: np.ndarray, reference: np.ndarray) -> None:
         """Add |ours - reference|, float32 arrays of equal shape (one buffer is reused)."""
+        self.smallest, self.largest = min(self.smallest, float(reference.min())), max(self.largest, float(reference.max()))
         difference = np.subtract(reference, ours, dtype=np.float32)
         np.abs(difference, out=difference)
         self.max_error = max(self.max_error, float(difference.max()))
@@ -93,6 +96,12 @@ class Certificate:
     def saturated(self) -> list[str]:
         """Names of layers whose range cuts off more than 0.1 % of the values."""
         return [name for name, errors in self.layers.items() if (errors.saturated_share or 0) > SATURATION_WARNING]
+
+    @property
+    def output_range(self) -> tuple[float, float] | None:
+        """Smallest and largest output of the original network, None where nothing matches the readout."""
+        errors = self.layers[self.network.readout.name]
+        return (errors.smallest, errors.largest) if errors.compared else None
 
     def active_shares(self) -> dict[str, np.ndarray]:
         """Per population, the share of images in which each neuron has a > 0."""
