@@ -1,4 +1,7 @@
-"""The original network under ONNX Runtime, its inner tensors, and models of a fixed batch."""
+"""The original network under ONNX Runtime, its inner tensors, models of a fixed batch, and weights in a folder."""
+
+import shutil
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -86,3 +89,40 @@ def test_refuses_what_onnx_runtime_cannot_run():
     with pytest.raises(ModelError, match="ONNX Runtime cannot run it.*somebody.else") as caught:
         Reference(model)
     assert "\n" not in str(caught.value)
+
+
+# Weights in a folder
+
+def in_folder(folder: Path, batch: str | int = "n") -> onnx.ModelProto:
+    onnx.save(model_of(batch), folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return onnx.load(folder / "model.onnx", load_external_data=False)
+
+
+def test_external_data_beside_the_model(tmp_path):
+    model = in_folder(tmp_path)
+    reference = Reference(model, ["potential", "hidden"], folder=tmp_path)
+    assert_by_hand(reference(X), {"potential", "hidden", "y"}, X)
+    assert model == onnx.load(tmp_path / "model.onnx", load_external_data=False)
+
+
+def test_two_sessions_share_a_folder_and_outlive_it(tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    tapped, fixed = Reference(in_folder(folder), ["hidden"], folder=folder), Reference(in_folder(folder, 4), folder=folder)
+    shutil.rmtree(folder)
+    assert_by_hand(tapped(X), {"hidden", "y"}, X)
+    assert_by_hand(fixed(X), {"y"}, X)
+
+
+def test_a_folder_does_no_harm_to_a_model_with_its_weights_inside(tmp_path):
+    assert_by_hand(Reference(model_of("n"), ["hidden"], folder=tmp_path)(X), {"hidden", "y"}, X)
+
+
+def test_refuses_external_data_without_its_folder_or_file(tmp_path, monkeypatch):
+    model = in_folder(tmp_path)
+    (tmp_path / "weights.bin").unlink()
+    monkeypatch.chdir(tmp_path)
+    for folder in (None, tmp_path):
+        with pytest.raises(ModelError, match="ONNX Runtime cannot run it") as caught:
+            Reference(model, folder=folder)
+        assert caught.value.exit_code == 3 and "\n" not in str(caught.value)

@@ -185,7 +185,7 @@ class Spiking(Coded):
     bias: FloatArray | None  # (channels,) or the whole shape, float32; a charge at the window's opening
     slope: Slope
     weight_sums: FloatArray  # (channels,) or the whole shape, float32: of all the neuron's weights, padded taps included
-    low: float | None  # the original's activation clamps to [low, high], before which or behind which `tensor` is; None: it has no such end
+    low: float | None  # the original's activation clamps to [low, high]; None: it has no such end
     high: float | None
 
 

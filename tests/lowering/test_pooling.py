@@ -4,7 +4,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests import naive
-from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted
+from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, dataset, exact
+from ttfs_convert.conversion import ConstraintError
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.simulate.exact import simulate
 
@@ -196,3 +197,135 @@ def test_refused(build, reason):
     with pytest.raises(UnsupportedModel) as refusal:
         converted(build(Chain((3, 8, 4))).readout().model())
     assert reason in refusal.value.nodes[0][2] and refusal.value.nodes[0][3]
+
+
+# Mode exact: values in ranges
+
+def shifted(chain, *signs):
+    """Spikes whose silent value is not 0, for channels of negative `signs` the largest one."""
+    axes = len(chain.shape) - 1
+    return chain.conv(4, (3,) * axes, pads=[1] * 2 * axes).add("Relu").batch_norm(*signs)
+
+
+@settings(QUICK, max_examples=15)
+@given(pools(average=True), POOLING, st.sampled_from(((0, 1), (-1, 1), (0.2, 3))))
+def test_average_of_ranges(pool, pooling, input_range):
+    """Padded taps that count are values of 0, not silent neurons; those that do not count are not there."""
+    shape, attributes = pool
+    chain = shifted(Chain(shape), -1)
+    chain.add("AveragePool", **attributes).conv(3, (1,) * (len(shape) - 1), pads=[1] * (2 * len(shape) - 2)).add("Relu").readout()
+    exact(chain.model(), chain.images(3, *input_range), pooling=pooling, input_range=input_range)
+
+
+@settings(QUICK, max_examples=15)
+@given(pools(average=False), st.sampled_from(((), (-1,), (-1, -1, -1, -1))), st.booleans())
+def test_max_of_ranges(pool, signs, negated):
+    shape, attributes = pool
+    chain = shifted(Chain(shape), *signs)
+    if negated:
+        chain.add("Neg")
+    chain.add("MaxPool", **attributes).conv(3, (1,) * (len(shape) - 1)).add("Relu").readout()
+    exact(chain.model(), chain.images())
+
+
+@pytest.mark.parametrize("signs, encoders", (((), 0), ((1, 1, 1, -1), 1)))
+def test_a_negative_factor_between_activation_and_max_pool_costs_neurons(signs, encoders):
+    chain = shifted(Chain((3, 7, 6)), *signs).add("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).readout()
+    network = exact(chain.model(), chain.images())
+    kinds = [layer.kind for layer in network.layers]
+    assert kinds == ["input", "spiking", *["spiking"] * encoders, "max_pool", "readout"]
+
+
+@pytest.mark.parametrize("size", ((6, 6), (7, 5)))
+@pytest.mark.parametrize("activation", ("none", "Relu", "Clip"))
+def test_max_pool_of_linear_values(size, activation):
+    """Where the windows leave out the last row, its values set no range."""
+    chain = Chain((3, *size)).conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+    if activation != "none":
+        chain.add(activation, *(map(np.float32, (-0.25, 0.5)) if activation == "Clip" else ()))
+    pooled = chain.at
+    network = exact(chain.conv(3, (2, 2), pads=[1] * 4).add("Relu").readout().model(), chain.images(20))
+    assert [layer.kind for layer in network.layers] == ["input", "spiking", "max_pool", "spiking", "readout"]
+    assert network.layers[2].tensor == pooled
+
+
+@pytest.mark.parametrize("signs", ((), (-1, -1)))
+@pytest.mark.parametrize("activation", ("none", "Relu"))
+def test_max_pool_then_norm(activation, signs):
+    """The layer before the pool is not the model's tensor before the pool, which has not been normalised."""
+    chain = Chain((3, 7, 7)).conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).batch_norm(*signs)
+    if activation == "Relu":
+        chain.add("Relu")
+    exact(chain.conv(3, (2, 2), pads=[1] * 4).add("Relu").readout().model(), chain.images(20))
+
+
+def test_two_max_pools_of_linear_values():
+    chain = Chain((3, 9, 9)).conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[2, 2]).add("MaxPool", kernel_shape=[3, 3], strides=[2, 2])
+    exact(chain.conv(3, (2, 2)).add("Relu").readout().model(), chain.images())
+
+
+@pytest.mark.parametrize("pooling, encoders", (("synaptic", 0), ("spiking", 1)))
+@pytest.mark.parametrize("include_pad", (0, 1))
+def test_an_average_keeps_the_range_of_what_it_averages(include_pad, pooling, encoders):
+    chain = shifted(Chain((3, 7, 6))).add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=include_pad)
+    network = exact(chain.conv(3).add("Relu").readout().model(), chain.images(), pooling=pooling)
+    spiking = [layer for layer in network.layers if layer.kind == "spiking"]
+    assert len(spiking) == 2 + encoders
+    if encoders:
+        source = shifted(Chain((3, 7, 6))).readout()
+        before = exact(source.model(), source.images()).readout.connections[0].source
+        assert before == spiking[0].name and len({len(layer.lo) for layer in spiking[:2]}) == 1
+        if include_pad:
+            assert (spiking[1].lo <= 0).all() and (spiking[1].hi >= 0).all()
+
+
+@pytest.mark.parametrize("slope", ("gated", "reference"))
+def test_a_spiking_average_stays_exact_on_the_grid(slope):
+    """Its neurons have the range of their inputs, so that grid values are averaged as whole steps."""
+    chain = Chain((3, 6, 6)).add("AveragePool", kernel_shape=[2, 2], strides=[2, 2]).readout()
+    network = converted(chain.model(), mode="exact", slope=slope, steps=7, pooling="spiking", input_range=(-1, 3))
+    times = simulate(network, chain.images(20, -1, 3)).spike_times
+    geometry = (2, 2), (2, 2), (1, 1), (0, 0)
+    counts = naive.window_size((6, 6), *geometry, (0, 0), (3, 3), False)
+    np.testing.assert_array_equal(times[network.layers[1].name], naive.average_pool_steps(times["x"], counts, *geometry, 7, 0.5))
+
+
+def average_of_linear_values(**attributes):
+    chain = Chain((3, 7, 7)).conv(4, pads=[1] * 4).add("AveragePool", kernel_shape=[3, 3], **attributes)
+    return chain.conv(3, (2, 2), pads=[1] * 4).add("Relu").readout()
+
+
+@pytest.mark.parametrize("attributes", ({}, {"strides": [2, 2]}, {"pads": [1] * 4}, {"pads": [1] * 4, "strides": [2, 2], "ceil_mode": 1}))
+def test_average_of_linear_values(attributes):
+    chain = average_of_linear_values(**attributes)
+    network = exact(chain.model(), chain.images())
+    assert sum(layer.kind == "spiking" for layer in network.layers) == 2
+
+
+def test_average_of_linear_values_whose_padding_counts_needs_slope_gated():
+    """A padded tap stands for neurons that would have to compute nothing: no weight sum makes up for them."""
+    chain = average_of_linear_values(pads=[1, 0, 0, 1], count_include_pad=1)
+    x = chain.images()
+    assert_equals_onnx_runtime(chain.model(), x, mode="exact", calibrate=dataset(x))
+    with pytest.raises(UnsupportedModel, match="padded"):
+        converted(chain.model(), mode="exact", slope="reference", calibrate=dataset(x))
+
+
+def test_average_of_a_residual_sum():
+    chain = Chain((3, 6, 6)).conv(3, pads=[1] * 4)
+    chain.add("Add", "x").add("AveragePool", kernel_shape=[2, 2], strides=[2, 2]).add("Relu").readout()
+    network = exact(chain.model(), chain.images())
+    assert [[step.kind for step in connection.path] for connection in network.layers[1].connections] == [
+        ["conv", "average_pool", "scale"], ["average_pool", "scale"]]
+
+
+def test_average_of_a_residual_sum_with_its_own_shift():
+    chain = Chain((3, 6, 6)).conv(3, pads=[1] * 4).add("Add", "x").batch_norm(-1)
+    chain.add("AveragePool", kernel_shape=[2, 2], strides=[2, 2], pads=[1] * 4).add("Relu").readout()
+    exact(chain.model(), chain.images(4, -1, 1), input_range=(-1, 1))
+
+
+def test_strict_mode_names_a_max_pool_that_is_turned_round():
+    chain = Chain((3, 7, 6)).conv(4).relu1().add("Neg").add("MaxPool", kernel_shape=[2, 2]).conv(2, (2, 2)).relu1().readout()
+    with pytest.raises(ConstraintError, match="no activation before conv"):
+        converted(chain.model())

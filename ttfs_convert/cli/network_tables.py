@@ -117,4 +117,5 @@ def layers_json(layers: Sequence[Layer]) -> list[dict]:
              "neurons": neurons(layer), "synapses": layer_connections(layers, layer)[0], "window": layer.window,
              "slope": layer.slope if isinstance(layer, Spiking) else None, "tensor": layer.tensor,
              "range": [float(layer.lo.min()), float(layer.hi.max())] if isinstance(layer, Coded) else None,
+             "activation": [layer.low, layer.high] if isinstance(layer, Spiking) else None,
              "weight_sum_max_deviation": weight_sum_deviation(layer)} for layer in layers]

@@ -39,9 +39,8 @@ def _sum_of(first: Potential | Spikes, second: Potential | Spikes, node: Node, b
     if first.max_pools or (isinstance(second, Potential) and second.max_pools):
         raise UnsupportedNode("it adds to a max-pool of pre-activations", "add before pooling, or pool behind the activation")
     if isinstance(second, Spikes):
-        order = np.empty(first.index.size, np.int64)
-        order[first.index.reshape(-1)] = second.index.reshape(-1)
-        values = builder.linear(second, order.reshape(first.shape))
+        spikes = builder.aligned(second, first)
+        values = builder.linear(spikes, spikes.index)
         connections, bias = (values.connection,), values.offset
     elif np.array_equal(first.index, second.index) and first.shape == second.shape:
         connections, bias = second.connections, second.bias

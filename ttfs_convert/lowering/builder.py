@@ -14,6 +14,8 @@ from .ranges import UNIT, Ranges
 from .values import Constant, Node, Potential, Spikes, Value, channels_first, compact, flat_index, is_flat_order
 from .weight_sum import weight_sums
 
+NO_MATCH = {"tensor": None}
+
 
 class UnsupportedNode(Exception):
     """Raised by an operator's function: why the node has no spiking equivalent here, and what would help."""
@@ -27,11 +29,14 @@ class Builder:
     """The network under construction: `values` of ONNX tensors by name, `layers` in topological order, `violations` so far.
 
     pooling: `synaptic` or `spiking`. slope: of the layers, `fan_in`, `reference` or `gated`. tolerance: on |weight sum - 1|, which only
-    slope `fan_in` is held to. ranges: what the layers' spikes stand for.
+    slope `fan_in` is held to. ranges: what the layers' spikes stand for. opset: the model's version of ONNX's operators. readers: operators of the nodes
+    that read each tensor.
     """
 
     def __init__(self, pooling: str, slope: str, tolerance: float, ranges: Ranges):
         self.pooling, self.slope, self.tolerance, self.ranges = pooling, slope, tolerance, ranges
+        self.opset = 0
+        self.readers: dict[str, list[str]] = {}
         self.values: dict[str, Value] = {}
         self.layers: list[Layer] = []
         self.violations: list[Violation] = []
@@ -69,6 +74,10 @@ class Builder:
         self._populations[layer.name] = layer
         return layer
 
+    def only_read_by(self, tensor: str, operators: tuple[str, ...]) -> bool:
+        """Whether one node reads `tensor`, and is one of `operators`."""
+        return len(self.readers.get(tensor, ())) == 1 and self.readers[tensor][0] in operators
+
     def violate(self, layer: Potential, problem: str, remedy: str, neurons: int | None = None, worst: float | None = None) -> None:
         """Record that `neurons` of `layer`, by default all, break a constraint of the paper; the mode decides what follows."""
         if self.slope == "fan_in":
@@ -105,6 +114,12 @@ class Builder:
         scale, offset = (compact(np.broadcast_to(part, value.shape).reshape(-1)[order]) for part in (value.scale, value.offset))
         return Spikes(source, flat_index(order.shape), order.shape, scale, offset, value.direct)
 
+    def aligned(self, value: Spikes, other: Spikes | Potential) -> Spikes:
+        """`value` from a population in the order of `other`'s, so that equal places in the two tensors are equal places there."""
+        order = np.empty(other.index.size, np.int64)
+        order[other.index.reshape(-1)] = value.index.reshape(-1)
+        return self.relaid(value, order.reshape(other.shape))
+
     def linear(self, value: Spikes, order: np.ndarray) -> Linear:
         """The values of a spike train in the order of `order`, whose shape they get."""
         spikes = self.relaid(value, order)
@@ -121,17 +136,17 @@ class Builder:
         values = self.linear(spikes, spikes.index)
         return Potential(name, (values.connection,), values.offset, values.shape, index, bounds=spikes.bounds)
 
-    def synapses(self, value: Value, node: Node, step: Synapses, index: np.ndarray) -> Potential:
-        """`value`, read in the flat order `index`, through the synapses `step`; spike-coded first where no neuron has done so."""
+    def synapses(self, value: Value, node: Node, step: Synapses, index: np.ndarray, position: int = 0) -> Potential:
+        """`value`, the input of `node` at `position` read in the flat order `index`, through the synapses `step`; spike-coded first where no neuron has done so."""
         if isinstance(value, Potential) and value.pooled_only and is_flat_order(index, index.size):
             (connection,) = value.connections
             inputs = Linear(connection.source, connection.path, value.shape, value.bias)
         else:
-            inputs = self.linear(self.spikes(value, node), index)
+            inputs = self.linear(self.spikes(value, node, position), index)
         try:
             result = inputs.then(step)
         except ValueError:  # factors that differ by position: neurons give the values one range per channel
-            inputs = self.linear(self.fire(self.potential(self.spikes(value, node), node.name), node.inputs[0]), index)
+            inputs = self.linear(self.fire(self.potential(self.spikes(value, node, position), node.name), node.inputs[position]), index)
             result = inputs.then(step)
         return Potential(node.name, (result.connection,), result.offset, step.out_shape, channels_first(step.out_shape))
 
@@ -143,7 +158,7 @@ class Builder:
         if isinstance(value, Potential):
             if not value.pooled_only:
                 self.violate(value, f"no activation before {node.name}", "put ReLU1 (clamp to [0, 1]) behind it")
-            return self.fire(value, node.inputs[position])
+            return self.fire(value, node.inputs[position], value.low, value.high)
         raise UnsupportedNode("its data input is a constant", "fold constants before export")
 
     def sent(self, value: Value, node: Node, position: int = 0) -> Spikes:
@@ -178,11 +193,10 @@ class Builder:
                                  window=self.window_after(connections), bias=_stored((potential.bias - lo) / scale, potential.shape),
                                  slope="gated" if analog else self.slope, weight_sums=sums.astype(np.float32),
                                  low=low if math.isfinite(low) else None, high=high if math.isfinite(high) else None,
-                                 **(_matched(channels_first(potential.shape), potential.shape, potential.pooled_tensor)
-                                    if potential.max_pools else _matched(potential.index, potential.shape, tensor))))
+                                 **(NO_MATCH if potential.max_pools else _matched(potential.index, potential.shape, tensor))))
         name = layer.name
         for geometry in potential.max_pools:
-            match = _matched(potential.index, geometry["out_shape"], tensor) if geometry is potential.max_pools[-1] else {"tensor": None}
+            match = _matched(potential.index, geometry["out_shape"], tensor) if geometry is potential.max_pools[-1] else NO_MATCH
             name = self.add(MaxPool(name=self.unique(f"{potential.name}/max_pool"), shape=geometry["out_shape"], window=layer.window,
                                     source=name, lo=lo, hi=hi, **geometry, **match)).name
         return Spikes(name, potential.index, self._populations[name].shape, scale, lo.astype(np.float64))
@@ -233,7 +247,7 @@ def _matched(index: np.ndarray, shape: Shape, tensor: str) -> dict:
     for first, expected in ((False, flat_index(shape)), (True, channels_first(shape))):
         if np.array_equal(index.reshape(-1), expected.reshape(-1)):
             return {"tensor": tensor, "channels_first": first}
-    return {"tensor": None}
+    return NO_MATCH
 
 
 def _stored(bias: np.ndarray, shape: Shape) -> np.ndarray | None:

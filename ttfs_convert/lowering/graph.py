@@ -14,7 +14,7 @@ from ..ir import Input
 from ..onnx_file import Simplified
 from .builder import Builder, UnsupportedNode
 from .table import NO_REMEDY, OPERATORS, REMEDIES, TAIL_OPERATORS
-from .values import Constant, Node, Potential, Spikes, Tail, Unknown, channels_first, flat_index
+from .values import Comparison, Constant, Node, Potential, Spikes, Tail, Unknown, channels_first, flat_index
 
 POSITIONAL = ("Conv", "AveragePool", "MaxPool", "GlobalAveragePool")  # operators that read (batch, channels, *positions)
 ELEMENTWISE = ("Add", "BatchNormalization", "Div", "Identity", "Mul", "Sub")  # those that may stand between them and the input
@@ -37,8 +37,14 @@ def lower_graph(model: Simplified, builder: Builder, where: str, input_range: tu
     """
     graph = model.graph.graph
     nodes = [Node.of(proto) for proto in graph.node]
+    builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
     feeds_body = _feeds_body(nodes)
     readers = Counter(name for node in nodes if feeds_body.intersection(node.outputs) or _is_body(node) for name in set(node.inputs))
+    for node in nodes:
+        for name in set(node.inputs):
+            builder.readers.setdefault(name, []).append(node.operator)
+    for name in (value.name for value in graph.output):
+        builder.readers.setdefault(name, []).append("output")
     for tensor in graph.initializer:
         builder.values[tensor.name] = Constant(functools.partial(model.array, tensor))
     _lower_input(graph, nodes, builder, where, input_range)
@@ -130,6 +136,8 @@ def _lower_node(node: Node, builder: Builder, feeds_body: set[str]) -> tuple[str
         return None
     if operator is None:
         return REMEDIES.get(node.operator, NO_REMEDY)
+    if any(isinstance(value, Comparison) for value in given) and node.operator != "Where":
+        return "it computes with a comparison", "use Clip for a clamp"
     try:
         operator.lower(node, builder)
     except UnsupportedNode as error:

@@ -93,9 +93,17 @@ def _average_of_potential(value: Potential, step: AveragePool, index: np.ndarray
 def lower_max_pool(node: Node, builder: Builder) -> None:
     if len(node.outputs) > 1 and node.outputs[1]:
         raise UnsupportedNode("its indices are used", "use a max-pool without indices")
+    _max(node, builder, _kernel(node))
+
+
+def lower_global_max_pool(node: Node, builder: Builder) -> None:
+    _max(node, builder, image_index(builder.value(node.inputs[0])).shape[:-1])
+
+
+def _max(node: Node, builder: Builder, kernel: tuple[int, ...]) -> None:
     value = builder.value(node.inputs[0])
     index = image_index(value)
-    geometry = sliding(node, index.shape, index.shape[-1], _kernel(node))
+    geometry = sliding(node, index.shape, index.shape[-1], kernel)
     out_index = channels_first(geometry["out_shape"])
     if isinstance(value, Spikes) or value.pooled_only:
         spikes = builder.relaid(builder.sent(value, node), index)
@@ -106,5 +114,4 @@ def lower_max_pool(node: Node, builder: Builder) -> None:
         index = image_index(value)
     if not is_flat_order(index, math.prod(geometry["in_shape"])):
         raise UnsupportedNode("a max-pool of rearranged pre-activations", "pool behind the activation")
-    builder.values[node.outputs[0]] = replace(value, index=out_index, max_pools=(*value.max_pools, geometry),
-                                              pooled_tensor=value.pooled_tensor or node.inputs[0])
+    builder.values[node.outputs[0]] = replace(value, index=out_index, max_pools=(*value.max_pools, geometry))

@@ -45,7 +45,7 @@ class Ranges:
         channels = potential.shape[-1]
         lowest, highest = (np.broadcast_to(end.reshape(-1, end.shape[-1]), (end.size // end.shape[-1], channels))
                            for end in potential.bounds)
-        lo, hi = np.maximum(lowest.min(0), low), np.minimum(highest.max(0), high)
+        lo, hi = np.clip(lowest.min(0), low, high), np.clip(highest.max(0), low, high)
         if math.isfinite(low) and math.isfinite(high):
             end = UNIT[1] if self.mode != "exact" and low < UNIT[1] < high else high  # the paper's neurons end at 1
             lo, hi = np.full(channels, low), np.full(channels, end)
@@ -57,4 +57,5 @@ class Ranges:
             lo, hi = self.calibrated.get(tensor, (np.full(channels, UNIT[0]), np.full(channels, UNIT[1])))
         lo, hi = np.asarray(lo, np.float32), np.asarray(hi, np.float32)
         narrowest = NARROWEST * max(np.abs(lo).max(), np.abs(hi).max(), np.float32(1e-30))
-        return lo, np.maximum(hi, lo + narrowest)
+        hi = np.maximum(hi, np.minimum(lo + narrowest, np.float32(high)))  # not beyond where the activation clamps
+        return np.where(hi - lo < narrowest / 2, hi - narrowest, lo), hi

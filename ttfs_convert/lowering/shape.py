@@ -1,74 +1,76 @@
-"""Operators that move or rename elements: they act on the index arrays of `values.py` and leave no trace in the network."""
+"""Operators that move, repeat or leave out elements: ONNX Runtime runs them on the index arrays of `values.py`, attributes, opset and all.
+
+They leave no trace in the network where the next layer can read its neurons in the new order; else a Reorder.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import onnx
+import onnxruntime
 
+from ..onnx_file import one_line
 from .builder import Builder, UnsupportedNode
-from .values import Constant, Node
+from .values import Constant, Node, Potential, Spikes
 
-
-def _apply(node: Node, builder: Builder, array: np.ndarray) -> None:
-    value = builder.value(node.inputs[0])
-    builder.values[node.outputs[0]] = replace(value, index=array)
-
-
-def _index(node: Node, builder: Builder) -> np.ndarray:
-    value = builder.value(node.inputs[0])
-    if isinstance(value, Constant):
-        raise UnsupportedNode("its data input is a constant", "fold constants before export")
-    return value.index
-
-
-def _keeps_batch(kept: bool) -> None:
-    if not kept:
-        raise UnsupportedNode("it moves the batch axis", "leave axis 0 where it is")
+FIXED_BATCH = ("Expand", "Reshape", "Resize")  # in a graph for one image their shapes hold that 1; Reshape may fold positions into it
 
 
 def lower_identity(node: Node, builder: Builder) -> None:
     builder.values[node.outputs[0]] = builder.value(node.inputs[0])
 
 
-def lower_flatten(node: Node, builder: Builder) -> None:
-    index = _index(node, builder)
-    axis = node.attributes.get("axis", 1)
-    axis += index.ndim if axis < 0 else 0
-    _keeps_batch(axis > 0)
-    _apply(node, builder, index.reshape(int(np.prod(index.shape[:axis])), -1))
+def lower_moved(node: Node, builder: Builder) -> None:
+    """Any operator whose outputs hold nothing but elements of its first input; its other inputs are constants."""
+    value = builder.value(node.inputs[0])
+    if not isinstance(value, (Spikes, Potential)):
+        raise UnsupportedNode("its data input is a constant", "fold constants before export")
+    indices = moved(node, builder, value.index)
+    if isinstance(value, Potential) and not all(_is_permutation(index, value.index) for index in indices):
+        value = builder.spikes(value, node)  # parts and repetitions are of spike trains
+    for name, index in zip(filter(None, node.outputs), indices):
+        builder.values[name] = replace(value, index=index)
 
 
-def lower_reshape(node: Node, builder: Builder) -> None:
-    index = _index(node, builder)
-    asked = [int(size) for size in builder.constant(node, 1, "shape")]
-    if not node.attributes.get("allowzero", 0):
-        asked = [index.shape[axis] if size == 0 else size for axis, size in enumerate(asked)]
-    _apply(node, builder, index.reshape(asked))
+def moved(node: Node, builder: Builder, index: np.ndarray) -> list[np.ndarray]:
+    """`index` as `node` moves data: one array per output. Raises UnsupportedNode if it adds elements, or moves the batch axis."""
+    constants = {name: builder.values[name].array for name in node.inputs[1:] if name and isinstance(builder.values[name], Constant)}
+    if set(constants) != {name for name in node.inputs[1:] if name}:
+        raise UnsupportedNode("where it moves elements to is computed by the network", "make it constant")
+    images = [index + 1] if node.operator in FIXED_BATCH else [index + 1, index + 1 + index.size]  # from 1: a 0 was not there before
+    try:
+        results = _run(node, builder.opset, np.concatenate(images), constants)
+    except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
+        raise UnsupportedNode(f"it moves the batch axis, or its attributes do not fit ({one_line(error)[:80]})",
+                              "leave axis 0 where it is") from error
+    return [_one_image(result, index, len(images)) for result in results]
 
 
-def lower_transpose(node: Node, builder: Builder) -> None:
-    index = _index(node, builder)
-    order = node.attributes.get("perm", tuple(reversed(range(index.ndim))))
-    _keeps_batch(order[0] == 0)
-    _apply(node, builder, index.transpose(order))
+def _one_image(result: np.ndarray, index: np.ndarray, images: int) -> np.ndarray:
+    if (result < 1).any():
+        raise UnsupportedNode("it adds elements", "pad with zeros in front of a convolution or pool")
+    rows = result.reshape(images, -1)
+    kept = (rows[-1] - rows[0] == (images - 1) * index.size).all() and len(result) % images == 0
+    folded = images == 1 and len(result) != len(index)
+    if not kept or (folded and not np.array_equal(rows[0] - 1, index.reshape(-1))):
+        raise UnsupportedNode("it moves the batch axis", "leave axis 0 where it is")
+    return result[:len(result) // images] - 1
 
 
-def lower_squeeze(node: Node, builder: Builder) -> None:
-    index, axes = _index(node, builder), _axes(node, builder)
-    if axes is None:
-        axes = tuple(axis for axis in range(1, index.ndim) if index.shape[axis] == 1)
-    _keeps_batch(all(axis % index.ndim for axis in axes))
-    _apply(node, builder, index.squeeze(axes))
+def _is_permutation(index: np.ndarray, before: np.ndarray) -> bool:
+    return index.size == before.size and np.array_equal(np.sort(index, axis=None), np.sort(before, axis=None))
 
 
-def lower_unsqueeze(node: Node, builder: Builder) -> None:
-    index, axes = _index(node, builder), _axes(node, builder)
-    _keeps_batch(all(axis % (index.ndim + len(axes)) for axis in axes))
-    _apply(node, builder, np.expand_dims(index, axes))
-
-
-def _axes(node: Node, builder: Builder) -> tuple[int, ...] | None:
-    """From the attribute (up to opset 12) or the second input; None squeezes every axis of size 1 but the batch."""
-    axes = builder.constant(node, 1, "axes", node.attributes.get("axes"))
-    return None if axes is None else tuple(int(axis) for axis in axes)
+def _run(node: Node, opset: int, index: np.ndarray, constants: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """int64 arrays. Resize knows no int64, and int32 holds any index here."""
+    outputs = [name for name in node.outputs if name]
+    data = onnx.helper.make_tensor_value_info(node.inputs[0], onnx.TensorProto.INT32, index.shape)
+    graph = onnx.helper.make_graph([node.proto], "moved", [data], [onnx.helper.make_empty_tensor_value_info(name) for name in outputs],
+                                   [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return [result.astype(np.int64) for result in session.run(outputs, {node.inputs[0]: index.astype(np.int32)})]

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .activation import lower_clip, lower_relu
+from .activation import (
+    lower_clip,
+    lower_comparison,
+    lower_hard_sigmoid,
+    lower_max,
+    lower_min,
+    lower_relu,
+    lower_thresholded_relu,
+    lower_where,
+)
 from .add import lower_add, lower_sub
 from .affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
 from .builder import Builder
 from .concat import lower_concat
 from .conv import lower_conv
 from .dense import lower_gemm, lower_matmul
-from .pooling import lower_average_pool, lower_global_average_pool, lower_max_pool, lower_reduce_mean
-from .shape import lower_flatten, lower_identity, lower_reshape, lower_squeeze, lower_transpose, lower_unsqueeze
+from .pooling import lower_average_pool, lower_global_average_pool, lower_global_max_pool, lower_max_pool, lower_reduce_mean
+from .shape import lower_identity, lower_moved
 from .values import Node
 
 
@@ -34,23 +43,31 @@ OPERATORS = {
     "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias", body=True),
     "Div": Operator(lower_div, "by constants"),
     "Dropout": Operator(lower_identity, "as the identity"),
-    "Flatten": Operator(lower_flatten, "any axis"),
-    "Gemm": Operator(lower_gemm, "constant weights; transB, alpha, beta, bias", body=True),
+    "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, bias", body=True),
     "GlobalAveragePool": Operator(lower_global_average_pool, "1-D and 2-D", body=True),
+    "GlobalMaxPool": Operator(lower_global_max_pool, "1-D and 2-D", body=True),
     "Identity": Operator(lower_identity, "anything"),
-    "MatMul": Operator(lower_matmul, "a constant matrix on the right", body=True),
+    "MatMul": Operator(lower_matmul, "a constant matrix on either side", body=True),
+    "HardSigmoid": Operator(lower_hard_sigmoid, "in the middle of the network", activation=True),
+    "Max": Operator(lower_max, "a constant; or several tensors, whose earliest spike wins", activation=True),
+    "Min": Operator(lower_min, "a constant", activation=True),
+    "ThresholdedRelu": Operator(lower_thresholded_relu, "alpha 0", activation=True),
+    "Where": Operator(lower_where, "as a clamp: x > c, x, c and the like", activation=True),
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
     "Mul": Operator(lower_mul, "by constants"),
     "Neg": Operator(lower_neg, "anything"),
     "ReduceMean": Operator(lower_reduce_mean, "over all positions, channels first or last: a global average pool", body=True),
     "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
                      activation=True),
-    "Reshape": Operator(lower_reshape, "a constant shape"),
-    "Squeeze": Operator(lower_squeeze, "constant axes"),
     "Sub": Operator(lower_sub, "a constant, of a constant, or two tensors of equal shape"),
-    "Transpose": Operator(lower_transpose, "any permutation"),
-    "Unsqueeze": Operator(lower_unsqueeze, "constant axes"),
 }
+
+OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")}
+MOVERS = ("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape", "ReverseSequence", "Slice", "SpaceToDepth",
+          "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze")
+OPERATORS |= {name: Operator(lower_moved, "with constant parameters; the batch axis stays") for name in MOVERS}
+OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_moved, "mode nearest, with constant sizes or scales")
+OPERATORS = dict(sorted(OPERATORS.items()))
 
 TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # at the output only: ONNX Runtime runs them on the potentials
 

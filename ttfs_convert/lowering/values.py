@@ -62,9 +62,19 @@ class Potential:
     shape: Shape
     index: np.ndarray
     max_pools: tuple[dict, ...] = ()
-    pooled_tensor: str = ""  # the ONNX tensor, channels first, that the first of these pools reads
     bounds: tuple[np.ndarray, np.ndarray] = (np.full(1, -math.inf), np.full(1, math.inf))  # smallest and largest value, as far as known
+    low: float = -math.inf  # a clamp to [low, high] that has yet to come, where another one is to follow
+    high: float = math.inf
     pooled_only: bool = False  # whether it is a bare average of one spike train, maybe scaled and shifted
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether the ONNX tensor `tensor` is larger (or, if not `larger`, smaller) than a threshold."""
+
+    tensor: str
+    larger: bool
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ class Unknown:
     """Behind an unsupported node, which has been reported already."""
 
 
-Value = Constant | Spikes | Potential | Tail | Unknown
+Value = Constant | Spikes | Potential | Comparison | Tail | Unknown
 
 
 @dataclass(frozen=True)
@@ -92,12 +102,13 @@ class Node:
     outputs: tuple[str, ...]
     attributes: dict
     domain: str
+    proto: onnx.NodeProto
 
     @classmethod
     def of(cls, proto: onnx.NodeProto) -> Node:
         attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in proto.attribute}
         texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
-        return cls(proto.op_type, proto.name or proto.output[0], tuple(proto.input), tuple(proto.output), texts, proto.domain)
+        return cls(proto.op_type, proto.name or proto.output[0], tuple(proto.input), tuple(proto.output), texts, proto.domain, proto)
 
 
 _numbers = np.arange(1 << 16)  # 0, 1, 2, ...: every index of a whole population is a view of it

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir import Coded, Network, Spiking, neurons
+from ..ir import Coded, MaxPool, Network, neurons, sources
 from ..simulate.exact import Recording, decode
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
@@ -87,8 +87,6 @@ class Certificate:
         values = reference.reshape(len(times), *onnx_shape)
         values = np.moveaxis(values, 1, -1) if layer.channels_first else values
         width = np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
-        if isinstance(layer, Spiking):
-            values = np.clip(values, layer.low, layer.high)  # the tensor may be the one before the activation
         activations = (values - layer.lo) / width
         errors.compare(decode(times, self.network.steps), activations)
         errors.saturated += int(((activations > 1 + ROUNDING) | (activations < -ROUNDING)).sum())
@@ -112,8 +110,14 @@ class Certificate:
         return ("max", CONTINUOUS_TOLERANCE) if self.network.steps is None else ("mean", 1 / self.network.steps)
 
     def not_compared(self) -> list[str]:
-        """Names of layers with neurons that have no matching tensor in the original graph."""
-        return [layer.name for layer in self.network.layers if neurons(layer) and not self.layers[layer.name].compared]
+        """Names of layers with neurons that have no matching tensor in the original graph, not even behind the max-pools that alone read
+        them: a pool that stands in front of its activation there is compared behind both."""
+        covered = {name for name, errors in self.layers.items() if errors.compared}
+        for layer in reversed(self.network.layers):
+            readers = [other for other in self.network.layers if layer.name in sources(other)]
+            if readers and all(isinstance(reader, MaxPool) and reader.name in covered for reader in readers):
+                covered.add(layer.name)
+        return [layer.name for layer in self.network.layers if neurons(layer) and layer.name not in covered]
 
     def first_out_of_tolerance(self) -> str | None:
         """Name of the first spiking layer whose error leaves its tolerance, None if none does."""
