@@ -134,7 +134,22 @@ class Scale(Record):
         return self
 
 
-Synapses = Annotated[Conv | Dense | AveragePool | Scale, Field(discriminator="kind")]
+class Spread(Record):
+    """V0[y stride, c] = a[y, c] and 0 between: what a convolution reads to become a transposed one."""
+
+    kind: Literal["spread"] = "spread"
+    in_shape: Shape  # (*spatial, channels)
+    out_shape: Shape  # ((size - 1) stride + 1 per axis, channels)
+    strides: Shape
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        wide = tuple((size - 1) * stride + 1 for size, stride in zip(self.in_shape, self.strides))
+        _require(len(self.strides) == len(self.in_shape) - 1 and (*wide, self.in_shape[-1]) == self.out_shape, "a spread that does not fit")
+        return self
+
+
+Synapses = Annotated[Conv | Dense | AveragePool | Scale | Spread, Field(discriminator="kind")]
 
 
 class Connection(Record):
@@ -383,5 +398,5 @@ def label(layer: Layer) -> str:
     """The kind that reports show: that of the synapses that feed a neuron ("average_pool+conv"), else of the population."""
     if not has_neurons(layer):
         return layer.kind
-    chains = ["+".join(step.kind for step in connection.path if step.kind != "scale") or "identity" for connection in layer.connections]
+    chains = ["+".join(step.kind for step in connection.path if step.kind not in ("scale", "spread")) or "identity" for connection in layer.connections]
     return " & ".join(dict.fromkeys(chains))

@@ -127,6 +127,20 @@ def test_a_narrow_clamp_of_spikes_has_neurons_of_its_own():
         converted(clamped(0, 1).add("Flatten").add("Clip", np.float32(0.25), np.float32(0.5)).readout().model())
 
 
+@pytest.mark.parametrize("first, second", (((0, None), (None, 6)), ((None, 2), (-1, None)), ((-2, 3), (0, 2)), ((0, 1), (-1, 6)),
+                                           ((1, 3), (0, 2)), ((None, -1), (0, None)), ((2, None), (-1, 1))))
+def test_clamps_in_a_row(first, second):
+    """Where they have no value in common, the second one's end is the result; refusing that is fine, another value is not."""
+    chain = spread(*first)
+    chain.add("Clip", *(None if end is None else np.float32(end) for end in second))
+    shortcut, chain.at = chain.at, "x"
+    chain.conv(4).add("Relu").add("Add", shortcut).add("Relu").readout()
+    try:
+        exact(chain.model(), chain.images())
+    except UnsupportedModel:
+        assert (first, second) in (((None, -1), (0, None)), ((2, None), (-1, 1)))
+
+
 @pytest.mark.parametrize("low, high", ((None, 1), (1, None), (0, None), (-1, 1), (None, 0)))
 def test_a_clamp_that_some_channels_lie_wholly_beyond(low, high):
     chain = clamped(0, 1).add("Add", np.array([0, 3, -3, 0.5], np.float32).reshape(4, 1, 1))

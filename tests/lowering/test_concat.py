@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import helper
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted, exact, unity
 from ttfs_convert.conversion import ConstraintError
@@ -220,7 +221,7 @@ def test_a_constant_part_is_refused():
     builder.values = {"x": Spikes("x", channels_first((2, 2, 3)), (2, 2, 3), np.ones(3), np.zeros(3)),
                       "c": Constant(lambda: np.ones((1, 1, 2, 2), np.float32))}
     with pytest.raises(UnsupportedNode, match="constant"):
-        lower_concat(Node("Concat", "concat", ("x", "c"), ("y",), {"axis": 1}, ""), builder)
+        lower_concat(Node.of(helper.make_node("Concat", ["x", "c"], ["y"], axis=1)), builder)
 
 
 def test_a_constant_part_of_a_model_is_named():

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import helper
 
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, unity
 from ttfs_convert.lowering.builder import Builder, UnsupportedNode
@@ -95,7 +96,7 @@ def test_positions_folded_into_the_batch_and_back():
 def test_transposed_input_is_refused():
     builder = Builder("synaptic", "fan_in", 1e-4, Ranges("strict", {}))
     with pytest.raises(UnsupportedNode, match="transA"):
-        lower_gemm(Node("Gemm", "gemm", ("x", "w"), ("y",), {"transA": 1}, ""), builder)
+        lower_gemm(Node.of(helper.make_node("Gemm", ["x", "w"], ["y"], transA=1)), builder)
 
 
 def test_a_stack_of_matrices_is_refused():

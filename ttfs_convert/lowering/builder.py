@@ -136,19 +136,20 @@ class Builder:
         values = self.linear(spikes, spikes.index)
         return Potential(name, (values.connection,), values.offset, values.shape, index, bounds=spikes.bounds)
 
-    def synapses(self, value: Value, node: Node, step: Synapses, index: np.ndarray, position: int = 0) -> Potential:
-        """`value`, the input of `node` at `position` read in the flat order `index`, through the synapses `step`; spike-coded first where no neuron has done so."""
+    def synapses(self, value: Value, node: Node, steps: Synapses | tuple[Synapses, ...], index: np.ndarray, position: int = 0) -> Potential:
+        """`value`, the input of `node` at `position` read in the flat order `index`, through the synapses `steps`; spike-coded first where no neuron has done so."""
+        steps = steps if isinstance(steps, tuple) else (steps,)
         if isinstance(value, Potential) and value.pooled_only and is_flat_order(index, index.size):
             (connection,) = value.connections
             inputs = Linear(connection.source, connection.path, value.shape, value.bias)
         else:
             inputs = self.linear(self.spikes(value, node, position), index)
         try:
-            result = inputs.then(step)
+            result = inputs.through(steps)
         except ValueError:  # factors that differ by position: neurons give the values one range per channel
             inputs = self.linear(self.fire(self.potential(self.spikes(value, node, position), node.name), node.inputs[position]), index)
-            result = inputs.then(step)
-        return Potential(node.name, (result.connection,), result.offset, step.out_shape, channels_first(step.out_shape))
+            result = inputs.through(steps)
+        return Potential(node.name, (result.connection,), result.offset, result.shape, channels_first(result.shape))
 
     def spikes(self, value: Value, node: Node, position: int = 0) -> Spikes:
         """The input `value` at `position` of `node` as spikes: as it is, or through neurons; those that no activation of the model stands

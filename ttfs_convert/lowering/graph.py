@@ -16,7 +16,7 @@ from .builder import Builder, UnsupportedNode
 from .table import NO_REMEDY, OPERATORS, REMEDIES, TAIL_OPERATORS
 from .values import Comparison, Constant, Node, Potential, Spikes, Tail, Unknown, channels_first, flat_index
 
-POSITIONAL = ("Conv", "AveragePool", "MaxPool", "GlobalAveragePool")  # operators that read (batch, channels, *positions)
+POSITIONAL = ("Conv", "ConvTranspose", "AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool")  # operators that read (batch, channels, *positions)
 ELEMENTWISE = ("Add", "BatchNormalization", "Div", "Identity", "Mul", "Sub")  # those that may stand between them and the input
 
 
@@ -169,7 +169,8 @@ def _lower_output(graph: onnx.GraphProto, builder: Builder, where: str) -> str:
 def macs(model: onnx.ModelProto) -> int:
     """Multiply-accumulates of the convolutions and matrix products of a simplified (batch 1, shapes inferred) model.
 
-    Convolution: output elements x channels in / groups x kernel size, padded taps included; products: output elements x inner size.
+    Convolution: output elements x channels in / groups x kernel size, padded taps included; transposed: input elements x channels out /
+    groups x kernel size; products: output elements x inner size.
     """
     shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
               for value in (*model.graph.value_info, *model.graph.output, *model.graph.input)}
@@ -178,6 +179,8 @@ def macs(model: onnx.ModelProto) -> int:
     for node in model.graph.node:
         if node.op_type == "Conv":
             total += math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[1]][1:])
+        elif node.op_type == "ConvTranspose":
+            total += math.prod(shapes[node.input[0]]) * math.prod(shapes[node.input[1]][1:])
         elif node.op_type in ("Gemm", "MatMul"):
             transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
             total += math.prod(shapes[node.output[0]]) * shapes[node.input[0]][0 if transposed else -1]

@@ -4,18 +4,19 @@ Rules of `then`, where Scale acts per channel:
 1. Scale, Scale       -> one Scale
 2. Conv|Dense, Scale  -> Conv|Dense with scaled outputs
 3. Scale, Conv|Dense  -> Conv|Dense with scaled inputs
-4. Scale, AveragePool -> AveragePool, Scale
+4. Scale, AveragePool -> AveragePool, Scale; the same with Spread
 A Scale of factors 1, up to float32 rounding, disappears.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 
 import numpy as np
 
-from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape, Synapses
+from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape, Spread, Synapses
 from .values import compact
 
 ROUNDING = 2.0**-23
@@ -36,6 +37,9 @@ class Linear:
         if self.offset.any():
             offset = compact(APPLY[step.kind](step, np.broadcast_to(self.offset, self.shape).reshape(step.in_shape)))
         return Linear(self.source, then(self.path, step), step.out_shape, offset)
+
+    def through(self, steps: tuple[Synapses, ...]) -> Linear:
+        return reduce(Linear.then, steps, self)
 
     @property
     def connection(self) -> Connection:
@@ -67,7 +71,7 @@ def then(path: tuple[Synapses, ...], step: Synapses) -> tuple[Synapses, ...]:
     factors = compact(np.broadcast_to(last.weights, last.out_shape).reshape(step.in_shape))
     if factors.ndim > 1:
         raise ValueError("factors differ by position")
-    if isinstance(step, AveragePool):
+    if isinstance(step, (AveragePool, Spread)):
         return (*before, step, _scale(factors, step.out_shape))
     inputs = factors.reshape(step.groups, -1, 1)  # (groups, channels in / groups, 1) against weights (..., channels in / groups, out)
     grouped = step.weights.reshape(*step.weights.shape[:-1], step.groups, -1)
@@ -113,4 +117,10 @@ def _scaled_image(step: Scale, image: np.ndarray) -> np.ndarray:
     return image * step.weights
 
 
-APPLY = {"conv": _conv, "dense": _dense, "average_pool": _average_pool, "scale": _scaled_image}
+def _spread(step: Spread, image: np.ndarray) -> np.ndarray:
+    wide = np.zeros(step.out_shape)
+    wide[tuple(slice(None, None, stride) for stride in step.strides)] = image
+    return wide
+
+
+APPLY = {"conv": _conv, "dense": _dense, "average_pool": _average_pool, "scale": _scaled_image, "spread": _spread}

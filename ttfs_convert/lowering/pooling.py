@@ -65,11 +65,11 @@ def _average(value: Potential | Spikes, step: AveragePool, node: Node, builder: 
     index = image_index(value)
     if isinstance(value, Potential) and not value.pooled_only:
         return _average_of_potential(value, step, index, builder)
-    pooled = replace(builder.synapses(value, node, step, index), pooled_only=True, bounds=_average_bounds(value, step))
+    pooled = replace(builder.synapses(value, node, step, index), pooled_only=True, bounds=average_bounds(value, step))
     return builder.fire(pooled, node.outputs[0]) if builder.pooling == "spiking" else pooled
 
 
-def _average_bounds(value: Potential | Spikes, step: AveragePool) -> tuple[np.ndarray, np.ndarray]:
+def average_bounds(value: Potential | Spikes, step: AveragePool) -> tuple[np.ndarray, np.ndarray]:
     """Per channel where the value's are; a padded tap that counts is a 0."""
     per_channel = all(end.shape == step.out_shape[-1:] for end in value.bounds) and value.shape[-1] == step.in_shape[-1]
     lowest, highest = value.bounds if per_channel else (np.full(1, value.bounds[0].min()), np.full(1, value.bounds[1].max()))
@@ -87,7 +87,7 @@ def _average_of_potential(value: Potential, step: AveragePool, index: np.ndarray
         raise UnsupportedNode(f"an average of pre-activations whose {error}", "pool behind the activation") from None
     offset = Linear("", (), value.shape, value.bias).then(step).offset
     return replace(value, connections=tuple(each.connection for each in pooled), bias=offset, shape=step.out_shape,
-                   index=channels_first(step.out_shape), bounds=_average_bounds(value, step))
+                   index=channels_first(step.out_shape), bounds=average_bounds(value, step))
 
 
 def lower_max_pool(node: Node, builder: Builder) -> None:

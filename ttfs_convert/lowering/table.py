@@ -20,7 +20,9 @@ from .affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
 from .builder import Builder
 from .concat import lower_concat
 from .conv import lower_conv
+from .conv_transpose import lower_conv_transpose
 from .dense import lower_gemm, lower_matmul
+from .pad import lower_pad
 from .pooling import lower_average_pool, lower_global_average_pool, lower_global_max_pool, lower_max_pool, lower_reduce_mean
 from .shape import lower_identity, lower_moved
 from .values import Node
@@ -41,6 +43,7 @@ OPERATORS = {
     "Clip": Operator(lower_clip, "ReLU1 (0 to 1); mode exact: any minimum below any maximum; mode unchecked: clamped at 1", activation=True),
     "Concat": Operator(lower_concat, "along any axis but the batch; every channel keeps its range", body=True),
     "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias", body=True),
+    "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
     "Div": Operator(lower_div, "by constants"),
     "Dropout": Operator(lower_identity, "as the identity"),
     "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, bias", body=True),
@@ -56,6 +59,7 @@ OPERATORS = {
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
     "Mul": Operator(lower_mul, "by constants"),
     "Neg": Operator(lower_neg, "anything"),
+    "Pad": Operator(lower_pad, "positions, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
     "ReduceMean": Operator(lower_reduce_mean, "over all positions, channels first or last: a global average pool", body=True),
     "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
                      activation=True),

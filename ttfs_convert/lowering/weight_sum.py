@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape
+from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape, Spread
+from .linear import APPLY
+from .values import compact
 
 
 def _conv(step: Conv, incoming: np.ndarray) -> np.ndarray:
@@ -30,7 +32,13 @@ WEIGHT_SUMS = {"conv": _conv, "dense": _dense, "average_pool": _average_pool, "s
 
 
 def weight_sums(connection: Connection, shape: Shape) -> np.ndarray:
-    """Sum of the weights from `connection`'s source to each neuron of `shape`: (channels,) float64, or whole behind a whole Scale."""
+    """Sum of the weights from `connection`'s source to each neuron of `shape`: (channels,) float64, or whole behind a whole Scale
+    or a Spread."""
+    if any(isinstance(step, Spread) for step in connection.path):  # each output sees its own part of the kernel, and no padding
+        image = np.ones(connection.path[0].in_shape)
+        for step in connection.path:
+            image = APPLY[step.kind](step, image)
+        return compact(image)
     first = connection.path[0].in_shape[-1] if connection.path else shape[-1]
     sums = np.ones(first)
     for step in connection.path:

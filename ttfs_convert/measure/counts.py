@@ -14,12 +14,13 @@ input, which is no spike, counts once per connection.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Connection, Conv, Dense, Layer, Network, Spiking, has_neurons, neurons
+from ..ir import Connection, Conv, Dense, Layer, Network, Spiking, Spread, has_neurons, neurons
 from .fan_out import existing_connections, position_fan_out, virtual_connections
 
 
@@ -41,9 +42,16 @@ def weight_steps(layer: Layer) -> list[Conv | Dense]:
 
 
 def layer_macs(layer: Layer) -> int:
-    """Multiply-accumulates of a layer's convolutions and matrix products, padded taps included, per inference."""
-    return sum(int(np.prod(step.out_shape[:-1])) * step.weights.size if isinstance(step, Conv) else step.weights.size
-               for step in weight_steps(layer))
+    """Multiply-accumulates of a layer's convolutions and matrix products, padded taps included, per inference; those of a transposed
+    convolution by its inputs, each of which meets the whole kernel."""
+    total = 0
+    for connection in layer.connections if has_neurons(layer) else ():
+        for before, step in zip((None, *connection.path), connection.path):
+            if isinstance(step, Dense):
+                total += step.weights.size
+            elif isinstance(step, Conv):
+                total += math.prod((before.in_shape if isinstance(before, Spread) else step.out_shape)[:-1]) * step.weights.size
+    return total
 
 
 def spiking_mac_share(network: Network) -> float:

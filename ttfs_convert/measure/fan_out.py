@@ -11,7 +11,7 @@ from functools import reduce
 
 import numpy as np
 
-from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape, Sliding, Synapses
+from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape, Sliding, Spread, Synapses
 
 
 def position_fan_out(path: tuple[Synapses, ...], shape: Shape, padded: bool = False) -> np.ndarray:
@@ -29,13 +29,15 @@ def position_fan_out(path: tuple[Synapses, ...], shape: Shape, padded: bool = Fa
     if not sliding:
         return np.full(shape[:-1], targets, np.int64)
     axes = [reduce(lambda near, far: (far.astype(np.int64) @ near) > 0,
-                   [_reach(step, axis, padded and step is sliding[0]) for step in sliding]) for axis in range(len(sliding[0].kernel))]
+                   [_reach(step, axis, padded and step is sliding[0]) for step in sliding]) for axis in range(len(sliding[0].in_shape) - 1)]
     per_axis = [(reach.any(0) if dense else reach.sum(0)).astype(np.int64) for reach in axes]
     return reduce(np.multiply.outer, per_axis) * targets
 
 
-def _reach(step: Sliding, axis: int, padded: bool) -> np.ndarray:
+def _reach(step: Sliding | Spread, axis: int, padded: bool) -> np.ndarray:
     """(outputs, inputs) bool along one axis; with `padded`, inputs include the padding on both sides."""
+    if isinstance(step, Spread):
+        return np.arange(step.out_shape[axis])[:, None] == np.arange(step.in_shape[axis])[None] * step.strides[axis]
     before, after = (step.pads[axis], step.pads_end[axis]) if padded else (0, 0)
     position = np.arange(-before, step.in_shape[axis] + after)
     offset = position[None] + step.pads[axis] - np.arange(step.out_shape[axis])[:, None] * step.strides[axis]
@@ -52,7 +54,8 @@ def virtual_connections(connection: Connection) -> int:
     """Connections of padded taps, which slope `fan_in` needs as virtual neurons: convolutions', and pools' whose padding counts."""
     total = 0
     for start, step in enumerate(connection.path):
-        if isinstance(step, Conv) or (isinstance(step, AveragePool) and step.include_pad):
+        between = start > 0 and isinstance(connection.path[start - 1], Spread)  # a transposed convolution has no padding
+        if (isinstance(step, Conv) and not between) or (isinstance(step, AveragePool) and step.include_pad):
             rest = connection.path[start:]
             inside, all_taps = (int(position_fan_out(rest, step.in_shape, padded).sum()) for padded in (False, True))
             total += (all_taps - inside) * step.in_shape[-1]

@@ -220,7 +220,12 @@ def _scale(state: _State, step: Scale, activation: np.ndarray, potential: np.nda
     potential += (activation * step.weights).reshape(potential.shape)
 
 
-SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale}
+def _spread(state: _State, step: Spread, activation: np.ndarray, potential: np.ndarray) -> None:
+    wide = potential.reshape(len(potential), *step.out_shape)
+    wide[(slice(None), *(slice(None, None, stride) for stride in step.strides))] += activation
+
+
+SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread}
 WEIGHTS: dict[str, Callable] = {  # how the kernels want them
     "conv": lambda step: blocked(step.weights.reshape(-1, *step.weights.shape[-2:]), step.groups),
     "dense": lambda step: chunked(blocked(step.weights[None], 1)),
