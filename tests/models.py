@@ -12,10 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ttfs_convert.conversion import convert
 from ttfs_convert.datasets import Dataset
+from ttfs_convert.ends import Ends, run
 from ttfs_convert.ir import Network
 from ttfs_convert.measure.certificate import Certificate
 from ttfs_convert.reference import Reference
-from ttfs_convert.simulate.exact import Recording, simulate
+from ttfs_convert.simulate.exact import Recording
 
 
 def unity(weights: np.ndarray, output_axis: int = 0, total: float = 1.0) -> np.ndarray:
@@ -118,17 +119,15 @@ def converted(model: onnx.ModelProto, **options) -> Network:
         return convert(save(model, Path(folder)), **{"steps": None, **options})
 
 
-def outputs_of(network: Network, recording: Recording) -> list[np.ndarray]:
-    """The potentials, or what the tail makes of them."""
-    if network.tail is None:
-        return [recording.potentials]
-    return list(Reference(onnx.ModelProto.FromString(network.tail.tobytes()))(recording.potentials).values())
+def outputs_of(network: Network, recording: Recording, x: dict[str, np.ndarray] | None = None) -> list[np.ndarray]:
+    """The potentials, or what the tail makes of them and of the inputs `x`."""
+    return list(Ends(network).outputs(recording, x or {}).values())
 
 
 def assert_equals_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **options) -> Network:
     """The converted network gives every output that ONNX Runtime gives for `model`, and no output is trivial."""
     network = converted(model, **options)
-    found = outputs_of(network, simulate(network, x))
+    found = outputs_of(network, run(network, x), {"x": x})
     expected = list(Reference(model)(x).values())
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected):
@@ -141,7 +140,7 @@ def assert_equals_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tolerance:
 def assert_layers_equal_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-6, **options) -> int:
     """Every layer that names a tensor of `model` decodes to it; returns how many hidden layers do."""
     network = converted(model, **options)
-    recording = simulate(network, x)
+    recording = run(network, x)
     hidden = [layer for layer in network.layers[:-1] if layer.tensor]
     reference = Reference(model, [layer.tensor for layer in hidden])
     tensors = reference(x)
@@ -163,12 +162,12 @@ def certified(network: Network, model: onnx.ModelProto, x: np.ndarray) -> Certif
     """The errors of every layer of `network` on `x`."""
     certificate = Certificate(network)
     tensors = [layer.tensor for layer in network.layers if layer.tensor]
-    certificate.add(simulate(network, x), Reference(model, tensors, threads=1)(x))
+    certificate.add(run(network, x), Reference(model, tensors, threads=1)(x))
     return certificate
 
 
 def exact(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **options) -> Network:
-    """Mode exact, calibrated on `x` itself: outputs equal ONNX Runtime's for either slope, and so does every layer that can be compared.
+    """Mode exact, calibrated on `x` itself: for either slope outputs equal ONNX Runtime's, and so does every layer compared.
 
     tolerance: of outputs, as a share of their range. Returns the gated network.
     """
@@ -179,12 +178,13 @@ def exact(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **opti
     span = max(float(np.ptp(values)) for values in outputs)
     assert span > 1e-2, "the output hardly varies: the comparison proves nothing"
     for network in networks:
-        recording, certificate = simulate(network, x), Certificate(network)
-        for ours, theirs in zip(outputs_of(network, recording), outputs, strict=True):
+        recording, certificate = run(network, x), Certificate(network)
+        for ours, theirs in zip(outputs_of(network, recording, {"x": x}), outputs, strict=True):
             assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * span)
         certificate.add(recording, reference)
         assert certificate.first_out_of_tolerance() is None and certificate.saturated() == []
-        assert not network.violations and {layer.slope for layer in network.layers if layer.kind == "spiking"} <= {"gated", network.slope}
+        assert not network.violations
+        assert {layer.slope for layer in network.layers if layer.kind == "spiking"} <= {"gated", network.slope}
     assert [network.slope for network in networks] == ["reference", "gated"]
     return networks[1]

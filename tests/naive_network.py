@@ -30,7 +30,7 @@ def spike_times(network: Network, x: np.ndarray) -> tuple[dict[str, np.ndarray],
             analog[layer.name] = channels_last(layer, x)
         else:
             times[layer.name] = SPIKE_TIMES[type(layer)](layer, times, analog, x).reshape(len(x), *layer.shape)
-    readout = network.readout
+    readout = network.readouts[0]
     potentials = np.array([[membrane.at_opening for membrane in image] for image in membranes(readout, times, analog)])
     return times, potentials[:, readout.index].reshape(len(x), *readout.onnx_shape)
 

@@ -124,9 +124,10 @@ def test_inputs_of_any_range(first, low, high):
     elif first == "dense":
         chain.add("Flatten").gemm(9).add("Relu")
     else:
-        chain.add(f"{first.title()}Pool", kernel_shape=[3, 3], pads=[1] * 4, **({"count_include_pad": 1} if first == "average" else {}))
+        counted = {"count_include_pad": 1} if first == "average" else {}
+        chain.add(f"{first.title()}Pool", kernel_shape=[3, 3], pads=[1] * 4, **counted)
     network = exact(chain.readout().model(), chain.images(3, low, high), input_range=(low, high))
-    assert network.input.bounds == (np.float32(low), np.float32(high))
+    assert network.inputs[0].bounds == (np.float32(low), np.float32(high))
 
 
 @pytest.mark.parametrize("steps", (1, 7))
@@ -139,7 +140,7 @@ def test_a_padded_tap_is_exactly_0_on_any_grid(low, high, steps):
     x = np.where(x > np.median(x), np.float32(high), np.float32(low))
     (expected,) = Reference(chain.model())(x).values()
     np.testing.assert_allclose(simulate(network, x).potentials, expected, rtol=0, atol=1e-5)
-    assert network.readout.bias.shape == (4, 5, 3)
+    assert network.readouts[0].bias.shape == (4, 5, 3)
 
 
 def test_values_outside_the_input_range_are_refused():
@@ -163,7 +164,7 @@ def test_direct_input_sends_no_spikes_and_takes_no_window():
     chain = plain()
     x = 30 * chain.images(4, -1, 1)
     network = exact(chain.model(), x, input_range=None)
-    assert (network.input.coding, network.input.window, network.layers[1].window) == ("direct", -1, 0)
+    assert (network.inputs[0].coding, network.inputs[0].window, network.layers[1].window) == ("direct", -1, 0)
     recording = simulate(network, x)
     assert set(recording.spike_times) == {layer.name for layer in network.layers[1:-1]}
     coded = converted(chain.model(), mode="exact", calibrate=dataset(x), input_range=(-30, 30), steps=50)
@@ -199,8 +200,8 @@ def test_strict_mode_names_direct_input():
     assert network.layers[1].slope == "gated" and network.slope == "fan_in"
 
 
-@pytest.mark.parametrize("build", (lambda chain: chain.add("MaxPool", kernel_shape=[2, 2]), lambda chain: chain.add("Concat", "x", axis=1),
-                                   lambda chain: chain.add("Concat", "x", axis=2)))
+@pytest.mark.parametrize("build", (lambda chain: chain.add("MaxPool", kernel_shape=[2, 2]),
+                                   lambda chain: chain.add("Concat", "x", axis=1), lambda chain: chain.add("Concat", "x", axis=2)))
 def test_wiring_right_behind_direct_input_gets_encoders(build):
     chain = build(Chain((3, 6, 6))).conv(4).add("Relu").readout()
     network = exact(chain.model(), chain.images(3, -2, 2), input_range=None)
@@ -317,7 +318,8 @@ def test_methods_differ():
 
 
 @pytest.mark.parametrize("options", ({"slope": "fan_in"}, {"slope": "steep"}, {"method": "median"}, {"method": "30"}, {"margin": -0.1},
-                                     {"input_range": (1, 1)}, {"input_range": (2, 1)}, {"input_range": (0, np.inf)}, {"mode": "loose"}))
+                                     {"input_range": (1, 1)}, {"input_range": (2, 1)}, {"input_range": (0, np.inf)},
+                                     {"mode": "loose"}))
 def test_options_out_of_range_are_usage_errors(options):
     with pytest.raises(UsageError):
         converted(plain().model(), **{"mode": "exact", "calibrate": dataset(plain().images()), **options})

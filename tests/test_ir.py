@@ -19,19 +19,21 @@ def unit_range(channels):
 
 def neurons(shape, **fields):
     """Fields of a spiking layer."""
-    return dict(kind="spiking", shape=shape, tensor=None, bias=None, slope="gated", weight_sums=np.ones(shape[-1], np.float32), low=None,
-                high=None, **unit_range(shape[-1]), **fields)
+    return dict(kind="spiking", shape=shape, tensor=None, bias=None, slope="gated", weight_sums=np.ones(shape[-1], np.float32),
+                low=None, high=None, **unit_range(shape[-1]), **fields)
 
 
 def content():
-    """Input (4, 4, 1) -> conv (4, 4, 2) -> max-pool (2, 2, 2) -> scale (2, 2, 2); both -> concat (2, 2, 4) -> reorder -> dense (3,)."""
-    conv = dict(kind="conv", **sliding((4, 4, 1), (4, 4, 2), (3, 3), (1, 1), (1, 1)), groups=1, weights=np.zeros((3, 3, 1, 2), np.float32))
+    """Input (4, 4, 1) -> conv (4, 4, 2) -> max-pool (2, 2, 2) -> scale; both -> concat (2, 2, 4) -> reorder -> dense (3,)."""
+    conv = dict(kind="conv", **sliding((4, 4, 1), (4, 4, 2), (3, 3), (1, 1), (1, 1)), groups=1,
+                weights=np.zeros((3, 3, 1, 2), np.float32))
     scale = dict(kind="scale", in_shape=(2, 2, 2), out_shape=(2, 2, 2), weights=np.ones(2, np.float32))
     dense = dict(kind="dense", in_shape=(16,), out_shape=(3,), weights=np.zeros((16, 3), np.float32))
     return dict(name="n", mode="exact", slope="gated", steps=50, rounding="nearest", pooling="synaptic", onnx_sha256="", ann_macs=0,
                 onnx=None, tail=None, calibration=dict(data="d", sha256="", samples=3, method="maximum", margin=0.1),
                 layers=[
-                    dict(kind="input", name="x", shape=(4, 4, 1), window=0, tensor=None, onnx_name="x", onnx_shape=(1, 4, 4), **unit_range(1)),
+                    dict(kind="input", name="x", shape=(4, 4, 1), window=0, tensor=None, onnx_name="x", onnx_shape=(1, 4, 4),
+                         **unit_range(1)),
                     neurons((4, 4, 2), name="c", window=1, connections=[dict(source="x", path=[conv])]),
                     dict(kind="max_pool", name="p", shape=(2, 2, 2), window=1, tensor=None, source="c", **unit_range(2),
                          **sliding((4, 4, 2), (2, 2, 2), (2, 2), (2, 2), (0, 0))),
@@ -62,8 +64,8 @@ def direct():
 
 def test_direct_input_takes_no_window():
     network = Network.model_validate(direct())
-    assert network.windows == 1 and network.input.bounds is None
-    assert Network.model_validate(content()).input.bounds == (0, 1)
+    assert network.windows == 1 and network.inputs[0].bounds is None
+    assert Network.model_validate(content()).inputs[0].bounds == (0, 1)
 
 
 @pytest.mark.parametrize("bias", (None, np.zeros(2, np.float32), np.zeros((4, 4, 2), np.float32)))
@@ -91,6 +93,7 @@ def scale(network):
     return network["layers"][3]["connections"][0]["path"][0]
 
 
+BAD_RANGE = "a range that is empty or of another shape"
 CHANGES = {
     "kernel larger than the weights": (lambda n: conv(n).update(kernel=(9, 9), pads=(4, 4), pads_end=(4, 4)), "weights of shape"),
     "outputs that do not fit": (lambda n: conv(n).update(strides=(3, 3)), "outputs do not fit"),
@@ -107,10 +110,10 @@ CHANGES = {
     "weight sums by position": (lambda n: n["layers"][1].update(weight_sums=np.ones((4, 4), np.float32)), "weight sums or bias"),
     "bias": (lambda n: n["layers"][6].update(bias=np.zeros(1, np.float32)), "weight sums or bias of another shape"),
     "slope": (lambda n: n["layers"][1].update(slope="steep"), "'fan_in', 'reference' or 'gated'"),
-    "range of another shape": (lambda n: n["layers"][1].update(hi=np.ones(3, np.float32)), "a range that is empty or of another shape"),
-    "range by position": (lambda n: n["layers"][1].update(lo=np.zeros((4, 4, 2), np.float32)), "a range that is empty or of another shape"),
-    "range upside down": (lambda n: n["layers"][1].update(lo=np.array([0, 2], np.float32)), "a range that is empty or of another shape"),
-    "range of the input": (lambda n: n["layers"][0].update(lo=np.ones(2, np.float32)), "a range that is empty or of another shape"),
+    "range of another shape": (lambda n: n["layers"][1].update(hi=np.ones(3, np.float32)), BAD_RANGE),
+    "range by position": (lambda n: n["layers"][1].update(lo=np.zeros((4, 4, 2), np.float32)), BAD_RANGE),
+    "range upside down": (lambda n: n["layers"][1].update(lo=np.array([0, 2], np.float32)), BAD_RANGE),
+    "range of the input": (lambda n: n["layers"][0].update(lo=np.ones(2, np.float32)), BAD_RANGE),
     "range of a pool upside down": (lambda n: n["layers"][2].update(hi=np.full(2, -1, np.float32)), "a range that is empty"),
     "range that is not finite": (lambda n: n["layers"][1].update(hi=np.array([1, np.inf], np.float32)), "not finite"),
     "range in float64": (lambda n: n["layers"][1].update(lo=np.zeros(2)), "expected an array of float32"),
@@ -134,7 +137,7 @@ CHANGES = {
     "input shape": (lambda n: n["layers"][0].update(onnx_shape=(1, 5, 4)), "16 encoders"),
     "unknown source": (lambda n: n["layers"][2].update(source="z"), "uses unknown ['z']"),
     "two of a name": (lambda n: n["layers"][2].update(name="c"), "appears twice"),
-    "no readout": (lambda n: n["layers"].pop(), "the last the readout"),
+    "no readout": (lambda n: n["layers"].pop(), "an input and a readout"),
     "steps": (lambda n: n.update(steps=70_000), "less than or equal to 65535"),
     "calibrated on nothing": (lambda n: n["calibration"].update(samples=0), "greater than or equal to 1"),
 }

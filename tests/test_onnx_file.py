@@ -307,7 +307,7 @@ def test_simplification_takes_initialisers_that_are_also_inputs(tmp_path):
 
 # Weights that stay on the disk
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "int16", "uint8", "bool"])
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (7,), (3, 0, 2), (1025,), (37, 41), (3, 5, 7, 11)])
 def test_arrays_are_those_of_the_model(tmp_path, dtype, shape):
     array = np.asarray(np.random.default_rng(1).integers(0, 9, shape)).astype(dtype)
@@ -381,7 +381,7 @@ def test_external_data_of_a_constant_node(tmp_path, location):
     model = model_of([helper.make_node("Constant", [], ["c"], value=tensor), helper.make_node("MatMul", ["x", "w2"], ["a"]),
                       helper.make_node("MatMul", ["a", "c"], ["y"])], {"w2": LARGE["w2"]}, ["n", 33], ["n", 33])
     network = convert(write(tmp_path / "model.onnx", model), mode="unchecked")
-    np.testing.assert_array_equal(network.readout.connections[0].path[-1].weights, LARGE["w2"].T)
+    np.testing.assert_array_equal(network.layers[-1].connections[0].path[-1].weights, LARGE["w2"].T)
 
 
 def test_nothing_is_left_behind_when_the_caller_fails(tmp_path, temporary):

@@ -1,5 +1,7 @@
 """The wheel and the sdist hold the package with its kernels inside, and nothing at the top level that could clash."""
 
+import importlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -7,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from ttfs_convert.cli.reference import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,14 +33,25 @@ def built(tmp_path_factory):
 def test_wheel(built):
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
     for module in ("ttfs_convert/__init__.py", "ttfs_convert/kernels/conv.py", "ttfs_convert/lowering/table.py",
-                   "ttfs_convert/datasets/__init__.py", "ttfs_convert/shims/torch.py", "ttfs_convert/cli/run.py"):
+                   "ttfs_convert/datasets/__init__.py", "ttfs_convert/shims/torch.py", "ttfs_convert/cli/inspect.py"):
         assert module in names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"ttfs_convert"}
 
 
+def test_every_command_is_installed(built):
+    archive = zipfile.ZipFile(next(built.glob("*.whl")))
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt"))
+    entries = dict(re.findall(r"^(\S+) = (\S+)$", archive.read(name).decode(), re.M))
+    assert entries == {name: f"{command.callback.__module__}:main" for name, command in COMMANDS.items()}
+    for target in entries.values():
+        module, _, function = target.partition(":")
+        assert getattr(importlib.import_module(module), function) in COMMANDS.values()
+
+
 def test_every_package_is_listed(built):
-    shipped = {str(Path(name).parent) for name in zipfile.ZipFile(next(built.glob("*.whl"))).namelist() if name.endswith("__init__.py")}
+    names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
+    shipped = {str(Path(name).parent) for name in names if name.endswith("__init__.py")}
     present = {str(path.parent.relative_to(ROOT)) for path in (ROOT / "ttfs_convert").rglob("__init__.py")}
     assert shipped == present | {"ttfs_convert/kernels"}
 

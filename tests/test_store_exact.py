@@ -26,13 +26,14 @@ def exact_network() -> Network:
 
 def test_round_trip_of_mode_exact(exact_network, tmp_path):
     assert {"concat", "reorder", "max_pool"} < {layer.kind for layer in exact_network.layers}
-    steps = [step for layer in exact_network.layers if hasattr(layer, "connections") for each in layer.connections for step in each.path]
+    connections = [each for layer in exact_network.layers for each in getattr(layer, "connections", ())]
+    steps = [step for each in connections for step in each.path]
     assert {step.kind for step in steps} == {"conv", "dense", "scale", "average_pool"}
     assert {step.weights.ndim for step in steps if step.kind == "scale"} == {1, 3}
     assert_round_trip(exact_network, tmp_path)
     loaded = load(tmp_path / "first.npz")
     assert loaded.calibration == exact_network.calibration is not None and loaded.calibration.samples == 4
-    assert (loaded.slope, loaded.input.bounds) == ("reference", (-1, 2))
+    assert (loaded.slope, loaded.inputs[0].bounds) == ("reference", (-1, 2))
 
 
 @pytest.mark.parametrize("options", ({"input_range": None}, {"steps": None}))

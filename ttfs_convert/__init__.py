@@ -16,7 +16,7 @@ _PUBLIC = {  # name -> module that defines it, and its name there if that differ
     "convert": "conversion",
     "load": "store",
     "save": "store",
-    "run": "simulate.exact:simulate",
+    "run": "ends",
     "evaluate": "evaluation",
     "Network": "ir",
     "Recording": "simulate.exact",

@@ -81,7 +81,7 @@ def ranges(requests: Sequence[RangeRequest], run: Callable[[np.ndarray], Mapping
     depend on how the data is split into batches.
 
     requests: one per tensor. run: gives tensors (n, ...) by name for a batch; may leave out what was not asked for.
-    batches: starts a pass over the data, inputs (n, ...); called once per pass and has to give the same data each time.
+    batches: starts a pass over the data, inputs (n, ...), of several inputs a mapping by name; called once per pass and has to give the same data each time.
     Raises DataError for no data, values that are not finite, or another number of samples in the second pass; ModelError for a tensor
     that `run` does not give or that has no such channel axis; ValueError for two requests of one tensor.
     """
@@ -177,8 +177,8 @@ def _fill(statistics: Mapping[str, _Extremes | _Histogram], run: Callable[[np.nd
     """One pass; gives the number of samples."""
     samples = 0
     for batch in batches():
-        if len(batch):
-            samples += len(batch)
+        if images := len(next(iter(batch.values())) if isinstance(batch, Mapping) else batch):
+            samples += images
             tensors = run(batch)
             for name, statistic in statistics.items():
                 if name not in tensors:

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from .calibration import Rule
 from .datasets import Dataset, load_dataset
 from .errors import ModelError, UsageError
-from .ir import MAX_STEPS, Calibration, Network, Violation, first_problem
+from .ir import MAX_STEPS, Calibration, Input, Network, Readout, Violation, first_problem
 from .lowering.builder import Builder
+from .lowering.ends import head_model, tail_model
 from .lowering.graph import lower_graph, macs
 from .lowering.ranges import Range, Ranges, Unbounded
-from .lowering.tail import tail_model
 from .matching import match_tensors
 from .memory import give_back
 from .onnx_file import Simplified, sha256_of, simplified
@@ -69,8 +69,11 @@ class Options:
             raise UsageError("steps", f"{self.steps}", f"1 to {MAX_STEPS}, or continuous")
         if not self.tolerance >= 0:
             raise UsageError("tolerance", f"{self.tolerance}", "a number of at least 0")
-        if self.input_range is not None and not (np.isfinite(self.input_range).all() and self.input_range[0] < self.input_range[1]):
-            raise UsageError("input range", "{:g} to {:g}".format(*self.input_range), "two numbers, the smaller one first")
+        if self.input_range is not None:
+            with np.errstate(over="ignore"):
+                lo, hi = np.float32(self.input_range)
+            if not (np.isfinite([lo, hi]).all() and hi - lo > 1e-6 * max(abs(lo), abs(hi), 1e-20)):
+                raise UsageError("input range", "{:g} to {:g}".format(*self.input_range), "two float32 numbers, the smaller one first")
 
     @property
     def network_slope(self) -> str:
@@ -101,35 +104,42 @@ def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", ste
     try:
         with simplified(path) as model:
             return _converted(path, model, options, calibrate, rule, method, embed)
-    except ValidationError as error:  # weights that are not finite, sizes that do not fit
-        raise ModelError(str(path), f"{error.title} {first_problem(error, 'layer')}", "finite weights of fitting shapes",
-                         "train or export it again") from error
+    except ValidationError as error:
+        raise misfit(str(path), error) from error
 
 
 def _converted(path: str | Path, model: Simplified, options: Options, calibrate: Dataset | str | None, rule: Rule, method: str,
                embed: bool) -> Network:
     where, calibration, input_range = str(path), None, options.input_range
     builder = options.builder({})
-    root = lower_graph(model, builder, where, input_range)
+    lower_graph(model, builder, where, input_range)
     if builder.ranges.unbounded:
-        layers, entry = list(builder.ranges.unbounded.values()), builder.layers[0]
+        layers = list(builder.ranges.unbounded.values())
         if calibrate is None:
             raise CalibrationError(where, layers)
         data = calibrate if isinstance(calibrate, Dataset) else load_dataset(calibrate, split="train", limit=CALIBRATION_SAMPLES)
-        calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data.x), method=method, margin=rule.margin)
         builder = None  # its weights are not needed any more
         give_back()
-        builder = options.builder(measured_ranges(layers, model, data, rule, entry, input_range))
-        root = lower_graph(model, builder, where, input_range)
+        found, notes = measured_ranges(layers, model, data, rule, input_range)
+        calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data), method=method, margin=rule.margin, notes=notes)
+        builder = options.builder(found)
+        lower_graph(model, builder, where, input_range)
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
     give_back()
-    tail = tail_model(model, root, len(builder.layers[-1].onnx_shape) + 1)
+    inputs, readouts = ([layer for layer in builder.layers if isinstance(layer, kind)] for kind in (Input, Readout))
+    head, tail = head_model(model, inputs), tail_model(model, readouts)
     return Network(name=Path(path).stem, mode=options.mode, slope=options.network_slope, steps=options.steps, rounding=options.rounding,
                    pooling=options.pooling, onnx_sha256=sha256_of(path), violations=tuple(builder.violations), calibration=calibration,
                    ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model)),
                    onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
-                   tail=None if tail is None else np.frombuffer(tail, np.uint8))
+                   head=None if head is None else np.frombuffer(head, np.uint8),
+                   tail=None if tail is None else np.frombuffer(tail, np.uint8), precision=model.precision)
+
+
+def misfit(where: str, error: ValidationError) -> ModelError:
+    """What the IR refuses: weights that are not finite, sizes that do not fit."""
+    return ModelError(where, f"{error.title} {first_problem(error, 'layer')}", "finite weights of fitting shapes", "train or export it again")
 
 
 def _rule(method: str, margin: float, steps: int | None) -> Rule:
@@ -137,4 +147,6 @@ def _rule(method: str, margin: float, steps: int | None) -> Rule:
     try:
         return Rule("percentile", float(method), margin, steps)
     except ValueError:
+        if method not in ("maximum", "mse"):
+            raise UsageError("method", f"{method!r}", "maximum, mse, or a percentile such as 99.9") from None
         return Rule(method, None, margin, steps)

@@ -12,7 +12,8 @@ import numba
 import numpy as np
 import onnx
 
-from .datasets import Dataset, fit_to_input, load_dataset
+from .datasets import Dataset, fit_to_inputs, load_dataset
+from .ends import Ends
 from .errors import ModelError, UsageError
 from .ir import Coded, Layer, Network, Readout, Spiking, label, neurons, weight_sum_deviation
 from .measure import counts
@@ -81,30 +82,30 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
 def _compare(network: Network, data: Dataset, model: onnx.ModelProto, batch: int, threads: int,
              progress: Callable[[int, int], None]) -> Evaluation:
     plain, tapped = Reference(model, threads=threads), Reference(model, [layer.tensor for layer in network.layers if layer.tensor], threads)
-    tail = onnx.ModelProto.FromString(network.tail.tobytes()) if network.tail is not None else None
-    run_tail = Reference(tail, threads=threads) if tail is not None else None
-    output, threshold = model.graph.output[0].name, binary_threshold(tail)
-    fitted, simulate = fit_to_input(data, network.input.onnx_shape, network.input.bounds), Simulator(network)
+    output, threshold = model.graph.output[0].name, binary_threshold(None if network.tail is None else onnx.ModelProto.FromString(network.tail.tobytes()))
+    bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
+    fitted, ends, simulate = fit_to_inputs(data, plain.inputs, bounds), Ends(network, threads), Simulator(network)
     start = time.perf_counter()
-    simulate(fitted(slice(0, 1)))
+    simulate(ends.entries(fitted(slice(0, 1))))
     compile_seconds = time.perf_counter() - start
     certificate, tally = Certificate(network), _Tally()
-    for first in range(0, len(data.x), batch):
-        rows = slice(first, min(first + batch, len(data.x)))
+    for first in range(0, len(data), batch):
+        rows = slice(first, min(first + batch, len(data)))
         x = fitted(rows)
         start = time.perf_counter()
         ann = plain(x)[output]
         between = time.perf_counter()
-        recording = simulate(x)
-        snn = recording.potentials if run_tail is None else run_tail(recording.potentials)[output]
+        entries = ends.entries(x)
+        recording = simulate(entries)
+        snn = ends.outputs(recording, x)[output]
         tally.ann_seconds += between - start
         tally.snn_seconds += time.perf_counter() - between
-        certificate.add(recording, {network.input.onnx_name: x, **tapped(x)})
+        certificate.add(recording, {**entries, **tapped(x)})
         if data.y is not None:
             check_labels(data.y[rows], ann, data.name)
         tally.add(predicted_labels(ann, output, threshold), predicted_labels(snn, output, threshold),
                   None if data.y is None else data.y[rows])
-        progress(rows.stop, len(data.x))
+        progress(rows.stop, len(data))
     outcomes = None if data.y is None else tally.outcomes()
     report = _report(network, data, tally, outcomes, certificate, compile_seconds)
     return Evaluation(report, certificate, outcomes, network.slope, (*data.notes, *fitted.notes, *_warnings(certificate)))
@@ -113,7 +114,7 @@ def _compare(network: Network, data: Dataset, model: onnx.ModelProto, batch: int
 def _warnings(certificate: Certificate) -> list[str]:
     """What a layer's range cost: values that calibration did not see."""
     return [f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are cut off; "
-            "calibrate on more data, or with a larger --margin" for name in certificate.saturated()]
+            "calibrate on more data, or with a larger --margin" for name in certificate.saturated() if certificate.network.mode == "exact"]
 
 
 @contextlib.contextmanager
@@ -151,6 +152,7 @@ def _report(network: Network, data: Dataset, tally: _Tally, outcomes: PairedOutc
     synaptic = counts.synaptic(network)
     ann_macs = network.ann_macs
     drift = None if outcomes is None else 100 * outcomes.drift
+    worst = certificate.worst_readout()
     interval = None if outcomes is None else tuple(100 * bound for bound in newcombe_interval(outcomes))
     return Report(
         model=ModelPart(name=network.name, onnx_sha256=network.onnx_sha256, layers=sum(neurons(layer) > 0 for layer in network.layers),
@@ -162,8 +164,8 @@ def _report(network: Network, data: Dataset, tally: _Tally, outcomes: PairedOutc
         snn=SnnPart(accuracy=None if outcomes is None else outcomes.snn_accuracy, latency_steps=network.latency_steps,
                     spikes_per_neuron=counts.spikes_per_neuron(network, active)),
         drift=DriftPart(accuracy_pp=drift, ci95_pp=interval, agreement=tally.agreeing / tally.samples,
-                        max_output_error=certificate.layers[network.readout.name].largest_error,
-                        output_range=certificate.output_range),
+                        max_output_error=worst and worst.max_error,
+                        output_range=worst and (worst.smallest, worst.largest)),
         energy=EnergyPart(paper=_operations(counts.paper(network)), synaptic=_operations(synaptic),
                           event=_operations(counts.total(list(events.values()))), event_if_gated=_operations(gated), ann_macs=ann_macs),
         layers=layers, timing=TimingPart(ann_seconds=tally.ann_seconds, snn_seconds=tally.snn_seconds, compile_seconds=compile_seconds))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+from pydantic import ValidationError
 
-from .conversion import Options
+from .conversion import Options, misfit
 from .errors import ModelError
 from .ir import Layer, Violation
 from .lowering.graph import UnsupportedModel, lower_graph, macs
@@ -28,6 +29,10 @@ class ModeVerdict:
     unbounded: tuple[Unbounded, ...] = ()  # layers whose range --calibrate would have to find
     unsupported: tuple[tuple[str, str, str, str], ...] = ()  # (node, operator, why, remedy)
     error: ModelError | None = None
+
+    @property
+    def unmeasured(self) -> set[str]:
+        return {layer.layer for layer in self.unbounded}
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ def _verdict(model: Simplified, where: str, mode: str) -> ModeVerdict:
         unsupported = tuple(refused.nodes)
     except ModelError as refused:
         error = refused
+    except ValidationError as refused:
+        error = misfit(where, refused)
     return ModeVerdict(tuple(builder.layers), tuple(builder.violations), tuple(builder.ranges.unbounded.values()), unsupported, error)
 
 

@@ -258,10 +258,11 @@ class Calibration(Record):
     samples: int = Field(ge=1)
     method: str  # "maximum", "mse" or a percentile such as "99.9"
     margin: float  # of the width, by which `maximum` moves an end outward
+    notes: tuple[str, ...] = ()  # what was changed to fit the data to the model
 
 
 class Network(Record):
-    """A converted network. Layers are in topological order: the input first, the readout last."""
+    """A converted network. Layers are in topological order."""
 
     format_version: int = FORMAT_VERSION
     name: str
@@ -276,17 +277,18 @@ class Network(Record):
     ann_macs: int  # multiply-accumulates of the original network per inference
     layers: tuple[Layer, ...]
     onnx: ByteArray | None  # the original model, uint8
-    tail: ByteArray | None  # ONNX model from the readout's potentials to the outputs, uint8; None: the potentials are the output
+    head: ByteArray | None = None  # ONNX model from the model's inputs to the tensors that its input populations encode, uint8
+    tail: ByteArray | None  # ONNX model from the readouts' potentials to the outputs, uint8; None: the potentials are the outputs
+    precision: str = "float32"  # of the original's weights; all is computed in float32
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         """Everything the kernels rely on, so that no file can make them read outside their arrays."""
         kinds = [layer.kind for layer in self.layers]
-        _require(bool(kinds) and kinds[0] == "input" and kinds[-1] == "readout" and {"input", "readout"}.isdisjoint(kinds[1:-1]),
-                 "the first layer has to be the input and the last the readout, and no other")
+        _require("input" in kinds and "readout" in kinds, "a network needs an input and a readout")
         seen: dict[str, Layer] = {}
         for layer in self.layers:
-            unknown = set(sources(layer)) - set(seen)
+            unknown = set(sources(layer)) - {name for name, other in seen.items() if not isinstance(other, Readout)}
             _require(not unknown, f"layer {layer.name!r} uses unknown {sorted(unknown)}")
             _require(layer.name not in seen, f"layer {layer.name!r} appears twice")
             _require(not isinstance(layer, (Spiking, Readout)) or bool(layer.connections), f"layer {layer.name!r} has no connections")
@@ -296,17 +298,17 @@ class Network(Record):
         return self
 
     @property
-    def input(self) -> Input:
-        return self.layers[0]
+    def inputs(self) -> tuple[Input, ...]:
+        return tuple(layer for layer in self.layers if isinstance(layer, Input))
 
     @property
-    def readout(self) -> Readout:
-        return self.layers[-1]
+    def readouts(self) -> tuple[Readout, ...]:
+        return tuple(layer for layer in self.layers if isinstance(layer, Readout))
 
     @property
     def windows(self) -> int:
-        """Windows until the potentials can be read: 1 + the longest path of spiking layers."""
-        return self.readout.window
+        """Windows until the last potentials can be read: 1 + the longest path of spiking layers."""
+        return max(layer.window for layer in self.readouts)
 
     @property
     def latency_steps(self) -> int | None:

@@ -22,15 +22,22 @@ CLOSE = 1e-4  # of the tensor's largest value
 def match_tensors(layers: Sequence[Layer], model: Simplified) -> list[Layer]:
     """`layers` with the tensor names of the original model instead of the simplified graph's."""
     produced = [name for node in model.original.graph.node for name in node.output if name]
-    known = {None, layers[0].onnx_name, *produced}
+    known = {None, *produced, *(value.name for value in model.original.graph.input)}
     renamed = {layer.name: layer.tensor for layer in layers if layer.tensor not in known}
     if not renamed:
         return list(layers)
-    entry: Input = layers[0]
-    x = np.random.default_rng(0).uniform(entry.lo.min(), entry.hi.max(), (PROBES, *entry.onnx_shape)).astype(np.float32)
+    simplified = Reference(model.graph, list(renamed.values()), folder=model.folder)
+    x = _probes(layers, simplified)
     theirs = {name: value for name, value in Reference(model.original, produced, folder=model.folder)(x).items() if value.dtype == np.float32}
-    ours = Reference(model.graph, list(renamed.values()), folder=model.folder)(x)
+    ours = simplified(x)
     return [_renamed(layer, ours[layer.tensor], theirs) if layer.name in renamed else layer for layer in layers]
+
+
+def _probes(layers: Sequence[Layer], reference: Reference) -> dict[str, np.ndarray]:
+    ranges = {layer.onnx_name: layer.bounds for layer in layers if isinstance(layer, Input)}
+    rng = np.random.default_rng(0)
+    return {name: rng.uniform(*(ranges.get(name) or (0, 255 if np.issubdtype(kind, np.integer) else 1)), (PROBES, *shape)).astype(kind)
+            for name, (shape, kind) in reference.inputs.items()}
 
 
 def _renamed(layer: Layer, values: np.ndarray, originals: dict[str, np.ndarray]) -> Layer:

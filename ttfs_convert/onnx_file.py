@@ -16,6 +16,7 @@ import onnxruntime
 from google.protobuf.message import DecodeError
 
 from .errors import ModelError
+from .precision import to_float32, weight
 
 SMALL = 1024  # bytes; larger weights stay on the disk while a model is converted
 WEIGHTS = "weights.bin"
@@ -55,26 +56,46 @@ def check_onnx(model: onnx.ModelProto | Path, where: str) -> None:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:
-        raise ModelError(where, f"onnx's checker refuses it ({one_line(error)})", "a valid ONNX model", "export it again") from error
+        folder = model.parent if isinstance(model, Path) else None
+        raise ModelError(where, f"onnx's checker refuses it ({one_line(error, folder)})", "a valid ONNX model", "export it again") from error
 
 
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def one_line(error: Exception, folder: Path | None = None) -> str:
+    """The error's text, without the temporary `folder`."""
+    text = " ".join(str(error).split())
+    return (text if folder is None else text.replace(f"{folder}/", ""))[:300]
 
 
 def sha256_of(path: str | Path) -> str:
+    """Of the file at `path` and, if its weights are in other files, of those after it. Raises ModelError if one cannot be read."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
+    try:
+        for part in (Path(path), *sorted(_external_files(path))):
+            with open(part, "rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+    except OSError as error:
+        raise ModelError(str(path), f"cannot be read ({error.strerror or error})", "an ONNX file") from error
     return digest.hexdigest()
+
+
+def _external_files(path: str | Path) -> set[Path]:
+    places = (entry.value for tensor in _tensors(_parsed(path)) if tensor.data_location == onnx.TensorProto.EXTERNAL
+              for entry in tensor.external_data if entry.key == "location")
+    return {Path(path).parent / place for place in places}
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """All that may have external data: initializers and attributes."""
+    yield from model.graph.initializer
+    yield from (attribute.t for node in model.graph.node for attribute in node.attribute if attribute.type == onnx.AttributeProto.TENSOR)
 
 
 @dataclass(frozen=True)
 class Simplified:
     """A model and what ONNX Runtime makes of it, both with their large weights in `folder`, which lasts as long as the context does.
 
-    original: as it was exported. graph: for one image, with constants and BatchNorm folded, identities and dropout gone, all shapes known.
+    original: as it was exported, but with float32 in place of other floats, which `precision` names. graph: for one image, with constants and BatchNorm folded, identities and dropout gone, all shapes known.
     """
 
     path: Path
@@ -82,19 +103,15 @@ class Simplified:
     graph: onnx.ModelProto
     folder: Path
     whole: bool  # whether the file at `path` has all weights inside
+    precision: str
 
     def file(self) -> bytes:
         """The model as one ONNX file: the bytes at `path`, or, with external data, those of the same model with its weights inside."""
         return self.path.read_bytes() if self.whole else load_onnx(self.path).SerializeToString()
 
     def array(self, tensor: onnx.TensorProto) -> np.ndarray:
-        """A weight of either model. Unlike onnx's own reader this one leaves no copy in `tensor`."""
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            return onnx.numpy_helper.to_array(tensor)
-        place = onnx.external_data_helper.ExternalDataInfo(tensor)
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-        flat = np.fromfile(self.folder / place.location, dtype, math.prod(tensor.dims), offset=place.offset or 0)
-        return flat.reshape(tuple(tensor.dims))
+        """A weight of either model."""
+        return weight(tensor, self.folder)
 
 
 @contextlib.contextmanager
@@ -110,40 +127,48 @@ def simplified(path: str | Path) -> Iterator[Simplified]:
         folder = Path(name)
         original, whole = _without_weights(Path(path), folder)
         check_onnx(folder / "original.onnx", where)
+        precision = to_float32(original, folder)
         fixed = onnx.ModelProto()
         fixed.CopyFrom(original)
         _fix_batch(fixed, where)
         onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
-        yield Simplified(Path(path), original, onnx.shape_inference.infer_shapes(graph), folder, whole)
+        yield Simplified(Path(path), original, onnx.shape_inference.infer_shapes(graph), folder, whole, precision)
 
 
 def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, bool]:
     """The model at `path` with its large weights in `folder`, where it is saved as original.onnx, and whether it had all of them inside."""
     model = _parsed(path)
-    whole = all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
+    whole = all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in _tensors(model))
     try:
-        _move_weights(model, path.parent, folder / WEIGHTS)
+        _move_weights(model, path.parent, folder / WEIGHTS, str(path))
     except (OSError, onnx.checker.ValidationError, ValueError) as error:
         raise _no_external_data(str(path), error) from error
     onnx.save(model, str(folder / "original.onnx"))
     return onnx.load(str(folder / "original.onnx"), load_external_data=False), whole  # `model` keeps the memory of what it has lost
 
 
-def _move_weights(model: onnx.ModelProto, base: Path, target: Path) -> None:
+def _move_weights(model: onnx.ModelProto, base: Path, target: Path, where: str) -> None:
     """Move every large initializer from `model` or its external data below `base` to the file `target`."""
+    if model.graph.sparse_initializer:
+        raise ModelError(where, "sparse initializers", "dense ones", "export it without sparse weights")
+    for tensor in _tensors(model):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            onnx.external_data_helper.load_external_data_for_tensor(tensor, str(base))
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
     with open(target, "wb") as file:
         for tensor in model.graph.initializer:
-            if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                onnx.external_data_helper.load_external_data_for_tensor(tensor, str(base))
-                tensor.data_location = onnx.TensorProto.DEFAULT
-                del tensor.external_data[:]
             if not tensor.HasField("raw_data") or len(tensor.raw_data) <= SMALL:
                 continue
-            size = math.prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+            try:
+                size = math.prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+            except KeyError as error:
+                raise ModelError(where, f"initializer {tensor.name!r} of data type {tensor.data_type}", "a type that ONNX knows") from error
             if len(tensor.raw_data) != size:
-                raise ValueError(f"initializer {tensor.name!r} holds {len(tensor.raw_data)} bytes instead of {size}")
+                raise ModelError(where, f"initializer {tensor.name!r} holds {len(tensor.raw_data)} bytes", f"{size} for its shape",
+                                 "export it again; 4-bit weights are not taken")
             offset = file.seek(-file.tell() % 64, 1)
             file.write(tensor.raw_data)
             onnx.external_data_helper.set_external_data(tensor, WEIGHTS, offset, len(tensor.raw_data))
@@ -180,7 +205,7 @@ def _simplify(fixed: onnx.ModelProto, folder: Path, where: str) -> None:
         session = onnxruntime.InferenceSession(str(folder / "fixed.onnx"), options, providers=["CPUExecutionProvider"])
         session.run(None, _zeros(fixed))  # some shapes are checked only now, such as those that rely on a fixed batch
     except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
-        raise ModelError(where, f"ONNX Runtime cannot run it with one image ({one_line(error)})", "a model that runs",
+        raise ModelError(where, f"ONNX Runtime cannot run it with one image ({one_line(error, folder)})", "a model that runs",
                          "check it with onnxruntime alone, and export it with a dynamic batch axis") from error
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 
-from .errors import ModelError
+from .errors import DataError, ModelError
 from .onnx_file import one_line
+
+DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(uint8)": np.uint8,
+          "tensor(int8)": np.int8, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
 
 
 class Reference:
@@ -18,7 +21,7 @@ class Reference:
 
     tensors: names inside the graph; those that the graph does not have are ignored (see `available`). threads: intra-op threads, 0
     for ONNX Runtime's own choice. folder: of the model's external data, if it has some; a copy of the graph is written there. A model with a fixed batch is run in batches of that size. Raises ModelError for a model that ONNX
-    Runtime cannot run or that has several inputs.
+    Runtime cannot run.
     """
 
     def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None):
@@ -42,23 +45,39 @@ class Reference:
                              "check it with onnxruntime alone") from error
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in self._session.get_inputs() if value.name not in constants]
-        if len(inputs) != 1:
-            raise ModelError("model", f"{len(inputs)} inputs", "one input")
-        self.input_name = inputs[0].name
-        batch = inputs[0].shape[0] if inputs[0].shape else None
+        self.inputs = {value.name: (tuple(value.shape[1:]), DTYPES.get(value.type, np.float32)) for value in inputs}
+        batch = inputs[0].shape[0] if inputs and inputs[0].shape else None
         self._fixed_batch = batch if isinstance(batch, int) else None
 
-    def __call__(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """All outputs and tapped tensors for `x`, (n, ...) in the model's own layout; each has n rows."""
-        if self._fixed_batch is None or len(x) == self._fixed_batch:
-            return dict(zip(self.names, self._session.run(self.names, {self.input_name: x})))
+    def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All outputs and tapped tensors for `x`: (n, ...) in the model's own layout, of several inputs a mapping by name, which may hold
+        more. Each result has n rows; floats come as float32."""
+        feeds = {name: np.asarray(value, self.inputs[name][1]) for name, value in feeds_of(x, list(self.inputs)).items()}
+        images = len(next(iter(feeds.values())))
+        if self._fixed_batch is None or images == self._fixed_batch:
+            return self._run(feeds)
         runs = []
-        for start in range(0, len(x), self._fixed_batch):
-            part = x[start:start + self._fixed_batch]
-            padding = np.repeat(part[-1:], self._fixed_batch - len(part), axis=0)
-            values = self._session.run(self.names, {self.input_name: np.concatenate([part, padding])})
-            runs.append([value[:len(part)] for value in values])
-        return {name: np.concatenate(values) for name, values in zip(self.names, zip(*runs))}
+        for start in range(0, images, self._fixed_batch):
+            parts = {name: value[start:start + self._fixed_batch] for name, value in feeds.items()}
+            rows = len(next(iter(parts.values())))
+            padded = {name: np.concatenate([part, np.repeat(part[-1:], self._fixed_batch - rows, axis=0)]) for name, part in parts.items()}
+            runs.append({name: value[:rows] for name, value in self._run(padded).items()})
+        return {name: np.concatenate([run[name] for run in runs]) for name in self.names}
+
+    def _run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        values = self._session.run(self.names, dict(feeds))
+        return {name: value.astype(np.float32) if value.dtype.kind == "f" else value for name, value in zip(self.names, values)}
+
+
+def feeds_of(x: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Arrays by input name. x: a mapping, or the array of the only input. Raises DataError if one is missing."""
+    if not isinstance(x, Mapping):
+        x = dict.fromkeys(names[:1], x)
+    missing = [name for name in names if name not in x]
+    if missing:
+        raise DataError("x", f"nothing for the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}", f"arrays for {', '.join(names)}",
+                        "give one array per input, by its name")
+    return {name: x[name] for name in names}
 
 
 def _source(model: onnx.ModelProto, folder: Path | None) -> bytes | str:

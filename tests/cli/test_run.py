@@ -6,11 +6,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 
+from tests.models import Chain, save
 from ttfs_convert.cli.convert import main as convert_main
 from ttfs_convert.cli.run import main
+from ttfs_convert.reference import Reference
+from ttfs_convert.store import load
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fashion_mnist"
 IMAGES = EXAMPLE / "images.npz"
@@ -20,18 +24,22 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+def convert(model, out, *options):
+    return CliRunner().invoke(convert_main, [str(argument) for argument in (model, "--out", out, *options)])
+
+
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
     for name, options in (("snn", ()), ("bare", ("--no-embed",)), ("coarse", ("--steps", "3", "--rounding", "ceil"))):
-        assert CliRunner().invoke(convert_main, [str(EXAMPLE / "model.onnx"), "--out", str(folder / f"{name}.npz"), *options]).exit_code == 0
+        assert convert(EXAMPLE / "model.onnx", folder / f"{name}.npz", *options).exit_code == 0
     return folder
 
 
 @pytest.fixture(scope="module")
 def report(networks):
     path = networks / "report.json"
-    assert run(networks / "snn.npz", "--data", IMAGES, "--limit", "500", "--json", path).exit_code == 0
+    assert run(networks / "snn.npz", "--data", IMAGES, "--limit", "200", "--json", path).exit_code == 0
     return json.loads(path.read_text())
 
 
@@ -42,15 +50,15 @@ def test_json_has_exactly_the_documented_fields(report):
         "data": {"name", "sha256", "samples"},
         "ann": {"accuracy"},
         "snn": {"accuracy", "latency_steps", "spikes_per_neuron"},
-        "drift": {"accuracy_pp", "ci95_pp", "agreement", "max_output_error"},
+        "drift": {"accuracy_pp", "ci95_pp", "agreement", "max_output_error", "output_range"},
         "energy": {"paper", "synaptic", "event", "event_if_gated", "ann_macs"},
         "timing": {"ann_seconds", "snn_seconds", "compile_seconds"}}
     for count in ("paper", "synaptic", "event", "event_if_gated"):
         part = report["energy"][count]
         assert part["p_proxy"] == part["synops"] + part["neuronops"]
     for layer in report["layers"]:
-        assert set(layer) == {"name", "kind", "slope", "window", "neurons", "synapses", "weight_sum_max_deviation", "max_error",
-                              "mean_error", "saturated", "silent", "synops", "neuronops"}
+        assert set(layer) == {"name", "kind", "slope", "tensor", "range", "window", "neurons", "synapses", "weight_sum_max_deviation",
+                              "max_error", "mean_error", "saturated", "silent", "synops", "neuronops"}
 
 
 def test_json_adds_up(report):
@@ -64,28 +72,28 @@ def test_json_adds_up(report):
 
 
 def test_report_on_the_terminal(networks):
-    result = run(networks / "snn.npz", "--data", IMAGES, "--limit", "200")
+    result = run(networks / "snn.npz", "--data", IMAGES, "--limit", "50")
     assert result.exit_code == 0, result.output
-    for text in ("node_Conv_71", "ANN accuracy", "SNN accuracy", "95 % interval", "agreement", "latency 350 steps (7 windows)", "paper",
-                 "synaptic", "event_if_gated", "first layer out of tolerance"):
+    for text in ("node_Conv_71", "ANN accuracy", "SNN accuracy", "95 % interval", "latency 350 steps (7 windows)", "paper",
+                 "synaptic", "event_if_gated", "first layer out of tolerance", "0 .. 1", "slope fan_in", "the outputs' range"):
         assert text in result.stdout
-    assert "note: --limit: a subset, 200 of 2,000 samples" in result.stderr
+    assert "note: --limit: a subset, 50 of 2,000 samples" in result.stderr
     assert "\x1b" not in result.output
 
 
 def test_gate_passes_fails_and_straddles(networks):
-    passed = run(networks / "snn.npz", "--data", IMAGES, "--max-drop", "0.5")
-    assert passed.exit_code == 0 and "gate 0.5 pp: passed" in passed.stderr
-    undecided = run(networks / "snn.npz", "--data", IMAGES, "--max-drop", "0.1")
+    passed = run(networks / "snn.npz", "--data", IMAGES, "--limit", "300", "--max-drop", "3")
+    assert passed.exit_code == 0 and "gate 3 pp: passed" in passed.stderr
+    undecided = run(networks / "snn.npz", "--data", IMAGES, "--limit", "300", "--max-drop", "0.1")
     assert undecided.exit_code == 5 and "gate 0.1 pp: inconclusive" in undecided.stderr
-    assert "2,000 samples" in undecided.stderr and "0.1 pp needs about" in undecided.stderr
-    failed = run(networks / "coarse.npz", "--data", IMAGES, "--limit", "500", "--max-drop", "0.5")
+    assert "300 samples decide gates from" in undecided.stderr and "0.1 pp needs about" in undecided.stderr
+    failed = run(networks / "coarse.npz", "--data", IMAGES, "--limit", "100", "--max-drop", "0.5")
     assert failed.exit_code == 99 and "gate 0.5 pp: failed" in failed.stderr
 
 
 def test_batch_and_threads_change_no_figure(networks, report, tmp_path):
     other = tmp_path / "other.json"
-    run(networks / "snn.npz", "--data", IMAGES, "--limit", "500", "--batch", "37", "--threads", "1", "--json", other)
+    run(networks / "snn.npz", "--data", IMAGES, "--limit", "200", "--batch", "37", "--threads", "1", "--json", other)
     changed = json.loads(other.read_text())
     for part in ("model", "data", "ann", "snn", "energy"):
         assert changed[part] == report[part]
@@ -93,7 +101,7 @@ def test_batch_and_threads_change_no_figure(networks, report, tmp_path):
 
 
 def test_continuous_time_equals_the_original(networks):
-    result = run(networks / "snn.npz", "--data", IMAGES, "--limit", "300", "--steps", "continuous", "--json", "-")
+    result = run(networks / "snn.npz", "--data", IMAGES, "--limit", "100", "--steps", "continuous", "--json", "-")
     content = json.loads(result.stdout)
     assert content["drift"]["agreement"] == 1.0 and content["model"]["steps"] is None
     assert content["snn"]["latency_steps"] is None and content["energy"]["paper"]["p_proxy"] is None
@@ -156,3 +164,105 @@ def test_help_imports_nothing_heavy():
             "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
             "print([name for name in ('numpy', 'numba', 'onnx', 'onnxruntime', 'pydantic', 'rich') if name in sys.modules])")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+# Mode exact
+
+RELU = Chain((6,), seed=3).gemm(30).add("Relu").gemm(25).add("Relu").readout(3).model()
+INPUTS = Chain((6,)).images(200)
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory):
+    """A folder with a model, data with its answers as labels, and networks calibrated on all of that, on few samples, on most."""
+    folder = tmp_path_factory.mktemp("exact")
+    outputs = Reference(RELU)(INPUTS)
+    np.savez(folder / "data.npz", x=INPUTS, y=next(iter(outputs.values())).argmax(1))
+    path = save(RELU, folder)
+    for name, data, *options in (("all", INPUTS), ("reference", INPUTS, "--slope", "reference"), ("tight", INPUTS, "--margin", "0"),
+                                 ("few", INPUTS[:4], "--margin", "0"), ("most", INPUTS[:185], "--margin", "0")):
+        np.savez(folder / f"{name}_data.npz", x=data)
+        result = convert(path, folder / f"{name}.npz", "--mode", "exact", "--calibrate", folder / f"{name}_data.npz", *options)
+        assert result.exit_code == 0, result.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name, slope, silent", [
+    ("all", "gated", "sends nothing"), ("reference", "reference", "spikes at its window's end"),
+])
+def test_exact_prints_slope_and_ranges(exact, name, slope, silent):
+    result = run(exact / f"{name}.npz", "--data", exact / "data.npz", "--steps", "continuous")
+    assert result.exit_code == 0 and not result.stderr
+    assert f"slope {slope}: a silent neuron {silent}" in result.stdout and f"what slope {slope} sends" in result.stdout
+    for layer in load(exact / f"{name}.npz").layers[1:-1]:
+        row = next(line.split() for line in result.stdout.splitlines() if line.split()[:1] == [layer.name])
+        assert row[1:7] == ["dense", str(layer.window), str(layer.shape[0]), "0", "..", f"{layer.hi.max():.3g}"]
+        assert row[9:11] == ["0.0", "%"]  # saturated
+    assert "agreement                      100.00 % of predictions" in result.stdout
+
+
+def test_exact_in_json(exact):
+    content = json.loads(run(exact / "all.npz", "--data", exact / "data.npz", "--steps", "continuous", "--json", "-").stdout)
+    layers = load(exact / "all.npz").layers
+    outputs = next(iter(Reference(RELU)(INPUTS).values()))
+    assert content["drift"]["output_range"] == [float(outputs.min()), float(outputs.max())]
+    assert content["drift"]["agreement"] == content["ann"]["accuracy"] == content["snn"]["accuracy"] == 1
+    assert content["drift"]["max_output_error"] < 1e-5
+    assert [layer["tensor"] for layer in content["layers"][1:]] == ["relu1_out", "relu3_out", RELU.graph.output[0].name]
+    assert [layer["range"] for layer in content["layers"]] == [[0, 1], *([0, float(layer.hi.max())] for layer in layers[1:-1]), None]
+    assert [layer["slope"] for layer in content["layers"]] == [None, "gated", "gated", None]
+    assert max(layer["max_error"] for layer in content["layers"][1:]) < 1e-5
+    assert content["energy"]["event"] == content["energy"]["event_if_gated"] and content["snn"]["spikes_per_neuron"] < 1
+
+
+@pytest.mark.parametrize("name, layers", [("all", 0), ("tight", 0), ("most", 0), ("few", 2)])
+def test_values_beyond_the_range_are_noted(exact, name, layers):
+    """A note for every layer of which more than 0.1 % are cut off, and for no other."""
+    result = run(exact / f"{name}.npz", "--data", exact / "data.npz", "--json", exact / f"{name}.json")
+    content = json.loads((exact / f"{name}.json").read_text())
+    hidden = load(exact / f"{name}.npz").layers[1:-1]
+    values = Reference(RELU, [layer.tensor for layer in hidden])(INPUTS)
+    shares = {layer.name: float((values[layer.tensor] > layer.hi * (1 + 1e-6)).mean()) for layer in hidden}
+    assert {layer["name"]: layer["saturated"] for layer in content["layers"][1:-1]} == pytest.approx(shares)
+    noted = [line for line in result.stderr.splitlines() if "outside its range" in line]
+    assert len(noted) == layers == sum(share > 1e-3 for share in shares.values())
+    for line, (layer, share) in zip(noted, shares.items()):
+        assert line.startswith(f"note: layer {layer}: {100 * share:.2f} % ") and "more data" in line and "--margin" in line
+    if name == "most":
+        assert max(shares.values()) > 0
+
+
+def test_a_model_with_external_data_from_a_file(exact):
+    onnx.save(RELU, exact / "external.onnx", save_as_external_data=True, location="external.bin", size_threshold=0)
+    options = ("--mode", "exact", "--calibrate", exact / "all_data.npz", "--no-embed")
+    assert convert(exact / "external.onnx", exact / "external.npz", *options).exit_code == 0
+    arguments = (exact / "external.npz", "--data", exact / "data.npz", "--onnx", exact / "external.onnx", "--json", "-")
+    content, embedded = json.loads(run(*arguments).stdout), json.loads(run(exact / "all.npz", *arguments[1:3], "--json", "-").stdout)
+    assert content["layers"] == embedded["layers"] and content["drift"] == embedded["drift"]
+    (exact / "external.bin").unlink()
+    refused = run(*arguments)
+    assert refused.exit_code == 3 and "external data cannot be read" in refused.stderr and len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="_warnings() tells it to calibrate, with --margin, which mode unchecked does not")
+def test_mode_unchecked_is_not_told_to_calibrate(exact):
+    assert convert(exact / "model.onnx", exact / "unchecked.npz", "--mode", "unchecked").exit_code == 0
+    notes = run(exact / "unchecked.npz", "--data", exact / "data.npz").stderr
+    assert "outside its range" in notes and "calibrate" not in notes
+
+
+@pytest.mark.parametrize("ends, noted", [
+    ((), 0), (("--input-range", "0", "1"), 0), (("--input-range", "-1", "1"), 1), (("--direct-input",), None),
+])
+def test_pixels_under_another_input_range_are_noted(tmp_path, ends, noted):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 6), dtype=np.uint8)
+    data = {"pixels": pixels, "floats": pixels.astype(np.float32) / 255, "beyond": np.full((3, 6), -1.5, np.float32)}
+    for name, x in data.items():
+        np.savez(tmp_path / f"{name}.npz", x=x)
+    path = save(Chain((6,), seed=3).gemm(30).relu1().readout(3).model(), tmp_path)
+    assert convert(path, tmp_path / "snn.npz", "--mode", "exact", *ends).exit_code == 0
+    found = {name: run(tmp_path / "snn.npz", "--data", tmp_path / f"{name}.npz", "--json", tmp_path / name) for name in data}
+    assert [result.exit_code for result in found.values()] == [0, 0, 0 if ends == ("--direct-input",) else 4]
+    assert noted in (None, found["pixels"].stderr.count("note: pixels given as values from 0 to 1")) and not found["floats"].stderr
+    layers = [json.loads((tmp_path / name).read_text())["layers"] for name in ("pixels", "floats")]
+    assert layers[0] == layers[1]

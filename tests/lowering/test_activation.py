@@ -106,8 +106,8 @@ def test_no_activation_at_all_is_a_violation_and_a_range_with_two_calibrated_end
     assert (network.layers[1].low, network.layers[1].high) == (None, None) and (network.layers[1].lo < 0).all()
 
 
-@pytest.mark.parametrize("low, high, unchecked", ((0, 6, (0, 1)), (-1, 1, (-1, 1)), (0.5, 2, (0.5, 1)), (0, 0.5, (0, 0.5)), (0, None, (0, 1)),
-                                                  (None, 1, (0, 1))))
+@pytest.mark.parametrize("low, high, unchecked", ((0, 6, (0, 1)), (-1, 1, (-1, 1)), (0.5, 2, (0.5, 1)), (0, 0.5, (0, 0.5)),
+                                                  (0, None, (0, 1)), (None, 1, (0, 1))))
 def test_unchecked_ends_at_1(low, high, unchecked):
     network = converted(clamped(low, high).readout().model(), mode="unchecked")
     layer = network.layers[1]
@@ -115,7 +115,7 @@ def test_unchecked_ends_at_1(low, high, unchecked):
 
 
 def test_a_clamp_without_width_is_refused():
-    with pytest.raises(UnsupportedModel, match=r"\[1, 0\]"):
+    with pytest.raises(UnsupportedModel, match="it clamps a constant, or to"):
         converted(clamped(1, 0).readout().model(), mode="unchecked")
 
 
@@ -144,7 +144,8 @@ def test_clamps_in_a_row(first, second):
 @pytest.mark.parametrize("low, high", ((None, 1), (1, None), (0, None), (-1, 1), (None, 0)))
 def test_a_clamp_that_some_channels_lie_wholly_beyond(low, high):
     chain = clamped(0, 1).add("Add", np.array([0, 3, -3, 0.5], np.float32).reshape(4, 1, 1))
-    chain.add("Clip", None if low is None else np.float32(low), None if high is None else np.float32(high)).conv(3, pads=[1] * 4).readout()
+    chain.add("Clip", None if low is None else np.float32(low), None if high is None else np.float32(high))
+    chain.conv(3, pads=[1] * 4).readout()
     exact(chain.model(), chain.images())
 
 
@@ -165,7 +166,8 @@ def test_a_channel_that_hardly_varies(low, high, bias):
 @pytest.mark.parametrize("operator, ends", (("Relu", (0, 1)), ("Clip", (-0.25, 0.75))))
 @pytest.mark.parametrize("input_range", ((-1, 1), None))
 def test_an_activation_of_the_input(operator, ends, input_range):
-    chain = Chain((3, 6, 5)).add(operator, *(map(np.float32, ends) if operator == "Clip" else ())).conv(4, pads=[1] * 4).add("Relu").readout()
+    chain = Chain((3, 6, 5)).add(operator, *(map(np.float32, ends) if operator == "Clip" else ()))
+    chain.conv(4, pads=[1] * 4).add("Relu").readout()
     network = exact(chain.model(), chain.images(4, -1, 1), input_range=input_range)
     first = network.layers[1]
     assert first.kind == "spiking" and first.lo[0] == ends[0]

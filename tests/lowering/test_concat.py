@@ -1,6 +1,7 @@
 """Concat: populations side by side, each channel with its own range; a part that comes early waits for the others."""
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,8 +77,8 @@ def test_every_channel_keeps_its_range():
     assert [(by_name[name].lo.tolist(), by_name[name].hi.tolist()) for name in joined.joined] == [([-1], [0.5]), ([0] * 3, [6] * 3)]
     assert joined.shape == (6, 5, 4)
     (step,) = network.layers[-2].connections[0].path
-    raw = chain.model().graph.initializer
-    values = next(np.frombuffer(tensor.raw_data, np.float32).reshape(tensor.dims) for tensor in raw if tuple(tensor.dims) == (3, 4, 3, 3))
+    arrays = map(onnx.numpy_helper.to_array, chain.model().graph.initializer)
+    values = next(array for array in arrays if array.shape == (3, 4, 3, 3))
     width = (network.layers[-2].hi - network.layers[-2].lo)[:, None, None, None]
     expected = values * np.array([1.5, 6, 6, 6], np.float32)[:, None, None] / width
     np.testing.assert_allclose(step.weights, expected.transpose(2, 3, 1, 0), rtol=1e-5, atol=1e-7)
@@ -116,10 +117,10 @@ def test_flattened_images_beside_features():
 
 def test_channels_last_images_along_their_last_axis():
     chain = Chain((2, 6, 5))
-    to_last, to_first = (lambda chain: chain.add("Transpose", perm=[0, 2, 3, 1])), (lambda chain: chain.add("Transpose", perm=[0, 3, 1, 2]))
-    first, second = branch(chain, "x", conv(2), relu, to_last), branch(chain, "x", conv(3), relu6, to_last)
+    first, second = (branch(chain, "x", conv(outputs), activation, lambda chain: chain.add("Transpose", perm=[0, 2, 3, 1]))
+                     for outputs, activation in ((2, relu), (3, relu6)))
     chain.at = first
-    to_first(chain.add("Concat", second, axis=3))
+    chain.add("Concat", second, axis=3).add("Transpose", perm=[0, 3, 1, 2])
     exact(chain.conv(3, pads=[1] * 4).add("Relu").readout().model(), chain.images())
 
 
@@ -179,7 +180,7 @@ def test_as_the_output():
     first, second = branch(chain, "x", *PARTS["shifted"]), branch(chain, "x", *PARTS["ReLU"])
     chain.at = first
     network = exact(chain.add("Concat", second, axis=1).model(), chain.images())
-    assert network.readout.onnx_shape == (3, 6, 5)
+    assert network.readouts[0].onnx_shape == (3, 6, 5)
 
 
 def test_dense_block_of_three_layers():

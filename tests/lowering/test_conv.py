@@ -56,7 +56,7 @@ def test_depthwise_and_pointwise():
 def test_readout_may_be_a_convolution_with_any_weight_sum():
     chain = Chain((3, 8, 8)).conv(4).relu1().conv(2, total=-3.0)
     network = assert_equals_onnx_runtime(chain.model(), chain.images())
-    np.testing.assert_allclose(network.readout.weight_sums, -3, atol=1e-5)
+    np.testing.assert_allclose(network.readouts[0].weight_sums, -3, atol=1e-5)
 
 
 def test_padded_taps_of_unity_weights_convert_exactly_at_every_border_pixel():

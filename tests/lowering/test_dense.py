@@ -2,14 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import helper
 
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, unity
-from ttfs_convert.lowering.builder import Builder, UnsupportedNode
-from ttfs_convert.lowering.dense import lower_gemm
+from ttfs_convert.errors import ModelError
 from ttfs_convert.lowering.graph import UnsupportedModel
-from ttfs_convert.lowering.ranges import Ranges
-from ttfs_convert.lowering.values import Node
 from ttfs_convert.simulate.exact import simulate
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=30)
@@ -93,15 +89,21 @@ def test_positions_folded_into_the_batch_and_back():
     assert_equals_onnx_runtime(chain.model(), chain.images())
 
 
-def test_transposed_input_is_refused():
-    builder = Builder("synaptic", "fan_in", 1e-4, Ranges("strict", {}))
-    with pytest.raises(UnsupportedNode, match="transA"):
-        lower_gemm(Node.of(helper.make_node("Gemm", ["x", "w"], ["y"], transA=1)), builder)
+def test_an_input_transposed_into_the_batch_is_refused():
+    chain = Chain((12,)).add("Gemm", np.ones((1, 3), np.float32), transA=1)
+    with pytest.raises(ModelError, match="batch"):
+        converted(chain.model())
+
+
+def test_a_stack_of_one_matrix_is_that_matrix():
+    chain = Chain((12,)).add("Unsqueeze", np.array([1]))
+    chain.add("MatMul", unity(chain.rng.normal(0, 0.5, (12, 6)), 1)[None]).relu1().readout()
+    assert_equals_onnx_runtime(chain.model(), chain.images())
 
 
 def test_a_stack_of_matrices_is_refused():
-    chain = Chain((12,)).add("Unsqueeze", np.array([1])).add("MatMul", np.ones((1, 12, 2), np.float32))
-    with pytest.raises(UnsupportedModel, match="3 axes"):
+    chain = Chain((2, 12)).add("MatMul", np.ones((2, 12, 3), np.float32))
+    with pytest.raises(UnsupportedModel, match=r"shape \(2, 12, 3\)"):
         converted(chain.model())
 
 

@@ -65,7 +65,8 @@ def plain(step, values):
     size, pads_end = image.shape[1:3], (0,) * (2 - len(step.kernel)) + step.pads_end
     counts = naive.window_size(size, kernel, strides, dilations, pads, pads_end, out, step.include_pad)
     ones = np.ones((*kernel, 1, step.in_shape[-1]))
-    return (naive.conv(image, ones, step.in_shape[-1], kernel, strides, dilations, pads, out)[0] / counts[..., None]).reshape(step.out_shape)
+    total = naive.conv(image, ones, step.in_shape[-1], kernel, strides, dilations, pads, out)[0]
+    return (total / counts[..., None]).reshape(step.out_shape)
 
 
 def plain_chain(steps, values):
@@ -76,8 +77,8 @@ def plain_chain(steps, values):
 
 @st.composite
 def chains(draw, padding=True):
-    """(input shape, steps, generator): one or two spatial axes, with groups, dilations, strides, and scales per channel anywhere, or per
-    neuron where no window follows."""
+    """(input shape, steps, generator): one or two spatial axes, with groups, dilations, strides, and scales per channel anywhere, or
+    per neuron where no window follows."""
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     axes = draw(st.integers(1, 2))
     shape = first = (*(draw(st.integers(5, 7)) for _ in range(axes)), 4)
@@ -123,7 +124,7 @@ def test_folded_chains_compute_the_same(chain, offset):
     assert linear.offset.shape in (linear.shape, linear.shape[-1:])
     kinds = [step.kind for step in linear.path]
     assert all(later != "scale" or earlier not in ("scale", "dense") for earlier, later in zip(kinds, kinds[1:]))
-    assert not any(earlier == "scale" for earlier, later in zip(kinds, kinds[1:])), "a scale that something follows has not been folded"
+    assert not any(earlier == "scale" for earlier, later in zip(kinds, kinds[1:])), "a scale in front of something was not folded"
 
 
 @QUICK
@@ -193,7 +194,8 @@ def test_scaled_takes_factors_in_any_precision():
 
 
 def test_a_flattened_chain_scales_each_input_of_a_dense_layer():
-    path = then(then((CONV,), scale(RNG.uniform(1, 2, CONV.out_shape), CONV.out_shape)), dense(np.random.default_rng(1), CONV.out_shape, 2))
+    whole = scale(RNG.uniform(1, 2, CONV.out_shape), CONV.out_shape)
+    path = then(then((CONV,), whole), dense(RNG, CONV.out_shape, 2))
     assert [step.kind for step in path] == ["conv", "dense"]
 
 

@@ -260,7 +260,8 @@ def test_max_pool_then_norm(activation, signs):
 
 
 def test_two_max_pools_of_linear_values():
-    chain = Chain((3, 9, 9)).conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[2, 2]).add("MaxPool", kernel_shape=[3, 3], strides=[2, 2])
+    chain = Chain((3, 9, 9)).conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[2, 2])
+    chain.add("MaxPool", kernel_shape=[3, 3], strides=[2, 2])
     exact(chain.conv(3, (2, 2)).add("Relu").readout().model(), chain.images())
 
 
@@ -273,7 +274,7 @@ def test_an_average_keeps_the_range_of_what_it_averages(include_pad, pooling, en
     assert len(spiking) == 2 + encoders
     if encoders:
         source = shifted(Chain((3, 7, 6))).readout()
-        before = exact(source.model(), source.images()).readout.connections[0].source
+        before = exact(source.model(), source.images()).readouts[0].connections[0].source
         assert before == spiking[0].name and len({len(layer.lo) for layer in spiking[:2]}) == 1
         if include_pad:
             assert (spiking[1].lo <= 0).all() and (spiking[1].hi >= 0).all()
@@ -295,7 +296,8 @@ def average_of_linear_values(**attributes):
     return chain.conv(3, (2, 2), pads=[1] * 4).add("Relu").readout()
 
 
-@pytest.mark.parametrize("attributes", ({}, {"strides": [2, 2]}, {"pads": [1] * 4}, {"pads": [1] * 4, "strides": [2, 2], "ceil_mode": 1}))
+@pytest.mark.parametrize("attributes", ({}, {"strides": [2, 2]}, {"pads": [1] * 4},
+                                        {"pads": [1] * 4, "strides": [2, 2], "ceil_mode": 1}))
 def test_average_of_linear_values(attributes):
     chain = average_of_linear_values(**attributes)
     network = exact(chain.model(), chain.images())

@@ -53,8 +53,8 @@ def test_known_bounds_may_differ_by_position_or_be_one_for_all():
     assert ends(Ranges("exact", {}), -INF, INF, ([-1], [2])) == ([-1, -1], [2, 2])
 
 
-@pytest.mark.parametrize("low, high, expected", ((-INF, 1, ([0, 1], [1, 1])), (-INF, -1, ([-1, -1], [-1, -1])), (2, INF, ([2, 2], [2, 3])),
-                                                 (5, INF, ([5, 5], [5, 5]))))
+@pytest.mark.parametrize("low, high, expected", ((-INF, 1, ([0, 1], [1, 1])), (-INF, -1, ([-1, -1], [-1, -1])),
+                                                 (2, INF, ([2, 2], [2, 3])), (5, INF, ([5, 5], [5, 5]))))
 @pytest.mark.parametrize("mode", MODES)
 def test_values_wholly_beyond_an_end_are_that_end(mode, low, high, expected):
     """Of values between 0 and 1 in one channel and 2 and 3 in the other."""

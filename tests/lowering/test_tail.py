@@ -17,7 +17,7 @@ def test_tail_runs_on_the_potentials(operator):
     root = chain.at
     chain.add(operator)
     network = assert_equals_onnx_runtime(chain.model(), chain.images())
-    assert network.readout.tensor == root
+    assert network.readouts[0].tensor == root
     tail = onnx.ModelProto.FromString(network.tail.tobytes())
     assert [node.op_type for node in tail.graph.node] == [operator]
     assert not tail.graph.initializer, "the tail carries weights it does not need"
@@ -45,7 +45,7 @@ def test_logits_as_well_as_probabilities(logits_first):
     root = chain.at
     outputs = (root, chain.add("Softmax").at)
     network = assert_equals_onnx_runtime(chain.model(*(outputs if logits_first else outputs[::-1])), chain.images())
-    assert network.readout.tensor == root and network.tail is not None
+    assert network.readouts[0].tensor == root and network.tail is not None
 
 
 def test_probabilities_and_labels_without_logits():

@@ -44,7 +44,8 @@ def test_values_beyond_a_calibrated_range_are_saturated(slope):
     assert certificate.saturated() == [layer.name for layer in hidden]
     values = np.moveaxis(tensors(network, x)[hidden[0].tensor], 1, -1)
     found = certificate.layers[hidden[0].name]
-    assert found.saturated_share == pytest.approx((values > hidden[0].hi * (1 + 2e-6)).mean(), abs=1e-3) and found.saturated_share > 0.1
+    assert found.saturated_share == pytest.approx((values > hidden[0].hi * (1 + 2e-6)).mean(), abs=1e-3)
+    assert found.saturated_share > 0.1
     assert certificate.first_out_of_tolerance() == hidden[0].name
     fired = simulate(network, x).activations(hidden[0].name)
     assert fired.max() == 1, "a value beyond the range is the range's end"
@@ -96,7 +97,8 @@ def test_batches_add_up():
         parts.add(simulate(network, x[rows]), tensors(network, x[rows]))
     for layer in network.layers:
         one, other = whole.layers[layer.name], parts.layers[layer.name]
-        assert (one.max_error, one.saturated, one.compared, one.images) == (other.max_error, other.saturated, other.compared, other.images)
+        for field in ("max_error", "saturated", "compared", "images"):
+            assert getattr(one, field) == getattr(other, field)
         assert one.sum_error == pytest.approx(other.sum_error) and np.array_equal(one.active, other.active)
 
 
@@ -113,12 +115,13 @@ def test_silence_and_analog_input():
 def test_the_readout_is_compared_in_its_own_units():
     network, x = calibrated(1.0, steps=3)
     certificate = certified(network, chain().model(), x)
-    expected = np.abs(simulate(network, x).potentials - tensors(network, x)[network.readout.tensor]).max()
-    assert certificate.layers[network.readout.name].largest_error == pytest.approx(expected) and expected > 0.01
+    expected = np.abs(simulate(network, x).potentials - tensors(network, x)[network.readouts[0].tensor]).max()
+    assert certificate.layers[network.readouts[0].name].largest_error == pytest.approx(expected) and expected > 0.01
 
 
 def test_layers_without_a_tensor_are_named():
     network, x = calibrated(1.0)
-    renamed = [layer.model_copy(update={"tensor": None}) if layer.name == network.layers[1].name else layer for layer in network.layers]
-    certificate = certified(network.model_copy(update={"layers": tuple(renamed)}), chain().model(), x)
+    first, hidden, *others = network.layers
+    layers = (first, hidden.model_copy(update={"tensor": None}), *others)
+    certificate = certified(network.model_copy(update={"layers": layers}), chain().model(), x)
     assert certificate.not_compared() == [network.layers[1].name] and certificate.first_out_of_tolerance() is None

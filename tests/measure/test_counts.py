@@ -30,11 +30,12 @@ def network(paths, in_shape, steps=50, slope="fan_in", coding="spikes"):
         common = dict(name=f"l{position}", shape=shape, window=position - analog, tensor=None, bias=None,
                       weight_sums=np.ones(shape[-1], np.float32), connections=(Connection(source=f"l{position - 1}", path=path),))
         if position < len(paths):
-            layers.append(Spiking(**common, slope="gated" if analog and position == 1 else slope, low=0.0, high=1.0, **unit_range(shape)))
+            gated = analog and position == 1
+            layers.append(Spiking(**common, slope="gated" if gated else slope, low=0.0, high=1.0, **unit_range(shape)))
         else:
             layers.append(Readout(**common, onnx_shape=shape, index=np.arange(np.prod(shape))))
-    return Network(name="n", mode="exact", slope=slope, steps=steps, rounding="nearest", pooling="synaptic", onnx_sha256="", ann_macs=0,
-                   layers=tuple(layers), onnx=None, tail=None)
+    return Network(name="n", mode="exact", slope=slope, steps=steps, rounding="nearest", pooling="synaptic", onnx_sha256="",
+                   ann_macs=0, layers=tuple(layers), onnx=None, tail=None)
 
 
 def dense(inputs, outputs):
@@ -157,8 +158,8 @@ def everything():
     early = chain.at
     chain.conv(3, pads=[1] * 4, groups=3).add("Add", early).add("Relu").add("Concat", early, axis=1)
     chain.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).conv(3, (1, 1)).add("Relu").add("Transpose", perm=[0, 1, 3, 2])
-    chain.add("AveragePool", kernel_shape=[2, 2], pads=[1, 0, 0, 0], count_include_pad=1).conv(4, (2, 2), pads=[1, 1, 0, 0], strides=[2, 1])
-    return chain.add("Relu").readout()
+    chain.add("AveragePool", kernel_shape=[2, 2], pads=[1, 0, 0, 0], count_include_pad=1)
+    return chain.conv(4, (2, 2), pads=[1, 1, 0, 0], strides=[2, 1]).add("Relu").readout()
 
 
 @pytest.mark.parametrize("slope", ("gated", "reference"))

@@ -58,6 +58,8 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
 
     check_target(out)
     check_json_target(json_file)
+    if any(target not in (None, "-") and Path(target).resolve() == Path(model).resolve() for target in (out, json_file)):
+        raise UsageError("--out", "the model itself", "another file")
     for option, value in (("--slope", slope), ("--calibrate", calibrate)):
         if value is not None and mode != "exact":
             raise UsageError(option, f"given with mode {mode}", "mode exact", "add --mode exact, or leave it out")
@@ -77,5 +79,9 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     if network.violations:
         screen.print(violations_table(network.violations))
         note("mode unchecked let these pass: expect the accuracy to fall")
+    for text in network.calibration.notes if network.calibration else ():
+        note(f"calibration: {text}")
+    if network.precision != "float32":
+        note(f"the model's weights are {network.precision}; all is computed in float32")
     time = "continuous time" if network.steps is None else f"{network.steps} steps per window, rounding {network.rounding}"
     screen.print(f"Wrote {out}: {network.windows} windows, {time}.")

@@ -19,6 +19,8 @@ def main(file, json_file):
     them, constraints of the paper that it breaks, the share of its multiply-accumulates that can spike. SNN.npz: what is in it, where it
     is from, and its operation counts. Exits with 3 for a model that no mode converts.
     """
+    from ..errors import ModelError
+
     check_json_target(json_file)
     content, tables, good = _network(file) if _is_zip(file) else _model(file)
     if json_file:
@@ -27,7 +29,7 @@ def main(file, json_file):
         for part in tables:
             console().print(part)
     if not good:
-        raise SystemExit(3)
+        raise ModelError(file, "no mode converts it as it is", remedy="see the table of what cannot spike" if json_file != "-" else "")
 
 
 def _is_zip(path: str) -> bool:

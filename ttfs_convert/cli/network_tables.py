@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -50,7 +50,8 @@ def network_table(network: Network) -> Table:
     return layers_table(network.layers)
 
 
-def layers_table(layers: Sequence[Layer], title: str = "Layers") -> Table:
+def layers_table(layers: Sequence[Layer], title: str = "Layers", unmeasured: Collection[str] = ()) -> Table:
+    """unmeasured: names of layers whose range only calibration will tell."""
     result = table(title, "layer", "kind", "shape", "neurons", "synapses", "window", "slope", "range", "worst |weight sum - 1|",
                    left=("layer", "kind"))
     for layer in layers:
@@ -59,8 +60,8 @@ def layers_table(layers: Sequence[Layer], title: str = "Layers") -> Table:
         exempt = isinstance(layer, Readout) or (isinstance(layer, Spiking) and layer.slope != "fan_in")
         worst = "-" if deviation is None else f"{deviation:.1e}" + " (exempt)" * exempt
         result.add_row(layer.name, kind, "x".join(map(str, layer.shape)), f"{neurons(layer):,}", f"{layer_connections(layers, layer)[0]:,}",
-                       str(layer.window) if layer.window >= 0 else "-", layer.slope if isinstance(layer, Spiking) else "-", _range(layer),
-                       worst)
+                       str(layer.window) if layer.window >= 0 else "-", layer.slope if isinstance(layer, Spiking) else "-",
+                       "to calibrate" if layer.name in unmeasured else _range(layer), worst)
     return result
 
 
@@ -112,10 +113,10 @@ def network_json(network: Network) -> dict:
             "layers": layers_json(network.layers), "violations": [violation.model_dump() for violation in network.violations]}
 
 
-def layers_json(layers: Sequence[Layer]) -> list[dict]:
+def layers_json(layers: Sequence[Layer], unmeasured: Collection[str] = ()) -> list[dict]:
     return [{"name": layer.name, "kind": "readout" if isinstance(layer, Readout) else label(layer), "shape": list(layer.shape),
              "neurons": neurons(layer), "synapses": layer_connections(layers, layer)[0], "window": layer.window,
              "slope": layer.slope if isinstance(layer, Spiking) else None, "tensor": layer.tensor,
-             "range": [float(layer.lo.min()), float(layer.hi.max())] if isinstance(layer, Coded) else None,
+             "range": [float(layer.lo.min()), float(layer.hi.max())] if isinstance(layer, Coded) and layer.name not in unmeasured else None,
              "activation": [layer.low, layer.high] if isinstance(layer, Spiking) else None,
              "weight_sum_max_deviation": weight_sum_deviation(layer)} for layer in layers]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +12,9 @@ import numpy as np
 
 from ..errors import DataError, UsageError
 from . import cifar, files, folder, idx, npz
-from .fit import Batches, fit_to_input
+from .fit import Batches, fit_to_input, fit_to_inputs
 
-__all__ = ["Batches", "Dataset", "fit_to_input", "load_dataset"]
+__all__ = ["Batches", "Dataset", "fit_to_input", "fit_to_inputs", "load_dataset"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,10 @@ class Dataset:
     total: int  # samples before `limit`
     notes: tuple[str, ...]  # what a reader of the results has to know, one phrase each
     image: bool  # whether x is known to be images
+    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)  # for a model with several inputs: all of them, by name
+
+    def __len__(self) -> int:
+        return len(self.x)
 
 
 def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None = None,
@@ -34,7 +39,7 @@ def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None
     """The test or the training samples of a data set.
 
     source: `mnist`, `fashion-mnist`, `cifar10`, `cifar100` (a folder of such a name: write ./mnist), or the path of an .npz with x and
-    optionally y, or of a folder with one sub-folder of images per class.
+    optionally y, or, for a model with several inputs, an array per input under its name, or of a folder with one sub-folder of images per class.
     data_dir: where the raw files of a named data set are looked for first (see `files.find`).
     limit: take the first `limit` samples; from a folder of images these are spread over the classes.
     split: which images of a named data set. A path holds one set of samples, which either split gives.
@@ -44,7 +49,7 @@ def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None
         raise UsageError("--limit", f"{limit}", "1 or more")
     if split not in files.SPLITS:
         raise UsageError("split", f"{split}", " or ".join(files.SPLITS))
-    name, notes = Path(source).name, ()
+    name, notes, inputs = Path(source).name, (), {}
     if source in files.SOURCES:
         name = source if split == "test" else f"{source} ({split})"
         paths = files.find(source, split, data_dir)
@@ -56,18 +61,21 @@ def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None
         x, y, total, notes = folder.read(Path(source), limit)
         return Dataset(Path(source).resolve().name, x, y, _sha256(x, y), total, notes, True)
     elif Path(source).suffix.lower() == ".npz" and Path(source).is_file():
-        x, y = npz.read(Path(source))
+        arrays, y = npz.read(Path(source))
+        x = next(iter(arrays.values()))
+        inputs = {name: array[:limit] for name, array in arrays.items()} if "x" not in arrays else {}
     else:
         found = "not an .npz file" if Path(source).is_file() else "no such data set, file or folder"
         raise DataError(source, found, f"{', '.join(files.SOURCES)}, or the path of an .npz or of a folder with images")
     total = len(x)
     x, y = x[:limit], None if y is None else y[:limit]
-    return Dataset(name, x, y, _sha256(x, y), total, notes, source in files.SOURCES)
+    digest = _sha256(x, y, *(array for array in inputs.values() if len(inputs) > 1))
+    return Dataset(name, x, y, digest, total, notes, source in files.SOURCES, inputs)
 
 
-def _sha256(x: np.ndarray, y: np.ndarray | None) -> str:
+def _sha256(*arrays: np.ndarray | None) -> str:
     digest = hashlib.sha256()
-    for array in (x,) if y is None else (x, y):
+    for array in (array for array in arrays if array is not None):
         digest.update(f"{array.dtype.str} {array.shape};".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +64,41 @@ class Batches:
         if self.bounds is not None and not (np.float32(self.bounds[0]) <= lowest and highest <= np.float32(self.bounds[1])):
             found, expected = (f"{low:.8g} to {high:.8g}" for low, high in ((lowest, highest), self.bounds))
             raise DataError(self.dataset.name, f"values from {found}", expected, "scale the inputs, or convert with --input-range")
+
+
+@dataclass(frozen=True, eq=False)
+class Feeds:
+    """Called with a slice of the samples, gives the arrays of all inputs of a model, by name."""
+
+    batches: Mapping[str, Batches]
+    types: Mapping[str, np.dtype]  # of the inputs; integers take pixels as they are
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(note for batches in self.batches.values() for note in batches.notes))
+
+    def __call__(self, part: slice) -> dict[str, np.ndarray]:
+        arrays = {name: batches(part) for name, batches in self.batches.items()}
+        return {name: np.rint(array * 255).astype(self.types[name]) if np.issubdtype(self.types[name], np.integer) else array
+                for name, array in arrays.items()}
+
+
+def fit_to_inputs(dataset: Dataset, inputs: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+                  bounds: Mapping[str, tuple[float, float] | None]) -> Feeds:
+    """`fit_to_input` for a model of one or several inputs. inputs: shape without the batch, and type, by name. bounds: by name; without
+    an entry any finite values. Raises DataError where an input has no array of its name, or an integer input no pixels."""
+    several = len(inputs) > 1 or set(inputs) == set(dataset.inputs)
+    missing = set(inputs) - set(dataset.inputs) if several else set()
+    if missing:
+        raise DataError(dataset.name, f"nothing for the model's inputs {', '.join(sorted(missing))}", "an array per input, under its name",
+                        "write them with numpy.savez(path, name=array, ...)")
+    fitted = {}
+    for name, (shape, kind) in inputs.items():
+        own = replace(dataset, x=dataset.inputs[name]) if several else dataset
+        if np.issubdtype(kind, np.integer) and own.x.dtype != np.uint8:
+            raise DataError(dataset.name, f"{own.x.dtype} for the input {name!r}", f"pixels (uint8), which the model takes as {np.dtype(kind)}")
+        fitted[name] = fit_to_input(own, shape, (0.0, 1.0) if np.issubdtype(kind, np.integer) else bounds.get(name))
+    return Feeds(fitted, {name: np.dtype(kind) for name, (_, kind) in inputs.items()})
 
 
 def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...], bounds: tuple[float, float] | None = (0.0, 1.0)) -> Batches:

@@ -13,18 +13,24 @@ from ..errors import DataError
 REMEDY = "write it with numpy.savez(path, x=samples, y=labels)"
 
 
-def read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """x (n, ...) as uint8 or, from any float type, float32; y (n,) int64 or None when the file has no y. Raises DataError."""
+def read(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Samples and labels: x, or, for a model with several inputs, an array per input, (n, ...) each, as uint8 or, from any float type,
+    float32; y (n,) int64 or None when the file has no y. Raises DataError."""
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path}", "not an .npz file", "a zip archive of arrays", REMEDY)
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if "x" not in archive.files:
+            names = ["x"] if "x" in archive.files else [name for name in archive.files if name != "y"]
+            if not names:
                 raise DataError(f"{path}", f"arrays {', '.join(archive.files) or 'none'}", "an array x (and optionally y)", REMEDY)
-            x, y = _array(archive, path, "x"), _array(archive, path, "y") if "y" in archive.files else None
+            arrays, y = {name: _array(archive, path, name) for name in names}, _array(archive, path, "y") if "y" in archive.files else None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise DataError(f"{path}", f"a file that cannot be read ({e})", "a zip archive of arrays", REMEDY) from e
-    return _samples(x, path), None if y is None else _labels(y, path, len(x))
+    samples = {name: _samples(array, path, name) for name, array in arrays.items()}
+    sizes = {name: len(array) for name, array in samples.items()}
+    if len(set(sizes.values())) > 1:
+        raise DataError(f"{path}", f"samples per input {sizes}", "as many of each")
+    return samples, None if y is None else _labels(y, path, sizes[names[0]])
 
 
 def _array(archive: np.lib.npyio.NpzFile, path: Path, name: str) -> np.ndarray:
@@ -37,17 +43,17 @@ def _array(archive: np.lib.npyio.NpzFile, path: Path, name: str) -> np.ndarray:
     return array
 
 
-def _samples(x: np.ndarray, path: Path) -> np.ndarray:
+def _samples(x: np.ndarray, path: Path, name: str) -> np.ndarray:
     if x.ndim < 2 or x.size == 0:
-        raise DataError(f"{path}", f"x of shape {x.shape}", "one or more samples along the first axis and their values along others")
+        raise DataError(f"{path}", f"{name} of shape {x.shape}", "one or more samples along the first axis and their values along others")
     if x.dtype == np.uint8:
         return x
     if x.dtype.kind != "f":
-        raise DataError(f"{path}", f"x of type {x.dtype}", "uint8 (0 to 255) or floats", "convert x")
+        raise DataError(f"{path}", f"{name} of type {x.dtype}", "uint8 (0 to 255) or floats", f"convert {name}")
     with np.errstate(over="ignore"):
         x = x.astype(np.float32, copy=False)
     if not np.isfinite(x).all():
-        raise DataError(f"{path}", "x with values that are not finite in float32", "finite values",
+        raise DataError(f"{path}", f"{name} with values that are not finite in float32", "finite values",
                         "scale, mend or leave out the samples")
     return x
 

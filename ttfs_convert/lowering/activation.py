@@ -105,10 +105,10 @@ def _scalar(value: Value) -> float | None:
 
 
 def _clamp(value: Value, node: Node, builder: Builder, low: float, high: float) -> None:
+    if isinstance(value, Potential):
+        low, high = (min(max(end, low), high) for end in (value.low, value.high))
     if not isinstance(value, (Spikes, Potential)) or not low < high:
         raise UnsupportedNode(f"it clamps a constant, or to [{low:g}, {high:g}]", "a clamp of activations, its minimum below its maximum")
-    if isinstance(value, Potential):
-        low, high = max(low, value.low), min(high, value.high)
     lowest, highest = value.bounds
     if low <= lowest.min() and highest.max() <= high:
         builder.values[node.outputs[0]] = value  # changes nothing
@@ -124,11 +124,12 @@ def _largest(parts: list[Spikes], node: Node, builder: Builder) -> Spikes:
     """The earliest spike of each group; parts whose spikes stand for other values are encoded anew, all in one range."""
     if len({part.index.shape for part in parts}) > 1:
         raise UnsupportedNode("its inputs differ in shape", "compare tensors of equal shape")
-    shape, index = parts[0].shape, parts[0].index
-    parts = [parts[0], *(builder.aligned(part, parts[0]) for part in parts[1:])]
+    first = builder.whole(parts[0])
+    shape, index = first.shape, first.index
+    parts = [first, *(builder.aligned(part, first) for part in parts[1:])]
     lowest, highest = (reduce(fold, (fold.reduce(np.broadcast_to(part.bounds[end], shape).reshape(-1, shape[-1])) for part in parts))
                        for end, fold in ((0, np.minimum), (1, np.maximum)))
-    parts = [_in_range(part, lowest, highest, node, builder) for part in parts]
+    parts = [_in_range(replace(part, index=index), lowest, highest, node, position, builder) for position, part in enumerate(parts)]
     count, size = len(parts), math.prod(shape)
     joined = Spikes(builder.concat(node.name, [part.source for part in parts], (count * size,)), index, (count, size),
                     *(np.broadcast_to(end, shape).reshape(-1) for end in (parts[0].scale, parts[0].offset)))
@@ -137,8 +138,8 @@ def _largest(parts: list[Spikes], node: Node, builder: Builder) -> Spikes:
     return replace(builder.max_pool(joined, node, geometry, index), shape=shape, scale=parts[0].scale, offset=parts[0].offset)
 
 
-def _in_range(part: Spikes, lowest: np.ndarray, highest: np.ndarray, node: Node, builder: Builder) -> Spikes:
+def _in_range(part: Spikes, lowest: np.ndarray, highest: np.ndarray, node: Node, position: int, builder: Builder) -> Spikes:
     if all(np.array_equal(np.broadcast_to(end, part.shape), np.broadcast_to(wanted, part.shape))
            for end, wanted in zip((part.offset, part.offset + part.scale), (lowest, highest))):
         return part
-    return builder.fire(replace(builder.potential(part, node.name), bounds=(lowest, highest)), node.outputs[0])
+    return builder.fire(replace(builder.potential(part, node.name), bounds=(lowest, highest)), node.inputs[position])

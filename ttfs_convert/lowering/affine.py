@@ -56,9 +56,10 @@ def affine(value: Value, factor: np.ndarray, shift: np.ndarray, node: Node, buil
         raise UnsupportedNode(f"constants of shape {np.broadcast_shapes(factor.shape, shift.shape)} on {value.index.shape}",
                               "constants that broadcast to it") from None
     if isinstance(value, Potential) and value.max_pools and (factors.ndim > 1 or shifts.ndim > 1 or (factors < 0).any()):
-        value = builder.spikes(value, node)
+        value = builder.spikes(value, node, next(k for k, name in enumerate(node.inputs) if not isinstance(builder.value(name), Constant)))
     if isinstance(value, Spikes):
         return replace(value, scale=value.scale * factors, offset=value.offset * factors + shifts)
-    ends = [factors * end + shifts for end in value.bounds]
+    with np.errstate(invalid="ignore"):
+        ends = [np.where(factors == 0, 0, factors * end) + shifts for end in value.bounds]
     connections = tuple(Connection(source=each.source, path=scaled(each.path, factors, value.shape)) for each in value.connections)
     return replace(value, connections=connections, bias=value.bias * factors + shifts, bounds=(np.minimum(*ends), np.maximum(*ends)))

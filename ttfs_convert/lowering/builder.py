@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import replace
 
@@ -112,7 +113,7 @@ class Builder:
         if source != value.source and value.direct:
             raise UnsupportedNode("it rearranges analog input", "give the inputs bounds, with --input-range")
         scale, offset = (compact(np.broadcast_to(part, value.shape).reshape(-1)[order]) for part in (value.scale, value.offset))
-        return Spikes(source, flat_index(order.shape), order.shape, scale, offset, value.direct)
+        return Spikes(source, flat_index(order.shape), order.shape, scale, offset, value.direct, value.raw)
 
     def aligned(self, value: Spikes, other: Spikes | Potential) -> Spikes:
         """`value` from a population in the order of `other`'s, so that equal places in the two tensors are equal places there."""
@@ -125,14 +126,18 @@ class Builder:
         spikes = self.relaid(value, order)
         return Linear(spikes.source, scaled((), spikes.scale, spikes.shape), spikes.shape, spikes.offset)
 
+    def whole(self, value: Spikes) -> Spikes:
+        """The same tensor from a population of which it shows every neuron once: its own, or one in the tensor's order."""
+        size = math.prod(value.shape)
+        if value.index.size == size and np.array_equal(np.sort(value.index, axis=None), flat_index((size,))):
+            return value
+        part = self.relaid(value, value.index[0] if value.index.shape[0] == 1 else value.index)
+        return replace(part, index=flat_index(value.index.shape))
+
     def potential(self, value: Spikes, name: str) -> Potential:
-        """The values of a spike train as the potential of neurons still to come, each fed by one connection; in the tensor's own order
-        where it shows only a part of the population."""
-        if value.index.size == math.prod(value.shape):
-            spikes, index = replace(value, index=flat_index(value.shape)), value.index
-        else:
-            spikes = self.relaid(value, value.index[0] if value.index.shape[0] == 1 else value.index)
-            index = flat_index(value.index.shape)
+        """The values of a spike train as the potential of neurons still to come, each fed by one connection."""
+        spikes = self.whole(value)
+        index, spikes = spikes.index, replace(spikes, index=flat_index(spikes.shape))
         values = self.linear(spikes, spikes.index)
         return Potential(name, (values.connection,), values.offset, values.shape, index, bounds=spikes.bounds)
 
@@ -141,14 +146,19 @@ class Builder:
         steps = steps if isinstance(steps, tuple) else (steps,)
         if isinstance(value, Potential) and value.pooled_only and is_flat_order(index, index.size):
             (connection,) = value.connections
-            inputs = Linear(connection.source, connection.path, value.shape, value.bias)
-        else:
-            inputs = self.linear(self.spikes(value, node, position), index)
+            with contextlib.suppress(ValueError):  # factors that differ by position
+                return self._behind(Linear(connection.source, connection.path, value.shape, value.bias).through(steps), node)
+        spikes = self.spikes(value, node, position)
+        ordered = self.relaid(spikes, index)
         try:
-            result = inputs.through(steps)
-        except ValueError:  # factors that differ by position: neurons give the values one range per channel
-            inputs = self.linear(self.fire(self.potential(self.spikes(value, node, position), node.name), node.inputs[position]), index)
-            result = inputs.through(steps)
+            return self._behind(self.linear(ordered, ordered.index).through(steps), node)
+        except ValueError:  # neurons give the values one range per channel
+            place = np.empty(math.prod(spikes.shape), np.int64)
+            place[index.reshape(-1)] = np.arange(index.size)
+            again = self.fire(replace(self.potential(ordered, node.name), index=place[spikes.index]), node.inputs[position])
+            return self._behind(self.linear(again, ordered.index).through(steps), node)
+
+    def _behind(self, result: Linear, node: Node) -> Potential:
         return Potential(node.name, (result.connection,), result.offset, result.shape, channels_first(result.shape))
 
     def spikes(self, value: Value, node: Node, position: int = 0) -> Spikes:
@@ -157,7 +167,7 @@ class Builder:
         if isinstance(value, Spikes):
             return value
         if isinstance(value, Potential):
-            if not value.pooled_only:
+            if not value.pooled_only and value.low == -math.inf and value.high == math.inf:
                 self.violate(value, f"no activation before {node.name}", "put ReLU1 (clamp to [0, 1]) behind it")
             return self.fire(value, node.inputs[position], value.low, value.high)
         raise UnsupportedNode("its data input is a constant", "fold constants before export")

@@ -1,4 +1,8 @@
-"""Walk a simplified graph once, in order, and give every tensor its value in the spiking network."""
+"""Walk a simplified graph once, in order, and give every tensor its value in the spiking network.
+
+What stands before the first spiking layer or after the last one and has no spiking form stays ONNX: head and tail (`ends.py` cuts them
+out). Between them every node has to convert.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,17 @@ import functools
 import math
 from collections import Counter
 
-import numpy as np
 import onnx
 
 from ..errors import ModelError
-from ..ir import Input
+from ..ir import Layer, Readout, sources
 from ..onnx_file import Simplified
 from .builder import Builder, UnsupportedNode
+from .entry import enter
 from .table import NO_REMEDY, OPERATORS, REMEDIES, TAIL_OPERATORS
-from .values import Comparison, Constant, Node, Potential, Spikes, Tail, Unknown, channels_first, flat_index
+from .values import Comparison, Constant, Head, Node, Potential, Spikes, Tail, Unknown, Value
 
-POSITIONAL = ("Conv", "ConvTranspose", "AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool")  # operators that read (batch, channels, *positions)
-ELEMENTWISE = ("Add", "BatchNormalization", "Div", "Identity", "Mul", "Sub")  # those that may stand between them and the input
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what a network is made of: never left to ONNX Runtime without a word
 
 
 class UnsupportedModel(ModelError):
@@ -30,48 +33,148 @@ class UnsupportedModel(ModelError):
         self.nodes = nodes
 
 
-def lower_graph(model: Simplified, builder: Builder, where: str, input_range: tuple[float, float] | None) -> str:
-    """Fill `builder` from the simplified graph and return the name of the ONNX tensor that the readout's potentials equal.
+def lower_graph(model: Simplified, builder: Builder, where: str, input_range: tuple[float, float] | None) -> None:
+    """Fill `builder` from the simplified graph.
 
-    input_range: of the input's values; None: they enter as analog current. Raises UnsupportedModel with all unsupported nodes, ModelError for graphs without one image input and one readout.
+    input_range: of the inputs' values; None: they enter as analog current. Raises UnsupportedModel with all unsupported nodes, ModelError
+    for a graph in which nothing spikes.
     """
-    graph = model.graph.graph
-    nodes = [Node.of(proto) for proto in graph.node]
-    builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
-    feeds_body = _feeds_body(nodes)
-    readers = Counter(name for node in nodes if feeds_body.intersection(node.outputs) or _is_body(node) for name in set(node.inputs))
-    for node in nodes:
-        for name in set(node.inputs):
-            builder.readers.setdefault(name, []).append(node.operator)
-    for name in (value.name for value in graph.output):
-        builder.readers.setdefault(name, []).append("output")
-    for tensor in graph.initializer:
-        builder.values[tensor.name] = Constant(functools.partial(model.array, tensor))
-    _lower_input(graph, nodes, builder, where, input_range)
+    walk = _Walk(model, builder, input_range)
     unsupported = []
-    for node in nodes:
-        problem = _lower_node(node, builder, feeds_body)
+    for node in walk.nodes:
+        problem = walk.lower(node)
         if problem:
             unsupported.append((node.name, node.operator, *problem))
             builder.values.update(dict.fromkeys(node.outputs, Unknown()))
-        elif builder.slope != "fan_in":
-            _encode_streams(node, builder, readers)
     if unsupported:
         raise UnsupportedModel(where, unsupported)
-    return _lower_output(graph, builder, where)
+    walk.read_out(where)
+    builder.forget_values()
+    builder.layers[:] = _needed(builder.layers)
+
+
+class _Walk:
+    """What the decision about one node needs to know of the whole graph."""
+
+    def __init__(self, model: Simplified, builder: Builder, input_range: tuple[float, float] | None):
+        self.graph, self.builder, self.input_range = model.graph.graph, builder, input_range
+        self.nodes = [Node.of(proto) for proto in self.graph.node]
+        self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
+        self.feeds_body = _feeds_body(self.nodes)
+        self.body_readers = Counter(name for node in self.nodes if self.feeds_body.intersection(node.outputs) or _is_body(node)
+                                    for name in set(node.inputs))
+        builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
+        for operator, names in [*((node.operator, set(node.inputs)) for node in self.nodes),
+                                ("output", [value.name for value in self.graph.output])]:
+            for name in names:
+                builder.readers.setdefault(name, []).append(operator)
+        for tensor in self.graph.initializer:
+            builder.values[tensor.name] = Constant(functools.partial(model.array, tensor))
+        self.inputs = [value.name for value in self.graph.input if value.name not in builder.values]
+        self.entered: dict[str, Spikes] = {}
+        builder.values.update({name: Head(name) for name in self.inputs})
+
+    def lower(self, node: Node) -> tuple[str, str] | None:
+        """Set the values of `node`'s outputs; return (reason, remedy) if it is unsupported."""
+        values = self.builder.values
+        if node.operator == "Constant":
+            values[node.outputs[0]] = Constant(functools.partial(onnx.numpy_helper.to_array, node.attributes["value"]))
+            return None
+        given = {name: values[name] for name in node.inputs if name}
+        if any(isinstance(value, Unknown) for value in given.values()):
+            values.update(dict.fromkeys(node.outputs, Unknown()))
+            return None if node.operator in OPERATORS else REMEDIES.get(node.operator, NO_REMEDY)
+        at_the_end = not self.feeds_body.intersection(node.outputs)
+        if at_the_end and node.operator not in WEIGHTED and (any(isinstance(value, Tail) for value in given.values())
+                                                             or _ends(node, given)):
+            self._to_tail(node, given)
+            return None
+        problem = self._lowered(node, given)
+        if problem is None:
+            if self.builder.slope != "fan_in":
+                self._encode_streams(node)
+        elif node.operator in WEIGHTED:
+            return problem
+        elif all(_is_raw(value) for value in given.values()):
+            values.update({name: Head(name) for name in node.outputs})
+        elif at_the_end:
+            self._to_tail(node, given)
+        else:
+            return problem
+        return None
+
+    def _lowered(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
+        if node.domain not in ("", "ai.onnx"):
+            return f"operator of the domain {node.domain}", "export the plain float32 network, not an optimised or quantised one"
+        operator = OPERATORS.get(node.operator)
+        if operator is None:
+            return REMEDIES.get(node.operator, NO_REMEDY)
+        if any(isinstance(value, Comparison) for value in given.values()) and node.operator != "Where":
+            return "it computes with a comparison", "use Clip for a clamp"
+        try:
+            for name, value in given.items():
+                if isinstance(value, Head):
+                    self.builder.values[name] = self._entered(name)
+            operator.lower(node, self.builder)
+        except UnsupportedNode as error:
+            self.builder.values.update({name: value for name, value in given.items() if isinstance(value, Head)})
+            return error.reason, error.remedy
+        return None
+
+    def _entered(self, name: str) -> Spikes:
+        if name not in self.entered:
+            bounds = self.input_range if name in self.inputs else None
+            self.entered[name] = enter(name, self.infos.get(name), self.nodes, self.builder, bounds)
+        return self.entered[name]
+
+    def _to_tail(self, node: Node, given: dict[str, Value]) -> None:
+        roots: dict[str, None] = {}
+        for name, value in given.items():
+            if isinstance(value, Tail):
+                roots.update(dict.fromkeys(value.roots))
+            elif isinstance(value, (Spikes, Potential)) and not _is_raw(value):
+                roots[name] = None
+            elif isinstance(value, Comparison):
+                roots[value.tensor] = None
+        self.builder.values.update(dict.fromkeys(node.outputs, Tail(tuple(roots))))
+
+    def _encode_streams(self, node: Node) -> None:
+        """A linear value that several nodes read, such as the residual stream of a pre-activation network, is spike-coded once; else each
+        reader would integrate all that has been added to it again. The paper's constraints have no place for such neurons."""
+        for name in node.outputs:
+            value = self.builder.value(name)
+            if isinstance(value, Potential) and not value.pooled_only and self.body_readers[name] > 1:
+                self.builder.values[name] = self.builder.fire(value, name)
+
+    def read_out(self, where: str) -> None:
+        """Add the readouts: the outputs, or what the tail computes them from."""
+        roots: dict[str, None] = {}
+        for output in self.graph.output:
+            value = self.builder.values[output.name]
+            if isinstance(value, (Spikes, Potential, Constant)):
+                roots[output.name] = None
+            elif isinstance(value, Tail):
+                roots.update(dict.fromkeys(value.roots))
+        if not roots:
+            raise ModelError(where, "nothing in it can spike", "convolutions or matrix products", "run it with ONNX Runtime")
+        for root in roots:
+            try:
+                self.builder.readout(self.builder.values[root], root)
+            except UnsupportedNode as error:
+                raise ModelError(f"output {root!r}", error.reason, remedy=error.remedy) from None
+
+
+def _needed(layers: list[Layer]) -> list[Layer]:
+    """Those that some readout depends on: an attempt that ended in the head or the tail may have left others."""
+    read = {layer.name for layer in layers if isinstance(layer, Readout)}
+    for layer in reversed(layers):
+        if layer.name in read:
+            read.update(sources(layer))
+    return [layer for layer in layers if layer.name in read]
 
 
 def _is_body(node: Node) -> bool:
     return node.operator in OPERATORS and OPERATORS[node.operator].body
-
-
-def _encode_streams(node: Node, builder: Builder, readers: Counter[str]) -> None:
-    """A linear value that several nodes read, such as the residual stream of a pre-activation network, is spike-coded once; else each
-    reader would integrate all that has been added to it again. The paper's constraints have no place for such neurons."""
-    for name in node.outputs:
-        value = builder.value(name)
-        if isinstance(value, Potential) and not value.pooled_only and readers[name] > 1:
-            builder.values[name] = builder.fire(value, name)
 
 
 def _feeds_body(nodes: list[Node]) -> set[str]:
@@ -83,87 +186,24 @@ def _feeds_body(nodes: list[Node]) -> set[str]:
     return reached
 
 
-def _lower_input(graph: onnx.GraphProto, nodes: list[Node], builder: Builder, where: str,
-                 input_range: tuple[float, float] | None) -> None:
-    inputs = [value for value in graph.input if value.name not in builder.values]
-    if len(inputs) != 1:
-        raise ModelError(where, f"{len(inputs)} inputs ({', '.join(value.name for value in inputs)})", "one input")
-    name, tensor = inputs[0].name, inputs[0].type.tensor_type
-    shape = tuple(dim.dim_value for dim in tensor.shape.dim)[1:]
-    if tensor.elem_type != onnx.TensorProto.FLOAT or not shape or len(shape) > 3:
-        kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
-        raise ModelError(f"input {name!r}", f"{kind} with {len(shape) + 1} axes", "FLOAT with 2 to 4 axes, batch first")
-    first = len(shape) > 1 and _read_by_position(name, nodes)
-    layer_shape = (*shape[1:], shape[0]) if first else shape
-    index = channels_first(layer_shape) if first else flat_index((1, *shape))
-    direct, (lo, hi) = input_range is None, input_range or (0.0, 1.0)
-    ends = {"lo": np.full(layer_shape[-1], lo, np.float32), "hi": np.full(layer_shape[-1], hi, np.float32)}
-    layer = builder.add(Input(name=builder.unique(name), shape=layer_shape, window=-1 if direct else 0, tensor=None, onnx_name=name,
-                              onnx_shape=shape, channels_first=first, coding="direct" if direct else "spikes", **ends))
-    offset = ends["lo"].astype(np.float64)
-    builder.values[name] = Spikes(layer.name, index, layer_shape, ends["hi"] - offset, offset, direct)
+def _is_raw(value: Value) -> bool:
+    """Whether ONNX has computed it, and no neuron yet."""
+    return isinstance(value, (Constant, Head)) or (isinstance(value, Spikes) and value.raw)
 
 
-def _read_by_position(name: str, nodes: list[Node]) -> bool:
-    """Whether the input is an image with its channels first."""
-    same = {name}
-    for node in nodes:
-        if same.intersection(node.inputs) and node.operator in ELEMENTWISE:
-            same.update(node.outputs)
-    return any(node.operator in POSITIONAL and node.inputs[0] in same for node in nodes)
-
-
-def _lower_node(node: Node, builder: Builder, feeds_body: set[str]) -> tuple[str, str] | None:
-    """Set the values of `node`'s outputs; return (reason, remedy) if it is unsupported."""
-    if node.domain not in ("", "ai.onnx"):
-        return f"operator of the domain {node.domain}", "export the plain float32 network, not an optimised or quantised one"
-    if node.operator == "Constant":
-        builder.values[node.outputs[0]] = Constant(functools.partial(onnx.numpy_helper.to_array, node.attributes["value"]))
-        return None
-    given = [builder.values[name] for name in node.inputs if name]
-    operator = OPERATORS.get(node.operator)
-    at_the_end = not feeds_body.intersection(node.outputs) and (node.operator in TAIL_OPERATORS or (operator and operator.activation))
-    if any(isinstance(value, Unknown) for value in given):
-        builder.values.update(dict.fromkeys(node.outputs, Unknown()))
-        return None if operator or at_the_end else REMEDIES.get(node.operator, NO_REMEDY)
-    tails = [value for value in given if isinstance(value, Tail)]
-    if tails and (operator or node.operator in TAIL_OPERATORS) and not (operator and operator.body):
-        builder.values.update(dict.fromkeys(node.outputs, tails[0]))
-        return None
-    changes = isinstance(given[0], (Spikes, Potential)) and (node.operator in TAIL_OPERATORS or not _in_unit_interval(given[0]))
-    if at_the_end and changes:
-        builder.values.update(dict.fromkeys(node.outputs, Tail(node.inputs[0])))
-        return None
-    if operator is None:
-        return REMEDIES.get(node.operator, NO_REMEDY)
-    if any(isinstance(value, Comparison) for value in given) and node.operator != "Where":
-        return "it computes with a comparison", "use Clip for a clamp"
-    try:
-        operator.lower(node, builder)
-    except UnsupportedNode as error:
-        return error.reason, error.remedy
-    return None
+def _ends(node: Node, given: dict[str, Value]) -> bool:
+    """Whether ONNX Runtime shall run a node although it might spike: classifying, and an activation that ends the network."""
+    value = given[node.inputs[0]]
+    if node.operator in TAIL_OPERATORS or node.operator in ("Concat", "Max"):
+        return not all(map(_is_raw, given.values()))
+    activation = node.operator in OPERATORS and OPERATORS[node.operator].activation
+    return activation and isinstance(value, (Spikes, Potential)) and not _in_unit_interval(value) and not _is_raw(value)
 
 
 def _in_unit_interval(value: Spikes | Potential) -> bool:
     """Whether a ReLU or ReLU1 changes nothing."""
     lowest, highest = value.bounds
     return bool(lowest.min() >= 0 and highest.max() <= 1)
-
-
-def _lower_output(graph: onnx.GraphProto, builder: Builder, where: str) -> str:
-    roots = []
-    for output in graph.output:
-        value = builder.values[output.name]
-        roots.append(value.root if isinstance(value, Tail) else output.name)
-    if len(set(roots)) != 1:
-        raise ModelError(where, f"{len(set(roots))} readouts ({', '.join(sorted(set(roots)))})", "outputs that follow from one last layer")
-    try:
-        builder.readout(builder.values[roots[0]], roots[0])
-    except UnsupportedNode as error:
-        raise ModelError(f"output {roots[0]!r}", error.reason, remedy=error.remedy) from None
-    builder.forget_values()
-    return roots[0]
 
 
 def macs(model: onnx.ModelProto) -> int:

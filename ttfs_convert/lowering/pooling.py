@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import replace
 
@@ -64,7 +65,9 @@ def _global_average(value: Potential | Spikes, node: Node, builder: Builder) -> 
 def _average(value: Potential | Spikes, step: AveragePool, node: Node, builder: Builder) -> Potential | Spikes:
     index = image_index(value)
     if isinstance(value, Potential) and not value.pooled_only:
-        return _average_of_potential(value, step, index, builder)
+        with contextlib.suppress(UnsupportedNode):
+            return _average_of_potential(value, step, index, builder)
+        value = builder.spikes(value, node)
     pooled = replace(builder.synapses(value, node, step, index), pooled_only=True, bounds=average_bounds(value, step))
     return builder.fire(pooled, node.outputs[0]) if builder.pooling == "spiking" else pooled
 
@@ -112,6 +115,8 @@ def _max(node: Node, builder: Builder, kernel: tuple[int, ...]) -> None:
             return
         value = replace(builder.potential(spikes, node.name), index=channels_first(spikes.shape))  # upside down: neurons turn it round
         index = image_index(value)
-    if not is_flat_order(index, math.prod(geometry["in_shape"])):
-        raise UnsupportedNode("a max-pool of rearranged pre-activations", "pool behind the activation")
+    if not is_flat_order(index, math.prod(geometry["in_shape"])):  # pre-activations in another order
+        ordered = builder.relaid(builder.spikes(value, node), index)
+        builder.values[node.outputs[0]] = builder.max_pool(ordered, node, geometry, out_index)
+        return
     builder.values[node.outputs[0]] = replace(value, index=out_index, max_pools=(*value.max_pools, geometry))

@@ -64,13 +64,14 @@ def _is_permutation(index: np.ndarray, before: np.ndarray) -> bool:
 
 
 def _run(node: Node, opset: int, index: np.ndarray, constants: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """int64 arrays. Resize knows no int64, and int32 holds any index here."""
+    """int64 arrays. Every operator and opset knows float32, which holds whole numbers up to 2^24; nearly all know int32."""
+    small = index.max() < 1 << 24
     outputs = [name for name in node.outputs if name]
-    data = onnx.helper.make_tensor_value_info(node.inputs[0], onnx.TensorProto.INT32, index.shape)
+    data = onnx.helper.make_tensor_value_info(node.inputs[0], onnx.TensorProto.FLOAT if small else onnx.TensorProto.INT32, index.shape)
     graph = onnx.helper.make_graph([node.proto], "moved", [data], [onnx.helper.make_empty_tensor_value_info(name) for name in outputs],
                                    [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return [result.astype(np.int64) for result in session.run(outputs, {node.inputs[0]: index.astype(np.int32)})]
+    return [result.astype(np.int64) for result in session.run(outputs, {node.inputs[0]: index.astype(np.float32 if small else np.int32)})]

@@ -41,7 +41,7 @@ OPERATORS = {
     "AveragePool": Operator(lower_average_pool, "1-D and 2-D; strides, pads, ceil_mode, count_include_pad", body=True),
     "BatchNormalization": Operator(lower_batch_normalization, "of evaluation, anywhere; folded into weights or ranges"),
     "Clip": Operator(lower_clip, "ReLU1 (0 to 1); mode exact: any minimum below any maximum; mode unchecked: clamped at 1", activation=True),
-    "Concat": Operator(lower_concat, "along any axis but the batch; every channel keeps its range", body=True),
+    "Concat": Operator(lower_concat, "along any axis but the batch; every channel keeps its range"),
     "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias", body=True),
     "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
     "Div": Operator(lower_div, "by constants"),

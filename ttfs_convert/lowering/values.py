@@ -33,6 +33,7 @@ class Spikes:
     """The values offset + scale a, where a = 1 - tau is decoded from the spike trains of `source`, seen through `index`.
 
     scale, offset: per channel or whole. shape: of the source, channels last. direct: whether the source is an input that sends no spikes.
+    raw: whether the source encodes what ONNX has computed, and no neuron stands between.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Spikes:
     scale: np.ndarray
     offset: np.ndarray
     direct: bool = False
+    raw: bool = False
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -78,10 +80,17 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Tail:
-    """Computed after the readout `root` (an ONNX tensor) by ONNX Runtime."""
+class Head:
+    """The ONNX tensor `tensor`, an input of the model or computed from its inputs by ONNX Runtime, before anything spikes."""
 
-    root: str
+    tensor: str
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Computed by ONNX Runtime after the readouts of `roots` (ONNX tensors)."""
+
+    roots: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ class Unknown:
     """Behind an unsupported node, which has been reported already."""
 
 
-Value = Constant | Spikes | Potential | Comparison | Tail | Unknown
+Value = Constant | Spikes | Potential | Comparison | Head | Tail | Unknown
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir import Coded, MaxPool, Network, neurons, sources
+from ..ir import Coded, MaxPool, Network, Readout, neurons, sources
 from ..simulate.exact import Recording, decode
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
@@ -66,21 +66,21 @@ class Certificate:
 
     def add(self, recording: Recording, reference: Mapping[str, np.ndarray]) -> None:
         """recording: of one batch. reference: ONNX Runtime's tensors for it, by name; missing ones are not compared."""
-        for layer in self.network.layers[:-1]:
+        images = len(recording.potentials)
+        for layer in self.network.layers:
             errors = self.layers.setdefault(layer.name, LayerErrors(np.zeros(layer.shape, np.int64)))
-            errors.images += len(recording.potentials)
-            if layer.name not in recording.spike_times:
-                errors.active += len(recording.potentials)  # a direct input: every current flows
-                continue
-            times = recording.spike_times[layer.name]
-            errors.active += np.count_nonzero(times != (recording.steps or 1), axis=0)
-            if layer.tensor in reference:
-                self._compare(layer, errors, times, reference[layer.tensor])
-        readout = self.network.readout
-        errors = self.layers.setdefault(readout.name, LayerErrors(np.zeros(readout.shape, np.int64)))
-        errors.images += len(recording.potentials)
-        if readout.tensor in reference:
-            errors.compare(recording.potentials, reference[readout.tensor].reshape(recording.potentials.shape))
+            errors.images += images
+            if isinstance(layer, Readout):
+                if layer.tensor in reference:
+                    potentials = recording.readouts[layer.tensor]
+                    errors.compare(potentials, reference[layer.tensor].reshape(potentials.shape))
+            elif layer.name in recording.spike_times:
+                times = recording.spike_times[layer.name]
+                errors.active += np.count_nonzero(times != (recording.steps or 1), axis=0)
+                if layer.tensor in reference:
+                    self._compare(layer, errors, times, reference[layer.tensor])
+            else:
+                errors.active += images  # a direct input: every current flows
 
     def _compare(self, layer: Coded, errors: LayerErrors, times: np.ndarray, reference: np.ndarray) -> None:
         onnx_shape = (layer.shape[-1], *layer.shape[:-1]) if layer.channels_first else layer.shape
@@ -95,11 +95,10 @@ class Certificate:
         """Names of layers whose range cuts off more than 0.1 % of the values."""
         return [name for name, errors in self.layers.items() if (errors.saturated_share or 0) > SATURATION_WARNING]
 
-    @property
-    def output_range(self) -> tuple[float, float] | None:
-        """Smallest and largest output of the original network, None where nothing matches the readout."""
-        errors = self.layers[self.network.readout.name]
-        return (errors.smallest, errors.largest) if errors.compared else None
+    def worst_readout(self) -> LayerErrors | None:
+        """Of the readout whose largest error is the largest share of its range; None where nothing matches."""
+        compared = [self.layers[layer.name] for layer in self.network.readouts if self.layers[layer.name].compared]
+        return max(compared, key=lambda errors: errors.max_error / max(errors.largest - errors.smallest, 1e-30), default=None)
 
     def active_shares(self) -> dict[str, np.ndarray]:
         """Per population, the share of images in which each neuron has a > 0."""
@@ -122,8 +121,8 @@ class Certificate:
     def first_out_of_tolerance(self) -> str | None:
         """Name of the first spiking layer whose error leaves its tolerance, None if none does."""
         which, limit = self.tolerance()
-        for layer in self.network.layers[:-1]:
+        for layer in self.network.layers:
             errors = self.layers[layer.name]
-            if errors.compared and not (errors.max_error if which == "max" else errors.mean_error) <= limit:
+            if errors.compared and not isinstance(layer, Readout) and not (errors.max_error if which == "max" else errors.mean_error) <= limit:
                 return layer.name
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from ..ir import (
     Scale,
     Sliding,
     Spiking,
+    Spread,
     has_neurons,
 )
 from ..kernels._jit import CALLER
@@ -37,12 +38,18 @@ class Recording:
     """What one batch did. spike_times: per layer (n, *shape): steps (unsigned integers, N silent) or tau in [0, 1] (float32, 1 silent);
     a direct input sends none.
 
-    potentials: (n, *shape of the model's readout tensor) float32, the output. steps: N, None in continuous time.
+    readouts: per ONNX tensor that a readout stands for, its potentials (n, *shape of the tensor) float32. steps: N, None in continuous
+    time.
     """
 
     spike_times: dict[str, np.ndarray]
-    potentials: np.ndarray
+    readouts: dict[str, np.ndarray]
     steps: int | None
+
+    @property
+    def potentials(self) -> np.ndarray:
+        """Of the only readout, or the first one."""
+        return next(iter(self.readouts.values()))
 
     def activations(self, name: str) -> np.ndarray:
         """Decoded spike times of layer `name`: a = 1 - tau, float32 in [0, 1]."""
@@ -68,51 +75,63 @@ class Simulator:
         steps = [step for layer in network.layers if has_neurons(layer) for connection in layer.connections for step in connection.path]
         self._weights = {id(step): WEIGHTS[step.kind](step) for step in steps if step.kind in WEIGHTS}
 
-    def __call__(self, x: np.ndarray) -> Recording:
+    def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
         """As `simulate`."""
-        network = self.network
-        state = _State(network, self._weights, {}, {})
+        network, readouts = self.network, {}
+        entries = x if isinstance(x, Mapping) else {network.inputs[0].onnx_name: x}
+        images = len(entries[network.inputs[0].onnx_name])
+        state = _State(network, self._weights, images, entries, {}, {})
         with CALLER:
-            for layer in network.layers[:-1]:
-                if isinstance(layer, Input) and layer.coding == "direct":
-                    state.decoded[layer.name] = _channels_last(layer, x)
+            for layer in network.layers:
+                if isinstance(layer, Readout):
+                    potentials = _potential(state, layer).reshape(images, -1)
+                    readouts[layer.tensor] = potentials[:, layer.index].reshape(images, *layer.onnx_shape)
+                elif isinstance(layer, Input) and layer.coding == "direct":
+                    state.decoded[layer.name] = _channels_last(layer, entries[layer.onnx_name])
                 else:
-                    state.times[layer.name] = SPIKE_TIMES[layer.kind](state, layer, x)
-            potentials = _potential(state, network.readout, len(x)).reshape(len(x), -1)
-        outputs = potentials[:, network.readout.index].reshape(len(x), *network.readout.onnx_shape)
-        return Recording(state.times, outputs, network.steps)
+                    state.times[layer.name] = SPIKE_TIMES[layer.kind](state, layer)
+        return Recording(state.times, readouts, network.steps)
 
 
-def simulate(network: Network, x: np.ndarray) -> Recording:
-    """Run `network` on `x`: (n, *the model's input shape) float32 within the input's range, in the model's own layout.
+def simulate(network: Network, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
+    """Run `network` on `x`: (n, *shape of what the input population encodes) float32 within its range, in the model's own layout; for
+    several of them a mapping from ONNX tensors.
 
     Batches are independent: splitting one changes no bit of the result; for many of them keep a `Simulator`. Calls from several threads
-    wait for each other. Raises DataError for an `x` of another shape or with values outside the range.
+    wait for each other. Raises DataError for an `x` that is missing, of another shape or with values outside the range.
     """
-    _check_input(network, x)
-    return Simulator(network)(x)
+    entries = x if isinstance(x, Mapping) else {network.inputs[0].onnx_name: x}
+    images = {len(_checked(layer, entries.get(layer.onnx_name))) for layer in network.inputs}
+    if len(images) > 1:
+        raise DataError("x", f"inputs of {sorted(images)} images", "as many of each")
+    return Simulator(network)(entries)
 
 
-def _check_input(network: Network, x: np.ndarray) -> None:
-    expected = network.input.onnx_shape
-    if x.ndim != len(expected) + 1 or x.shape[1:] != expected or not len(x):
-        raise DataError("x", f"shape {x.shape}", f"(n, {', '.join(map(str, expected))}), n at least 1")
-    lo, hi = network.input.bounds or (-np.inf, np.inf)
+def _checked(layer: Input, x: np.ndarray | None) -> np.ndarray:
+    """`x`, if it is what `layer` can encode."""
+    where, expected = f"x for {layer.onnx_name!r}", layer.onnx_shape
+    if x is None or x.ndim != len(expected) + 1 or x.shape[1:] != expected or not len(x):
+        raise DataError(where, "nothing" if x is None else f"shape {x.shape}", f"(n, {', '.join(map(str, expected))}), n at least 1")
+    lo, hi = layer.bounds or (-np.inf, np.inf)
     inside = np.isfinite(x).all() and x.min() >= lo and x.max() <= hi
-    if inside and network.input.bounds and (np.ptp(network.input.lo) or np.ptp(network.input.hi)):
-        values = _channels_last(network.input, x)
-        inside = (values >= network.input.lo).all() and (values <= network.input.hi).all()
+    if inside and layer.bounds and (np.ptp(layer.lo) or np.ptp(layer.hi)):
+        values = _channels_last(layer, x)
+        inside = (values >= layer.lo).all() and (values <= layer.hi).all()
     if not inside:
-        raise DataError("x", f"values from {x.min():g} to {x.max():g}", f"{lo:g} to {hi:g}, or the range of each channel",
+        raise DataError(where, f"values from {x.min():g} to {x.max():g}", f"{lo:g} to {hi:g}, or the range of each channel",
                         "scale the inputs, or convert with --input-range")
+    return x
 
 
 @dataclass(frozen=True)
 class _State:
-    """One batch under way: spike times of the layers so far, and their decoded activations where some layer needs them."""
+    """One batch under way: what is to be encoded, spike times of the layers so far, and their decoded activations where some layer needs
+    them."""
 
     network: Network
     weights: dict[int, np.ndarray]
+    images: int
+    entries: Mapping[str, np.ndarray]
     times: dict[str, np.ndarray]
     decoded: dict[str, np.ndarray]
 
@@ -132,22 +151,22 @@ def _channels_last(layer: Input, x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(x, 1, -1) if layer.channels_first else x, np.float32).reshape(len(x), *layer.shape)
 
 
-def _encode(state: _State, layer: Input, x: np.ndarray) -> np.ndarray:
+def _encode(state: _State, layer: Input) -> np.ndarray:
     """tau = 1 - (x - lo) / (hi - lo)."""
-    values = (_channels_last(layer, x) - layer.lo) / (layer.hi - layer.lo)
+    values = (_channels_last(layer, state.entries[layer.onnx_name]) - layer.lo) / (layer.hi - layer.lo)
     times = state.new_times(values.shape)
-    encode(values.reshape(len(x), -1), state.network.steps or 0, state.network.half, times.reshape(len(x), -1))
+    encode(values.reshape(state.images, -1), state.network.steps or 0, state.network.half, times.reshape(state.images, -1))
     return times
 
 
-def _fire(state: _State, layer: Spiking, x: np.ndarray) -> np.ndarray:
-    times = state.new_times((len(x), *layer.shape))
+def _fire(state: _State, layer: Spiking) -> np.ndarray:
+    times = state.new_times((state.images, *layer.shape))
     pool = _single_pool(layer)
     if pool is not None and state.network.steps is not None and layer.connections[0].source in state.times:
         source = image(state.times[layer.connections[0].source], pool.in_shape)
         average_pool_steps(source, _divisor(pool), *_geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
         return times
-    potential = _potential(state, layer, len(x))
+    potential = _potential(state, layer)
     slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(1, np.float32)
     slopes = np.broadcast_to(slopes, layer.shape if slopes.ndim > 1 else layer.shape[-1:]).reshape(-1)
     fire(potential.reshape(-1, slopes.size), slopes, state.network.steps or 0, state.network.half, times.reshape(-1, slopes.size))
@@ -160,29 +179,29 @@ def _single_pool(layer: Spiking) -> AveragePool | None:
     return path[0] if alone and isinstance(path[0], AveragePool) else None
 
 
-def _max_pool(state: _State, layer: MaxPool, x: np.ndarray) -> np.ndarray:
-    times = state.new_times((len(x), *layer.shape))
+def _max_pool(state: _State, layer: MaxPool) -> np.ndarray:
+    times = state.new_times((state.images, *layer.shape))
     source = image(state.times[layer.source], layer.in_shape)
     max_pool(source, source.dtype.type(state.network.steps or 1), *_geometry(layer), image(times, layer.out_shape))
     return times
 
 
-def _reorder(state: _State, layer: Reorder, x: np.ndarray) -> np.ndarray:
-    return state.times[layer.source].reshape(len(x), -1)[:, layer.index].reshape(len(x), *layer.shape)
+def _reorder(state: _State, layer: Reorder) -> np.ndarray:
+    return state.times[layer.source].reshape(state.images, -1)[:, layer.index].reshape(state.images, *layer.shape)
 
 
-def _concat(state: _State, layer: Concat, x: np.ndarray) -> np.ndarray:
+def _concat(state: _State, layer: Concat) -> np.ndarray:
     positions = layer.shape[:-1]
-    parts = [state.times[source].reshape(len(x), *positions, -1) for source in layer.joined]
+    parts = [state.times[source].reshape(state.images, *positions, -1) for source in layer.joined]
     return np.concatenate(parts, axis=-1)
 
 
 SPIKE_TIMES: dict[str, Callable] = {"input": _encode, "spiking": _fire, "max_pool": _max_pool, "reorder": _reorder, "concat": _concat}
 
 
-def _potential(state: _State, layer: Spiking | Readout, images: int) -> np.ndarray:
+def _potential(state: _State, layer: Spiking | Readout) -> np.ndarray:
     """V0 = bias + every connection, (n, *shape) float32."""
-    potential = np.zeros((images, *layer.shape), np.float32)
+    potential = np.zeros((state.images, *layer.shape), np.float32)
     if layer.bias is not None:
         potential += layer.bias
     for connection in layer.connections:

@@ -1,0 +1,54 @@
+"""Cut out what stands before the input populations and behind the readouts, for ONNX Runtime to run: head and tail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import onnx
+
+from ..ir import Input, Readout
+from ..onnx_file import Simplified
+
+
+def head_model(source: Simplified, inputs: Sequence[Input]) -> bytes | None:
+    """ONNX model from the model's inputs to the tensors that `inputs` encode; None if these are the model's inputs themselves."""
+    given = {value.name for value in source.original.graph.input}
+    computed = [layer.onnx_name for layer in inputs if layer.onnx_name not in given]
+    return _cut(source, {}, computed) if computed else None
+
+
+def tail_model(source: Simplified, readouts: Sequence[Readout]) -> bytes | None:
+    """ONNX model from the readouts' tensors, and the model's inputs where it needs them, to the model's outputs; None if the outputs are
+    the readouts themselves, in their order."""
+    outputs = [value.name for value in source.original.graph.output]
+    if outputs == [layer.tensor for layer in readouts]:
+        return None
+    return _cut(source, {layer.tensor: len(layer.onnx_shape) + 1 for layer in readouts}, outputs)
+
+
+def _cut(source: Simplified, roots: Mapping[str, int], wanted: Sequence[str]) -> bytes:
+    """ONNX model of the tensors `wanted` from `roots`, tensor -> number of axes (float32, the first one the batch), and from the model's
+    inputs; from the original, or from the simplified graph where the original has no such tensors."""
+    produced = {name for node in source.original.graph.node for name in node.output}
+    inputs = {value.name: value for value in source.original.graph.input}
+    model = source.original if produced.union(inputs).issuperset([*roots, *wanted]) else source.graph
+    producers = {name: node for node in model.graph.node for name in node.output}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    needed, used, entries, pending = set(), set(), {}, list(wanted)
+    while pending:
+        name = pending.pop()
+        if name in roots:
+            entries[name] = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None] * roots[name])
+        elif name in constants:
+            used.add(name)
+        elif name in producers:
+            if id(producers[name]) not in needed:
+                needed.add(id(producers[name]))
+                pending.extend(filter(None, producers[name].input))
+        else:
+            entries[name] = inputs[name]
+    outputs = {value.name: value for value in model.graph.output}
+    graph = onnx.helper.make_graph([node for node in model.graph.node if id(node) in needed], "part", list(entries.values()),
+                                   [outputs.get(name) or onnx.helper.make_empty_tensor_value_info(name) for name in wanted],
+                                   [onnx.numpy_helper.from_array(source.array(constants[name]), name) for name in constants if name in used])
+    return onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version).SerializeToString()
