@@ -30,11 +30,12 @@ def unity(weights: np.ndarray, output_axis: int = 0, total: float = 1.0) -> np.n
 class Chain:
     """A graph under construction. `at` names the tensor that the next node reads; every method that adds a node returns the chain.
 
-    shape: of the input without its batch axis. seed: of the weights.
+    shape: of the input x without its batch axis. seed: of the weights. others: shapes of further inputs, by name.
     """
 
-    def __init__(self, shape: tuple[int, ...], seed: int = 0):
+    def __init__(self, shape: tuple[int, ...], seed: int = 0, **others: tuple[int, ...]):
         self.shape, self.rng, self.at = tuple(shape), np.random.default_rng(seed), "x"
+        self._inputs = {"x": self.shape, **others}
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
@@ -94,11 +95,11 @@ class Chain:
                                                           ["batch", *values[name].shape[1:]]) for name in names], opset)
 
     def _run(self, results: list[onnx.ValueInfoProto], opset: int) -> dict[str, np.ndarray]:
-        return Reference(self._model(results, opset))(np.zeros((1, *self.shape), np.float32))
+        return Reference(self._model(results, opset))({name: np.zeros((1, *shape), np.float32) for name, shape in self._inputs.items()})
 
     def _model(self, results: list[onnx.ValueInfoProto], opset: int) -> onnx.ModelProto:
-        entry = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *self.shape])
-        graph = helper.make_graph(self._nodes, "net", [entry], results, self._constants)
+        entries = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape]) for name, shape in self._inputs.items()]
+        graph = helper.make_graph(self._nodes, "net", entries, results, self._constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
 
     def images(self, count: int = 3, low: float = 0.0, high: float = 1.0) -> np.ndarray:

@@ -13,7 +13,21 @@ from itertools import product
 
 import numpy as np
 
-from ttfs_convert.ir import AveragePool, Concat, Connection, Conv, Dense, Input, MaxPool, Network, Readout, Reorder, Scale, Sliding, Spiking
+from ttfs_convert.ir import (
+    AveragePool,
+    Concat,
+    Connection,
+    Conv,
+    Dense,
+    Input,
+    MaxPool,
+    Network,
+    Readout,
+    Reorder,
+    Scale,
+    Sliding,
+    Spiking,
+)
 
 OPENING, CLOSING = 1.0, 2.0
 

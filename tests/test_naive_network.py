@@ -11,7 +11,21 @@ from tests import naive
 from tests.models import Chain, converted
 from tests.naive_network import Membrane, connection_weights, spike_times
 from ttfs_convert.datasets import Dataset
-from ttfs_convert.ir import (AveragePool, Concat, Connection, Conv, Dense, Input, Layer, MaxPool, Network, Readout, Reorder, Scale, Spiking)
+from ttfs_convert.ir import (
+    AveragePool,
+    Concat,
+    Connection,
+    Conv,
+    Dense,
+    Input,
+    Layer,
+    MaxPool,
+    Network,
+    Readout,
+    Reorder,
+    Scale,
+    Spiking,
+)
 from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.exact import simulate
 
@@ -149,8 +163,8 @@ def test_weight_sums_that_do_not_hold_are_noticed():
 
 
 def test_encoding_of_a_range():
-    network = Build((4,), lo=[-1, 0, 2, 0], hi=[1, 4, 2, 1]).watch()
-    assert taus(network, [0.5, 1, 2, 3], "x") == [0.25, 0.75, 1, 0]
+    network = Build((4,), lo=[-1, 0, 1, 0], hi=[1, 4, 3, 1]).watch()
+    assert taus(network, [0.5, 1, 2, 3], "x") == [0.25, 0.75, 0.5, 0]
 
 
 def test_analog_input_is_a_current_up_to_the_opening():

@@ -165,6 +165,7 @@ class Population(Record):
     window: int = Field(ge=-1)  # index of the window in which its spikes travel; the input's is 0, a direct input has none: -1
     tensor: str | None  # the original model's tensor that its decoded spike times (or potentials) should equal
     channels_first: bool = False  # whether `tensor` holds the neurons in channels-first order
+    tensor_index: IndexArray | None = None  # or in another one: the neuron, in channels-last order, of each of its values, int64
 
 
 class Coded(Population):
@@ -325,6 +326,9 @@ def _misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
     """What of `layer` contradicts itself or the layers before it."""
     size = math.prod(layer.shape)
     window = max((earlier[source].window for source in sources(layer)), default=_first_window(layer)) + has_neurons(layer)
+    if layer.tensor_index is not None and not (layer.tensor_index.shape == (size,)
+                                               and np.array_equal(np.sort(layer.tensor_index), np.arange(size))):
+        return "a tensor_index that leaves out neurons"
     if layer.window != window:
         return f"window {layer.window} instead of {window}"
     if isinstance(layer, Coded) and not (layer.lo.shape == layer.hi.shape == layer.shape[-1:] and (layer.lo <= layer.hi).all()

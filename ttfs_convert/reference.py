@@ -51,7 +51,7 @@ class Reference:
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """All outputs and tapped tensors for `x`: (n, ...) in the model's own layout, of several inputs a mapping by name, which may hold
-        more. Each result has n rows; floats come as float32."""
+        more. Each result has n rows, or a multiple where positions are folded into the batch; floats come as float32."""
         feeds = {name: np.asarray(value, self.inputs[name][1]) for name, value in feeds_of(x, list(self.inputs)).items()}
         images = len(next(iter(feeds.values())))
         if self._fixed_batch is None or images == self._fixed_batch:
@@ -61,7 +61,7 @@ class Reference:
             parts = {name: value[start:start + self._fixed_batch] for name, value in feeds.items()}
             rows = len(next(iter(parts.values())))
             padded = {name: np.concatenate([part, np.repeat(part[-1:], self._fixed_batch - rows, axis=0)]) for name, part in parts.items()}
-            runs.append({name: value[:rows] for name, value in self._run(padded).items()})
+            runs.append({name: value[:rows * (len(value) // self._fixed_batch)] for name, value in self._run(padded).items()})
         return {name: np.concatenate([run[name] for run in runs]) for name in self.names}
 
     def _run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -108,8 +108,8 @@ def test_relu1_in_other_words_is_strict(spelling):
 
 
 def test_a_hard_sigmoid_of_unity_weight_sums_is_strict():
-    chain = Chain((3, 6, 5)).conv(4, total=5.0).add("HardSigmoid").conv(4, (2, 2), total=4.0).add("HardSigmoid", alpha=0.25, beta=-0.5).readout()
-    assert len(spiking(assert_equals_onnx_runtime(chain.model(), chain.images()))) == 2
+    chain = Chain((3, 6, 5)).conv(4, total=5.0).add("HardSigmoid").conv(4, (2, 2), total=4.0).add("HardSigmoid", alpha=0.25, beta=-0.5)
+    assert len(spiking(assert_equals_onnx_runtime(chain.readout().model(), chain.images()))) == 2
 
 
 def test_a_hard_sigmoid_of_spikes_that_reaches_neither_end_has_no_neurons():
@@ -171,8 +171,7 @@ def test_what_is_no_clamp_is_refused(build, reason):
 def compared(chain, *branches, comparison="Greater", threshold=1.0):
     """Where(x > threshold, *branches); "x" among them stands for the compared tensor."""
     value = chain.at
-    chain.add(comparison, threshold if isinstance(threshold, np.ndarray) else number(threshold))
-    return chain.add("Where", *(value if branch == "x" else branch if isinstance(branch, str) else number(branch) for branch in branches))
+    return chain.add(comparison, number(threshold)).add("Where", *(value if branch == "x" else number(branch) for branch in branches))
 
 
 @pytest.mark.parametrize("build", (
@@ -216,8 +215,10 @@ def test_a_comparison_is_for_where_alone():
     assert refusal.value.nodes[0][1] == "Transpose"
 
 
-@pytest.mark.parametrize("last", (lambda chain: chain.add("Max", number(0.1)), lambda chain: chain.add("Relu").add("Min", number(0.3)), lambda chain: chain.add("HardSigmoid"),
-                                  lambda chain: chain.add("ThresholdedRelu", alpha=0.25), lambda chain: chain.add("Max", np.arange(4, dtype=np.float32))))
+@pytest.mark.parametrize("last", (
+    lambda chain: chain.add("Max", number(0.1)), lambda chain: chain.add("Relu").add("Min", number(0.3)),
+    lambda chain: chain.add("HardSigmoid"), lambda chain: chain.add("ThresholdedRelu", alpha=0.25),
+    lambda chain: chain.add("Max", np.arange(4, dtype=np.float32))))
 def test_at_the_output_it_is_computed_from_the_potentials(last):
     chain = Chain((3, 6, 5)).conv(4).relu1().readout()
     model = last(chain).model()

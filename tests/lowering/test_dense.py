@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, unity
+from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, exact, unity
 from ttfs_convert.errors import ModelError
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.simulate.exact import simulate
@@ -111,3 +111,183 @@ def test_weights_that_the_network_computes_are_refused():
     chain = Chain((6, 6)).add("MatMul", "x").relu1().readout()
     with pytest.raises(UnsupportedModel, match="computed by the network"):
         converted(chain.model())
+
+
+# Mode exact: ranges that differ by channel, constants on either side
+
+def ranged(shape):
+    """Features of `shape` with another range, some negative, in every channel (axis 1)."""
+    return Chain(shape).add("Mul", np.float32(3)).add("Relu").batch_norm(-1, 1)
+
+
+def normal(*shape, seed=3):
+    return np.random.default_rng(seed).normal(0, 0.5, shape).astype(np.float32)
+
+
+def signed(chain):
+    return chain.add("Clip", np.float32(-1), np.float32(1))
+
+
+def left(chain, matrix, operator="MatMul", *more, **attributes):
+    """`operator` with the constant `matrix` in front of the tensor."""
+    value, chain.at = chain.at, chain.constant(matrix)
+    return chain.add(operator, value, *more, **attributes)
+
+
+@QUICK
+@given(st.integers(0, 1), st.sampled_from((1.0, 0.5, -2.0)), st.sampled_from((1.0, -0.5, 0.0)),
+       st.sampled_from((None, (7,), (1, 7), (1,), (), (1, 1))), st.booleans())
+def test_gemm_of_ranges(transposed, alpha, beta, bias, spikes):
+    chain = ranged((12,)) if spikes else Chain((12,)).gemm(12, total=0.0)
+    weights = normal(7, 12) if transposed else normal(12, 7)
+    chain.add("Gemm", weights, *([] if bias is None else [normal(*bias, seed=4)]), transB=transposed, alpha=alpha, beta=beta)
+    exact(signed(chain).readout().model(), chain.images(5))
+
+
+@pytest.mark.parametrize("shape, stack", (((4, 6), 0), ((4, 6), 1), ((3, 4, 6), 0), ((3, 4, 6), 1), ((3, 4, 6), 2)))
+@pytest.mark.parametrize("side", ("left", "right"))
+def test_matmul_from_either_side(shape, stack, side):
+    """stack: axes of size 1 in front of the matrix."""
+    chain = ranged(shape)
+    left(chain, normal(*(1,) * stack, 5, 4)) if side == "left" else chain.add("MatMul", normal(*(1,) * stack, 6, 5))
+    exact(signed(chain).readout().model(), chain.images())
+
+
+@pytest.mark.parametrize("shape", ((12,), (5, 12), (4, 3, 12)))
+@pytest.mark.parametrize("activation", ("Relu", None))
+def test_matmul_and_a_bias_which_onnx_runtime_folds_into_the_batch(shape, activation):
+    """Calibration and comparison have to see every position of a tensor whose first axis is not the batch alone."""
+    chain = Chain(shape).add("MatMul", normal(12, 10)).add("Add", normal(10))
+    chain = chain.add(activation) if activation else chain
+    chain.add("MatMul", normal(10, 6)).add("Add", normal(6)).add("Relu").readout()
+    exact(chain.model(), chain.images())
+
+
+@pytest.mark.parametrize("activation", ("Relu", None))
+def test_positions_folded_into_the_batch_have_calibrated_ranges(activation):
+    chain = Chain((5, 12)).add("Reshape", np.array([-1, 12])).gemm(10, total=0.0)
+    chain = chain.add(activation) if activation else chain
+    exact(chain.gemm(6, total=0.0).add("Reshape", np.array([-1, 5, 6])).add("Relu").readout().model(), chain.images())
+
+
+@pytest.mark.parametrize("side", ("left", "right"))
+@pytest.mark.parametrize("spikes", (True, False))
+def test_both_sides_in_a_row_as_an_mlp_mixer_has_them(side, spikes):
+    chain = ranged((4, 6)) if spikes else Chain((4, 6)).add("MatMul", normal(6, 6, seed=1))
+    for one in (side, "left", "right", "left"):
+        left(chain, normal(4, 4)) if one == "left" else chain.add("MatMul", normal(6, 6))
+        signed(chain)
+    exact(chain.readout().model(), chain.images())
+
+
+@pytest.mark.parametrize("side", ("left", "right"))
+def test_as_the_output(side):
+    chain = ranged((4, 6))
+    left(chain, normal(5, 4)) if side == "left" else chain.add("MatMul", normal(6, 5))
+    network = exact(chain.model(), chain.images())
+    assert network.layers[-1].onnx_shape == ((5, 6) if side == "left" else (4, 5))
+
+
+def test_from_the_left_strict_mode_takes_unity_weights():
+    chain = left(Chain((4, 6)), unity(normal(5, 4))).relu1()
+    network = assert_equals_onnx_runtime(left(chain, unity(normal(3, 5))).relu1().readout().model(), chain.images())
+    assert [layer.kind for layer in network.layers if layer.kind != "reorder"] == ["input", "spiking", "spiking", "readout"]
+
+
+@pytest.mark.parametrize("part", (lambda chain: chain.add("Slice", np.array([2]), np.array([5]), np.array([1])),
+                                  lambda chain: chain.add("Gather", np.array([0, 0, 3]), axis=1),
+                                  lambda chain: chain.add("Split", axis=1, outputs=2)))
+@pytest.mark.parametrize("shape", ((8,), (6, 4), (6, 3, 4)))
+@pytest.mark.parametrize("flat", (True, False))
+def test_part_of_a_layer(part, shape, flat):
+    chain = part(ranged(shape))
+    if flat:
+        chain.add("Flatten").gemm(5, total=0.0)
+    else:
+        chain.add("MatMul", normal(chain.width(-1), 5))
+    exact(signed(chain).readout().model(), chain.images())
+
+
+def test_heads_that_read_parts_of_one_layer():
+    chain = ranged((6, 4)).add("Split", axis=2, outputs=2)
+    parts, results = (chain.at, chain.at.replace("_out", "_extra1")), []
+    for part in parts:
+        chain.at = part
+        results.append(left(chain.add("MatMul", normal(2, 3)), normal(5, 6)).at)
+    exact(signed(chain.add("Add", results[0])).readout().model(), chain.images())
+
+
+def for_one_image(chain):
+    model = chain.model()
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    return model
+
+
+@pytest.mark.xfail(strict=True, reason="positions on more than two axes are refused")
+def test_positions_on_three_axes():
+    chain = ranged((6, 4, 12)).add("Reshape", np.array([0, 6, 4, 3, 4])).add("MatMul", normal(4, 5))
+    exact(signed(chain).readout().model(), chain.images())
+
+
+@pytest.mark.parametrize("transposed", (0, 1))
+def test_gemm_over_positions_of_one_image(transposed):
+    """In a model for one image its axis can be left out."""
+    chain = ranged((4, 6)).add("Reshape", np.array([4, 6]))
+    chain.add("Gemm", normal(7, 6) if transposed else normal(6, 7), normal(4, 7), transB=transposed).add("Reshape", np.array([1, 28]))
+    exact(for_one_image(signed(chain).readout()), chain.images())
+
+
+def test_gemm_of_one_image_transposed():
+    chain = ranged((4, 6)).add("Reshape", np.array([4, 6])).add("Gemm", normal(4, 5), normal(6, 5), transA=1)
+    chain.add("Reshape", np.array([1, 30]))
+    exact(for_one_image(signed(chain).readout()), chain.images())
+
+
+@pytest.mark.xfail(strict=True, reason="a constant on the left of two axes is taken for one that mixes the batch")
+@pytest.mark.parametrize("left_transposed, right_transposed", ((0, 0), (1, 0), (0, 1), (1, 1)))
+def test_gemm_with_the_constant_in_front_of_one_image(left_transposed, right_transposed):
+    chain = ranged((4, 6)).add("Reshape", np.array([4, 6]))
+    inner = 6 if right_transposed else 4
+    left(chain, normal(inner, 5) if left_transposed else normal(5, inner), "Gemm", transA=left_transposed, transB=right_transposed)
+    exact(for_one_image(signed(chain.add("Reshape", np.array([1, 5 * (10 - inner)]))).readout()), chain.images())
+
+
+@pytest.mark.parametrize("build", (
+    lambda chain: left(chain, normal(5, 1), "Gemm"), lambda chain: left(chain, normal(5, 12), "Gemm", transB=1),
+    lambda chain: left(chain, normal(12, 5), "Gemm", transA=1, transB=1)))
+def test_a_constant_in_front_of_the_batch_is_refused(build):
+    chain = build(Chain((12,)).gemm(12).add("Relu"))
+    with pytest.raises(ModelError):
+        converted(chain.model(), mode="unchecked")
+
+
+@pytest.mark.xfail(strict=True, reason="the stack's first axis is lost: the tensor has shape (1, batch, 6)")
+def test_a_stack_of_one_matrix_widens_features():
+    chain = Chain((12,)).gemm(12, total=0.0).add("Relu").add("MatMul", normal(1, 12, 6)).add("Reshape", np.array([-1, 6]))
+    exact(signed(chain).readout().model(), chain.images())
+    chain = Chain((12,)).gemm(12, total=0.0).add("Relu").add("MatMul", normal(1, 12, 6))
+    exact(chain.model(), chain.images())
+
+
+@pytest.mark.xfail(strict=True, reason="a vector on the right, which takes the last axis away, is refused")
+def test_a_vector_on_the_right_takes_the_last_axis_away():
+    chain = ranged((4, 6)).add("MatMul", normal(6))
+    exact(signed(chain).readout().model(), chain.images())
+
+
+@pytest.mark.parametrize("matrices", (normal(3, 4, 5), normal(1, 3, 4, 5)))
+def test_one_matrix_for_each_channel_is_refused(matrices):
+    chain = ranged((3, 6, 4)).add("MatMul", matrices).add("Relu").readout()
+    with pytest.raises(UnsupportedModel, match=r"constant factor of shape \(.*3, 4, 5\)") as refusal:
+        converted(chain.model(), mode="unchecked")
+    assert refusal.value.nodes[0][1] == "MatMul"
+
+
+def test_attention_scores_are_refused():
+    chain = ranged((4, 6))
+    query, chain.at = chain.at, chain.add("MatMul", normal(6, 6)).at
+    keys = chain.add("Transpose", perm=[0, 2, 1]).at
+    chain.at = query
+    with pytest.raises(UnsupportedModel, match="attention has no spiking form"):
+        converted(chain.add("MatMul", keys).add("Relu").readout().model(), mode="unchecked")

@@ -153,8 +153,8 @@ def test_a_tensor_and_its_negative_is_the_absolute_value():
 
 
 def test_of_one_tensor_alone_it_is_nothing():
-    chain = branch_out = Chain((3, 6, 5)).conv(4)
-    network = exact(branch_out.add("Max").add("Relu").readout().model(), chain.images())
+    chain = Chain((3, 6, 5)).conv(4).add("Max").add("Relu").readout()
+    network = exact(chain.model(), chain.images())
     assert number_of(network, "spiking") == 1
 
 
@@ -171,10 +171,10 @@ def test_clamped_behind_it():
     exact(joined(chain, first, second).add("Relu").add("Min", np.float32(1)).readout().model(), chain.images())
 
 
-@pytest.mark.parametrize("next_layer", (lambda chain: chain.add("MaxPool", kernel_shape=[2, 2]), lambda chain: chain.add("Flatten"),
-                                        lambda chain: chain.add("AveragePool", kernel_shape=[2, 2]), lambda chain: chain.add("Add", "x"),
-                                        lambda chain: chain.batch_norm(-1), lambda chain: chain.add("Max", "x"),
-                                        lambda chain: chain.add("Concat", "x", axis=1).conv(3)))
+@pytest.mark.parametrize("next_layer", (
+    lambda chain: chain.add("MaxPool", kernel_shape=[2, 2]), lambda chain: chain.add("AveragePool", kernel_shape=[2, 2]),
+    lambda chain: chain.add("Flatten"), lambda chain: chain.add("Add", "x"), lambda chain: chain.batch_norm(-1),
+    lambda chain: chain.add("Max", "x"), lambda chain: chain.add("Concat", "x", axis=1).conv(3)))
 @pytest.mark.parametrize("parts", (("ReLU6", "ReLU6"), ("ReLU", "signed")))
 def test_in_front_of(parts, next_layer):
     chain = Chain((3, 6, 5))
@@ -225,7 +225,7 @@ def test_strict_mode_refuses_pre_activations():
 
 @pytest.mark.parametrize("build, reason", (
     (lambda chain, tensor: joined(chain, tensor, branch(chain, tensor, lambda chain: chain.add("GlobalMaxPool"))), "differ in shape"),
-    (lambda chain, tensor: joined(chain, tensor, branch(chain, tensor, lambda chain: chain.conv(1, (1, 1)).add("Relu"))), "differ in shape"),
+    (lambda chain, tensor: joined(chain, tensor, branch(chain, tensor, lambda chain: chain.conv(1, (1, 1)), relu)), "differ in shape"),
     (lambda chain, tensor: joined(chain, tensor, "x", np.float32(1).reshape(1)), "several tensors and a constant"),
     (lambda chain, tensor: joined(chain, tensor, "x", np.float32([1, 2, 3, 4, 5])), "differs by element"),
     (lambda chain, tensor: branch(chain, tensor, lambda chain: chain.add("Min", "x")), "latest of several spikes")))

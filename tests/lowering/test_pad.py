@@ -10,7 +10,8 @@ from ttfs_convert.lowering.graph import UnsupportedModel
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=30)
 RANGES = {"ReLU": lambda chain: chain.add("Relu"), "shifted": lambda chain: chain.add("Clip", np.float32(-1), np.float32(0.5)),
-          "above 0": lambda chain: chain.add("Clip", np.float32(0.25), np.float32(2)), "below 0": lambda chain: chain.add("Relu").add("Neg"),
+          "above 0": lambda chain: chain.add("Clip", np.float32(0.25), np.float32(2)),
+          "below 0": lambda chain: chain.add("Relu").add("Neg"),
           "normed": lambda chain: chain.add("Relu").batch_norm(-1, 1), "potential": lambda chain: chain}
 
 
@@ -81,7 +82,8 @@ def build_behind(chain, reader, opset):
     return chain if reader == "output" else chain.readout()
 
 
-@pytest.mark.parametrize("axes, pads", (([2], [1, 2]), ([3], [0, 2]), ([-1, 2], [1, 2, 3, 0]), ([-2], [-1, 2]), ([3, 2, 1], [1, 2, 0, 0, 1, 0])))
+@pytest.mark.parametrize("axes, pads", (([2], [1, 2]), ([3], [0, 2]), ([-1, 2], [1, 2, 3, 0]), ([-2], [-1, 2]),
+                                        ([3, 2, 1], [1, 2, 0, 0, 1, 0])))
 @pytest.mark.parametrize("mode", ("constant", "edge"))
 def test_axes_as_an_input(axes, pads, mode):
     constant = np.float32(0.5) if mode == "constant" else None
@@ -175,7 +177,8 @@ def test_channels_last_graph_as_keras_exports_it():
     exact(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("pads, axes", (([0, 1, 0, 0, 0, 0, 0, 0], "[1]"), ([0, 0, 1, 0, 0, 1, 0, 0], "[1, 2]"), ([0, -1, 0, 0, 0, 0, 0, 0], "[1]")))
+@pytest.mark.parametrize("pads, axes", (([0, 1, 0, 0, 0, 0, 0, 0], "[1]"), ([0, 0, 1, 0, 0, 1, 0, 0], "[1, 2]"),
+                                        ([0, -1, 0, 0, 0, 0, 0, 0], "[1]")))
 def test_constants_as_channels_are_refused(pads, axes):
     chain = features().add("Relu").add("Pad", np.array(pads)).conv(2).add("Relu").readout()
     with pytest.raises(UnsupportedModel, match="it pads axes ") as refusal:

@@ -130,7 +130,8 @@ def matmul(chain):
 def read(chain, reader, opset=17):
     """`reader`, an activation that keeps negative values, and the readout. `Chain.width` knows opset 17 only."""
     chain.width = lambda axis: chain.model(opset=opset).graph.output[0].type.tensor_type.shape.dim[axis].dim_value
-    reader(chain).add("Clip", **{"min": -1.0, "max": 1.0}) if opset < 11 else reader(chain).add("Clip", np.float32(-1), np.float32(1))
+    ends = {"min": -1.0, "max": 1.0} if opset < 11 else {}  # attributes, and later inputs
+    reader(chain).add("Clip", *([] if ends else [np.float32(-1), np.float32(1)]), **ends)
     chain.add("Flatten")
     return chain.add("MatMul", chain.rng.normal(0, 0.5, (chain.width(1), 4)).astype(np.float32))
 
@@ -158,14 +159,18 @@ MOVES = {
     "Tile": lambda chain: chain.add("Tile", whole(1, 2, 1, 2)),
     "Expand": lambda chain: chain.add("Slice", whole(2), whole(3), whole(2)).add("Expand", whole(1, 4, 3, 6)),
     "Expand a new shape": lambda chain: chain.add("Expand", whole(4, 4, 6)),
-    "Squeeze": lambda chain: chain.add("Slice", whole(1), whole(2), whole(2)).add("Squeeze", whole(2)).add("Unsqueeze", whole(2)).add("Tile", whole(1, 1, 3, 1)),
+    "Squeeze": lambda chain: chain.add("Gather", whole(1), axis=2).add("Squeeze", whole(2)).add("Reshape", whole(0, 2, 2, 6)),
     "Unsqueeze": lambda chain: chain.add("Unsqueeze", whole(2, -1)).add("Reshape", whole(0, 2, 8, 6)),
     "Transpose": lambda chain: chain.add("Transpose", perm=[0, 2, 3, 1]),
     "Reshape": lambda chain: chain.add("Reshape", whole(0, 2, -1, 3)),
     "Reshape and allowzero": lambda chain: chain.add("Reshape", whole(-1, 6, 4, 4), allowzero=1),
     "Flatten": lambda chain: chain.add("Flatten").add("Reshape", whole(0, 6, 4, 4)),
-    "channel shuffle": lambda chain: chain.add("Reshape", whole(0, 2, 2, 4, 6)).add("Transpose", perm=[0, 2, 1, 3, 4]).add("Reshape", whole(0, 4, 4, 6)),
+    "channel shuffle": lambda chain: shuffle(chain),
     "Focus of YOLOv5": lambda chain: focus(chain)}
+
+
+def shuffle(chain):
+    return chain.add("Reshape", whole(0, 2, 2, 4, 6)).add("Transpose", perm=[0, 2, 1, 3, 4]).add("Reshape", whole(0, 4, 4, 6))
 
 
 def focus(chain):
@@ -185,23 +190,23 @@ def test_moves(move, kind, reader):
     exact(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("move", ("Slice channels", "Gather twice the same", "DepthToSpace CRD", "Resize scales", "Tile", "channel shuffle"))
+@pytest.mark.parametrize("move", ("Slice channels", "Gather twice the same", "DepthToSpace CRD", "Resize scales", "channel shuffle"))
 def test_moves_before_an_activation_and_at_the_output(move):
     chain = MOVES[move](features("potential")).add("Relu")
     exact(MOVES["Slice positions"](chain).model(), chain.images())
 
 
-@pytest.mark.parametrize("move", ("Slice channels", "Gather twice the same", "DepthToSpace DCR", "Resize scales", "Tile", "Transpose", "Reshape"))
+@pytest.mark.parametrize("move", ("Slice channels", "Gather twice the same", "DepthToSpace DCR", "Resize scales", "Tile", "Transpose"))
 @pytest.mark.parametrize("pool", ("MaxPool", "AveragePool"))
 def test_moves_in_front_of_a_pool(move, pool):
     chain = MOVES[move](features("spikes")).add(pool, kernel_shape=[2, 2])
     exact(read(chain, matmul).model(), chain.images())
 
 
-@pytest.mark.parametrize("move", ("Slice channels", "Gather positions", "SpaceToDepth", "Resize scales", "Tile", "Transpose", "Reshape"))
+@pytest.mark.parametrize("move", ("Slice channels", "Gather positions", "SpaceToDepth", "Resize scales", "Transpose", "Reshape"))
 def test_strict_mode_takes_moves(move):
-    chain = MOVES[move](Chain((2, 4, 6)).conv(4, pads=[1] * 4).relu1()).conv(3, (2, 2)).relu1().add("Flatten").gemm(5).relu1().readout()
-    network = assert_equals_onnx_runtime(chain.model(), chain.images())
+    chain = MOVES[move](Chain((2, 4, 6)).conv(4, pads=[1] * 4).relu1()).conv(3, (2, 2)).relu1().add("Flatten").gemm(5).relu1()
+    network = assert_equals_onnx_runtime(chain.readout().model(), chain.images())
     assert sum(layer.kind == "spiking" for layer in network.layers) == 3
 
 
@@ -292,11 +297,11 @@ def for_one_image(model):
     return model
 
 
-@pytest.mark.xfail(strict=True, reason="the check that no image moves takes two images, which its constant does not fit")
 @pytest.mark.parametrize("move", (
     lambda chain: chain.add("GatherElements", np.zeros((1, 4, 4, 6), np.int64) + whole(2, 0, 1, 3)[:, None, None], axis=1),
     lambda chain: chain.add("GatherND", whole(2, 0, 3).reshape(1, 3, 1), batch_dims=1),
-    lambda chain: chain.add("ReverseSequence", whole(3), batch_axis=0, time_axis=1)))
+    pytest.param(lambda chain: chain.add("ReverseSequence", whole(3), batch_axis=0, time_axis=1), marks=pytest.mark.xfail(
+        strict=True, reason="the check that no image moves takes two images, which its constant does not fit"))))
 def test_moves_whose_constants_hold_the_batch(move):
     """In a model for one image."""
     chain = features("spikes")
@@ -307,8 +312,9 @@ def test_moves_whose_constants_hold_the_batch(move):
 def test_resize_that_extrapolates_is_refused(value):
     chain = features("spikes").add("Resize", np.float32([0, 0, 0, -0.5, 1, 1, 1, 1.5]), np.float32([1, 1, 2, 2]), mode="nearest",
                                    coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=value)
-    with pytest.raises(UnsupportedModel, match="adds elements"):
+    with pytest.raises(UnsupportedModel) as refusal:
         converted(read(chain, conv).model(), mode="unchecked")
+    assert [node[1] for node in refusal.value.nodes] == ["Resize"]
 
 
 def test_resize_to_the_sizes_of_some_axes():
@@ -326,16 +332,11 @@ def test_resize_of_old_opsets(opset):
     exact(read(chain, conv, opset).model(opset=opset), chain.images())
 
 
-@pytest.mark.parametrize("opset", (1, 5, 9))
-def test_slice_of_old_opsets_has_attributes(opset):
-    chain = features("spikes").add("Slice", starts=[1, 0], ends=[3, 3], axes=[1, 2])
-    exact(read(chain, conv, max(opset, 7)).model(opset=max(opset, 7)), chain.images())
-
-
-@pytest.mark.parametrize("operator, attributes", (("Squeeze", {"axes": [2]}), ("Unsqueeze", {"axes": [1]})))
-def test_squeeze_of_old_opsets_has_attributes(operator, attributes):
-    chain = Chain((3, 1, 8)).add("Conv", np.random.default_rng(0).normal(0, 1, (4, 3, 1, 1)).astype(np.float32)).add("Relu")
-    exact(read(chain.add(operator, **attributes), matmul, 11).model(opset=11), chain.images())
+@pytest.mark.parametrize("operator, attributes, opset", (
+    ("Slice", {"starts": [1, 0], "ends": [3, 3], "axes": [1, 2]}, 9), ("Squeeze", {"axes": [2]}, 11), ("Unsqueeze", {"axes": [1]}, 11)))
+def test_attributes_of_old_opsets(operator, attributes, opset):
+    chain = Chain((3, 1, 8)).conv(4, (1, 1), total=0.0).add("Relu").batch_norm(-1)
+    exact(read(chain.add(operator, **attributes), matmul, opset).model(opset=opset), chain.images())
 
 
 @KINDS
@@ -352,21 +353,30 @@ def test_a_convolution_along_other_axes_reads_ranges_that_differ_by_position(per
     exact(read(chain, conv).model(), chain.images())
 
 
-def test_moves_of_the_input():
-    for move in ("Slice channels", "DepthToSpace CRD", "Tile", "Resize scales"):
-        chain = MOVES[move](Chain((4, 4, 6)))
-        exact(read(chain, conv).model(), chain.images(3, -1, 1), input_range=(-1, 1))
-        exact(read(MOVES[move](Chain((4, 4, 6))), conv).model(), chain.images(3, -1, 1), input_range=None)
+INPUT_MOVES = pytest.mark.parametrize("move", ("Slice channels", "DepthToSpace CRD", "Tile", "Resize scales", "Transpose"))
+
+
+@INPUT_MOVES
+def test_moves_of_the_input(move):
+    chain = read(MOVES[move](Chain((4, 4, 6))), conv)
+    exact(chain.model(), chain.images(3, -1, 1), input_range=(-1, 1))
+
+
+@pytest.mark.xfail(strict=True, reason="a moved input is not taken for an image, and its channels cannot be put last")
+@INPUT_MOVES
+def test_moves_of_analog_input(move):
+    chain = read(MOVES[move](Chain((4, 4, 6))), conv)
+    exact(chain.model(), chain.images(3, -1, 1), input_range=None)
 
 
 @pytest.mark.parametrize("build", (
     lambda chain: chain.add("Slice", whole(0), whole(1), whole(0)), lambda chain: chain.add("Gather", whole(0, 0), axis=0),
     lambda chain: chain.add("Gather", np.int64(0), axis=0), lambda chain: chain.add("Tile", whole(2, 1, 1, 1)),
     lambda chain: chain.add("Slice", whole(-1), whole(-99), whole(0), whole(-1)),
-    lambda chain: chain.add("Resize", None, np.float32([2, 1, 1, 1]), mode="nearest"), lambda chain: chain.add("Expand", whole(2, 1, 1, 1, 1))))
+    lambda chain: chain.add("Resize", None, np.float32([2, 1, 1, 1]), mode="nearest"),
+    lambda chain: chain.add("Expand", whole(2, 1, 1, 1, 1))))
 def test_what_moves_elements_between_images_is_refused(build):
-    chain = build(Chain((4, 4, 6)).conv(4, (1, 1)).add("Relu"))
-    chain.add("Flatten").gemm(2).add("Relu").readout()
+    chain = build(Chain((4, 4, 6)).conv(4, (1, 1)).add("Relu")).add("Flatten").gemm(2).add("Relu").readout()
     with pytest.raises(UnsupportedModel, match="batch axis"):
         converted(chain.model(), mode="unchecked")
 
@@ -374,16 +384,18 @@ def test_what_moves_elements_between_images_is_refused(build):
 @pytest.mark.parametrize("mode", ("linear", "cubic"))
 def test_an_interpolation_is_no_move(mode):
     chain = features("spikes").add("Resize", None, np.float32([1, 1, 2, 2]), mode=mode)
-    with pytest.raises(UnsupportedModel, match="mode") as refusal:
+    with pytest.raises(UnsupportedModel) as refusal:
         converted(read(chain, conv).model(), mode="unchecked")
-    assert refusal.value.nodes[0][1] == "Resize" and "nearest" in str(refusal.value)
+    ((_, operator, _, remedy),) = refusal.value.nodes
+    assert operator == "Resize" and "mode nearest" in remedy
 
 
 @pytest.mark.parametrize("build", (
     lambda chain, number: chain.add("Gather", number, axis=1), lambda chain, number: chain.add("Slice", number, whole(9), whole(1)),
     lambda chain, number: chain.add("Slice", whole(0), whole(9), whole(1)).add("Slice", number, whole(9), whole(2))))
 def test_parameters_that_depend_on_the_data_are_refused(build):
-    chain = Chain((1, 4, 6)).add("ReduceMax", axes=[0, 1, 2, 3], keepdims=0).add("Mul", np.float32(0)).add("Cast", to=7).add("Unsqueeze", whole(0))
+    chain = Chain((1, 4, 6)).add("ReduceMax", axes=[0, 1, 2, 3], keepdims=0).add("Mul", np.float32(0)).add("Cast", to=7)
+    chain.add("Unsqueeze", whole(0))
     number, chain.at = chain.at, "x"
     build(chain.conv(1, (1, 1)).add("Relu"), number).add("Conv", np.ones((2, 1, 1, 1), np.float32)).add("Relu")
     with pytest.raises(UnsupportedModel):

@@ -3,7 +3,6 @@ import onnx
 import pytest
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted
-from ttfs_convert.errors import ModelError
 from ttfs_convert.lowering.graph import UnsupportedModel
 
 
@@ -79,14 +78,28 @@ def test_in_the_middle_it_is_refused(operator):
     assert [node[1] for node in refusal.value.nodes] == [operator]
 
 
-def test_outputs_of_two_layers_are_refused():
+def test_outputs_of_two_layers_have_two_readouts():
+    """The second reads spikes: its potentials are the decoded activations of a hidden layer."""
     chain = Chain((3, 6, 5)).conv(4).relu1()
     hidden = chain.at
-    with pytest.raises(ModelError, match="2 readouts"):
-        converted(chain.readout().model(chain.at, hidden))
+    network = assert_equals_onnx_runtime(chain.readout().model(chain.at, hidden), chain.images())
+    assert [layer.kind for layer in network.layers] == ["input", "spiking", "readout", "readout"]
 
 
-def test_a_tail_that_needs_the_input_is_refused():
-    chain = Chain((5,)).gemm(5).relu1().gemm(5).add("Softmax").add("Add", "x")
-    with pytest.raises(ModelError, match="also depends on"):
+def test_a_mask_that_multiplies_the_input():
+    chain = Chain((5,)).gemm(5).relu1().gemm(5).add("Sigmoid").add("Mul", "x")
+    network = assert_equals_onnx_runtime(chain.model(), chain.images())
+    assert {node.op_type for node in onnx.ModelProto.FromString(network.tail.tobytes()).graph.node} == {"Sigmoid", "Mul"}
+
+
+def test_a_tail_that_reads_two_layers():
+    chain = Chain((5,)).gemm(6).relu1()
+    hidden = chain.at
+    network = assert_equals_onnx_runtime(chain.gemm(6).add("Tanh").add("Mul", hidden).add("LeakyRelu").model(), chain.images())
+    assert [layer.kind for layer in network.layers].count("readout") == 2
+
+
+def test_what_cannot_spike_in_the_middle_is_refused():
+    chain = Chain((5,)).gemm(6).relu1().gemm(6).add("Tanh").gemm(4)
+    with pytest.raises(UnsupportedModel, match="Tanh"):
         converted(chain.model())

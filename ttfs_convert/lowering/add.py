@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .affine import affine
@@ -25,15 +27,27 @@ def _sum(node: Node, builder: Builder, sign: float) -> None:
     elif isinstance(first, Constant):
         result = affine(second, np.full((), sign), first.array, node, builder)
     else:
+        first, second = _broadcast(first, second, node, builder)
         second = affine(second, np.full((), sign), np.zeros(()), node, builder)
         result = _sum_of(*((first, second) if isinstance(first, Potential) else (second, first)), node, builder)
     builder.values[node.outputs[0]] = result
 
 
+def _broadcast(first: Spikes | Potential, second: Spikes | Potential, node: Node, builder: Builder) -> list[Spikes | Potential]:
+    """Both in one shape; where that repeats elements, they are repeated spike trains."""
+    try:
+        shape = np.broadcast_shapes(first.index.shape, second.index.shape)
+    except ValueError:
+        raise UnsupportedNode(f"shapes {first.index.shape} and {second.index.shape} differ", "add tensors of equal shape") from None
+    if shape[0] != first.index.shape[0] or len(shape) != first.index.ndim or len(shape) != second.index.ndim:
+        raise UnsupportedNode(f"shapes {first.index.shape} and {second.index.shape} differ", "add tensors of equal rank")
+    return [value if value.index.shape == shape else
+            replace(spikes := builder.spikes(value, node, position), index=np.broadcast_to(spikes.index, shape))
+            for position, value in enumerate((first, second))]
+
+
 def _sum_of(first: Potential | Spikes, second: Potential | Spikes, node: Node, builder: Builder) -> Potential:
     """A residual sum: relu1(conv(h) + x) is one neuron; a bare spike train enters through one connection per neuron."""
-    if first.index.shape != second.index.shape:
-        raise UnsupportedNode(f"shapes {first.index.shape} and {second.index.shape} differ", "add tensors of equal shape")
     if isinstance(first, Spikes):
         first = builder.potential(first, node.name)
     if first.max_pools or (isinstance(second, Potential) and second.max_pools):

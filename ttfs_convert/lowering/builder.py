@@ -131,7 +131,7 @@ class Builder:
         size = math.prod(value.shape)
         if value.index.size == size and np.array_equal(np.sort(value.index, axis=None), flat_index((size,))):
             return value
-        part = self.relaid(value, value.index[0] if value.index.shape[0] == 1 else value.index)
+        part = self.relaid(value, np.atleast_1d(value.index[0]) if value.index.shape[0] == 1 else value.index)
         return replace(part, index=flat_index(value.index.shape))
 
     def potential(self, value: Spikes, name: str) -> Potential:
@@ -155,7 +155,8 @@ class Builder:
         except ValueError:  # neurons give the values one range per channel
             place = np.empty(math.prod(spikes.shape), np.int64)
             place[index.reshape(-1)] = np.arange(index.size)
-            again = self.fire(replace(self.potential(ordered, node.name), index=place[spikes.index]), node.inputs[position])
+            own = self.values[node.inputs[position]].index  # the tensor's; `value` may show it turned round
+            again = self.fire(replace(self.potential(ordered, node.name), index=place[own]), node.inputs[position])
             return self._behind(self.linear(again, ordered.index).through(steps), node)
 
     def _behind(self, result: Linear, node: Node) -> Potential:
@@ -254,11 +255,12 @@ class Builder:
 
 
 def _matched(index: np.ndarray, shape: Shape, tensor: str) -> dict:
-    """Fields that match a population of `shape` to the ONNX tensor of `index`, where its order is channels last or channels first."""
+    """Fields that match a population of `shape` to the ONNX tensor of `index`, which shows every neuron once."""
     for first, expected in ((False, flat_index(shape)), (True, channels_first(shape))):
         if np.array_equal(index.reshape(-1), expected.reshape(-1)):
             return {"tensor": tensor, "channels_first": first}
-    return NO_MATCH
+    order = np.ascontiguousarray(index.reshape(-1), np.int64)
+    return {"tensor": tensor, "tensor_index": order} if np.array_equal(np.sort(order), flat_index(order.shape)) else NO_MATCH
 
 
 def _stored(bias: np.ndarray, shape: Shape) -> np.ndarray | None:

@@ -36,7 +36,7 @@ def _factor(node: Node, builder: Builder, position: int, transposed: int) -> np.
     value = builder.value(node.inputs[position])
     if isinstance(value, Constant):
         return value.array.T if transposed else value.array
-    return replace(value, index=value.index.T) if transposed else value
+    return replace(builder.spikes(value, node, position), index=value.index.T) if transposed else value
 
 
 def _product(left: np.ndarray | Spikes | Potential, right: np.ndarray | Spikes | Potential, scale: np.float32, node: Node,
@@ -54,7 +54,8 @@ def _product(left: np.ndarray | Spikes | Potential, right: np.ndarray | Spikes |
         return _rows(value, matrix * scale, node, builder, position)
     if value.index.ndim < 3 or value.index.shape[0] != 1:
         raise UnsupportedNode("a constant matrix on the left mixes the batch", "multiply from the right")
-    result = _rows(replace(value, index=value.index.swapaxes(-1, -2)), matrix.T * scale, node, builder, position)
+    spikes = builder.spikes(value, node, position)  # under the name of their tensor, before it is turned
+    result = _rows(replace(spikes, index=value.index.swapaxes(-1, -2)), matrix.T * scale, node, builder, position)
     return replace(result, index=result.index.swapaxes(-1, -2))
 
 

@@ -29,10 +29,9 @@ def lower_pad(node: Node, builder: Builder) -> None:
     if before[0] or after[0] or before[1] or after[1] or value.index.ndim not in (3, 4):
         raise UnsupportedNode(f"it pads axes {[axis for axis in range(len(before)) if before[axis] or after[axis]]}",
                               "pad the positions of (batch, channels, length) or (batch, channels, height, width)")
-    zeros = np.zeros(())
-    shifted = affine(value, np.ones(()), -constant.astype(np.float64), node, builder) if constant.any() else value
+    shifted = affine(builder.spikes(value, node), np.ones(()), -constant.astype(np.float64), node, builder) if constant.any() else value
     padded = _with_zeros(_cropped(shifted, before, after, node, builder), np.maximum(before[2:], 0), np.maximum(after[2:], 0), node, builder)
-    builder.values[node.outputs[0]] = affine(padded, np.ones(()), zeros + constant, node, builder) if constant.any() else padded
+    builder.values[node.outputs[0]] = affine(padded, np.ones(()), constant.astype(np.float64), node, builder) if constant.any() else padded
 
 
 def _pads(node: Node, builder: Builder, rank: int) -> tuple[np.ndarray, np.ndarray]:

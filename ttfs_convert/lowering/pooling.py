@@ -48,6 +48,8 @@ def lower_reduce_mean(node: Node, builder: Builder) -> None:
     channel = {tuple(range(2, rank)): 1, tuple(range(1, rank - 1)): rank - 1}.get(averaged) if averaged else None
     if channel is None:
         raise UnsupportedNode(f"it averages over axes {averaged or 'all'} of {rank}", "average over all positions and nothing else")
+    if channel != 1 and isinstance(value, Potential) and not value.pooled_only:
+        value = builder.spikes(value, node)  # under the name of their tensor, before it is turned
     pooled = _global_average(replace(value, index=np.moveaxis(value.index, channel, 1)), node, builder)
     keep = node.attributes.get("keepdims", 1)
     shape = [1 if axis in averaged else size for axis, size in enumerate(value.index.shape) if keep or axis not in averaged]

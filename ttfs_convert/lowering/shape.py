@@ -15,7 +15,7 @@ from ..onnx_file import one_line
 from .builder import Builder, UnsupportedNode
 from .values import Constant, Node, Potential, Spikes
 
-FIXED_BATCH = ("Expand", "Reshape", "Resize")  # in a graph for one image their shapes hold that 1; Reshape may fold positions into it
+FIXED_BATCH = ("Expand", "GatherElements", "GatherND", "Reshape", "Resize")  # in a graph for one image their shapes hold that 1; Reshape may fold positions into it
 
 
 def lower_identity(node: Node, builder: Builder) -> None:
@@ -39,24 +39,32 @@ def moved(node: Node, builder: Builder, index: np.ndarray) -> list[np.ndarray]:
     constants = {name: builder.values[name].array for name in node.inputs[1:] if name and isinstance(builder.values[name], Constant)}
     if set(constants) != {name for name in node.inputs[1:] if name}:
         raise UnsupportedNode("where it moves elements to is computed by the network", "make it constant")
-    images = [index + 1] if node.operator in FIXED_BATCH else [index + 1, index + 1 + index.size]  # from 1: a 0 was not there before
+    size = int(index.max()) + 1
+    labels = np.random.default_rng(0).permutation(size)  # of the neurons: what moves elements moves any labels alike
+    images = [index, labels[index] + size]
     try:
-        results = _run(node, builder.opset, np.concatenate(images), constants)
+        if node.operator in FIXED_BATCH:
+            first, second = (_run(node, builder.opset, image + 1, constants) for image in images)  # from 1: a 0 was not there before
+        else:
+            both = _run(node, builder.opset, np.concatenate(images) + 1, constants)
+            first, second = zip(*(np.split(result, 2) if len(result) % 2 == 0 else (result, result[:0]) for result in both))
     except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
         raise UnsupportedNode(f"it moves the batch axis, or its attributes do not fit ({one_line(error)[:80]})",
                               "leave axis 0 where it is") from error
-    return [_one_image(result, index, len(images)) for result in results]
+    return [_checked(one - 1, other - 1, labels, size, index) for one, other in zip(first, second)]
 
 
-def _one_image(result: np.ndarray, index: np.ndarray, images: int) -> np.ndarray:
-    if (result < 1).any():
+def _checked(result: np.ndarray, relabelled: np.ndarray, labels: np.ndarray, size: int, index: np.ndarray) -> np.ndarray:
+    """`result`, if it holds elements of `index` and nothing else, of one image and not of the other."""
+    if (result < 0).any():
         raise UnsupportedNode("it adds elements", "pad with zeros in front of a convolution or pool")
-    rows = result.reshape(images, -1)
-    kept = (rows[-1] - rows[0] == (images - 1) * index.size).all() and len(result) % images == 0
-    folded = images == 1 and len(result) != len(index)
-    if not kept or (folded and not np.array_equal(rows[0] - 1, index.reshape(-1))):
+    if result.shape != relabelled.shape or (result >= size).any() or (relabelled < size).any():
         raise UnsupportedNode("it moves the batch axis", "leave axis 0 where it is")
-    return result[:len(result) // images] - 1
+    if not np.array_equal(labels[result] + size, relabelled):
+        raise UnsupportedNode("it computes with the elements that it moves", "mode nearest")
+    if len(result) != len(index) and not np.array_equal(result.reshape(-1), index.reshape(-1)):
+        raise UnsupportedNode("it moves the batch axis", "leave axis 0 where it is")
+    return result
 
 
 def _is_permutation(index: np.ndarray, before: np.ndarray) -> bool:
@@ -74,4 +82,4 @@ def _run(node: Node, opset: int, index: np.ndarray, constants: dict[str, np.ndar
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return [result.astype(np.int64) for result in session.run(outputs, {node.inputs[0]: index.astype(np.float32 if small else np.int32)})]
+    return [np.rint(result).astype(np.int64) for result in session.run(outputs, {node.inputs[0]: index.astype(np.float32 if small else np.int32)})]

@@ -83,8 +83,10 @@ class Certificate:
                 errors.active += images  # a direct input: every current flows
 
     def _compare(self, layer: Coded, errors: LayerErrors, times: np.ndarray, reference: np.ndarray) -> None:
-        onnx_shape = (layer.shape[-1], *layer.shape[:-1]) if layer.channels_first else layer.shape
-        values = reference.reshape(len(times), *onnx_shape)
+        values = reference.reshape(len(times), -1)
+        if layer.tensor_index is not None:
+            values = values[:, np.argsort(layer.tensor_index)]
+        values = values.reshape(len(times), *((layer.shape[-1], *layer.shape[:-1]) if layer.channels_first else layer.shape))
         values = np.moveaxis(values, 1, -1) if layer.channels_first else values
         width = np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
         activations = (values - layer.lo) / width
