@@ -75,7 +75,6 @@ def test_broken_inputs_from_python(network):
         ttfs_convert.convert(EXAMPLE / "model.onnx", rounding="floor")
 
 
-@pytest.mark.xfail(strict=True, raises=FileNotFoundError, reason="sha256_of() opens the file before anything checks that it is there")
 def test_an_original_that_is_not_there(network):
     with pytest.raises(ttfs_convert.ModelError, match="nowhere.onnx"):
         ttfs_convert.evaluate(network, str(EXAMPLE / "images.npz"), onnx_file="nowhere.onnx")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from .measure import counts
 from .measure.certificate import Certificate
 from .measure.drift import PairedOutcomes, newcombe_interval
 from .onnx_file import check_onnx, load_onnx, sha256_of
+from .precision import to_float32
 from .prediction import binary_threshold, check_labels, predicted_labels
 from .reference import Reference
 from .report import AnnPart, DataPart, DriftPart, EnergyPart, LayerPart, ModelPart, OperationsPart, Report, SnnPart, TimingPart
@@ -75,6 +77,9 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
         raise UsageError("batch", f"{batch}", "at least 1")
     data = load_dataset(data) if isinstance(data, str) else data
     model = _original(network, onnx_file)
+    if network.precision != "float32":
+        with tempfile.TemporaryDirectory() as folder:
+            to_float32(model, Path(folder))
     with _numba_threads(threads):
         return _compare(network, data, model, batch, threads or 0, progress)
 
@@ -108,13 +113,15 @@ def _compare(network: Network, data: Dataset, model: onnx.ModelProto, batch: int
         progress(rows.stop, len(data))
     outcomes = None if data.y is None else tally.outcomes()
     report = _report(network, data, tally, outcomes, certificate, compile_seconds)
-    return Evaluation(report, certificate, outcomes, network.slope, (*data.notes, *fitted.notes, *_warnings(certificate)))
+    return Evaluation(report, certificate, outcomes, network.slope, (*data.notes, *fitted.notes, *_warnings(network, certificate)))
 
 
-def _warnings(certificate: Certificate) -> list[str]:
+def _warnings(network: Network, certificate: Certificate) -> list[str]:
     """What a layer's range cost: values that calibration did not see."""
-    return [f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are cut off; "
-            "calibrate on more data, or with a larger --margin" for name in certificate.saturated() if certificate.network.mode == "exact"]
+    computed = [f"the original's weights are {network.precision}; it was computed in float32 too"] if network.precision != "float32" else []
+    cut = certificate.saturated() if network.mode == "exact" else []
+    return computed + [f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are "
+                       "cut off; calibrate on more data, or with a larger --margin" for name in cut]
 
 
 @contextlib.contextmanager

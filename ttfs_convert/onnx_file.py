@@ -67,20 +67,26 @@ def one_line(error: Exception, folder: Path | None = None) -> str:
 
 
 def sha256_of(path: str | Path) -> str:
-    """Of the file at `path` and, if its weights are in other files, of those after it. Raises ModelError if one cannot be read."""
+    """Of the file at `path` and, if it is a model with weights in other files, of those after it. Raises ModelError if one cannot be
+    read."""
     digest = hashlib.sha256()
-    try:
-        for part in (Path(path), *sorted(_external_files(path))):
+    for part in (Path(path), *sorted(_external_files(path))):
+        try:
             with open(part, "rb") as file:
                 while block := file.read(1 << 20):
                     digest.update(block)
-    except OSError as error:
-        raise ModelError(str(path), f"cannot be read ({error.strerror or error})", "an ONNX file") from error
+        except OSError as error:
+            raise (ModelError(str(path), f"cannot be read ({error.strerror or error})", "an ONNX file") if part == Path(path)
+                   else _no_external_data(str(path), error)) from error
     return digest.hexdigest()
 
 
 def _external_files(path: str | Path) -> set[Path]:
-    places = (entry.value for tensor in _tensors(_parsed(path)) if tensor.data_location == onnx.TensorProto.EXTERNAL
+    try:
+        model = _parsed(path)
+    except ModelError:
+        return set()
+    places = (entry.value for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL
               for entry in tensor.external_data if entry.key == "location")
     return {Path(path).parent / place for place in places}
 

@@ -244,7 +244,6 @@ def test_a_model_with_external_data_from_a_file(exact):
     assert refused.exit_code == 3 and "external data cannot be read" in refused.stderr and len(refused.stderr.splitlines()) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="_warnings() tells it to calibrate, with --margin, which mode unchecked does not")
 def test_mode_unchecked_is_not_told_to_calibrate(exact):
     assert convert(exact / "model.onnx", exact / "unchecked.npz", "--mode", "unchecked").exit_code == 0
     notes = run(exact / "unchecked.npz", "--data", exact / "data.npz").stderr

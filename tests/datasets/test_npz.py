@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from ttfs_convert.datasets import load_dataset
+from ttfs_convert.datasets import fit_to_inputs, load_dataset
 from ttfs_convert.errors import DataError
 
 X = np.linspace(0, 1, 24).reshape(4, 6)
@@ -57,7 +57,8 @@ def test_limit(tmp_path):
 
 
 @pytest.mark.parametrize(("arrays", "text"), [
-    ({"data": X}, "arrays data; expected an array x (and optionally y); write it with numpy.savez(path, x=samples, y=labels)"),
+    ({"y": Y}, "arrays y; expected an array x (and optionally y); write it with numpy.savez(path, x=samples, y=labels)"),
+    ({"a": X, "b": X[1:]}, "samples per input"),
     ({"x": np.array([[1, "a"]], object)}, "array x that holds objects or is broken"),
     ({"x": X, "y": np.array([None] * 4)}, "array y that holds objects or is broken"),
     ({"x": X[:, 0]}, "x of shape (4,); expected one or more samples along the first axis"),
@@ -108,3 +109,14 @@ def test_broken_file(tmp_path, data, text):
     with pytest.raises(DataError) as caught:
         load_dataset(str(path))
     assert str(caught.value).startswith(f"{path}: {text}") and caught.value.exit_code == 4
+
+
+def test_an_array_per_input(tmp_path):
+    data = _load(tmp_path, image=X, size=X[:, :2], y=Y)
+    assert len(data) == len(X) and set(data.inputs) == {"image", "size"}
+    inputs = {"size": ((2,), np.float32), "image": (X.shape[1:], np.float32)}
+    feeds = fit_to_inputs(data, inputs, {"image": None})(slice(1, 3))
+    np.testing.assert_array_equal(feeds["image"], X[1:3])
+    np.testing.assert_array_equal(feeds["size"], X[1:3, :2])
+    with pytest.raises(DataError, match="arrays image, size, nothing for the input x;"):
+        fit_to_inputs(data, {"x": (X.shape[1:], np.float32)}, {})

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted
+from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, exact
 from ttfs_convert.conversion import ConstraintError
 from ttfs_convert.lowering.graph import UnsupportedModel
 
@@ -140,9 +140,18 @@ def test_max_pooled_pre_activations_cannot_be_added(pool_first):
         converted(chain.relu1().readout().model())
 
 
-def test_a_residual_sum_that_broadcasts_is_refused():
+def test_a_sum_that_broadcasts():
+    """A mean per channel is added at every position: repeated spike trains."""
     chain = Chain((4, 7, 6)).conv(4, pads=[1] * 4).relu1()
     hidden = chain.at
     chain.add("GlobalAveragePool").add("Add", hidden)
+    exact(chain.conv(2).relu1().readout().model(), chain.images())
+
+
+def test_a_sum_of_other_rank_is_refused():
+    chain = Chain((4, 6)).conv(6, (3,), pads=[1, 1]).relu1()
+    hidden, chain.at = chain.at, "x"
+    chain.add("ReduceMean", axes=[2], keepdims=0).add("Flatten").gemm(6).relu1().add("Add", hidden)
     with pytest.raises(UnsupportedModel, match="shapes"):
-        converted(chain.conv(2).relu1().readout().model())
+        converted(chain.conv(3, (3,)).relu1().readout().model())
+

@@ -11,7 +11,7 @@ from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.exact import simulate
 
-QUICK = settings(derandomize=True, deadline=None, max_examples=60)
+QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 BEFORE = {"ReLU": lambda chain: chain.add("Relu"), "shifted": lambda chain: chain.add("Clip", np.float32(-1), np.float32(0.5)),
           "normed": lambda chain: chain.add("Relu").batch_norm(-1, 1), "potential": lambda chain: chain,
           "average": lambda chain: average(chain)}
@@ -83,7 +83,7 @@ def test_attributes(geometry, before):
 
 
 @pytest.mark.parametrize("auto_pad", ("SAME_UPPER", "SAME_LOWER"))
-@pytest.mark.parametrize("kernel, stride, dilation", ((2, 1, 1), (4, 1, 1), (3, 2, 1), (4, 3, 1), (2, 2, 2)))
+@pytest.mark.parametrize("kernel, stride, dilation", ((2, 1, 1), (3, 2, 1), (4, 3, 1), (2, 2, 2)))
 @pytest.mark.parametrize("output_shape", (False, True))
 def test_odd_padding_goes_where_onnx_runtime_puts_it(auto_pad, kernel, stride, dilation, output_shape):
     chain = features((2, 6), 3).add("Relu")

@@ -106,7 +106,7 @@ def network_json(network: Network) -> dict:
     return {"name": network.name, "onnx_sha256": network.onnx_sha256, "embedded": network.onnx is not None, "mode": network.mode,
             "slope": network.slope, "steps": network.steps, "rounding": network.rounding, "pooling": network.pooling,
             "windows": network.windows, "latency_steps": network.latency_steps,
-            "calibration": network.calibration and network.calibration.model_dump(), "ann_macs": network.ann_macs,
+            "calibration": network.calibration and network.calibration.model_dump(mode="json"), "ann_macs": network.ann_macs,
             "spiking_mac_share": spiking_mac_share(network),
             "counts": {name: {"synops": count.synops, "neuronops": count.neuronops, "p_proxy": count.p_proxy}
                        for name, count in (("paper", paper(network)), ("synaptic", synaptic(network)))},

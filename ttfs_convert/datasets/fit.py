@@ -87,10 +87,11 @@ def fit_to_inputs(dataset: Dataset, inputs: Mapping[str, tuple[tuple[int, ...], 
                   bounds: Mapping[str, tuple[float, float] | None]) -> Feeds:
     """`fit_to_input` for a model of one or several inputs. inputs: shape without the batch, and type, by name. bounds: by name; without
     an entry any finite values. Raises DataError where an input has no array of its name, or an integer input no pixels."""
-    several = len(inputs) > 1 or set(inputs) == set(dataset.inputs)
+    several = len(inputs) > 1 or bool(dataset.inputs)
     missing = set(inputs) - set(dataset.inputs) if several else set()
     if missing:
-        raise DataError(dataset.name, f"nothing for the model's inputs {', '.join(sorted(missing))}", "an array per input, under its name",
+        raise DataError(dataset.name, f"arrays {', '.join(dataset.inputs) or 'x'}, nothing for the input{'s' * (len(missing) > 1)} "
+                        f"{', '.join(sorted(missing))}", "x for a model with one input, else an array per input under its name",
                         "write them with numpy.savez(path, name=array, ...)")
     fitted = {}
     for name, (shape, kind) in inputs.items():
