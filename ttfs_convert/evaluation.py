@@ -119,9 +119,9 @@ def _compare(network: Network, data: Dataset, model: onnx.ModelProto, batch: int
 def _warnings(network: Network, certificate: Certificate) -> list[str]:
     """What a layer's range cost: values that calibration did not see."""
     computed = [f"the original's weights are {network.precision}; it was computed in float32 too"] if network.precision != "float32" else []
-    cut = certificate.saturated() if network.mode == "exact" else []
+    remedy = "; calibrate on more data, or with a larger --margin" if network.calibration else ""
     return computed + [f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are "
-                       "cut off; calibrate on more data, or with a larger --margin" for name in cut]
+                       f"cut off{remedy}" for name in certificate.saturated()]
 
 
 @contextlib.contextmanager

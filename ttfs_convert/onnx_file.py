@@ -192,7 +192,8 @@ def _fix_batch(model: onnx.ModelProto, where: str) -> None:
                 dim.dim_value = 1
             elif not dim.HasField("dim_value") or dim.dim_value < 1:
                 raise ModelError(where, f"axis {axis} of input {value.name!r} has no fixed size ({dim.dim_param or 'unknown'})",
-                                 "only the batch (axis 0) to be dynamic", "export with fixed image sizes")
+                                 "only the batch (axis 0) to be dynamic", "export with fixed sizes, or set them with "
+                                 "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name NAME --input_shape SIZES IN OUT")
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
     del model.graph.value_info[:]

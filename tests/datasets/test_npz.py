@@ -116,7 +116,7 @@ def test_an_array_per_input(tmp_path):
     assert len(data) == len(X) and set(data.inputs) == {"image", "size"}
     inputs = {"size": ((2,), np.float32), "image": (X.shape[1:], np.float32)}
     feeds = fit_to_inputs(data, inputs, {"image": None})(slice(1, 3))
-    np.testing.assert_array_equal(feeds["image"], X[1:3])
-    np.testing.assert_array_equal(feeds["size"], X[1:3, :2])
+    np.testing.assert_array_equal(feeds["image"], X[1:3].astype(np.float32))
+    np.testing.assert_array_equal(feeds["size"], X[1:3, :2].astype(np.float32))
     with pytest.raises(DataError, match="arrays image, size, nothing for the input x;"):
         fit_to_inputs(data, {"x": (X.shape[1:], np.float32)}, {})

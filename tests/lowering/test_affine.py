@@ -214,12 +214,12 @@ def test_division_by_0_is_refused():
     assert [(name, operator) for name, operator, _, _ in refusal.value.nodes] == [("div2", "Div")]
 
 
-@pytest.mark.parametrize("operator, reason", (("Mul", "multiplies two computed tensors"), ("Div", "divisor is computed")))
-def test_products_of_two_tensors_are_refused(operator, reason):
+@pytest.mark.parametrize("operator", ("Mul", "Div"))
+def test_products_of_two_tensors_are_refused(operator):
     chain = spikes()
     hidden = chain.at
     chain.conv(4, (1, 1)).relu1().add(operator, hidden).conv(2).relu1().readout()
-    with pytest.raises(UnsupportedModel, match=reason):
+    with pytest.raises(UnsupportedModel, match="multiplies or divides two computed tensors"):
         converted(chain.model())
 
 

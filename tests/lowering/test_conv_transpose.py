@@ -82,6 +82,14 @@ def test_attributes(geometry, before):
     exact(chain.model(), chain.images())
 
 
+@pytest.mark.parametrize("shape, group", (((2, 5), 2), ((2, 4, 3), 2), ((2, 4, 3), 3)))
+@pytest.mark.parametrize("kind", ("normed", "potential"))
+def test_groups_of_several_channels(shape, group, kind):
+    chain = BEFORE[kind](features(shape, 2 * group))
+    transposed(chain, 2 * group, (3, 2)[:len(shape) - 1], group=group, strides=[2, 1][:len(shape) - 1])
+    exact(signed(chain).readout().model(), chain.images())
+
+
 @pytest.mark.parametrize("auto_pad", ("SAME_UPPER", "SAME_LOWER"))
 @pytest.mark.parametrize("kernel, stride, dilation", ((2, 1, 1), (3, 2, 1), (4, 3, 1), (2, 2, 2)))
 @pytest.mark.parametrize("output_shape", (False, True))

@@ -55,7 +55,7 @@ def padded(draw, low=-2):
     """(input shape, positions) of 1-D and 2-D pads."""
     axes = draw(st.integers(1, 2))
     positions = draw(st.lists(st.integers(low, 2), min_size=2 * axes, max_size=2 * axes).filter(any))
-    return (2, 7, 6)[:axes + 1], positions
+    return (2, 7, 7)[:axes + 1], positions
 
 
 @QUICK

@@ -84,4 +84,4 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     if network.precision != "float32":
         note(f"the model's weights are {network.precision}; all is computed in float32")
     time = "continuous time" if network.steps is None else f"{network.steps} steps per window, rounding {network.rounding}"
-    screen.print(f"Wrote {out}: {network.windows} windows, {time}.")
+    click.echo(f"Wrote {out}: {network.windows} windows, {time}.")

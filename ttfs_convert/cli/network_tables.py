@@ -14,6 +14,8 @@ from ..ir import Coded, Input, Layer, Network, Readout, Spiking, Violation, labe
 from ..lowering.graph import UnsupportedModel
 from ..measure.counts import layer_connections, paper, spiking_mac_share, synaptic
 
+SHOWN = 3  # names of nodes with one trouble
+
 
 def table(title: str, *columns: str, left: tuple[str, ...] = ()) -> Table:
     """An empty table; numbers to the right, the columns named in `left` to the left."""
@@ -31,10 +33,15 @@ def details(error: TtfsError) -> Table | None:
 
 
 def unsupported_table(nodes: Iterable[tuple[str, str, str, str]]) -> Table:
-    columns = ("node", "operator", "why", "what to do")
+    """One row per reason: how many nodes, and the first of them."""
+    columns = ("operator", "nodes", "why", "what to do")
     result = table("Unsupported nodes", *columns, left=columns)
-    for node in nodes:
-        result.add_row(*node)
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for name, operator, why, remedy in nodes:
+        groups.setdefault((operator, why, remedy), []).append(name)
+    for (operator, why, remedy), names in groups.items():
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        result.add_row(operator, ", ".join(names[:SHOWN]) + more, why, remedy)
     return result
 
 

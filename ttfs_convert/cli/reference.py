@@ -20,8 +20,8 @@ def reference() -> str:
     parts += ["## Operators", "", "| ONNX operator | what is taken |", "|---|---|"]
     parts += [f"| {name} | {operator.takes} |" for name, operator in OPERATORS.items()]
     parts += [f"| {name} | at the output only: ONNX Runtime runs it on the potentials |" for name in TAIL_OPERATORS]
-    parts += ["", "Refused, and why:", "", "| ONNX operator | why | what to do |", "|---|---|---|"]
-    parts += [f"| {name} | {why} | {remedy} |" for name, (why, remedy) in REMEDIES.items() if name not in TAIL_OPERATORS]
+    parts += ["", "Refused in the middle of a network, and why (before its first and behind its last layer ONNX Runtime runs them):", "", "| ONNX operator | why | what to do |", "|---|---|---|"]
+    parts += [f"| {name} | {why} | {remedy} |" for name, (why, remedy) in sorted(REMEDIES.items())]
     return "\n".join(parts) + "\n"
 
 

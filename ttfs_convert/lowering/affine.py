@@ -15,16 +15,21 @@ from .builder import Builder, UnsupportedNode
 from .linear import scaled
 from .values import Constant, Node, Potential, Spikes, Value, laid_out
 
+PRODUCT_OF_COMPUTED = ("it multiplies or divides two computed tensors", "use ReLU1 or ReLU for HardSwish, SiLU and GELU; leave "
+                       "squeeze-and-excitation and attention out")
+
 
 def lower_mul(node: Node, builder: Builder) -> None:
     first, second = (builder.value(name) for name in node.inputs)
     value, factor = (first, second) if isinstance(second, Constant) else (second, first)
     if not isinstance(factor, Constant):
-        raise UnsupportedNode("it multiplies two computed tensors", "multiply by constants only: gates and attention have no spiking form here")
+        raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
     builder.values[node.outputs[0]] = affine(value, factor.array, np.zeros(()), node, builder)
 
 
 def lower_div(node: Node, builder: Builder) -> None:
+    if not isinstance(builder.value(node.inputs[1]), Constant):
+        raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
     divisor = builder.constant(node, 1, "divisor")
     if isinstance(builder.value(node.inputs[0]), Constant) or not divisor.all():
         raise UnsupportedNode("it divides a constant, or by 0", "divide by constants other than 0")

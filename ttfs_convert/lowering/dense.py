@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..ir import Conv, Dense
-from .affine import affine
+from .affine import PRODUCT_OF_COMPUTED, affine
 from .builder import Builder, UnsupportedNode
 from .values import Constant, Node, Potential, Spikes, flat_index
 
@@ -43,7 +43,7 @@ def _product(left: np.ndarray | Spikes | Potential, right: np.ndarray | Spikes |
              builder: Builder) -> Potential:
     """scale * left right. A constant on the left is one on the right of the transposed: W x = (x^T W^T)^T."""
     if isinstance(left, np.ndarray) == isinstance(right, np.ndarray):
-        raise UnsupportedNode("both of its factors are computed by the network", "multiply by a constant matrix: attention has no spiking form here")
+        raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
     from_left = isinstance(left, np.ndarray)
     value, matrix = (right, left) if from_left else (left, right)
     matrix = matrix.reshape(matrix.shape[-2:]) if matrix.ndim > 1 and matrix.size == math.prod(matrix.shape[-2:]) else matrix

@@ -15,11 +15,13 @@ import onnx
 from ..errors import ModelError
 from ..ir import Layer, Readout, sources
 from ..onnx_file import Simplified
+from .affine import PRODUCT_OF_COMPUTED
 from .builder import Builder, UnsupportedNode
 from .entry import enter
 from .table import NO_REMEDY, OPERATORS, REMEDIES, TAIL_OPERATORS
 from .values import Comparison, Constant, Head, Node, Potential, Spikes, Tail, Unknown, Value
 
+PRODUCTS = ("Div", "Gemm", "MatMul", "Mul")  # of which one factor has to be constant
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what a network is made of: never left to ONNX Runtime without a word
 
 
@@ -83,7 +85,7 @@ class _Walk:
         given = {name: values[name] for name in node.inputs if name}
         if any(isinstance(value, Unknown) for value in given.values()):
             values.update(dict.fromkeys(node.outputs, Unknown()))
-            return None if node.operator in OPERATORS else REMEDIES.get(node.operator, NO_REMEDY)
+            return self._behind_unknown(node, given)
         at_the_end = not self.feeds_body.intersection(node.outputs)
         if at_the_end and node.operator not in WEIGHTED and (any(isinstance(value, Tail) for value in given.values())
                                                              or _ends(node, given)):
@@ -102,6 +104,14 @@ class _Walk:
         else:
             return problem
         return None
+
+    def _behind_unknown(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
+        """Why a node would not convert even if what stands before it did."""
+        if not self.feeds_body.intersection(node.outputs) and node.operator not in WEIGHTED:
+            return None
+        if node.operator in PRODUCTS and sum(not isinstance(value, Constant) for value in given.values()) > 1:
+            return PRODUCT_OF_COMPUTED
+        return None if node.operator in OPERATORS else REMEDIES.get(node.operator, NO_REMEDY)
 
     def _lowered(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
         if node.domain not in ("", "ai.onnx"):

@@ -75,12 +75,33 @@ OPERATORS = dict(sorted(OPERATORS.items()))
 
 TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # at the output only: ONNX Runtime runs them on the potentials
 
-REMEDIES = {  # why an operator cannot spike here, and what would help
-    "LeakyRelu": ("a spike time ramps with one slope, not with two", "train with ReLU1 or ReLU"),
-    "PRelu": ("a spike time ramps with one slope, not with two", "train with ReLU1 or ReLU"),
-    "Gelu": ("it is not monotone, a spike time is", "train with ReLU1 or ReLU"),
-    "LSTM": ("a recurrent state has no window of its own", "use convolutions over time"),
-    "GRU": ("a recurrent state has no window of its own", "use convolutions over time"),
-    **dict.fromkeys(TAIL_OPERATORS, ("it stands in the middle of the network", "use ReLU1 there; at the output it is fine")),
+_BENDS = ("it bends, a spike time ramps straight", "train with ReLU1 or ReLU; Erf and Tanh are often a GELU written out")
+_TWO_SLOPES = ("a spike time ramps with one slope, not with two", "train with ReLU1 or ReLU")
+_NOT_MONOTONE = ("it is not monotone, a spike time is", "train with ReLU1 or ReLU")
+_RECURRENT = ("a recurrent state has no window of its own", "use convolutions over time")
+_NOT_LINEAR = ("it is not linear in its input", "in preprocessing: cut the model behind it; in a normalisation: train with BatchNorm")
+_NORM = ("it divides by a deviation or norm computed from the data", "train with BatchNorm, which folds into the weights")
+_PATH = ("its path depends on data", "export the branch that is used")
+_SHAPES = ("it computes with shapes", "export with fixed sizes")
+_QUANTISED = ("a network quantised by others", "export the plain float32 network")
+REMEDIES = {  # why an operator cannot spike, and what would help
+    **dict.fromkeys(("Celu", "Elu", "Erf", "Selu", "Softplus", "Softsign", "Tanh"), _BENDS),
+    **dict.fromkeys(("LeakyRelu", "PRelu"), _TWO_SLOPES),
+    **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish"), _NOT_MONOTONE),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
+    **dict.fromkeys(("Exp", "Log", "Pow", "Reciprocal", "Sqrt"), _NOT_LINEAR),
+    **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization", "RMSNormalization"), _NORM),
+    **dict.fromkeys(("If", "Loop", "Scan"), _PATH),
+    **dict.fromkeys(("ConstantOfShape", "Range", "Shape"), _SHAPES),
+    **dict.fromkeys(("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul",
+                     "QuantizeLinear"), _QUANTISED),
+    "Einsum": ("no general sum of products", "with a constant matrix: MatMul or Conv"),
+    "ReduceMax": ("no maximum over axes", "over all positions: GlobalMaxPool"),
+    "ReduceSum": ("no sum over axes", "over all positions: ReduceMean, times a constant"),
+    "Attention": ("it multiplies two computed tensors", "leave attention out"),
+    "ArgMax": ("it stands in the middle of the network", "keep it for the output"),
+    "Sigmoid": ("it stands in the middle of the network",
+                "replace the whole gate or SiLU, x * Sigmoid(x), by ReLU1 or ReLU; at the output it is fine"),
+    **dict.fromkeys(("LogSoftmax", "Softmax"), ("it divides by a sum over computed values", "leave attention out; at the output it is fine")),
 }
-NO_REMEDY = ("no spiking equivalent in this version", "CLI.md lists the operators that convert")
+NO_REMEDY = ("no spiking form here", "CLI.md lists the operators that convert")
