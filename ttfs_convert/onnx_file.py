@@ -140,7 +140,7 @@ def simplified(path: str | Path) -> Iterator[Simplified]:
         onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
-        yield Simplified(Path(path), original, onnx.shape_inference.infer_shapes(graph), folder, whole, precision)
+        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), folder, whole, precision)
 
 
 def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, bool]:
@@ -195,6 +195,9 @@ def _fix_batch(model: onnx.ModelProto, where: str) -> None:
                                  "only the batch (axis 0) to be dynamic", "export with fixed sizes, or set them with "
                                  "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name NAME --input_shape SIZES IN OUT")
     for value in model.graph.output:
+        if not value.type.HasField("tensor_type"):
+            raise ModelError(where, f"output {value.name!r} is a {value.type.WhichOneof('value')}", "tensors",
+                             "export without ZipMap (skl2onnx: options={'zipmap': False})")
         value.type.tensor_type.ClearField("shape")
     del model.graph.value_info[:]
 
@@ -214,6 +217,26 @@ def _simplify(fixed: onnx.ModelProto, folder: Path, where: str) -> None:
     except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
         raise ModelError(where, f"ONNX Runtime cannot run it with one image ({one_line(error, folder)})", "a model that runs",
                          "check it with onnxruntime alone, and export it with a dynamic batch axis") from error
+
+
+def _with_shapes(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
+    """`model` with the shapes that onnx cannot infer, such as those of preprocessing from scikit-learn, from a run on zeros."""
+    known = {value.name for value in (*model.graph.value_info, *model.graph.output)
+             if value.type.tensor_type.elem_type and value.type.tensor_type.HasField("shape")}
+    missing = [name for node in model.graph.node for name in node.output if name and name not in known]
+    if missing:
+        probe = onnx.ModelProto()
+        probe.CopyFrom(model)
+        del probe.graph.output[:]
+        probe.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in missing)
+        onnx.save(probe, str(folder / "probe.onnx"))
+        session = onnxruntime.InferenceSession(str(folder / "probe.onnx"), providers=["CPUExecutionProvider"])
+        found = {name: value for name, value in zip(missing, session.run(missing, _zeros(model))) if isinstance(value, np.ndarray)}
+        values = [value for value in model.graph.value_info if value.name not in found]
+        del model.graph.value_info[:]
+        model.graph.value_info.extend(values + [onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape) for name, value in found.items()])
+    return model
 
 
 def _zeros(model: onnx.ModelProto) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.exact import simulate
 
-QUICK = settings(derandomize=True, deadline=None, max_examples=40)
+QUICK = settings(derandomize=True, deadline=None, max_examples=30)
 BEFORE = {"ReLU": lambda chain: chain.add("Relu"), "shifted": lambda chain: chain.add("Clip", np.float32(-1), np.float32(0.5)),
           "normed": lambda chain: chain.add("Relu").batch_norm(-1, 1), "potential": lambda chain: chain,
           "average": lambda chain: average(chain)}

@@ -8,7 +8,7 @@ from ttfs_convert.errors import ModelError
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.simulate.exact import simulate
 
-QUICK = settings(derandomize=True, deadline=None, max_examples=30)
+QUICK = settings(derandomize=True, deadline=None, max_examples=20)
 
 
 @QUICK

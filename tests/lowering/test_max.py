@@ -10,7 +10,7 @@ from ttfs_convert.conversion import ConstraintError
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.simulate.exact import simulate
 
-QUICK = settings(derandomize=True, deadline=None, max_examples=20)
+QUICK = settings(derandomize=True, deadline=None, max_examples=15)
 
 
 def clip(low, high):

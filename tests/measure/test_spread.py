@@ -12,7 +12,7 @@ from ttfs_convert.measure.fan_out import existing_connections, position_fan_out,
 from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.exact import simulate
 
-QUICK = settings(derandomize=True, deadline=None, max_examples=40)
+QUICK = settings(derandomize=True, deadline=None, max_examples=30)
 
 
 @st.composite

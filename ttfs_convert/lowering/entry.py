@@ -13,14 +13,14 @@ POSITIONAL = ("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "Glob
 ELEMENTWISE = ("Add", "BatchNormalization", "Cast", "Div", "Identity", "Mul", "Neg", "Sub")  # may stand between them and the input
 
 
-def enter(name: str, info: onnx.TypeProto.Tensor | None, nodes: list[Node], builder: Builder,
+def enter(name: str, info: onnx.TypeProto.Tensor, nodes: list[Node], builder: Builder,
           input_range: tuple[float, float] | None) -> Spikes:
     """A new input population for the ONNX tensor `name`. info: its type and shape. input_range: of its values; None: analog current.
 
     Raises UnsupportedNode for a tensor that is no batch of float32 values with 2 to 4 axes.
     """
-    shape = () if info is None else tuple(dim.dim_value for dim in info.shape.dim)
-    kind = onnx.TensorProto.DataType.Name(0 if info is None else info.elem_type)
+    shape = tuple(dim.dim_value for dim in info.shape.dim)
+    kind = onnx.TensorProto.DataType.Name(info.elem_type)
     if kind != "FLOAT" or not 2 <= len(shape) <= 4 or shape[0] != 1 or 0 in shape:
         raise UnsupportedNode(f"its input {name!r} is {kind} of shape {shape} for one image", "FLOAT with 2 to 4 axes, batch first")
     shape = shape[1:]

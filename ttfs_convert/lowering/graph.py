@@ -134,7 +134,7 @@ class _Walk:
     def _entered(self, name: str) -> Spikes:
         if name not in self.entered:
             bounds = self.input_range if name in self.inputs else None
-            self.entered[name] = enter(name, self.infos.get(name), self.nodes, self.builder, bounds)
+            self.entered[name] = enter(name, self.infos[name], self.nodes, self.builder, bounds)
         return self.entered[name]
 
     def _to_tail(self, node: Node, given: dict[str, Value]) -> None:
