@@ -102,7 +102,8 @@ def test_pads_as_an_attribute(opset, attributes):
     exact(chain.model(opset=opset), chain.images())
 
 
-@pytest.mark.parametrize("values, constant", (("ReLU", 0.0), ("shifted", 0.5), ("normed", 0.0), ("potential", 0.5), ("max-pooled", 0.5)))
+@pytest.mark.parametrize("values, constant", (("ReLU", 0.0), ("shifted", 0.5), ("normed", 0.0), ("potential", 0.5),
+                                              ("max-pooled", 0.5)))
 def test_beside_a_skip_and_in_a_sum(values, constant):
     chain = RANGES[values](features())
     skip = chain.at
