@@ -19,7 +19,7 @@ from .lowering.graph import lower_graph, macs
 from .lowering.ranges import Range, Ranges, Unbounded
 from .matching import match_tensors
 from .memory import give_back
-from .onnx_file import Simplified, sha256_of, simplified
+from .onnx_file import Simplified, simplified
 from .range_search import measured_ranges
 
 CALIBRATION_SAMPLES = 1000  # of a named data set or a file
@@ -130,7 +130,7 @@ def _converted(path: str | Path, model: Simplified, options: Options, calibrate:
     inputs, readouts = ([layer for layer in builder.layers if isinstance(layer, kind)] for kind in (Input, Readout))
     head, tail = head_model(model, inputs), tail_model(model, readouts)
     return Network(name=Path(path).stem, mode=options.mode, slope=options.network_slope, steps=options.steps, rounding=options.rounding,
-                   pooling=options.pooling, onnx_sha256=sha256_of(path), violations=tuple(builder.violations), calibration=calibration,
+                   pooling=options.pooling, onnx_sha256=model.sha256, violations=tuple(builder.violations), calibration=calibration,
                    ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model)),
                    onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
                    head=None if head is None else np.frombuffer(head, np.uint8),

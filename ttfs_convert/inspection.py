@@ -15,7 +15,7 @@ from .ir import Layer, Violation
 from .lowering.graph import UnsupportedModel, lower_graph, macs
 from .lowering.ranges import Unbounded
 from .measure.counts import layer_macs
-from .onnx_file import Simplified, sha256_of, simplified
+from .onnx_file import Simplified, simplified
 
 MODES = ("strict", "exact", "unchecked")
 
@@ -74,7 +74,7 @@ def _inspected(path: str | Path, model: Simplified) -> ModelInspection:
     original, graph = model.original.graph, model.graph.graph
     constants = {tensor.name for tensor in original.initializer}
     return ModelInspection(
-        name=Path(path).stem, onnx_sha256=sha256_of(path),
+        name=Path(path).stem, onnx_sha256=model.sha256,
         inputs={value.name: _shape(value) for value in original.input if value.name not in constants},
         outputs={value.name: _shape(value) for value in original.output},
         opset=max((entry.version for entry in model.original.opset_import if entry.domain in ("", "ai.onnx")), default=0),

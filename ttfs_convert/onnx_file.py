@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,26 +69,30 @@ def one_line(error: Exception, folder: Path | None = None) -> str:
 def sha256_of(path: str | Path) -> str:
     """Of the file at `path` and, if it is a model with weights in other files, of those after it. Raises ModelError if one cannot be
     read."""
+    try:
+        external = _external_files(_parsed(path), Path(path).parent)
+    except ModelError:
+        external = ()
+    return _digest(Path(path), external)
+
+
+def _digest(path: Path, external: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for part in (Path(path), *sorted(_external_files(path))):
+    for part in (path, *external):
         try:
             with open(part, "rb") as file:
                 while block := file.read(1 << 20):
                     digest.update(block)
         except OSError as error:
-            raise (ModelError(str(path), f"cannot be read ({error.strerror or error})", "an ONNX file") if part == Path(path)
+            raise (ModelError(str(path), f"cannot be read ({error.strerror or error})", "an ONNX file") if part == path
                    else _no_external_data(str(path), error)) from error
     return digest.hexdigest()
 
 
-def _external_files(path: str | Path) -> set[Path]:
-    try:
-        model = _parsed(path)
-    except ModelError:
-        return set()
-    places = (entry.value for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL
-              for entry in tensor.external_data if entry.key == "location")
-    return {Path(path).parent / place for place in places}
+def _external_files(model: onnx.ModelProto, base: Path) -> tuple[Path, ...]:
+    places = {entry.value for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL
+              for entry in tensor.external_data if entry.key == "location"}
+    return tuple(base / place for place in sorted(places))
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
@@ -108,12 +112,17 @@ class Simplified:
     original: onnx.ModelProto
     graph: onnx.ModelProto
     folder: Path
-    whole: bool  # whether the file at `path` has all weights inside
+    external: tuple[Path, ...]  # files with weights that the one at `path` does not hold
     precision: str
 
     def file(self) -> bytes:
         """The model as one ONNX file: the bytes at `path`, or, with external data, those of the same model with its weights inside."""
-        return self.path.read_bytes() if self.whole else load_onnx(self.path).SerializeToString()
+        return load_onnx(self.path).SerializeToString() if self.external else self.path.read_bytes()
+
+    @property
+    def sha256(self) -> str:
+        """As `sha256_of` its path."""
+        return _digest(self.path, self.external)
 
     def array(self, tensor: onnx.TensorProto) -> np.ndarray:
         """A weight of either model."""
@@ -131,7 +140,7 @@ def simplified(path: str | Path) -> Iterator[Simplified]:
     where = str(path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        original, whole = _without_weights(Path(path), folder)
+        original, external = _without_weights(Path(path), folder)
         check_onnx(folder / "original.onnx", where)
         precision = to_float32(original, folder)
         fixed = onnx.ModelProto()
@@ -140,19 +149,19 @@ def simplified(path: str | Path) -> Iterator[Simplified]:
         onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
-        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), folder, whole, precision)
+        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), folder, external, precision)
 
 
-def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, bool]:
-    """The model at `path` with its large weights in `folder`, where it is saved as original.onnx, and whether it had all of them inside."""
+def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
+    """The model at `path` with its large weights in `folder`, where it is saved as original.onnx, and the files that held some of them."""
     model = _parsed(path)
-    whole = all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in _tensors(model))
+    external = _external_files(model, path.parent)
     try:
         _move_weights(model, path.parent, folder / WEIGHTS, str(path))
     except (OSError, onnx.checker.ValidationError, ValueError) as error:
         raise _no_external_data(str(path), error) from error
     onnx.save(model, str(folder / "original.onnx"))
-    return onnx.load(str(folder / "original.onnx"), load_external_data=False), whole  # `model` keeps the memory of what it has lost
+    return onnx.load(str(folder / "original.onnx"), load_external_data=False), external  # `model` keeps the memory of what it has lost
 
 
 def _move_weights(model: onnx.ModelProto, base: Path, target: Path, where: str) -> None:

@@ -78,15 +78,14 @@ def test_where_chooses_the_larger_or_the_smaller(comparison, tensor_first, tenso
     assert (layer.low, layer.high) == ((constant, None) if larger else (None, constant))
 
 
-UNFUSED = {"Where(x > c, x, c)": (lambda chain: where(chain, "Greater", 0.5), 0.5, None),
+BY_WHERE = {"Where(x > c, x, c)": (lambda chain: where(chain, "Greater", 0.5), 0.5, None),
            "Min(Where(x > c, x, c), d)": (lambda chain: where(chain, "Greater", 0.5).add("Min", number(2)), 0.5, 2),
            "Where(Relu(x) < c, Relu(x), c)": (lambda chain: where(chain.add("Relu"), "Less", 2), 0, 2)}
 
 
-@pytest.mark.xfail(strict=True, reason="the comparison counts as a second reader, so that the tensor is spike-coded before the clamp")
-@pytest.mark.parametrize("spelling", UNFUSED)
+@pytest.mark.parametrize("spelling", BY_WHERE)
 def test_a_clamp_by_where_is_one_population(spelling):
-    apply, low, high = UNFUSED[spelling]
+    apply, low, high = BY_WHERE[spelling]
     network = exact(apply(wide()).readout().model(), wide().images())
     (layer,) = spiking(network)
     assert (layer.low, layer.high) == (low, high)
@@ -226,7 +225,6 @@ def test_at_the_output_it_is_computed_from_the_potentials(last):
     assert network.tail is not None and len(spiking(network)) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="Where at the output becomes neurons, a comparison nothing; a Clip is the tail")
 @pytest.mark.parametrize("last", (lambda chain: where(chain, "Less", 0.1), lambda chain: chain.add("Greater", number(0.1))))
 def test_comparisons_at_the_output_are_computed_from_the_potentials(last):
     chain = last(Chain((3, 6, 5)).conv(4).relu1().readout())

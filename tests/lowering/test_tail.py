@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.models import Chain, assert_equals_onnx_runtime, converted
+from tests.models import Chain, assert_equals_onnx_runtime, converted, dataset
 from ttfs_convert.lowering.graph import UnsupportedModel
 
 
@@ -103,3 +103,16 @@ def test_what_cannot_spike_in_the_middle_is_refused():
     chain = Chain((5,)).gemm(6).relu1().gemm(6).add("Tanh").gemm(4)
     with pytest.raises(UnsupportedModel, match="Tanh"):
         converted(chain.model())
+
+
+def test_a_comparison_as_the_output():
+    chain = Chain((5,)).gemm(6).relu1().gemm(4)
+    network = converted(chain.add("Greater", np.float32(0.1)).add("Cast", to=1).model())
+    assert network.tail is not None and [layer.kind for layer in network.layers] == ["input", "spiking", "readout"]
+
+
+def test_a_clamp_that_waits_for_another_is_not_lost_at_the_output():
+    chain = Chain((5,)).gemm(6, total=0.0).add("Relu")
+    first, chain.at = chain.at, "x"
+    assert_equals_onnx_runtime(chain.gemm(6, total=0.0).add("Relu").add("Max", first).model(), chain.images(20), mode="exact",
+                               calibrate=dataset(chain.images(20)))

@@ -16,7 +16,8 @@ from .affine import affine
 from .builder import Builder, UnsupportedNode
 from .values import Comparison, Constant, Node, Potential, Spikes, Value
 
-CLAMPS = ("Clip", "Max", "Min", "Relu")
+CLAMPS = ("Clip", "Max", "Min", "Relu", "Where")
+COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
 
 def lower_relu(node: Node, builder: Builder) -> None:

@@ -240,6 +240,8 @@ class Builder:
         if isinstance(value, (Spikes, Potential)) and value.index.shape[0] != 1:
             raise ModelError(f"output {tensor!r}", "other axes are folded into the batch", "one row per image",
                              "keep the batch axis to itself")
+        if isinstance(value, Potential) and (math.isfinite(value.low) or math.isfinite(value.high)):
+            value = self.fire(value, tensor, value.low, value.high)
         if isinstance(value, Potential) and value.max_pools:
             self.violate(value, "a max-pool of pre-activations is the output", "put ReLU1 (clamp to [0, 1]) before the pool")
             value = self.fire(value, tensor)

@@ -15,6 +15,7 @@ import onnx
 from ..errors import ModelError
 from ..ir import Layer, Readout, sources
 from ..onnx_file import Simplified
+from .activation import COMPARISONS
 from .affine import PRODUCT_OF_COMPUTED
 from .builder import Builder, UnsupportedNode
 from .entry import enter
@@ -63,10 +64,11 @@ class _Walk:
         self.nodes = [Node.of(proto) for proto in self.graph.node]
         self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
         self.feeds_body = _feeds_body(self.nodes)
-        self.body_readers = Counter(name for node in self.nodes if self.feeds_body.intersection(node.outputs) or _is_body(node)
+        readers = [node for node in self.nodes if node.operator not in COMPARISONS]  # those are part of a clamp, Where
+        self.body_readers = Counter(name for node in readers if self.feeds_body.intersection(node.outputs) or _is_body(node)
                                     for name in set(node.inputs))
         builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
-        for operator, names in [*((node.operator, set(node.inputs)) for node in self.nodes),
+        for operator, names in [*((node.operator, set(node.inputs)) for node in readers),
                                 ("output", [value.name for value in self.graph.output])]:
             for name in names:
                 builder.readers.setdefault(name, []).append(operator)
@@ -163,6 +165,8 @@ class _Walk:
             value = self.builder.values[output.name]
             if isinstance(value, (Spikes, Potential, Constant)):
                 roots[output.name] = None
+            elif isinstance(value, Comparison):
+                roots[value.tensor] = None
             elif isinstance(value, Tail):
                 roots.update(dict.fromkeys(value.roots))
         if not roots:
@@ -204,7 +208,7 @@ def _is_raw(value: Value) -> bool:
 def _ends(node: Node, given: dict[str, Value]) -> bool:
     """Whether ONNX Runtime shall run a node although it might spike: classifying, and an activation that ends the network."""
     value = given[node.inputs[0]]
-    if node.operator in TAIL_OPERATORS or node.operator in ("Concat", "Max"):
+    if node.operator in TAIL_OPERATORS or node.operator in ("Concat", "Max", "Where"):
         return not all(map(_is_raw, given.values()))
     activation = node.operator in OPERATORS and OPERATORS[node.operator].activation
     return activation and isinstance(value, (Spikes, Potential)) and not _in_unit_interval(value) and not _is_raw(value)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .activation import (
+    COMPARISONS,
     lower_clip,
     lower_comparison,
     lower_hard_sigmoid,
@@ -66,7 +67,7 @@ OPERATORS = {
     "Sub": Operator(lower_sub, "a constant, of a constant, or two tensors of equal shape"),
 }
 
-OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")}
+OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARISONS}
 MOVERS = ("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape", "ReverseSequence", "Slice", "SpaceToDepth",
           "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze")
 OPERATORS |= {name: Operator(lower_moved, "with constant parameters; the batch axis stays") for name in MOVERS}
