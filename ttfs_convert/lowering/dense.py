@@ -46,6 +46,8 @@ def _product(left: np.ndarray | Spikes | Potential, right: np.ndarray | Spikes |
         raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
     from_left = isinstance(left, np.ndarray)
     value, matrix = (right, left) if from_left else (left, right)
+    if matrix.ndim > value.index.ndim:
+        raise UnsupportedNode(f"a constant factor of {matrix.ndim} axes adds axes in front of the batch", "multiply by one (inputs, outputs) matrix")
     matrix = matrix.reshape(matrix.shape[-2:]) if matrix.ndim > 1 and matrix.size == math.prod(matrix.shape[-2:]) else matrix
     if matrix.ndim != 2:
         raise UnsupportedNode(f"a constant factor of shape {matrix.shape}", "multiply by one (inputs, outputs) matrix")

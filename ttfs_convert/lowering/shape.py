@@ -27,6 +27,9 @@ def lower_moved(node: Node, builder: Builder) -> None:
     value = builder.value(node.inputs[0])
     if not isinstance(value, (Spikes, Potential)):
         raise UnsupportedNode("its data input is a constant", "fold constants before export")
+    mode = node.attributes.get("mode", "nearest") if node.operator in ("Resize", "Upsample") else "nearest"
+    if mode != "nearest":
+        raise UnsupportedNode(f"it interpolates (mode {mode})", "use mode nearest, or ConvTranspose")
     indices = moved(node, builder, value.index)
     if isinstance(value, Potential) and not all(_is_permutation(index, value.index) for index in indices):
         value = builder.spikes(value, node)  # parts and repetitions are of spike trains
