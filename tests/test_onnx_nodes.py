@@ -54,7 +54,7 @@ RAN = {  # operator -> cases that ran, networks made of them
     "Gather": (3, 8), "Gemm": (10, 20), "GlobalAveragePool": (2, 4), "GlobalMaxPool": (2, 4), "HardSigmoid": (3, 10), "Identity": (2, 4),
     "MatMul": (2, 9), "Max": (7, 16), "MaxPool": (18, 36), "Min": (1, 2), "Mul": (3, 12), "Neg": (2, 6), "Pad": (8, 12), "ReduceMean": (6, 9),
     "Relu": (3, 10), "Reshape": (10, 20), "Resize": (15, 30), "Slice": (7, 24), "SpaceToDepth": (4, 8), "Split": (15, 40), "Squeeze": (3, 6),
-    "Sub": (3, 18), "Tile": (3, 6), "Transpose": (7, 18), "Unsqueeze": (7, 24), "Upsample": (1, 2), "Where": (8, 22),
+    "Sub": (3, 18), "Tile": (3, 6), "Transpose": (7, 18), "Unsqueeze": (7, 24), "Upsample": (1, 2), "Where": (7, 20),
 }
 
 
