@@ -156,3 +156,19 @@ def test_other_floats_are_computed_in_float32(kind):
     np.testing.assert_allclose(run(network, x).potentials, expected, rtol=0, atol=2e-2 if kind == np.float16 else 2e-5)
     report = evaluate(network, dataset(x)).report
     assert report.drift.agreement == 1 and report.drift.max_output_error < 2e-5
+
+
+def test_a_network_quantised_by_others_is_recognised():
+    chain = Chain((3, 8, 7)).add("QuantizeLinear", np.float32(1 / 255), np.uint8(0)).add("DequantizeLinear", np.float32(1 / 255), np.uint8(0))
+    with pytest.raises(UnsupportedModel, match="quantised by others"):
+        converted(chain.conv(4).relu1().readout().model())
+
+
+def test_a_network_optimised_by_onnx_runtime_is_recognised():
+    chain = Chain((3, 8, 7)).conv(4, bias=False)
+    model = chain.add("Relu").readout().model()
+    model.graph.node[0].op_type, model.graph.node[0].domain = "FusedConv", "com.microsoft"
+    model.graph.node[0].attribute.append(helper.make_attribute("activation", "Relu"))
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    with pytest.raises(UnsupportedModel, match="domain com.microsoft"):
+        converted(model)

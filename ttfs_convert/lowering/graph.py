@@ -19,7 +19,7 @@ from .activation import COMPARISONS
 from .affine import PRODUCT_OF_COMPUTED
 from .builder import Builder, UnsupportedNode
 from .entry import enter
-from .table import NO_REMEDY, OPERATORS, REMEDIES, TAIL_OPERATORS
+from .table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
 from .values import Comparison, Constant, Head, Node, Potential, Spikes, Tail, Unknown, Value
 
 PRODUCTS = ("Div", "Gemm", "MatMul", "Mul")  # of which one factor has to be constant
@@ -97,7 +97,7 @@ class _Walk:
         if problem is None:
             if self.builder.slope != "fan_in":
                 self._encode_streams(node)
-        elif node.operator in WEIGHTED:
+        elif node.operator in (*WEIGHTED, *QUANTISED) or node.domain.startswith("com.microsoft"):
             return problem
         elif all(_is_raw(value) for value in given.values()):
             values.update({name: Head(name) for name in node.outputs})

@@ -76,6 +76,7 @@ OPERATORS = dict(sorted(OPERATORS.items()))
 
 TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # at the output only: ONNX Runtime runs them on the potentials
 
+QUANTISED = ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear")
 _BENDS = ("it bends, a spike time ramps straight", "train with ReLU1 or ReLU; Erf and Tanh are often a GELU written out")
 _TWO_SLOPES = ("a spike time ramps with one slope, not with two", "train with ReLU1 or ReLU")
 _NOT_MONOTONE = ("it is not monotone, a spike time is", "train with ReLU1 or ReLU")
@@ -94,8 +95,7 @@ REMEDIES = {  # why an operator cannot spike, and what would help
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization", "RMSNormalization"), _NORM),
     **dict.fromkeys(("If", "Loop", "Scan"), _PATH),
     **dict.fromkeys(("ConstantOfShape", "Range", "Shape"), _SHAPES),
-    **dict.fromkeys(("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul",
-                     "QuantizeLinear"), _QUANTISED),
+    **dict.fromkeys(QUANTISED, _QUANTISED),
     "Einsum": ("no general sum of products", "with a constant matrix: MatMul or Conv"),
     "ReduceMax": ("no maximum over axes", "over all positions: GlobalMaxPool"),
     "ReduceSum": ("no sum over axes", "over all positions: ReduceMean, times a constant"),
