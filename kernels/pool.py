@@ -41,11 +41,12 @@ def average_pool(activation, divisor, kernel, strides, dilations, pads, potentia
 
 
 @jit(parallel=True)
-def average_pool_steps(times, divisor, kernel, strides, dilations, pads, steps, half, out):
+def average_pool_steps(times, steps_in, divisor, kernel, strides, dilations, pads, steps, half, out):
     """Spike steps of average-pooling neurons with a window of their own, by integer sums, because averages fall on ties.
 
-    N tau = (sum of the inputs' steps + N per padded tap that counts) / divisor, then the rule of `time_step`.
-    times, out: (n, height, width, channels) unsigned steps. divisor: as for `average_pool`. steps: N. half: h.
+    tau = (sum of the inputs' steps + N' per padded tap that counts) / (N' divisor), then the rule of `time_step`.
+    times, out: (n, height, width, channels) unsigned steps. divisor: as for `average_pool`. steps_in: N' of `times`. steps: N of `out`.
+    half: h.
     """
     out_height, out_width = out.shape[1], out.shape[2]
     for row in nb.prange(times.shape[0] * out_height):
@@ -60,8 +61,8 @@ def average_pool_steps(times, divisor, kernel, strides, dilations, pads, steps, 
                     for kx in range(x0, x1):
                         in_y, in_x = y * strides[0] - pads[0] + ky * dilations[0], x * strides[1] - pads[1] + kx * dilations[1]
                         total += nb.int64(times[n, in_y, in_x, c])
-                total += steps * (count - (y1 - y0) * (x1 - x0))
-                out[n, y, x, c] = time_step(total / (count * nb.float64(steps)), steps, half)
+                total += steps_in * (count - (y1 - y0) * (x1 - x0))
+                out[n, y, x, c] = time_step(total / (count * nb.float64(steps_in)), steps, half)
 
 
 @jit(parallel=True)

@@ -15,8 +15,8 @@ from ttfs_convert.datasets import Dataset
 from ttfs_convert.ends import Ends, run
 from ttfs_convert.ir import Network
 from ttfs_convert.measure.certificate import Certificate
+from ttfs_convert.recording import Recording
 from ttfs_convert.reference import Reference
-from ttfs_convert.simulate.exact import Recording
 
 
 def unity(weights: np.ndarray, output_axis: int = 0, total: float = 1.0) -> np.ndarray:

@@ -13,21 +13,8 @@ from itertools import product
 
 import numpy as np
 
-from ttfs_convert.ir import (
-    AveragePool,
-    Concat,
-    Connection,
-    Conv,
-    Dense,
-    Input,
-    MaxPool,
-    Network,
-    Readout,
-    Reorder,
-    Scale,
-    Sliding,
-    Spiking,
-)
+from ttfs_convert.ir import Concat, Input, MaxPool, Network, Readout, Reorder, Spiking
+from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense, Scale, Sliding
 
 OPENING, CLOSING = 1.0, 2.0
 

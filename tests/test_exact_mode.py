@@ -8,7 +8,7 @@ from ttfs_convert.conversion import CalibrationError, ConstraintError
 from ttfs_convert.errors import DataError, UsageError
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.reference import Reference
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 
 SAME = {"pads": [1] * 4}
 

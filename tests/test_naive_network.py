@@ -11,23 +11,10 @@ from tests import naive
 from tests.models import Chain, converted
 from tests.naive_network import Membrane, connection_weights, spike_times
 from ttfs_convert.datasets import Dataset
-from ttfs_convert.ir import (
-    AveragePool,
-    Concat,
-    Connection,
-    Conv,
-    Dense,
-    Input,
-    Layer,
-    MaxPool,
-    Network,
-    Readout,
-    Reorder,
-    Scale,
-    Spiking,
-)
+from ttfs_convert.ir import Concat, Input, Layer, MaxPool, Network, Readout, Reorder, Spiking
 from ttfs_convert.reference import Reference
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
+from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense, Scale
 
 SLOPES = ("fan_in", "reference", "gated")
 

@@ -32,7 +32,7 @@ from onnx.backend.test.loader import load_model_tests
 from ttfs_convert.datasets import Dataset
 from ttfs_convert.errors import ModelError
 from ttfs_convert.lowering.table import OPERATORS
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 
 KINDS = ("node", "simple", "pytorch-operator", "pytorch-converted")
 PAIRS = ("Add", "Div", "Gemm", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "MatMul", "Mul", "Sub")

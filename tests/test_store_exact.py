@@ -8,7 +8,7 @@ import pytest
 from tests.models import Chain, converted, dataset
 from tests.test_store import assert_equal, assert_refused, assert_round_trip, members_of, npy, write_members
 from ttfs_convert.ir import Network
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 from ttfs_convert.store import load, save
 
 

@@ -19,7 +19,7 @@ _PUBLIC = {  # name -> module that defines it, and its name there if that differ
     "run": "ends",
     "evaluate": "evaluation",
     "Network": "ir",
-    "Recording": "simulate.exact",
+    "Recording": "recording",
     "Evaluation": "evaluation",
     "Report": "report",
     "Dataset": "datasets",

@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 
 from .ir import Network
+from .recording import Recording
 from .reference import Reference, feeds_of
-from .simulate.exact import Recording, simulate
+from .simulate.engines import simulate
 
 
 class Ends:

@@ -8,155 +8,20 @@ A decoded spike time a = 1 - tau stands for the original network's value x = lo 
 from __future__ import annotations
 
 import math
-from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+
+from .synapses import ByteArray, Connection, FloatArray, IndexArray, Record, Shape, Sliding, require
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 FORMAT_VERSION = 1
-MAX_STEPS = 65535  # spike steps are stored as unsigned integers of at most 16 bits
-
-
-def _finite_array(value: object, dtype: type) -> np.ndarray:
-    if not isinstance(value, np.ndarray) or value.dtype != dtype:
-        raise ValueError(f"expected an array of {np.dtype(dtype)}, found {getattr(value, 'dtype', type(value).__name__)}")
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
-        raise ValueError("found values that are not finite")
-    return value
-
-
-def _require(holds: bool, problem: str) -> None:
-    if not holds:
-        raise ValueError(problem)
-
-
-FloatArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, np.float32))]
-IndexArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, np.int64))]
-ByteArray = Annotated[np.ndarray, BeforeValidator(lambda value: _finite_array(value, np.uint8))]
-Shape = tuple[Annotated[int, Field(ge=1)], ...]  # sizes
 Slope = Literal["fan_in", "reference", "gated"]
-Offsets = tuple[Annotated[int, Field(ge=0)], ...]
-
-
-class Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class Sliding(Record):
-    """Geometry of anything that slides over positions. All per spatial axis; output y reads inputs y stride - pad + k dilation."""
-
-    in_shape: Shape  # (*spatial, channels)
-    out_shape: Shape  # (*spatial, channels)
-    kernel: Shape  # taps
-    strides: Shape  # input positions
-    dilations: Shape  # input positions
-    pads: Offsets  # padded positions before the first
-    pads_end: Offsets  # padded positions after the last
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        axes = (self.kernel, self.strides, self.dilations, self.pads, self.pads_end, self.in_shape[:-1], self.out_shape[:-1])
-        _require(len(self.kernel) in (1, 2) and {len(values) for values in axes} == {len(self.kernel)}, "axes differ in number")
-        for kernel, stride, dilation, before, after, size, out in zip(*axes):
-            room = size + before + after - dilation * (kernel - 1) - 1
-            _require(-(-room // stride) >= out - 1 >= room // stride, f"{out} outputs do not fit {size} inputs")
-        return self
-
-
-class Conv(Sliding):
-    """V0[y, o] = sum_{k, c} w[k, c, o] a[y stride - pad + k dilation, c], by groups of channels; 1-D or 2-D."""
-
-    kind: Literal["conv"] = "conv"
-    weights: FloatArray  # (*kernel, channels in / groups, channels out) float32
-    groups: int = Field(ge=1)
-
-    @model_validator(mode="after")
-    def _weights_fit(self) -> Self:
-        channels, outputs = self.in_shape[-1], self.out_shape[-1]
-        _require(channels % self.groups == 0 and outputs % self.groups == 0, f"{self.groups} groups of {channels} to {outputs} channels")
-        _require(self.weights.shape == (*self.kernel, channels // self.groups, outputs), f"weights of shape {self.weights.shape}")
-        return self
-
-
-class Dense(Record):
-    """V0[o] = sum_i w[i, o] a[i]."""
-
-    kind: Literal["dense"] = "dense"
-    in_shape: Shape  # (inputs,): the source's neurons in channels-last order
-    out_shape: Shape  # (outputs,)
-    weights: FloatArray  # (inputs, outputs) float32
-
-    @model_validator(mode="after")
-    def _weights_fit(self) -> Self:
-        _require(self.weights.shape == self.in_shape + self.out_shape, f"weights of shape {self.weights.shape}")
-        return self
-
-
-class AveragePool(Sliding):
-    """V0[y, c] = sum of the window's activations / its number of taps; padded taps count if `include_pad`."""
-
-    kind: Literal["average_pool"] = "average_pool"
-    include_pad: bool
-
-    @model_validator(mode="after")
-    def _keeps_channels(self) -> Self:
-        _require(self.in_shape[-1] == self.out_shape[-1], "an average pool that changes the channels")
-        return self
-
-    @property
-    def divisor(self) -> np.ndarray:
-        """(*spatial out) float32: how many taps each window averages."""
-        counts = []
-        for axis in range(len(self.kernel)):
-            before, after = (self.pads[axis], self.pads_end[axis]) if self.include_pad else (0, 0)
-            start = np.arange(self.out_shape[axis])[:, None] * self.strides[axis] - self.pads[axis]
-            position = start + np.arange(self.kernel[axis]) * self.dilations[axis]
-            counts.append(((position >= -before) & (position < self.in_shape[axis] + after)).sum(1))
-        return reduce(np.multiply.outer, counts).astype(np.float32)
-
-
-class Scale(Record):
-    """V0[..., c] = w[..., c] a[..., c]: one connection per neuron."""
-
-    kind: Literal["scale"] = "scale"
-    in_shape: Shape
-    out_shape: Shape  # the same
-    weights: FloatArray  # (channels,) or the whole shape, float32
-
-    @model_validator(mode="after")
-    def _weights_fit(self) -> Self:
-        _require(self.in_shape == self.out_shape, "a scale that changes the shape")
-        _require(self.weights.shape in (self.in_shape[-1:], self.in_shape), f"weights of shape {self.weights.shape}")
-        return self
-
-
-class Spread(Record):
-    """V0[y stride, c] = a[y, c] and 0 between: what a convolution reads to become a transposed one."""
-
-    kind: Literal["spread"] = "spread"
-    in_shape: Shape  # (*spatial, channels)
-    out_shape: Shape  # ((size - 1) stride + 1 per axis, channels)
-    strides: Shape
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        wide = tuple((size - 1) * stride + 1 for size, stride in zip(self.in_shape, self.strides))
-        _require(len(self.strides) == len(self.in_shape) - 1 and (*wide, self.in_shape[-1]) == self.out_shape, "a spread that does not fit")
-        return self
-
-
-Synapses = Annotated[Conv | Dense | AveragePool | Scale | Spread, Field(discriminator="kind")]
-
-
-class Connection(Record):
-    """Spikes of one source through a chain of linear synapses that no neuron interrupts; an empty path is the identity."""
-
-    source: str
-    path: tuple[Synapses, ...]
+MAX_STEPS = 65535  # spike steps are stored as unsigned integers of at most 16 bits
+StepCount = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 
 
 class Population(Record):
@@ -180,6 +45,7 @@ class Input(Coded):
 
     kind: Literal["input"] = "input"
     coding: Literal["spikes", "direct"] = "spikes"
+    steps: StepCount | None = None  # N of its window; None: the network's
     onnx_name: str
     onnx_shape: Shape  # without the batch
 
@@ -200,6 +66,7 @@ class Spiking(Coded):
     connections: tuple[Connection, ...]
     bias: FloatArray | None  # (channels,) or the whole shape, float32; a charge at the window's opening
     slope: Slope
+    steps: StepCount | None = None  # N of its window; None: the network's
     weight_sums: FloatArray  # (channels,) or the whole shape, float32: of all the neuron's weights, padded taps included
     low: float | None  # the original's activation clamps to [low, high]; None: it has no such end
     high: float | None
@@ -269,7 +136,7 @@ class Network(Record):
     name: str
     mode: Literal["strict", "exact", "unchecked"]
     slope: Slope  # of every layer but those that read direct input, which are gated
-    steps: int | None = Field(ge=1, le=MAX_STEPS)  # N, time steps per window; None: continuous time
+    steps: StepCount | None  # N, time steps per window, of every layer that states none of its own; None: continuous time
     rounding: Literal["nearest", "ceil"]
     pooling: Literal["synaptic", "spiking"]
     onnx_sha256: str  # of the model file that was converted
@@ -286,16 +153,22 @@ class Network(Record):
     def _is_consistent(self) -> Self:
         """Everything the kernels rely on, so that no file can make them read outside their arrays."""
         kinds = [layer.kind for layer in self.layers]
-        _require("input" in kinds and "readout" in kinds, "a network needs an input and a readout")
+        require("input" in kinds and "readout" in kinds, "a network needs an input and a readout")
         seen: dict[str, Layer] = {}
         for layer in self.layers:
             unknown = set(sources(layer)) - {name for name, other in seen.items() if not isinstance(other, Readout)}
-            _require(not unknown, f"layer {layer.name!r} uses unknown {sorted(unknown)}")
-            _require(layer.name not in seen, f"layer {layer.name!r} appears twice")
-            _require(not isinstance(layer, (Spiking, Readout)) or bool(layer.connections), f"layer {layer.name!r} has no connections")
+            require(not unknown, f"layer {layer.name!r} uses unknown {sorted(unknown)}")
+            require(layer.name not in seen, f"layer {layer.name!r} appears twice")
+            require(not isinstance(layer, (Spiking, Readout)) or bool(layer.connections), f"layer {layer.name!r} has no connections")
             problem = _misfit(layer, seen)
-            _require(problem is None, f"layer {layer.name!r}: {problem}")
+            require(problem is None, f"layer {layer.name!r}: {problem}")
             seen[layer.name] = layer
+        own = [layer.name for layer in self.layers if isinstance(layer, (Input, Spiking)) and layer.steps]
+        require(self.steps is not None or not own, f"layers {own} with a number of steps in continuous time")
+        counts = self.steps_per_layer()
+        for layer in self.layers:
+            joined = {counts[source] for source in sources(layer)} if isinstance(layer, Concat) else set()
+            require(len(joined) < 2, f"layer {layer.name!r} joins layers of {joined} steps: one spike train has one grid")
         return self
 
     @property
@@ -311,10 +184,34 @@ class Network(Record):
         """Windows until the last potentials can be read: 1 + the longest path of spiking layers."""
         return max(layer.window for layer in self.readouts)
 
+    def steps_per_layer(self) -> dict[str, int | None]:
+        """N of each layer's spike times, by name; of a readout the largest N it reads, of direct input None. All None in continuous time."""
+        counts: dict[str, int | None] = {}
+        for layer in self.layers:
+            if isinstance(layer, Input) and layer.coding == "direct":
+                counts[layer.name] = None
+            elif isinstance(layer, (Input, Spiking)):
+                counts[layer.name] = layer.steps or self.steps
+            else:
+                counts[layer.name] = max((counts[source] or self.steps or 0 for source in sources(layer))) or None
+        return counts
+
+    def with_time(self, steps: int | None, rounding: str | None = None) -> Network:
+        """This network on another grid: `steps` for every window, None for continuous time; `rounding` if given."""
+        layers = tuple(layer.model_copy(update={"steps": None}) if isinstance(layer, (Input, Spiking)) else layer for layer in self.layers)
+        return self.model_copy(update={"steps": steps, "rounding": rounding or self.rounding, "layers": layers})
+
     @property
     def latency_steps(self) -> int | None:
-        """Steps until the potentials can be read; None in continuous time."""
-        return None if self.steps is None else self.steps * self.windows
+        """Steps until the potentials can be read, along the longest path of windows; None in continuous time."""
+        if self.steps is None:
+            return None
+        counts, end = self.steps_per_layer(), {}
+        for layer in self.layers:
+            start = max((end[source] for source in sources(layer)), default=0)
+            takes_window = isinstance(layer, Spiking) or (isinstance(layer, Input) and layer.coding == "spikes")
+            end[layer.name] = start + (counts[layer.name] if takes_window else 0)
+        return max(end[layer.name] for layer in self.readouts)
 
     @property
     def half(self) -> float:

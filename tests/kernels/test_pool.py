@@ -43,7 +43,7 @@ def test_average_steps_equal_exact_arithmetic(geometry, include_pad, steps, half
     times = random_times(np.random.default_rng(seed), (2, *geometry.size, 2), steps if steps in DTYPES else 50).clip(0, steps)
     counts = counts_of(geometry, include_pad)
     out = np.empty((2, *geometry.out, 2), times.dtype)
-    average_pool_steps(times, counts.astype(np.float32), *geometry.arguments, steps, half, out)
+    average_pool_steps(times, steps, counts.astype(np.float32), *geometry.arguments, steps, half, out)
     np.testing.assert_array_equal(out, naive.average_pool_steps(times, counts, *geometry.arguments, steps, half))
 
 
@@ -51,7 +51,7 @@ def test_average_steps_equal_exact_arithmetic(geometry, include_pad, steps, half
 def test_average_steps_that_fall_on_ties_fire_earlier(half, expected):
     pairs = np.array([[0, 1], [1, 2], [2, 3]], np.uint8)  # averages 0.5, 1.5, 2.5 steps
     out = np.empty((3, 1, 1, 1), np.uint8)
-    average_pool_steps(pairs[:, None, :, None], np.full((1, 1), 2, np.float32), (1, 2), (1, 1), (1, 1), (0, 0), 50, half, out)
+    average_pool_steps(pairs[:, None, :, None], 50, np.full((1, 1), 2, np.float32), (1, 2), (1, 1), (1, 1), (0, 0), 50, half, out)
     assert tuple(out.ravel()) == expected
 
 
@@ -80,7 +80,7 @@ def run_average(x):
 def run_average_steps(x):
     out = np.empty((len(x), *OVERLAPPING.out, 3), np.uint8)
     counts = counts_of(OVERLAPPING, True).astype(np.float32)
-    average_pool_steps(np.round(x * 50).astype(np.uint8), counts, *OVERLAPPING.arguments, 50, 0.5, out)
+    average_pool_steps(np.round(x * 50).astype(np.uint8), 50, counts, *OVERLAPPING.arguments, 50, 0.5, out)
     return out
 
 

@@ -5,7 +5,7 @@ from tests.models import Chain, assert_equals_onnx_runtime, converted, exact, un
 from ttfs_convert.conversion import ConstraintError
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.reference import Reference
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 
 
 def clamped(low, high):

@@ -14,7 +14,7 @@ from ttfs_convert.lowering.concat import lower_concat
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.lowering.ranges import Ranges
 from ttfs_convert.lowering.values import Constant, Node, Spikes, channels_first
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=15)
 

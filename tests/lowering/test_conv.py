@@ -7,7 +7,7 @@ from tests import naive
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.reference import Reference
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, exact, unity
 from ttfs_convert.errors import ModelError
 from ttfs_convert.lowering.graph import UnsupportedModel
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20)
 

@@ -10,7 +10,7 @@ from ttfs_convert.evaluation import evaluate
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.lowering.table import REMEDIES
 from ttfs_convert.reference import Reference
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 
 
 def test_all_unsupported_nodes_are_listed_at_once():

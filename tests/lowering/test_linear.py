@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import naive
-from ttfs_convert.ir import AveragePool, Connection, Conv, Dense, Scale
 from ttfs_convert.lowering.linear import Linear, scaled, then
 from ttfs_convert.lowering.weight_sum import weight_sums
+from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense, Scale
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=100)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.models import Chain, assert_equals_onnx_runtime, converted, exact
 from ttfs_convert.conversion import ConstraintError
 from ttfs_convert.lowering.graph import UnsupportedModel
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=15)
 

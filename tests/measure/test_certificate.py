@@ -7,7 +7,7 @@ from tests.models import Chain, certified, converted, dataset
 from ttfs_convert.evaluation import evaluate
 from ttfs_convert.measure.certificate import Certificate
 from ttfs_convert.reference import Reference
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 
 
 def chain():

@@ -5,9 +5,10 @@ import pytest
 
 from tests.models import Chain, certified, converted, dataset
 from tests.naive_network import connection_weights
-from ttfs_convert.ir import AveragePool, Connection, Conv, Dense, Input, Network, Readout, Spiking
+from ttfs_convert.ir import Input, Network, Readout, Spiking
 from ttfs_convert.measure import counts
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
+from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense
 
 
 def unity(weights):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttfs_convert.ir import AveragePool, Connection, Conv, Dense
 from ttfs_convert.measure.fan_out import existing_connections, position_fan_out, virtual_connections
+from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense
 
 
 def geometry(in_shape, channels, kernel, strides, dilations, pads, pads_end):

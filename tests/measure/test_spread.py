@@ -6,11 +6,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.models import Chain, certified, converted, dataset
-from ttfs_convert.ir import Spread
 from ttfs_convert.measure import counts
 from ttfs_convert.measure.fan_out import existing_connections, position_fan_out, virtual_connections
 from ttfs_convert.reference import Reference
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
+from ttfs_convert.synapses import Spread
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=30)
 

@@ -15,7 +15,7 @@ from torch.nn import functional  # noqa: E402
 
 from ttfs_convert.conversion import ConstraintError, convert  # noqa: E402
 from ttfs_convert.shims.torch import LcTtfs, ReLU1, export_onnx, initialise_, pre_activation_loss, project_weight_sum_, weight_sum_loss  # noqa: E402
-from ttfs_convert.simulate.exact import simulate  # noqa: E402
+from ttfs_convert.simulate.engines import simulate  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's exporters
 

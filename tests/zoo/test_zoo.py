@@ -17,8 +17,9 @@ from tests.zoo.networks import CALIBRATION, EVALUATION, NETWORKS, SHAPES, images
 from ttfs_convert.datasets import Dataset  # noqa: E402
 from ttfs_convert.ir import Network  # noqa: E402
 from ttfs_convert.measure.certificate import Certificate  # noqa: E402
+from ttfs_convert.recording import Recording  # noqa: E402
 from ttfs_convert.reference import Reference  # noqa: E402
-from ttfs_convert.simulate.exact import Recording, simulate  # noqa: E402
+from ttfs_convert.simulate.engines import simulate  # noqa: E402
 
 TOLERANCE = 1e-4  # of the outputs' range
 IMAGES = 24

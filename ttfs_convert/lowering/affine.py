@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ir import Connection
+from ..synapses import Connection
 from .builder import Builder, UnsupportedNode
 from .linear import scaled
 from .values import Constant, Node, Potential, Spikes, Value, laid_out

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import ModelError
-from ..ir import Concat, Connection, Layer, MaxPool, Readout, Reorder, Shape, Spiking, Synapses, Violation
+from ..ir import Concat, Layer, MaxPool, Readout, Reorder, Spiking, Violation
+from ..synapses import Connection, Shape, Synapses
 from .linear import Linear, scaled
 from .ranges import UNIT, Ranges
 from .values import Constant, Node, Potential, Spikes, Value, channels_first, compact, flat_index, is_flat_order

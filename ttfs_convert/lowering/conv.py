@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ir import Conv
+from ..synapses import Conv
 from .builder import Builder, UnsupportedNode
 from .geometry import image_index, sliding
 from .values import Node

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ir import Conv, Spread
+from ..synapses import Conv, Spread
 from .builder import Builder, UnsupportedNode
 from .geometry import image_index
 from .values import Node

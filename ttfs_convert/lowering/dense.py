@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ir import Conv, Dense
+from ..synapses import Conv, Dense
 from .affine import PRODUCT_OF_COMPUTED, affine
 from .builder import Builder, UnsupportedNode
 from .values import Constant, Node, Potential, Spikes, flat_index

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ir import Shape
+from ..synapses import Shape
 from .builder import UnsupportedNode
 from .values import Node, Potential, Spikes
 

@@ -16,7 +16,7 @@ from itertools import product
 
 import numpy as np
 
-from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape, Spread, Synapses
+from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Shape, Spread, Synapses
 from .values import compact
 
 ROUNDING = 2.0**-23

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ir import AveragePool
+from ..synapses import AveragePool
 from .affine import affine
 from .builder import Builder, UnsupportedNode
 from .geometry import image_index

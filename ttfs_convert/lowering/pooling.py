@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ir import AveragePool
+from ..synapses import AveragePool
 from .builder import Builder, UnsupportedNode
 from .geometry import image_index, sliding
 from .linear import Linear

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from ..ir import Connection, Shape
+from ..synapses import Connection, Shape
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape, Spread
+from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Shape, Spread
 from .linear import APPLY
 from .values import compact
 

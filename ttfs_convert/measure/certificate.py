@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..ir import Coded, MaxPool, Network, Readout, neurons, sources
-from ..simulate.exact import Recording, decode
+from ..recording import Recording
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
 SATURATION_WARNING = 1e-3  # share of a layer's values that its range cuts off
@@ -75,22 +75,21 @@ class Certificate:
                     potentials = recording.readouts[layer.tensor]
                     errors.compare(potentials, reference[layer.tensor].reshape(potentials.shape))
             elif layer.name in recording.spike_times:
-                times = recording.spike_times[layer.name]
-                errors.active += np.count_nonzero(times != (recording.steps or 1), axis=0)
+                errors.active += np.count_nonzero(~recording.silent(layer.name), axis=0)
                 if layer.tensor in reference:
-                    self._compare(layer, errors, times, reference[layer.tensor])
+                    self._compare(layer, errors, recording.activations(layer.name), reference[layer.tensor])
             else:
                 errors.active += images  # a direct input: every current flows
 
-    def _compare(self, layer: Coded, errors: LayerErrors, times: np.ndarray, reference: np.ndarray) -> None:
-        values = reference.reshape(len(times), -1)
+    def _compare(self, layer: Coded, errors: LayerErrors, ours: np.ndarray, reference: np.ndarray) -> None:
+        values = reference.reshape(len(ours), -1)
         if layer.tensor_index is not None:
             values = values[:, np.argsort(layer.tensor_index)]
-        values = values.reshape(len(times), *((layer.shape[-1], *layer.shape[:-1]) if layer.channels_first else layer.shape))
+        values = values.reshape(len(ours), *((layer.shape[-1], *layer.shape[:-1]) if layer.channels_first else layer.shape))
         values = np.moveaxis(values, 1, -1) if layer.channels_first else values
         width = np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
         activations = (values - layer.lo) / width
-        errors.compare(decode(times, self.network.steps), activations)
+        errors.compare(ours, activations)
         errors.saturated += int(((activations > 1 + ROUNDING) | (activations < -ROUNDING)).sum())
 
     def saturated(self) -> list[str]:

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Connection, Conv, Dense, Layer, Network, Spiking, Spread, has_neurons, neurons
+from ..ir import Layer, Network, Spiking, has_neurons, neurons
+from ..synapses import Connection, Conv, Dense, Spread
 from .fan_out import existing_connections, position_fan_out, virtual_connections
 
 

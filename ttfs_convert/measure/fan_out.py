@@ -11,7 +11,7 @@ from functools import reduce
 
 import numpy as np
 
-from ..ir import AveragePool, Connection, Conv, Dense, Scale, Shape, Sliding, Spread, Synapses
+from ..synapses import Connection, Conv, Dense, Scale, Shape, Sliding, Spread, Synapses, has_virtual_neurons
 
 
 def position_fan_out(path: tuple[Synapses, ...], shape: Shape, padded: bool = False) -> np.ndarray:
@@ -51,11 +51,10 @@ def existing_connections(connection: Connection, shape: Shape) -> int:
 
 
 def virtual_connections(connection: Connection) -> int:
-    """Connections of padded taps, which slope `fan_in` needs as virtual neurons: convolutions', and pools' whose padding counts."""
+    """Connections of padded taps, which slopes `fan_in` and `reference` need as virtual neurons."""
     total = 0
-    for start, step in enumerate(connection.path):
-        between = start > 0 and isinstance(connection.path[start - 1], Spread)  # a transposed convolution has no padding
-        if (isinstance(step, Conv) and not between) or (isinstance(step, AveragePool) and step.include_pad):
+    for start, (before, step) in enumerate(zip((None, *connection.path), connection.path)):
+        if has_virtual_neurons(step, before):
             rest = connection.path[start:]
             inside, all_taps = (int(position_fan_out(rest, step.in_shape, padded).sum()) for padded in (False, True))
             total += (all_taps - inside) * step.in_shape[-1]

@@ -2,174 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from ..errors import DataError
-from ..ir import (
-    AveragePool,
-    Concat,
-    Connection,
-    Conv,
-    Dense,
-    Input,
-    MaxPool,
-    Network,
-    Readout,
-    Reorder,
-    Scale,
-    Sliding,
-    Spiking,
-    Spread,
-    has_neurons,
-)
+from ..ir import Coded, Concat, Input, Network, Readout, Reorder, Spiking, sources
 from ..kernels._jit import CALLER
-from ..kernels.conv import conv
-from ..kernels.dense import chunked, dense
-from ..kernels.pool import average_pool, average_pool_steps, max_pool
+from ..kernels.pool import average_pool_steps
 from ..kernels.threshold import encode, fire
-from ..kernels.vector import blocked
+from ..recording import Recording, decode
+from ..synapses import AveragePool
+from .entries import channels_last, encoded
+from .integration import Integrator, divisor, geometry, image
+from .wiring import WIRING
 
 
-@dataclass(frozen=True)
-class Recording:
-    """What one batch did. spike_times: per layer (n, *shape): steps (unsigned integers, N silent) or tau in [0, 1] (float32, 1 silent);
-    a direct input sends none.
+class Disturbance(Protocol):
+    """What noise does to the spikes of one population on their way out."""
 
-    readouts: per ONNX tensor that a readout stands for, its potentials (n, *shape of the tensor) float32. steps: N, None in continuous
-    time.
-    """
-
-    spike_times: dict[str, np.ndarray]
-    readouts: dict[str, np.ndarray]
-    steps: int | None
-
-    @property
-    def potentials(self) -> np.ndarray:
-        """Of the only readout, or the first one."""
-        return next(iter(self.readouts.values()))
-
-    def activations(self, name: str) -> np.ndarray:
-        """Decoded spike times of layer `name`: a = 1 - tau, float32 in [0, 1]."""
-        return decode(self.spike_times[name], self.steps)
-
-    def silent(self, name: str) -> np.ndarray:
-        """Where layer `name` has a = 0."""
-        return self.spike_times[name] == (self.steps or 1)
-
-
-def decode(times: np.ndarray, steps: int | None) -> np.ndarray:
-    """a = 1 - tau as float32; on a grid a = (N - k) / N, correctly rounded."""
-    if steps is None:
-        return np.float32(1) - times
-    return np.take((1 - np.arange(steps + 1) / steps).astype(np.float32), times, mode="clip")
+    def __call__(self, layer: Input | Spiking, times: np.ndarray, steps: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Spike times as other layers receive them, of the same shape and dtype; and where a spike is lost (its time says silent), None
+        where none is."""
 
 
 class Simulator:
-    """Runs batches on one network, whose weights are laid out for the kernels once."""
+    """Runs batches on one network, whose weights are laid out for the kernels once. disturb: noise on the spikes of every population."""
 
-    def __init__(self, network: Network):
-        self.network = network
-        steps = [step for layer in network.layers if has_neurons(layer) for connection in layer.connections for step in connection.path]
-        self._weights = {id(step): WEIGHTS[step.kind](step) for step in steps if step.kind in WEIGHTS}
+    def __init__(self, network: Network, disturb: Disturbance | None = None):
+        self.network, self.steps, self._disturb = network, network.steps_per_layer(), disturb
+        self._integrator = Integrator(network)
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
         """As `simulate`."""
-        network, readouts = self.network, {}
-        entries = x if isinstance(x, Mapping) else {network.inputs[0].onnx_name: x}
-        images = len(entries[network.inputs[0].onnx_name])
-        state = _State(network, self._weights, images, entries, {}, {})
+        state, readouts = self._state(x), {}
         with CALLER:
-            for layer in network.layers:
+            for layer in self.network.layers:
                 if isinstance(layer, Readout):
-                    potentials = _potential(state, layer).reshape(images, -1)
-                    readouts[layer.tensor] = potentials[:, layer.index].reshape(images, *layer.onnx_shape)
+                    potentials = potential(state, layer).reshape(state.images, -1)
+                    readouts[layer.tensor] = potentials[:, layer.index].reshape(state.images, *layer.onnx_shape)
                 elif isinstance(layer, Input) and layer.coding == "direct":
-                    state.decoded[layer.name] = _channels_last(layer, entries[layer.onnx_name])
+                    state.decoded[layer.name] = channels_last(layer, state.entries[layer.onnx_name])
                 else:
-                    state.times[layer.name] = SPIKE_TIMES[layer.kind](state, layer)
-        return Recording(state.times, readouts, network.steps)
+                    self._spike(state, layer)
+        return Recording(state.times, readouts, self.steps)
 
+    def again(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]) -> Iterator[tuple[Input | Spiking, np.ndarray]]:
+        """What this engine makes of another one's spikes: for every encoder and layer of neurons its spike times if its sources fired as
+        `recording` says, so that each layer is judged alone."""
+        state = self._state(x)
+        for layer in self.network.layers:
+            if isinstance(layer, Input) and layer.coding == "direct":
+                state.decoded[layer.name] = channels_last(layer, state.entries[layer.onnx_name])
+            elif isinstance(layer, (Input, Spiking)):
+                with CALLER:
+                    self._spike(state, layer)
+                yield layer, state.times[layer.name]
+            state.times[layer.name] = recording.spike_times.get(layer.name)
 
-def simulate(network: Network, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
-    """Run `network` on `x`: (n, *shape of what the input population encodes) float32 within its range, in the model's own layout; for
-    several of them a mapping from ONNX tensors.
+    def _state(self, x: np.ndarray | Mapping[str, np.ndarray]) -> _State:
+        entries = x if isinstance(x, Mapping) else {self.network.inputs[0].onnx_name: x}
+        images = len(entries[self.network.inputs[0].onnx_name])
+        return _State(self.steps, self.network.half, self._integrator, images, entries, {}, {}, {})
 
-    Batches are independent: splitting one changes no bit of the result; for many of them keep a `Simulator`. Calls from several threads
-    wait for each other. Raises DataError for an `x` that is missing, of another shape or with values outside the range.
-    """
-    entries = x if isinstance(x, Mapping) else {network.inputs[0].onnx_name: x}
-    images = {len(_checked(layer, entries.get(layer.onnx_name))) for layer in network.inputs}
-    if len(images) > 1:
-        raise DataError("x", f"inputs of {sorted(images)} images", "as many of each")
-    return Simulator(network)(entries)
-
-
-def _checked(layer: Input, x: np.ndarray | None) -> np.ndarray:
-    """`x`, if it is what `layer` can encode."""
-    where, expected = f"x for {layer.onnx_name!r}", layer.onnx_shape
-    if x is None or x.ndim != len(expected) + 1 or x.shape[1:] != expected or not len(x):
-        raise DataError(where, "nothing" if x is None else f"shape {x.shape}", f"(n, {', '.join(map(str, expected))}), n at least 1")
-    lo, hi = layer.bounds or (-np.inf, np.inf)
-    inside = np.isfinite(x).all() and x.min() >= lo and x.max() <= hi
-    if inside and layer.bounds and (np.ptp(layer.lo) or np.ptp(layer.hi)):
-        values = _channels_last(layer, x)
-        inside = (values >= layer.lo).all() and (values <= layer.hi).all()
-    if not inside:
-        raise DataError(where, f"values from {x.min():g} to {x.max():g}", f"{lo:g} to {hi:g}, or the range of each channel",
-                        "scale the inputs, or convert with --input-range")
-    return x
+    def _spike(self, state: _State, layer: Coded | Reorder | Concat) -> None:
+        if layer.kind not in WIRING:
+            times = SPIKE_TIMES[layer.kind](state, layer)
+            state.times[layer.name] = times
+            if self._disturb is not None:
+                state.times[layer.name], lost = self._disturb(layer, times, self.steps[layer.name])
+                if lost is not None:
+                    state.lost[layer.name] = lost.astype(np.uint8)
+            return
+        state.times[layer.name] = WIRING[layer.kind](layer, state.times, self.steps[layer.name] or 1)
+        if any(source in state.lost for source in sources(layer)):  # of a pool's window all spikes must be lost
+            whole = {source: state.lost.get(source, np.zeros(state.times[source].shape, np.uint8)) for source in sources(layer)}
+            state.lost[layer.name] = WIRING[layer.kind](layer, whole, 1)
 
 
 @dataclass(frozen=True)
 class _State:
-    """One batch under way: what is to be encoded, spike times of the layers so far, and their decoded activations where some layer needs
-    them."""
+    """One batch under way: what is to be encoded, spike times of the layers so far, their decoded activations where some layer needs them,
+    and which spikes noise has lost."""
 
-    network: Network
-    weights: dict[int, np.ndarray]
+    steps: Mapping[str, int | None]
+    half: float
+    integrator: Integrator
     images: int
     entries: Mapping[str, np.ndarray]
     times: dict[str, np.ndarray]
     decoded: dict[str, np.ndarray]
+    lost: dict[str, np.ndarray]
 
     def activations(self, name: str) -> np.ndarray:
         if name not in self.decoded:
-            self.decoded[name] = decode(self.times[name], self.network.steps)
+            self.decoded[name] = decode(self.times[name], self.steps[name])
         return self.decoded[name]
 
-    def new_times(self, shape: tuple[int, ...]) -> np.ndarray:
-        steps = self.network.steps
-        dtype = np.float32 if steps is None else np.uint8 if steps <= 255 else np.uint16
-        return np.empty(shape, dtype)
-
-
-def _channels_last(layer: Input, x: np.ndarray) -> np.ndarray:
-    """(n, *shape) float32."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1) if layer.channels_first else x, np.float32).reshape(len(x), *layer.shape)
+    def new_times(self, layer: Input | Spiking) -> np.ndarray:
+        steps = self.steps[layer.name]
+        return np.empty((self.images, *layer.shape), np.float32 if steps is None else np.uint8 if steps <= 255 else np.uint16)
 
 
 def _encode(state: _State, layer: Input) -> np.ndarray:
-    """tau = 1 - (x - lo) / (hi - lo)."""
-    values = (_channels_last(layer, state.entries[layer.onnx_name]) - layer.lo) / (layer.hi - layer.lo)
-    times = state.new_times(values.shape)
-    encode(values.reshape(state.images, -1), state.network.steps or 0, state.network.half, times.reshape(state.images, -1))
+    times = state.new_times(layer)
+    values = encoded(layer, state.entries[layer.onnx_name])
+    encode(values.reshape(state.images, -1), state.steps[layer.name] or 0, state.half, times.reshape(state.images, -1))
     return times
 
 
 def _fire(state: _State, layer: Spiking) -> np.ndarray:
-    times = state.new_times((state.images, *layer.shape))
+    times, steps = state.new_times(layer), state.steps[layer.name]
     pool = _single_pool(layer)
-    if pool is not None and state.network.steps is not None and layer.connections[0].source in state.times:
-        source = image(state.times[layer.connections[0].source], pool.in_shape)
-        average_pool_steps(source, _divisor(pool), *_geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
+    source = layer.connections[0].source
+    if pool is not None and steps is not None and source in state.times and source not in state.lost:
+        average_pool_steps(image(state.times[source], pool.in_shape), state.steps[source], divisor(pool), *geometry(pool), steps, state.half,
+                           image(times, pool.out_shape))
         return times
-    potential = _potential(state, layer)
-    slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(1, np.float32)
-    slopes = np.broadcast_to(slopes, layer.shape if slopes.ndim > 1 else layer.shape[-1:]).reshape(-1)
-    fire(potential.reshape(-1, slopes.size), slopes, state.network.steps or 0, state.network.half, times.reshape(-1, slopes.size))
+    slopes = _slopes(state, layer)
+    fire(potential(state, layer).reshape(-1, slopes.size), slopes, steps or 0, state.half, times.reshape(-1, slopes.size))
     return times
 
 
@@ -179,89 +131,27 @@ def _single_pool(layer: Spiking) -> AveragePool | None:
     return path[0] if alone and isinstance(path[0], AveragePool) else None
 
 
-def _max_pool(state: _State, layer: MaxPool) -> np.ndarray:
-    times = state.new_times((state.images, *layer.shape))
-    source = image(state.times[layer.source], layer.in_shape)
-    max_pool(source, source.dtype.type(state.network.steps or 1), *_geometry(layer), image(times, layer.out_shape))
-    return times
+def _slopes(state: _State, layer: Spiking) -> np.ndarray:
+    """S of each channel or neuron, flat float32; of each image's neurons where lost spikes take their weights out of it."""
+    sums = layer.weight_sums if layer.slope == "fan_in" else np.ones(1, np.float32)
+    slopes = np.broadcast_to(sums, layer.shape if sums.ndim > 1 else layer.shape[-1:])
+    lossy = [connection for connection in layer.connections if connection.source in state.lost]
+    if layer.slope != "gated" and lossy:
+        missing = np.zeros((state.images, *layer.shape), np.float32)
+        for connection in lossy:
+            state.integrator.add(connection, state.lost[connection.source].astype(np.float32), missing)
+        slopes = slopes - missing
+    return slopes.reshape(-1)
 
 
-def _reorder(state: _State, layer: Reorder) -> np.ndarray:
-    return state.times[layer.source].reshape(state.images, -1)[:, layer.index].reshape(state.images, *layer.shape)
+SPIKE_TIMES: dict[str, Callable] = {"input": _encode, "spiking": _fire}
 
 
-def _concat(state: _State, layer: Concat) -> np.ndarray:
-    positions = layer.shape[:-1]
-    parts = [state.times[source].reshape(state.images, *positions, -1) for source in layer.joined]
-    return np.concatenate(parts, axis=-1)
-
-
-SPIKE_TIMES: dict[str, Callable] = {"input": _encode, "spiking": _fire, "max_pool": _max_pool, "reorder": _reorder, "concat": _concat}
-
-
-def _potential(state: _State, layer: Spiking | Readout) -> np.ndarray:
+def potential(state: _State, layer: Spiking | Readout) -> np.ndarray:
     """V0 = bias + every connection, (n, *shape) float32."""
-    potential = np.zeros((state.images, *layer.shape), np.float32)
+    result = np.zeros((state.images, *layer.shape), np.float32)
     if layer.bias is not None:
-        potential += layer.bias
+        result += layer.bias
     for connection in layer.connections:
-        _integrate(state, connection, potential)
-    return potential
-
-
-def _integrate(state: _State, connection: Connection, potential: np.ndarray) -> None:
-    values = state.activations(connection.source)
-    images = len(values)
-    if not connection.path:
-        potential += values.reshape(potential.shape)
-        return
-    for step in connection.path[:-1]:
-        between = np.zeros((images, *step.out_shape), np.float32)
-        SYNAPSES[step.kind](state, step, values.reshape(images, *step.in_shape), between)
-        values = between
-    last = connection.path[-1]
-    SYNAPSES[last.kind](state, last, values.reshape(images, *last.in_shape), potential)
-
-
-def _conv(state: _State, step: Conv, activation: np.ndarray, potential: np.ndarray) -> None:
-    conv(image(activation, step.in_shape), state.weights[id(step)], *_geometry(step), image(potential, step.out_shape))
-
-
-def _dense(state: _State, step: Dense, activation: np.ndarray, potential: np.ndarray) -> None:
-    dense(activation, state.weights[id(step)], potential)
-
-
-def _average(state: _State, step: AveragePool, activation: np.ndarray, potential: np.ndarray) -> None:
-    average_pool(image(activation, step.in_shape), _divisor(step), *_geometry(step), image(potential, step.out_shape))
-
-
-def _scale(state: _State, step: Scale, activation: np.ndarray, potential: np.ndarray) -> None:
-    potential += (activation * step.weights).reshape(potential.shape)
-
-
-def _spread(state: _State, step: Spread, activation: np.ndarray, potential: np.ndarray) -> None:
-    wide = potential.reshape(len(potential), *step.out_shape)
-    wide[(slice(None), *(slice(None, None, stride) for stride in step.strides))] += activation
-
-
-SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread}
-WEIGHTS: dict[str, Callable] = {  # how the kernels want them
-    "conv": lambda step: blocked(step.weights.reshape(-1, *step.weights.shape[-2:]), step.groups),
-    "dense": lambda step: chunked(blocked(step.weights[None], 1)),
-}
-
-
-def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A view (n, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
-    return array.reshape(len(array), *(1,) * (3 - len(shape)), *shape)
-
-
-def _geometry(step: Sliding) -> tuple[tuple[int, int], ...]:
-    """kernel, strides, dilations, pads as (y, x) pairs, as the kernels take them."""
-    neutral = (1, 1, 1, 0)
-    return tuple((value,) * (2 - len(axes)) + axes for axes, value in zip((step.kernel, step.strides, step.dilations, step.pads), neutral))
-
-
-def _divisor(step: AveragePool) -> np.ndarray:
-    """(out height, out width) float32."""
-    return step.divisor.reshape(-1, step.out_shape[-2])
+        state.integrator.add(connection, state.activations(connection.source), result)
+    return result

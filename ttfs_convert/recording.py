@@ -1,0 +1,48 @@
+"""What a simulated batch did: spike times of every layer and the readouts' potentials. Every engine returns this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Recording:
+    """spike_times: per layer (n, *shape), in the layer's own window: steps (unsigned integers, N silent) or tau (float32). With the dynamic
+    threshold tau lies in [0, 1] and 1 is silent. With a fixed one times are tau even on a grid, premature spikes are below 0, late ones
+    above 1, and a neuron that did not fire has NaN. A direct input sends no spikes.
+
+    readouts: per ONNX tensor that a readout stands for, its potentials (n, *shape of the tensor) float32.
+    steps: per layer N of its spike times, None where they are tau.
+    """
+
+    spike_times: dict[str, np.ndarray]
+    readouts: dict[str, np.ndarray]
+    steps: dict[str, int | None]
+
+    @property
+    def potentials(self) -> np.ndarray:
+        """Of the only readout, or the first one."""
+        return next(iter(self.readouts.values()))
+
+    def activations(self, name: str) -> np.ndarray:
+        """Decoded spike times of layer `name`: a = 1 - tau, float32; 0 where a spike is missing."""
+        return decode(self.spike_times[name], self.steps[name])
+
+    def tau(self, name: str) -> np.ndarray:
+        """Spike times of layer `name` in its own window, float32; NaN where a spike is missing."""
+        times, steps = self.spike_times[name], self.steps[name]
+        return times if steps is None else times.astype(np.float32) / np.float32(steps)
+
+    def silent(self, name: str) -> np.ndarray:
+        """Where layer `name` has a = 0."""
+        times = self.spike_times[name]
+        return (times == (self.steps[name] or 1)) | (times != times)
+
+
+def decode(times: np.ndarray, steps: int | None) -> np.ndarray:
+    """a = 1 - tau as float32, 0 where a spike is missing; on a grid a = (N - k) / N, correctly rounded."""
+    if steps is None:
+        return np.nan_to_num(np.float32(1) - times, nan=0.0)
+    return np.take((1 - np.arange(steps + 1) / steps).astype(np.float32), times, mode="clip")
