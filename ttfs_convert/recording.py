@@ -35,10 +35,16 @@ class Recording:
         times, steps = self.spike_times[name], self.steps[name]
         return times if steps is None else times.astype(np.float32) / np.float32(steps)
 
+    def missing(self, name: str) -> np.ndarray:
+        """Where layer `name` did not spike at all; with the dynamic threshold nowhere."""
+        times = self.spike_times[name]
+        return np.isnan(times) if times.dtype.kind == "f" else np.zeros(times.shape, bool)
+
     def silent(self, name: str) -> np.ndarray:
         """Where layer `name` has a = 0."""
         times = self.spike_times[name]
-        return (times == (self.steps[name] or 1)) | (times != times)
+        silent = times == (self.steps[name] or 1)
+        return silent | np.isnan(times) if times.dtype.kind == "f" else silent
 
 
 def decode(times: np.ndarray, steps: int | None) -> np.ndarray:

@@ -16,9 +16,17 @@ class ModelPart(Part):
     neurons: int
     synapses: int  # existing connections
     windows: int  # until the output can be read, the input's included
-    steps: int | None  # N per window; null in continuous time
+    steps: int | None  # N per window, of layers that state none of their own; null in continuous time
     rounding: str
     spiking_mac_share: float  # of the original network's multiply-accumulates
+
+
+class EnginePart(Part):
+    name: str  # exact, clock or event
+    threshold: str  # dynamic or fixed
+    neurons: int | None  # times images, each held against the closed form; null for exact and for a fixed threshold
+    differing: int | None  # on a grid those of another step
+    farthest: float | None  # in windows, times min(1, slope): how far the worst of them is from the rounding boundary; or its error
 
 
 class DataPart(Part):
@@ -59,6 +67,16 @@ class EnergyPart(Part):
     ann_macs: int
 
 
+class SpikeTimesPart(Part):
+    neurons: int  # times images
+    premature: int  # spikes before the layer's window
+    late: int  # after it
+    missing: int  # neurons that did not spike
+    at_end: int  # neurons that spike as the window closes: silent ones
+    bins_per_window: int
+    histogram: tuple[int, ...]  # all other spikes by time since the input's window opened
+
+
 class LayerPart(Part):
     name: str
     kind: str
@@ -66,6 +84,7 @@ class LayerPart(Part):
     tensor: str | None  # of the original graph, that the layer is compared with; null where nothing matches
     range: tuple[float, float] | None  # smallest lo and largest hi of its channels; null for wiring and the readout
     window: int
+    steps: int | None  # N of its spike times; null in continuous time and for analog input
     neurons: int
     synapses: int
     weight_sum_max_deviation: float | None
@@ -75,6 +94,7 @@ class LayerPart(Part):
     silent: float | None
     synops: float  # of the count `event`
     neuronops: float | None
+    spike_times: SpikeTimesPart | None  # null unless asked for, or of a readout
 
 
 class TimingPart(Part):
@@ -86,6 +106,7 @@ class TimingPart(Part):
 class Report(Part):
     schema_version: int = 1
     model: ModelPart
+    engine: EnginePart
     data: DataPart
     ann: AnnPart
     snn: SnnPart

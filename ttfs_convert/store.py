@@ -6,6 +6,7 @@ models' fields and knows no layer kind.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -42,6 +43,16 @@ def save(network: Network, path: str | Path) -> None:
                     np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
     write_whole(path, write)
+
+
+def fingerprint(network: Network) -> str:
+    """SHA-256 over all that `save` would write."""
+    members: dict[str, np.ndarray] = {}
+    manifest = _without_arrays(network.model_dump(mode="python"), "network", members)
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
+    for array in members.values():
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
 
 
 def load(path: str | Path) -> Network:

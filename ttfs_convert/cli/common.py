@@ -69,8 +69,15 @@ class Steps(click.ParamType):
         return steps
 
 
-def check_json_target(path: str | None) -> None:
-    """Raise UsageError before any work is done if `write_json` could not write to `path`."""
+def on_grid(network, steps: int | None, rounding: str | None):
+    """`network` with the grid that `--steps` (None: its own; 0: continuous time) and `--rounding` ask for."""
+    if steps is not None:
+        return network.with_time(steps or None, rounding)
+    return network if rounding is None else network.model_copy(update={"rounding": rounding})
+
+
+def check_output(path: str | None) -> None:
+    """Raise UsageError before any work is done if no file could be written to `path`; None and - stand for no file."""
     from ..atomic import check_target
 
     if path not in (None, "-"):

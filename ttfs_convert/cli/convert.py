@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import EXIT_CODES, Steps, check_json_target, console, note, reporting_errors, write_json
+from .common import EXIT_CODES, Steps, check_output, console, note, reporting_errors, write_json
 
 
 @click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
@@ -57,7 +57,7 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     from .network_tables import network_json, network_table, violations_table
 
     check_target(out)
-    check_json_target(json_file)
+    check_output(json_file)
     if any(target not in (None, "-") and Path(target).resolve() == Path(model).resolve() for target in (out, json_file)):
         raise UsageError("--out", "the model itself", "another file")
     for option, value in (("--slope", slope), ("--calibrate", calibrate)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import EXIT_CODES, check_json_target, console, reporting_errors, write_json
+from .common import EXIT_CODES, check_output, console, reporting_errors, write_json
 
 
 @click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
@@ -21,7 +21,7 @@ def main(file, json_file):
     """
     from ..errors import ModelError
 
-    check_json_target(json_file)
+    check_output(json_file)
     content, tables, good = _network(file) if _is_zip(file) else _model(file)
     if json_file:
         write_json(content, json_file)

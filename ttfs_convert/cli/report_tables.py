@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from ..evaluation import Evaluation
-from ..report import DriftPart, OperationsPart, Report
+from ..report import DriftPart, EnginePart, OperationsPart, Report
 from .network_tables import table
 
 
@@ -34,6 +34,30 @@ def energy_table(report: Report, slope: str) -> Table:
         result.add_row(name, *_operations(part), meaning)
     result.add_row("ANN", f"{report.energy.ann_macs:,}", "-", "-", "multiply-accumulates of the original, padded taps included")
     return result
+
+
+BARS = " ▁▂▃▄▅▆▇█"
+BARS_WIDTH = 56
+
+
+def spike_times_table(report: Report) -> Table:
+    """When each layer spikes: shares of its neurons, and a histogram over all windows, each drawn to its own largest bin."""
+    result = table("Spike times", "layer", "window", "premature", "late", "missing", "at its end", "histogram, window by window",
+                   left=("layer", "histogram, window by window"))
+    for layer in report.layers:
+        times = layer.spike_times
+        if times is not None:
+            shares = (_share(count / times.neurons) for count in (times.premature, times.late, times.missing, times.at_end))
+            result.add_row(layer.name, str(layer.window), *shares, _bars(times.histogram, times.bins_per_window, report.model.windows))
+    return result
+
+
+def _bars(histogram: tuple[int, ...], per_window: int, windows: int) -> str:
+    joined = next(size for size in (1, 2, 5, 10) if windows * per_window / size <= BARS_WIDTH or size == 10)  # deep networks: wider bins
+    counts = [sum(histogram[i:i + joined]) for i in range(0, len(histogram), joined)]
+    bars = "".join(BARS[-(-count * (len(BARS) - 1) // max(1, *counts))] for count in counts)
+    width = per_window // joined
+    return bars if width == 1 else "|".join(bars[i:i + width] for i in range(0, len(bars), width))
 
 
 def _operations(part: OperationsPart) -> tuple[str, str, str]:
@@ -65,19 +89,41 @@ def summary(evaluation: Evaluation) -> Table:
         result.add_row("drift", f"{report.drift.accuracy_pp:+.2f} pp, 95 % interval [{low:+.2f}, {high:+.2f}]")
     result.add_row("agreement", f"{100 * report.drift.agreement:.2f} % of predictions")
     result.add_row("max output error", _output_error(report.drift))
-    model = report.model
+    model, engine = report.model, report.engine
+    if engine.name != "exact":
+        result.add_row("engine", f"{engine.name}, {engine.threshold} threshold")
+    if engine.neurons:
+        result.add_row("against the closed form", _engine_check(engine))
     if model.steps is None:
         result.add_row("time", f"continuous, {model.windows} windows")
     else:
-        result.add_row("time", f"{model.steps} steps per window, rounding {model.rounding}; latency {report.snn.latency_steps} steps "
+        result.add_row("time", f"{_steps(report)} steps per window, rounding {model.rounding}; latency {report.snn.latency_steps} steps "
                        f"({model.windows} windows)")
-    result.add_row("spikes per neuron", f"{report.snn.spikes_per_neuron:.2f} (slope {evaluation.slope}: {SILENT[evaluation.slope]})")
+    result.add_row("spikes per neuron", f"{report.snn.spikes_per_neuron:.2f} ({_silence(evaluation)})")
     result.add_row("spiking share of MACs", f"{100 * model.spiking_mac_share:.1f} %")
     result.add_row("first layer out of tolerance", _tolerance(evaluation))
     timing = report.timing
     result.add_row("seconds", f"ANN {timing.ann_seconds:.2f}, SNN {timing.snn_seconds:.2f} "
                    f"({timing.snn_seconds / timing.ann_seconds:.1f} x), compilation {timing.compile_seconds:.2f}")
     return result
+
+
+def _silence(evaluation: Evaluation) -> str:
+    if evaluation.report.engine.threshold == "fixed":
+        return "fixed threshold: a neuron that never reaches it sends nothing"
+    return f"slope {evaluation.slope}: {SILENT[evaluation.slope]}"
+
+
+def _steps(report: Report) -> str:
+    own = {layer.steps for layer in report.layers if layer.steps and layer.kind != "readout"}
+    return f"{min(own)} to {max(own)}" if len(own) > 1 else f"{max(own, default=report.model.steps)}"
+
+
+def _engine_check(engine: EnginePart) -> str:
+    if engine.name == "event":
+        return f"{engine.neurons:,} spike times, the worst {engine.farthest:.1e} windows off"
+    share = f"{engine.differing:,} of {engine.neurons:,} neurons one step apart or more ({100 * engine.differing / engine.neurons:.4f} %)"
+    return share + (f", within {engine.farthest:.1e} windows of a tie" if engine.differing else "")
 
 
 def _output_error(drift: DriftPart) -> str:

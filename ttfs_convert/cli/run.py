@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .common import EXIT_CODES, Steps, check_json_target, console, note, reporting_errors, write_json
+from .common import EXIT_CODES, Steps, check_output, console, note, on_grid, reporting_errors, write_json
 
 GATE_FAILED, INCONCLUSIVE = 99, 5
 
@@ -24,6 +24,20 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Samples at a time; changes no figure but time.")
 @click.option("--steps", type=Steps(), help="Time steps per window instead of the network's own, or continuous time.")
 @click.option("--rounding", type=click.Choice(["nearest", "ceil"]), help="Rounding instead of the network's own.")
+@click.option("--engine", type=click.Choice(["exact", "clock", "event"]), default="exact", show_default=True,
+              help="exact: spike times in closed form. clock: every step simulated. event: every spike in order of arrival, in continuous "
+                   "time. The last two are slow, and held against the first.")
+@click.option("--threshold", type=click.Choice(["dynamic", "fixed"]), default="dynamic", show_default=True,
+              help="fixed: 1 at all times, as in the paper's ablation; needs engine clock or event, and slope fan_in or reference.")
+@click.option("--histogram", is_flag=True, help="Also show when each layer spikes; a fixed threshold always does.")
+@click.option("--spikes", "spike_file", metavar="FILE", help="Write all spike times and potentials as an .npz; bound it with --limit.")
+@click.option("--sweep", "sweeps", multiple=True, metavar="KIND[=V1,V2,...]",
+              help="Instead of one run: accuracy under jitter (of spike times, in steps), drop (share of spikes lost), weight-noise, "
+                   "weight-bits, threshold (mismatch), steps or rounding, at the values named or at usual ones; all for every kind. "
+                   "Repeatable.")
+@click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Of --sweep: runs of every noisy point.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of --sweep: of all noise.")
+@click.option("--resume", "log", metavar="FILE", help="Of --sweep: keep finished runs here and go on where an earlier sweep stopped.")
 @click.option("--max-drop", type=click.FloatRange(min=0), metavar="PP",
               help="Gate: exit 99 when the accuracy certainly drops by more than PP percentage points (the whole 95 % interval), 5 when "
                    "the sample cannot decide.")
@@ -32,7 +46,7 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
 @reporting_errors
-def main(network, data, data_dir, limit, batch, steps, rounding, max_drop, onnx_file, json_file, threads):
+def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, spike_file, sweeps, repeats, seed, log, max_drop, onnx_file, json_file, threads):
     """Run a spiking network on data and report what the conversion cost.
 
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency
@@ -42,29 +56,52 @@ def main(network, data, data_dir, limit, batch, steps, rounding, max_drop, onnx_
     from ..errors import UsageError
     from ..evaluation import evaluate
     from ..store import load
-    from .report_tables import energy_table, layers_table, summary
+    from .report_tables import energy_table, layers_table, spike_times_table, summary
 
-    check_json_target(json_file)
-    loaded = load(network)
-    changes = {} if steps is None else {"steps": steps or None}
-    loaded = loaded.model_copy(update=changes if rounding is None else {**changes, "rounding": rounding})
+    check_output(json_file)
+    check_output(spike_file)
+    loaded = on_grid(load(network), steps, rounding)
     dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit)
+    if sweeps:
+        if (engine, threshold, histogram, spike_file, max_drop) != ("exact", "dynamic", False, None, None):
+            raise UsageError("--sweep", "an option for single runs beside it", "neither --engine, --threshold, --histogram, --spikes nor --max-drop")
+        _sweep(loaded, dataset, sweeps, json_file, dict(repeats=repeats, seed=seed, log=log, onnx_file=onnx_file, batch=batch, threads=threads))
+        return
     if max_drop is not None and dataset.y is None:
         raise UsageError("--max-drop", f"{dataset.name} has no labels", "labelled data", "add y to the .npz")
-    with _progress(len(dataset.x)) as progress:
-        evaluation = evaluate(loaded, dataset, onnx_file=onnx_file, batch=batch, threads=threads,
-                              progress=progress)
+    with _progress("running", len(dataset.x)) as progress:
+        evaluation = evaluate(loaded, dataset, onnx_file=onnx_file, batch=batch, threads=threads, engine=engine, threshold=threshold,
+                              histogram=histogram, spikes=spike_file, progress=progress)
     if json_file != "-":
-        for part in (layers_table(evaluation.report), energy_table(evaluation.report, loaded.slope), summary(evaluation)):
+        timing = [spike_times_table(evaluation.report)] if histogram or threshold == "fixed" else []
+        for part in (layers_table(evaluation.report), *timing, energy_table(evaluation.report, loaded.slope), summary(evaluation)):
             console().print(part)
     if json_file:
         write_json(evaluation.report.model_dump(mode="json"), json_file)
-    for text in evaluation.notes:
+    for text in (*evaluation.notes, *_subset(dataset)):
         note(text)
-    if len(dataset.x) < dataset.total:
-        note(f"--limit: a subset, {len(dataset.x):,} of {dataset.total:,} samples")
     if max_drop is not None:
         sys.exit(_gate(evaluation, max_drop))
+
+
+def _subset(dataset) -> list[str]:
+    return [f"--limit: a subset, {len(dataset.x):,} of {dataset.total:,} samples"] if len(dataset.x) < dataset.total else []
+
+
+def _sweep(network, dataset, sweeps: tuple[str, ...], json_file: str | None, options: dict) -> None:
+    """Run all points named, print their table, write their JSON."""
+    from ..robustness import parse, sweep
+    from .sweep_table import sweep_table
+
+    points = [point for text in sweeps for point in parse(text)]
+    with _progress("sweeping", 1) as progress:
+        found = sweep(network, dataset, points, progress=progress, **options)
+    if json_file != "-":
+        console().print(sweep_table(found))
+    if json_file:
+        write_json(found.as_json(), json_file)
+    for text in (*found.notes, *_subset(dataset)):
+        note(text)
 
 
 def _gate(evaluation, max_drop: float) -> int:
@@ -89,7 +126,7 @@ def _gate(evaluation, max_drop: float) -> int:
 
 
 @contextlib.contextmanager
-def _progress(samples: int):
+def _progress(what: str, total: int):
     """A function (done, of) that moves a bar on a terminal and does nothing in a pipe."""
     if not sys.stderr.isatty():
         yield lambda done, of: None
@@ -97,5 +134,5 @@ def _progress(samples: int):
     from rich.progress import Progress
 
     with Progress(console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task("running", total=samples)
-        yield lambda done, of: bar.update(task, completed=done)
+        task = bar.add_task(what, total=total)
+        yield lambda done, of: bar.update(task, completed=done, total=of)

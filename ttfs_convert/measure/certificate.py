@@ -20,9 +20,10 @@ ROUNDING = 1e-6  # of the range: values this little beyond it are not cut off bu
 
 @dataclass
 class LayerErrors:
-    """Streaming statistics of one population. `active` counts, per neuron, the images in which a > 0."""
+    """Streaming statistics of one population. Per neuron, `active` counts the images in which a > 0, `sent` those in which it spikes."""
 
     active: np.ndarray
+    sent: np.ndarray
     images: int = 0
     compared: int = 0  # values
     max_error: float = 0.0
@@ -68,7 +69,7 @@ class Certificate:
         """recording: of one batch. reference: ONNX Runtime's tensors for it, by name; missing ones are not compared."""
         images = len(recording.potentials)
         for layer in self.network.layers:
-            errors = self.layers.setdefault(layer.name, LayerErrors(np.zeros(layer.shape, np.int64)))
+            errors = self.layers.setdefault(layer.name, LayerErrors(np.zeros(layer.shape, np.int64), np.zeros(layer.shape, np.int64)))
             errors.images += images
             if isinstance(layer, Readout):
                 if layer.tensor in reference:
@@ -76,10 +77,12 @@ class Certificate:
                     errors.compare(potentials, reference[layer.tensor].reshape(potentials.shape))
             elif layer.name in recording.spike_times:
                 errors.active += np.count_nonzero(~recording.silent(layer.name), axis=0)
+                errors.sent += np.count_nonzero(~recording.missing(layer.name), axis=0)
                 if layer.tensor in reference:
                     self._compare(layer, errors, recording.activations(layer.name), reference[layer.tensor])
             else:
                 errors.active += images  # a direct input: every current flows
+                errors.sent += images
 
     def _compare(self, layer: Coded, errors: LayerErrors, ours: np.ndarray, reference: np.ndarray) -> None:
         values = reference.reshape(len(ours), -1)
@@ -105,9 +108,15 @@ class Certificate:
         """Per population, the share of images in which each neuron has a > 0."""
         return {name: errors.active / errors.images for name, errors in self.layers.items()}
 
+    def sent_shares(self) -> dict[str, np.ndarray]:
+        """Per population, the share of images in which each neuron spikes at all; with the dynamic threshold 1."""
+        return {name: errors.sent / errors.images for name, errors in self.layers.items()}
+
     def tolerance(self) -> tuple[str, float]:
-        """Which error is held against what: in continuous time a layer's largest, 1e-4; on a grid its mean, one time step."""
-        return ("max", CONTINUOUS_TOLERANCE) if self.network.steps is None else ("mean", 1 / self.network.steps)
+        """Which error is held against what: in continuous time a layer's largest, 1e-4; on a grid its mean, one time step (the longest)."""
+        if self.network.steps is None:
+            return "max", CONTINUOUS_TOLERANCE
+        return "mean", 1 / min(steps for steps in self.network.steps_per_layer().values() if steps)
 
     def not_compared(self) -> list[str]:
         """Names of layers with neurons that have no matching tensor in the original graph, not even behind the max-pools that alone read

@@ -2,7 +2,8 @@
 
 SynOPs are synaptic operations, NeuronOPs neuron updates, P_proxy their sum (LC-TTFS, Eq. 22). What each count takes in:
 
-- paper: SynOPs = weight parameters; NeuronOPs = neurons of weight layers x weight layers x N. Shares weights across positions.
+- paper: SynOPs = weight parameters; NeuronOPs = neurons of weight layers x N summed over the weight layers. Shares weights across
+  positions.
 - synaptic: every existing connection once; NeuronOPs = all neurons x all steps of the run.
 - event: what the slope case transmits. gated: spikes with a > 0, times their fan-out. fan_in, reference: every neuron and every padded
   tap; reference also one spike per layer into every neuron. NeuronOPs = neurons x N of their own window.
@@ -63,7 +64,8 @@ def spiking_mac_share(network: Network) -> float:
 def paper(network: Network) -> Operations:
     layers = [layer for layer in network.layers if weight_steps(layer)]
     synops = sum(step.weights.size for layer in layers for step in weight_steps(layer))
-    updates = None if network.steps is None else sum(map(neurons, layers)) * len(layers) * network.steps
+    counts = network.steps_per_layer()
+    updates = None if network.steps is None else sum(map(neurons, layers)) * sum(counts[layer.name] for layer in layers)
     return Operations(synops, updates)
 
 
@@ -81,8 +83,11 @@ def synaptic(network: Network) -> Operations:
                       None if latency is None else sum(map(neurons, network.layers)) * latency)
 
 
-def layer_updates(network: Network, layer: Layer) -> int | None:
-    return None if network.steps is None else neurons(layer) * network.steps
+def layer_updates(network: Network, layer: Layer, fixed: bool = False) -> int | None:
+    """Updates of a layer's neurons: in its own window; with a fixed threshold at every step of the run."""
+    if network.steps is None:
+        return None
+    return neurons(layer) * (network.latency_steps if fixed else network.steps_per_layer()[layer.name] or network.steps)
 
 
 def reference_spikes(network: Network, layer: Layer) -> int:
@@ -90,17 +95,24 @@ def reference_spikes(network: Network, layer: Layer) -> int:
     return neurons(layer) if isinstance(layer, Spiking) and layer.slope == "reference" else 0
 
 
-def event_of_layer(network: Network, layer: Layer, active: Mapping[str, np.ndarray]) -> Operations:
-    """`event` for the connections into one layer. active: as for `gated_of_layer`."""
+def event_of_layer(network: Network, layer: Layer, active: Mapping[str, np.ndarray], sent: Mapping[str, np.ndarray] | None = None
+                   ) -> Operations:
+    """`event` for the connections into one layer. active: as for `gated_of_layer`. sent: with a fixed threshold, per population the share
+    of images in which each neuron spikes at all; None: each does, by its window's end."""
+    updates = layer_updates(network, layer, fixed=sent is not None)
     if (layer.slope if isinstance(layer, Spiking) else network.slope) == "gated":
-        return gated_of_layer(network, layer, active)
-    return Operations(sum(layer_connections(network.layers, layer)) + reference_spikes(network, layer), layer_updates(network, layer))
+        return Operations(_transmitted_to(layer, active), updates)
+    existing, virtual = layer_connections(network.layers, layer)
+    return Operations((existing if sent is None else _transmitted_to(layer, sent)) + virtual + reference_spikes(network, layer), updates)
 
 
 def gated_of_layer(network: Network, layer: Layer, active: Mapping[str, np.ndarray]) -> Operations:
     """`event_if_gated` for the connections into one layer. active: per population, the share of images in which each neuron has a > 0."""
-    connections = layer.connections if has_neurons(layer) else ()
-    return Operations(sum(_transmitted(connection, active[connection.source]) for connection in connections), layer_updates(network, layer))
+    return Operations(_transmitted_to(layer, active), layer_updates(network, layer))
+
+
+def _transmitted_to(layer: Layer, spikes: Mapping[str, np.ndarray]) -> float:
+    return sum(_transmitted(connection, spikes[connection.source]) for connection in (layer.connections if has_neurons(layer) else ()))
 
 
 def _transmitted(connection: Connection, active: np.ndarray) -> float:
@@ -109,14 +121,15 @@ def _transmitted(connection: Connection, active: np.ndarray) -> float:
     return float((per_position * position_fan_out(connection.path, shape)).sum())
 
 
-def spikes_per_neuron(network: Network, active: Mapping[str, np.ndarray]) -> float:
-    """Spikes that an inference sends, per spiking neuron; the input and windowed pools are left out. active: as for `gated_of_layer`.
+def spikes_per_neuron(network: Network, active: Mapping[str, np.ndarray], sent: Mapping[str, np.ndarray] | None = None) -> float:
+    """Spikes that an inference sends, per spiking neuron; the input and windowed pools are left out. active, sent: as for `event_of_layer`.
 
     With slope gated a silent neuron sends none.
     """
     layers = [layer for layer in network.layers if isinstance(layer, Spiking) and weight_steps(layer)]
-    sent = sum(float(active[layer.name].sum()) if network.slope == "gated" else neurons(layer) for layer in layers)
-    return sent / max(1, sum(map(neurons, layers)))
+    spikes = active if network.slope == "gated" else sent
+    total = sum(neurons(layer) if spikes is None else float(spikes[layer.name].sum()) for layer in layers)
+    return total / max(1, sum(map(neurons, layers)))
 
 
 def total(operations: list[Operations]) -> Operations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -48,17 +49,18 @@ class Simulator:
                     self._spike(state, layer)
         return Recording(state.times, readouts, self.steps)
 
-    def again(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]) -> Iterator[tuple[Input | Spiking, np.ndarray]]:
+    def again(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]
+              ) -> Iterator[tuple[Input | Spiking, np.ndarray, Callable[[], np.ndarray]]]:
         """What this engine makes of another one's spikes: for every encoder and layer of neurons its spike times if its sources fired as
-        `recording` says, so that each layer is judged alone."""
+        `recording` says, so that each layer is judged alone; and a function that gives them before they are rounded, tau."""
         state = self._state(x)
         for layer in self.network.layers:
             if isinstance(layer, Input) and layer.coding == "direct":
                 state.decoded[layer.name] = channels_last(layer, state.entries[layer.onnx_name])
             elif isinstance(layer, (Input, Spiking)):
                 with CALLER:
-                    self._spike(state, layer)
-                yield layer, state.times[layer.name]
+                    times = SPIKE_TIMES[layer.kind](state, layer, self.steps[layer.name])
+                yield layer, times, functools.partial(SPIKE_TIMES[layer.kind], state, layer, None)
             state.times[layer.name] = recording.spike_times.get(layer.name)
 
     def _state(self, x: np.ndarray | Mapping[str, np.ndarray]) -> _State:
@@ -68,7 +70,7 @@ class Simulator:
 
     def _spike(self, state: _State, layer: Coded | Reorder | Concat) -> None:
         if layer.kind not in WIRING:
-            times = SPIKE_TIMES[layer.kind](state, layer)
+            times = SPIKE_TIMES[layer.kind](state, layer, self.steps[layer.name])
             state.times[layer.name] = times
             if self._disturb is not None:
                 state.times[layer.name], lost = self._disturb(layer, times, self.steps[layer.name])
@@ -100,20 +102,19 @@ class _State:
             self.decoded[name] = decode(self.times[name], self.steps[name])
         return self.decoded[name]
 
-    def new_times(self, layer: Input | Spiking) -> np.ndarray:
-        steps = self.steps[layer.name]
+    def new_times(self, layer: Input | Spiking, steps: int | None) -> np.ndarray:
         return np.empty((self.images, *layer.shape), np.float32 if steps is None else np.uint8 if steps <= 255 else np.uint16)
 
 
-def _encode(state: _State, layer: Input) -> np.ndarray:
-    times = state.new_times(layer)
+def _encode(state: _State, layer: Input, steps: int | None) -> np.ndarray:
+    times = state.new_times(layer, steps)
     values = encoded(layer, state.entries[layer.onnx_name])
-    encode(values.reshape(state.images, -1), state.steps[layer.name] or 0, state.half, times.reshape(state.images, -1))
+    encode(values.reshape(state.images, -1), steps or 0, state.half, times.reshape(state.images, -1))
     return times
 
 
-def _fire(state: _State, layer: Spiking) -> np.ndarray:
-    times, steps = state.new_times(layer), state.steps[layer.name]
+def _fire(state: _State, layer: Spiking, steps: int | None) -> np.ndarray:
+    times = state.new_times(layer, steps)
     pool = _single_pool(layer)
     source = layer.connections[0].source
     if pool is not None and steps is not None and source in state.times and source not in state.lost:

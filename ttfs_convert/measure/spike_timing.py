@@ -1,0 +1,48 @@
+"""When spikes happen: premature, late and missing ones of each layer, and the histogram of LC-TTFS, Fig. 7."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..ir import Network
+from ..recording import Recording
+
+BINS = 10  # of a histogram, per window
+ROUNDING = 1e-5  # of a window: spikes this little outside it are inside
+
+
+@dataclass
+class LayerTiming:
+    """Spikes of one population over all images. histogram: per bin of global time, without those at the window's end."""
+
+    histogram: np.ndarray
+    neurons: int = 0  # times images
+    premature: int = 0  # before the layer's window
+    late: int = 0  # after it
+    missing: int = 0
+    at_end: int = 0  # silent neurons that spike as the window closes
+
+
+@dataclass
+class SpikeTiming:
+    """Of every population that spikes, batch by batch. With the dynamic threshold none is premature, late or missing."""
+
+    network: Network
+    layers: dict[str, LayerTiming] = field(default_factory=dict)
+
+    def add(self, recording: Recording) -> None:
+        windows = {layer.name: layer.window for layer in self.network.layers}
+        for name in recording.spike_times:
+            timing = self.layers.setdefault(name, LayerTiming(np.zeros(BINS * self.network.windows, np.int64)))
+            tau = recording.tau(name).reshape(-1)
+            sent = tau[~np.isnan(tau)]
+            at_end = np.abs(sent - 1) <= ROUNDING
+            timing.neurons += tau.size
+            timing.missing += tau.size - sent.size
+            timing.at_end += int(at_end.sum())
+            timing.premature += int((sent < -ROUNDING).sum())
+            timing.late += int((sent > 1 + ROUNDING).sum())
+            bins = np.floor((sent[~at_end] + windows[name]) * BINS + ROUNDING).astype(np.int64)
+            timing.histogram += np.bincount(bins.clip(0, timing.histogram.size - 1), minlength=timing.histogram.size)

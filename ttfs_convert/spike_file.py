@@ -1,0 +1,85 @@
+"""Spike times of a run as one `.npz` file that NumPy opens.
+
+Members: `spikes/<layer>`, (images, *shape) in channels-last order: steps (unsigned integers, N silent) or tau (float32, 1 silent; with a
+fixed threshold below 0 premature, above 1 late, NaN missing), both counted from the opening of the layer's own window;
+`potentials/<tensor>`, (images, *shape) float32, of each readout; `about`, JSON: network, data, engine, and of each layer name, window,
+steps (null: tau) and shape.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from .atomic import check_target, write_whole
+from .errors import DataError
+from .ir import Network
+from .recording import Recording
+
+FORMAT_VERSION = 1
+
+
+class SpikeWriter:
+    """Collects recordings batch by batch, on disk beside `path`, and writes the file when it is left without an error.
+
+    images: in all. about: what else the file says of itself. Raises UsageError if `path` cannot be written.
+    """
+
+    def __init__(self, path: str | Path, network: Network, images: int, about: dict):
+        self._path, self._network, self._images, self._about = path, network, images, about
+        self._folder = tempfile.TemporaryDirectory(dir=check_target(path).parent, prefix=f".{Path(path).name}.")
+        self._members: dict[str, np.memmap] = {}
+        self._steps: dict[str, int | None] = {}
+        self._done = 0
+
+    def __enter__(self) -> SpikeWriter:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if error is None:
+            write_whole(self._path, self._write)
+        self._members.clear()
+        self._folder.cleanup()
+
+    def add(self, recording: Recording) -> None:
+        """The next batch."""
+        parts = {**{f"spikes/{name}": times for name, times in recording.spike_times.items()},
+                 **{f"potentials/{name}": values for name, values in recording.readouts.items()}}
+        for name, values in parts.items():
+            if name not in self._members:
+                file = Path(self._folder.name) / f"{len(self._members)}.npy"
+                self._members[name] = np.lib.format.open_memmap(file, "w+", values.dtype, (self._images, *values.shape[1:]))
+            self._members[name][self._done:self._done + len(values)] = values
+        self._done += len(recording.potentials)
+        self._steps = recording.steps
+
+    def _write(self, file: BinaryIO) -> None:
+        layers = [{"name": layer.name, "window": layer.window, "steps": self._steps[layer.name], "shape": layer.shape}
+                  for layer in self._network.layers if f"spikes/{layer.name}" in self._members]
+        about = {"format_version": FORMAT_VERSION, "network": self._network.name, "onnx_sha256": self._network.onnx_sha256,
+                 "rounding": self._network.rounding, **self._about, "images": self._images, "layers": layers}
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            with archive.open("about.npy", "w") as member:
+                np.lib.format.write_array(member, np.array(json.dumps(about)), allow_pickle=False)
+            for name, values in self._members.items():
+                values.flush()
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member, open(values.filename, "rb") as source:
+                    shutil.copyfileobj(source, member)
+
+
+def load_spikes(path: str | Path) -> tuple[Recording, dict]:
+    """A file of `SpikeWriter`: all images as one recording, and what the file says of itself. Raises DataError for any other file."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            about = json.loads(str(archive["about"]))
+            spikes, potentials = ({name.split("/", 1)[1]: archive[name] for name in archive.files if name.startswith(kind)}
+                                  for kind in ("spikes/", "potentials/"))
+        return Recording(spikes, potentials, {layer["name"]: layer["steps"] for layer in about["layers"]}), about
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(str(path), f"cannot be read ({error})", "a file of ttfs-run --spikes") from error
