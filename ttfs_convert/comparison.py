@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numba
@@ -67,6 +67,25 @@ class Comparison:
             return None
         check_labels(self.data.y[rows], outputs[self.output], self.data.name)
         return self.data.y[rows]
+
+
+    def original_predictions(self) -> np.ndarray:
+        """The original's label of every sample, int64. Raises as `truth`."""
+        predicted = []
+        for rows in self.batches():
+            outputs = self.original(self.inputs(rows))
+            self.truth(rows, outputs)
+            predicted.append(self.labels(outputs))
+        return np.concatenate(predicted)
+
+    def runs(self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None
+             ) -> Iterator[tuple[Recording, np.ndarray]]:
+        """Batch by batch what a simulator makes of the data, and its labels (n,). starting: told which samples come next."""
+        for rows in self.batches():
+            starting(rows)
+            x = self.inputs(rows)
+            recording = simulate(self.ends.entries(x))
+            yield recording, self.snn_labels(recording, x)
 
 
 @contextlib.contextmanager

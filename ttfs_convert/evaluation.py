@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from .comparison import Comparison, numba_threads
 from .datasets import Dataset
 from .ir import Network
@@ -33,29 +31,6 @@ class Evaluation:
     outcomes: PairedOutcomes | None
     slope: str  # case of the network's layers
     notes: tuple[str, ...]
-
-
-@dataclass
-class Tally:
-    """Predictions, added batch by batch."""
-
-    samples: int = 0
-    agreeing: int = 0
-    both: int = 0
-    ann_only: int = 0
-    snn_only: int = 0
-
-    def add(self, ann: np.ndarray, snn: np.ndarray, labels: np.ndarray | None) -> None:
-        self.samples += len(ann)
-        self.agreeing += int((ann == snn).sum())
-        if labels is not None:
-            ann_right, snn_right = ann == labels, snn == labels
-            self.both += int((ann_right & snn_right).sum())
-            self.ann_only += int((ann_right & ~snn_right).sum())
-            self.snn_only += int((~ann_right & snn_right).sum())
-
-    def outcomes(self) -> PairedOutcomes:
-        return PairedOutcomes(self.both, self.ann_only, self.snn_only, self.samples - self.both - self.ann_only - self.snn_only)
 
 
 def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | None = None, batch: int = 64, threads: int | None = None,
@@ -85,7 +60,7 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
 def _compare(network: Network, comparison: Comparison, simulate: Callable, measured: Measured, writer: SpikeWriter | None,
              progress: Callable[[int, int], None]) -> Evaluation:
     tapped = Reference(comparison.model, [layer.tensor for layer in network.layers if layer.tensor], comparison.threads)
-    certificate, tally = Certificate(network), Tally()
+    certificate, outcomes, agreeing = Certificate(network), PairedOutcomes(0, 0, 0, 0), 0
     start = time.perf_counter()
     simulate(comparison.ends.entries(comparison.inputs(slice(0, 1))))
     measured.compile_seconds = time.perf_counter() - start
@@ -105,10 +80,13 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
         for consumer in (measured.timing, writer):
             if consumer is not None:
                 consumer.add(recording)
-        tally.add(comparison.labels(original), snn, comparison.truth(rows, original))
+        ann, truth = comparison.labels(original), comparison.truth(rows, original)
+        agreeing += int((ann == snn).sum())
+        if truth is not None:
+            outcomes += PairedOutcomes.of(ann, snn, truth)
         progress(rows.stop, len(comparison.data))
-    outcomes = None if comparison.data.y is None else tally.outcomes()
-    report = report_of(measured, comparison.data, tally.agreeing / tally.samples, outcomes, certificate)
+    outcomes = None if comparison.data.y is None else outcomes
+    report = report_of(measured, comparison.data, agreeing / len(comparison.data), outcomes, certificate)
     notes = (*comparison.data.notes, *comparison.notes, *_warnings(network, certificate, measured))
     return Evaluation(report, certificate, outcomes, network.slope, notes)
 

@@ -8,6 +8,7 @@ A decoded spike time a = 1 - tau stands for the original network's value x = lo 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -200,6 +201,12 @@ class Network(Record):
         """This network on another grid: `steps` for every window, None for continuous time; `rounding` if given."""
         layers = tuple(layer.model_copy(update={"steps": None}) if isinstance(layer, (Input, Spiking)) else layer for layer in self.layers)
         return self.model_copy(update={"steps": steps, "rounding": rounding or self.rounding, "layers": layers})
+
+    def with_layer_steps(self, steps: Mapping[str, int]) -> Network:
+        """This network with a number of steps of its own for each population named, encoders and neurons. Raises ValueError as the network
+        itself would."""
+        layers = tuple(layer.model_copy(update={"steps": steps[layer.name]}) if layer.name in steps else layer for layer in self.layers)
+        return Network.model_validate(self.model_copy(update={"layers": layers}).__dict__)
 
     @property
     def latency_steps(self) -> int | None:

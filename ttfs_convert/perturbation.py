@@ -20,19 +20,23 @@ class SpikeNoise:
 
     jitter: standard deviation of a spike's time, in steps of its layer; the sum is rounded to a step and clipped to the window.
     drop: probability that a spike is lost; with slopes fan_in and reference its weight is then missing in the ramp too. seed: of images
-    and layers apart, so that no figure depends on how images are batched; `first` says which image a batch starts with.
+    and layers apart, so that no figure depends on how images are batched.
     """
 
     def __init__(self, network: Network, jitter: float, drop: float, seed: tuple[int, ...]):
         self._jitter, self._drop, self._seed = jitter, drop, seed
         self._index = {layer.name: index for index, layer in enumerate(network.layers)}
         self._silent_ones_spike = network.slope != "gated"
-        self.first = 0
+        self._first = 0
+
+    def start(self, image: int) -> None:
+        """The next batch begins with this image."""
+        self._first = image
 
     def __call__(self, layer: Input | Spiking, times: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray | None]:
         noisy, lost = times.copy(), np.zeros(times.shape, bool)
         for image in range(len(times)):
-            rng = np.random.default_rng([*self._seed, self.first + image, self._index[layer.name]])
+            rng = np.random.default_rng([*self._seed, self._first + image, self._index[layer.name]])
             sent = np.ones(times.shape[1:], bool) if self._silent_ones_spike else times[image] < steps
             if self._jitter:
                 moved = np.rint(times[image] + self._jitter * rng.standard_normal(times.shape[1:], np.float32)).clip(0, steps)

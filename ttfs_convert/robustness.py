@@ -162,24 +162,14 @@ class _Runner:
         network, noise = self._network, None
         if kind != "none":
             network, noise = KINDS[kind].prepare(network, value, (seed, list(KINDS).index(kind), repeat))
-        simulate, comparison, predicted = Simulator(network, noise), self.comparison, []
-        for rows in comparison.batches():
-            x = comparison.inputs(rows)
-            if noise is not None:
-                noise.first = rows.start
-            predicted.append(comparison.snn_labels(simulate(comparison.ends.entries(x)), x))
-        labels, truth = np.concatenate(predicted), comparison.data.y
+        runs = self.comparison.runs(Simulator(network, noise), lambda rows: noise and noise.start(rows.start))
+        labels, truth = np.concatenate([labels for _, labels in runs]), self.comparison.data.y
         return None if truth is None else float((labels == truth).mean()), float((labels == self.ann()).mean())
 
     def ann(self) -> np.ndarray:
         if self._ann is None:
-            self._ann = np.concatenate([self._ann_labels(rows) for rows in self.comparison.batches()])
+            self._ann = self.comparison.original_predictions()
         return self._ann
-
-    def _ann_labels(self, rows: slice) -> np.ndarray:
-        outputs = self.comparison.original(self.comparison.inputs(rows))
-        self.comparison.truth(rows, outputs)
-        return self.comparison.labels(outputs)
 
     def ann_accuracy(self) -> float | None:
         truth = self.comparison.data.y

@@ -54,7 +54,7 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     from ..datasets import load_dataset
     from ..errors import UsageError
     from ..store import save
-    from .network_tables import network_json, network_table, violations_table
+    from .network_tables import grid, network_json, network_table, violations_table
 
     check_target(out)
     check_output(json_file)
@@ -83,5 +83,4 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
         note(f"calibration: {text}")
     if network.precision != "float32":
         note(f"the model's weights are {network.precision}; all is computed in float32")
-    time = "continuous time" if network.steps is None else f"{network.steps} steps per window, rounding {network.rounding}"
-    click.echo(f"Wrote {out}: {network.windows} windows, {time}.")
+    click.echo(f"Wrote {out}: {network.windows} windows, {grid(network)}.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -54,13 +55,16 @@ def violations_table(violations: Iterable[Violation]) -> Table:
 
 
 def network_table(network: Network) -> Table:
-    return layers_table(network.layers)
+    """Layers; their numbers of steps where they differ."""
+    steps = network.steps_per_layer()
+    return layers_table(network.layers, steps=steps if len(set(steps.values()) - {None}) > 1 else {})
 
 
-def layers_table(layers: Sequence[Layer], title: str = "Layers", unmeasured: Collection[str] = ()) -> Table:
-    """unmeasured: names of layers whose range only calibration will tell."""
+def layers_table(layers: Sequence[Layer], title: str = "Layers", unmeasured: Collection[str] = (),
+                 steps: Mapping[str, int | None] = MappingProxyType({})) -> Table:
+    """unmeasured: names of layers whose range only calibration will tell. steps: N per layer, shown if there are any."""
     result = table(title, "layer", "kind", "shape", "neurons", "synapses", "window", "slope", "range", "worst |weight sum - 1|",
-                   left=("layer", "kind"))
+                   *(["steps"] if steps else []), left=("layer", "kind"))
     for layer in layers:
         kind = f"{label(layer)}, readout" if isinstance(layer, Readout) else label(layer)
         deviation = weight_sum_deviation(layer)
@@ -68,7 +72,8 @@ def layers_table(layers: Sequence[Layer], title: str = "Layers", unmeasured: Col
         worst = "-" if deviation is None else f"{deviation:.1e}" + " (exempt)" * exempt
         result.add_row(layer.name, kind, "x".join(map(str, layer.shape)), f"{neurons(layer):,}", f"{layer_connections(layers, layer)[0]:,}",
                        str(layer.window) if layer.window >= 0 else "-", layer.slope if isinstance(layer, Spiking) else "-",
-                       "to calibrate" if layer.name in unmeasured else _range(layer), worst)
+                       "to calibrate" if layer.name in unmeasured else _range(layer), worst,
+                       *([str(steps[layer.name] or "-")] if steps else []))
     return result
 
 
@@ -77,6 +82,15 @@ def _range(layer: Layer) -> str:
     if isinstance(layer, Input) and layer.coding == "direct":
         return "direct"
     return f"{layer.lo.min():.3g} .. {layer.hi.max():.3g}" if isinstance(layer, Coded) else "-"
+
+
+def grid(network: Network) -> str:
+    """The time grid in words."""
+    if network.steps is None:
+        return "continuous time"
+    own = {steps for steps in network.steps_per_layer().values() if steps}
+    steps = f"{max(own)}" if len(own) == 1 else f"{min(own)} to {max(own)}"
+    return f"{steps} steps per window, rounding {network.rounding}"
 
 
 def counts_table(network: Network) -> Table:
@@ -98,8 +112,7 @@ def contents_table(network: Network, path: str) -> Table:
             "conversion": f"mode {network.mode}, slope {network.slope}, pooling {network.pooling}",
             "calibration": "none" if calibration is None else f"{calibration.samples:,} samples of {calibration.data}, {calibration.method}"
                            + (f" + {100 * calibration.margin:g} %" if calibration.method == "maximum" else ""),
-            "time": "continuous" if network.steps is None else f"{network.steps} steps per window, rounding {network.rounding}; latency "
-                                                               f"{network.latency_steps} steps",
+            "time": grid(network) if network.steps is None else f"{grid(network)}; latency {network.latency_steps} steps",
             "windows": f"{network.windows}", "neurons": f"{sum(map(neurons, network.layers)):,}",
             "spiking share of MACs": f"{100 * spiking_mac_share(network):.1f} %",
             "tail": "none" if network.tail is None else "run by ONNX Runtime behind the readout"}
@@ -117,7 +130,8 @@ def network_json(network: Network) -> dict:
             "spiking_mac_share": spiking_mac_share(network),
             "counts": {name: {"synops": count.synops, "neuronops": count.neuronops, "p_proxy": count.p_proxy}
                        for name, count in (("paper", paper(network)), ("synaptic", synaptic(network)))},
-            "layers": layers_json(network.layers), "violations": [violation.model_dump() for violation in network.violations]}
+            "layers": [{**layer, "steps": steps} for layer, steps in zip(layers_json(network.layers), network.steps_per_layer().values())],
+            "violations": [violation.model_dump() for violation in network.violations]}
 
 
 def layers_json(layers: Sequence[Layer], unmeasured: Collection[str] = ()) -> list[dict]:

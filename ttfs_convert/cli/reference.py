@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from . import convert, inspect, run
+from . import convert, inspect, run, tune
 
-COMMANDS = {"ttfs-convert": convert.main, "ttfs-run": run.main, "ttfs-inspect": inspect.main}
+COMMANDS = {"ttfs-convert": convert.main, "ttfs-run": run.main, "ttfs-inspect": inspect.main, "ttfs-tune": tune.main}
 
 
 def reference() -> str:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
+
 Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
@@ -17,6 +19,17 @@ class PairedOutcomes:
     ann_only: float
     snn_only: float
     neither: float
+
+    @classmethod
+    def of(cls, ann: np.ndarray, snn: np.ndarray, truth: np.ndarray) -> PairedOutcomes:
+        """Counts of predicted labels beside the true ones, all (n,)."""
+        ann_right, snn_right = ann == truth, snn == truth
+        return cls(*(int(np.count_nonzero(which)) for which in (ann_right & snn_right, ann_right & ~snn_right, ~ann_right & snn_right,
+                                                               ~ann_right & ~snn_right)))
+
+    def __add__(self, other: PairedOutcomes) -> PairedOutcomes:
+        return PairedOutcomes(self.both + other.both, self.ann_only + other.ann_only, self.snn_only + other.snn_only,
+                              self.neither + other.neither)
 
     @property
     def samples(self) -> float:

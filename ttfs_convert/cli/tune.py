@@ -1,0 +1,52 @@
+"""`ttfs-tune`: the fewest time steps that keep the accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .common import EXIT_CODES, check_output, console, note, reporting_errors, write_json
+
+
+@click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.argument("network", metavar="SNN.npz", type=click.Path(exists=True, dir_okay=False))
+@click.option("--data", required=True, metavar="NAME|PATH", help="Labelled data, as for ttfs-run.")
+@click.option("--data-dir", type=click.Path(file_okay=False, exists=True), help="Where raw data sets are looked for first.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use N samples only.")
+@click.option("--max-drop", type=click.FloatRange(min=0), default=0.1, show_default=True, metavar="PP",
+              help="Budget: percentage points of accuracy below the original's, on the part of the data that chooses.")
+@click.option("--share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.5, show_default=True,
+              help="Share of the data that chooses; the rest judges.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the split.")
+@click.option("--out", metavar="TUNED.npz", help="Write the network with the steps found per layer.")
+@click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
+@click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Samples at a time; changes no figure.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="All cores by default.")
+@click.option("--json", "json_file", metavar="FILE", help="Also write the result as JSON; - for standard output alone.")
+@click.version_option(package_name="ttfs-convert")
+@reporting_errors
+def main(network, data, data_dir, limit, max_drop, share, seed, out, onnx_file, batch, threads, json_file):
+    """Find the smallest numbers of time steps, uniform and then per layer, that keep the accuracy.
+
+    One part of the data chooses, another judges: the table's accuracies are of samples that had no say.
+    """
+    from ..datasets import load_dataset
+    from ..store import load, save
+    from ..tuning import tune
+    from .tuning_table import as_json, tuning_table
+
+    check_output(json_file)
+    check_output(out)
+    dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit)
+    found = tune(load(network), dataset, max_drop, share=share, seed=seed, onnx_file=onnx_file, batch=batch, threads=threads,
+                 progress=lambda text: click.echo(text, err=True))
+    if json_file != "-":
+        console().print(tuning_table(found))
+    if json_file:
+        write_json(as_json(found, dataset, max_drop, seed), json_file)
+    note(f"steps chosen on {found.chosen_on:,} samples in {found.runs} runs, for a drop of at most {max_drop:g} pp; all figures are of the other "
+         f"{found.judged_on:,}")
+    if out is not None:
+        save(found.network, out)
+        click.echo(f"Wrote {out}.", err=True)
