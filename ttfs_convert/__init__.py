@@ -4,6 +4,7 @@
     ttfs_convert.save(network, "snn.npz")
     recording = ttfs_convert.run(network, x)          # spike times of every layer, potentials of the readout
     report = ttfs_convert.evaluate(network, "fashion-mnist").report
+    tuned = ttfs_convert.tune(network, "fashion-mnist", max_drop=0.1).network
 
 The verbs are those of the commands. They load on first use, so that importing the package costs nothing.
 """
@@ -18,10 +19,15 @@ _PUBLIC = {  # name -> module that defines it, and its name there if that differ
     "save": "store",
     "run": "ends",
     "evaluate": "evaluation",
+    "sweep": "robustness",
+    "tune": "tuning",
+    "load_spikes": "spike_file",
     "Network": "ir",
     "Recording": "recording",
     "Evaluation": "evaluation",
     "Report": "report",
+    "Sweep": "robustness",
+    "Tuning": "tuning",
     "Dataset": "datasets",
     "TtfsError": "errors",
     "UsageError": "errors",

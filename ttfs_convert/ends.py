@@ -29,14 +29,14 @@ class Ends:
         return self._tail({**feeds, **recording.readouts}) if self._tail else recording.readouts
 
 
-def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
+def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str = "exact", threshold: str = "dynamic") -> Recording:
     """Run `network`, its head included, on `x`: (n, ...) in the model's own layout; of several inputs a mapping by name.
 
-    Raises as `simulate`.
+    engine, threshold: see `simulate.engines.simulator`. Raises as `simulate`.
     """
     if network.head is None:
-        return simulate(network, x)
+        return simulate(network, x, engine, threshold)
     head = onnx.ModelProto.FromString(network.head.tobytes())
     names = [value.name for value in head.graph.input] + [layer.onnx_name for layer in network.inputs
                                                           if layer.onnx_name not in {value.name for value in head.graph.output}]
-    return simulate(network, Ends(network).entries(feeds_of(x, list(dict.fromkeys(names)))))
+    return simulate(network, Ends(network).entries(feeds_of(x, list(dict.fromkeys(names)))), engine, threshold)

@@ -21,14 +21,15 @@ def layers_table(report: Report) -> Table:
 
 SENT = {"fan_in": "what slope fan_in sends: every neuron, every padded tap",
         "reference": "what slope reference sends: every neuron, every padded tap, one reference neuron per layer",
-        "gated": "what slope gated sends: neurons with a > 0 alone"}
+        "gated": "what slope gated sends: neurons with a > 0 alone",
+        "fixed": "spikes that were sent, every padded tap; all neurons at all steps"}
 
 
 def energy_table(report: Report, slope: str) -> Table:
     result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", "what it counts", left=("count", "what it counts"))
     rows = (("paper", report.energy.paper, "weight parameters, shared by all positions: flatters convolutions"),
             ("synaptic", report.energy.synaptic, "every existing connection once; all neurons at all steps"),
-            ("event", report.energy.event, SENT[slope]),
+            ("event", report.energy.event, SENT["fixed" if report.engine.threshold == "fixed" else slope]),
             ("event_if_gated", report.energy.event_if_gated, "if silent neurons sent nothing"))
     for name, part, meaning in rows:
         result.add_row(name, *_operations(part), meaning)
