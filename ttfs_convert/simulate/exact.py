@@ -23,14 +23,14 @@ from ..ir import (
     Sliding,
     Spiking,
     Spread,
-    has_neurons,
 )
 from ..kernels._jit import CALLER
-from ..kernels.conv import conv
-from ..kernels.dense import chunked, dense
-from ..kernels.pool import average_pool, average_pool_steps, max_pool
+from ..kernels.conv import conv, conv_times
+from ..kernels.dense import dense
+from ..kernels.layout import Weights
+from ..kernels.pool import add_decoded, average_pool, average_pool_decoded, average_pool_steps, max_pool
 from ..kernels.threshold import encode, fire
-from ..kernels.vector import blocked
+from .layout import Paths, Plan, plans, weights
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,15 @@ class Simulator:
 
     def __init__(self, network: Network):
         self.network = network
-        steps = [step for layer in network.layers if has_neurons(layer) for connection in layer.connections for step in connection.path]
-        self._weights = {id(step): WEIGHTS[step.kind](step) for step in steps if step.kind in WEIGHTS}
+        self._weights, self._plans = weights(network), plans(network)
+        self._paths = Paths(network, self._weights)
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
         """As `simulate`."""
         network, readouts = self.network, {}
         entries = x if isinstance(x, Mapping) else {network.inputs[0].onnx_name: x}
         images = len(entries[network.inputs[0].onnx_name])
-        state = _State(network, self._weights, images, entries, {}, {})
+        state = _State(network, self._weights, self._plans, self._paths, images, entries, {}, {})
         with CALLER:
             for layer in network.layers:
                 if isinstance(layer, Readout):
@@ -129,7 +129,9 @@ class _State:
     them."""
 
     network: Network
-    weights: dict[int, np.ndarray]
+    weights: dict[int, Weights]
+    plans: dict[str, Plan]
+    paths: Paths
     images: int
     entries: Mapping[str, np.ndarray]
     times: dict[str, np.ndarray]
@@ -166,11 +168,38 @@ def _fire(state: _State, layer: Spiking) -> np.ndarray:
         source = image(state.times[layer.connections[0].source], pool.in_shape)
         average_pool_steps(source, _divisor(pool), *_geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
         return times
+    if layer.name in state.plans:
+        _fire_from_sums(state, state.plans[layer.name], times)
+        return times
     potential = _potential(state, layer)
     slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(1, np.float32)
     slopes = np.broadcast_to(slopes, layer.shape if slopes.ndim > 1 else layer.shape[-1:]).reshape(-1)
     fire(potential.reshape(-1, slopes.size), slopes, state.network.steps or 0, state.network.half, times.reshape(-1, slopes.size))
     return times
+
+
+def _fire_from_sums(state: _State, plan: Plan, times: np.ndarray) -> None:
+    """Potentials that never reach memory, but those of other connections."""
+    last, steps, start = plan.last.path[-1], state.network.steps, plan.start
+    if plan.others:
+        start = np.resize(start, times.shape).reshape(len(times), -1)
+        for connection in plan.others:
+            _integrate(state, connection, start)
+    inputs = _through(state, plan.last)
+    wide = (lambda array, shape: image(array.reshape(len(array), *shape), shape)) if last.kind == "conv" else (lambda array, shape: array.reshape(len(array), 1, 1, -1))
+    inputs, times = wide(inputs, last.in_shape), wide(times, last.out_shape)
+    geometry = _geometry(last) if last.kind == "conv" else ((1, 1), (1, 1), (1, 1), (0, 0))
+    silent = steps if inputs.dtype == np.uint8 else 0
+    conv_times(inputs, steps, state.weights[id(last)], *geometry, start.reshape(-1, times.shape[-1]), plan.ramp, steps, times,
+               last.kind == "conv" and state.paths.dense(last, inputs, silent))
+
+
+def _through(state: _State, connection: Connection) -> np.ndarray:
+    """What the last step of a connection reads: spike steps of eight bits, or activations."""
+    source, path = state.times.get(connection.source), connection.path
+    if len(path) == 1 and source is not None and source.dtype == np.uint8:
+        return source
+    return _before_last(state, connection)
 
 
 def _single_pool(layer: Spiking) -> AveragePool | None:
@@ -210,21 +239,35 @@ def _potential(state: _State, layer: Spiking | Readout) -> np.ndarray:
 
 
 def _integrate(state: _State, connection: Connection, potential: np.ndarray) -> None:
-    values = state.activations(connection.source)
-    images = len(values)
-    if not connection.path:
-        potential += values.reshape(potential.shape)
-        return
-    for step in connection.path[:-1]:
-        between = np.zeros((images, *step.out_shape), np.float32)
-        SYNAPSES[step.kind](state, step, values.reshape(images, *step.in_shape), between)
+    source = state.times.get(connection.source)
+    if not connection.path and state.network.steps is not None and source is not None:
+        add_decoded(source.reshape(state.images, -1), state.network.steps, potential.reshape(state.images, -1))
+    elif not connection.path:
+        potential += state.activations(connection.source).reshape(potential.shape)
+    else:
+        last = connection.path[-1]
+        SYNAPSES[last.kind](state, last, _before_last(state, connection).reshape(state.images, *last.in_shape), potential)
+
+
+def _before_last(state: _State, connection: Connection) -> np.ndarray:
+    """Activations through all steps of the connection's path but the last."""
+    source, path, steps = state.times.get(connection.source), connection.path, state.network.steps
+    if len(path) > 1 and isinstance(path[0], AveragePool) and steps is not None and source is not None:
+        values = np.zeros((state.images, *path[0].out_shape), np.float32)
+        average_pool_decoded(image(source, path[0].in_shape), steps, _divisor(path[0]), *_geometry(path[0]), image(values, path[0].out_shape))
+        path = path[1:]
+    else:
+        values = state.activations(connection.source)
+    for step in path[:-1]:
+        between = np.zeros((state.images, *step.out_shape), np.float32)
+        SYNAPSES[step.kind](state, step, values.reshape(state.images, *step.in_shape), between)
         values = between
-    last = connection.path[-1]
-    SYNAPSES[last.kind](state, last, values.reshape(images, *last.in_shape), potential)
+    return values
 
 
 def _conv(state: _State, step: Conv, activation: np.ndarray, potential: np.ndarray) -> None:
-    conv(image(activation, step.in_shape), state.weights[id(step)], *_geometry(step), image(potential, step.out_shape))
+    conv(image(activation, step.in_shape), state.weights[id(step)], *_geometry(step), image(potential, step.out_shape),
+         state.paths.dense(step, activation, 0))
 
 
 def _dense(state: _State, step: Dense, activation: np.ndarray, potential: np.ndarray) -> None:
@@ -245,10 +288,6 @@ def _spread(state: _State, step: Spread, activation: np.ndarray, potential: np.n
 
 
 SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread}
-WEIGHTS: dict[str, Callable] = {  # how the kernels want them
-    "conv": lambda step: blocked(step.weights.reshape(-1, *step.weights.shape[-2:]), step.groups),
-    "dense": lambda step: chunked(blocked(step.weights[None], 1)),
-}
 
 
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
