@@ -41,6 +41,42 @@ def average_pool(activation, divisor, kernel, strides, dilations, pads, potentia
 
 
 @jit(parallel=True)
+def average_pool_decoded(times, steps, divisor, kernel, strides, dilations, pads, potential):
+    """As `average_pool`, of the activations (N - k) / N that spike steps stand for, by integer sums.
+
+    times: (n, height, width, channels) unsigned. steps: N. The others: as for `average_pool`.
+    """
+    out_height, out_width = potential.shape[1], potential.shape[2]
+    for row in nb.prange(times.shape[0] * out_height):
+        n, y = row // out_height, row % out_height
+        total = np.empty(times.shape[3], np.int32)
+        y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], times.shape[1])
+        for x in range(out_width):
+            x0, x1 = taps(x, kernel[1], strides[1], dilations[1], pads[1], times.shape[2])
+            total[:] = steps * max(y1 - y0, 0) * max(x1 - x0, 0)
+            for ky in range(y0, y1):
+                for kx in range(x0, x1):
+                    line = times[n, y * strides[0] - pads[0] + ky * dilations[0], x * strides[1] - pads[1] + kx * dilations[1]]
+                    for c in range(total.size):
+                        total[c] -= line[c]
+            share, out = np.float32(1 / (steps * nb.float64(divisor[y, x]))), potential[n, y, x]
+            for c in range(total.size):
+                out[c] += total[c] * share
+
+
+@jit(parallel=True)
+def add_decoded(times, steps, potential):
+    """potential[r, i] += (N - k) / N for spike steps k: an identity connection.
+
+    times: (rows, m) unsigned. steps: N. potential: (rows, m) float32.
+    """
+    for r in nb.prange(times.shape[0]):
+        line, out = times[r], potential[r]
+        for i in range(line.size):
+            out[i] += np.float32(steps - line[i]) / np.float32(steps)
+
+
+@jit(parallel=True)
 def average_pool_steps(times, steps_in, divisor, kernel, strides, dilations, pads, steps, half, out):
     """Spike steps of average-pooling neurons with a window of their own, by integer sums, because averages fall on ties.
 
@@ -77,10 +113,10 @@ def max_pool(times, silent, kernel, strides, dilations, pads, out):
         y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], times.shape[1])
         for x in range(out_width):
             x0, x1 = taps(x, kernel[1], strides[1], dilations[1], pads[1], times.shape[2])
-            for c in range(times.shape[3]):
-                out[n, y, x, c] = silent
+            earliest = out[n, y, x]
+            earliest[:] = silent
             for ky in range(y0, y1):
                 for kx in range(x0, x1):
-                    in_y, in_x = y * strides[0] - pads[0] + ky * dilations[0], x * strides[1] - pads[1] + kx * dilations[1]
-                    for c in range(times.shape[3]):
-                        out[n, y, x, c] = min(out[n, y, x, c], times[n, in_y, in_x, c])
+                    line = times[n, y * strides[0] - pads[0] + ky * dilations[0], x * strides[1] - pads[1] + kx * dilations[1]]
+                    for c in range(line.size):
+                        earliest[c] = min(earliest[c], line[c])

@@ -3,8 +3,13 @@
 import math
 
 import numba as nb
+import numpy as np
+from llvmlite import ir
+from numba.core import config, types
+from numba.extending import intrinsic
 
 from ._jit import jit
+from ._llvm import I32, LANES, call, data, load, splat, vectors_at
 
 TIE = 1e-4  # in steps: a crossing this little after a grid point counts as on it, so that ties fire earlier in every engine
 
@@ -52,3 +57,59 @@ def encode(activation, steps, half, times):
         for i in range(activation.shape[1]):
             tau = 1.0 - nb.float64(activation[r, i])
             times[r, i] = time_step(tau, steps, half) if steps > 0 else tau
+
+
+def ramp(slope: np.ndarray, steps: int, half: float) -> np.ndarray:
+    """(2, *shape of slope) float64 A and B, so that clip(ceil(A - B V0), 0, N) is `time_step` of `crossing_time`: N (1 - V0) / S - h - 1e-4.
+
+    For S <= 0, A = B = 1e30: what is not 0 is far outside the window.
+    """
+    slope = slope.astype(np.float64)
+    rise = np.divide(steps, slope, out=np.full_like(slope, 1e30), where=slope > 0)
+    return np.stack([np.where(slope > 0, rise - half - TIE, rise), rise])
+
+
+@intrinsic
+def _fire_lanes(typing_context, sums, at, start, start_at, ramp, ramp_at, offset, steps, times, to):
+    signature = types.void(sums, at, start, start_at, ramp, ramp_at, offset, steps, times, to)
+
+    def codegen(context, b, sig, args):
+        doubles = ir.VectorType(ir.DoubleType(), LANES)
+
+        def ramp_part(element):
+            values = b.load(b.bitcast(b.gep(data(context, b, sig, args, 4), [element]), doubles.as_pointer()))
+            values.align = 8
+            return values
+
+        total, begin = (load(b, vectors_at(b, data(context, b, sig, args, i), args[i + 1]), 0) for i in (0, 2))
+        potential = b.fpext(b.fadd(begin, total), doubles)
+        left = b.fsub(ramp_part(args[5]), b.fmul(ramp_part(b.add(args[5], args[6])), potential))
+        step, zero, last = call(b, f"llvm.ceil.v{LANES}f64", doubles, left), ir.Constant(doubles, [0.0] * LANES), splat(b, b.uitofp(args[7], ir.DoubleType()))
+        step = b.select(b.fcmp_ordered(">", step, zero), step, zero)
+        step = b.select(b.fcmp_ordered("<", step, last), step, last)
+        small = b.trunc(b.fptosi(step, ir.VectorType(I32, LANES)), ir.VectorType(ir.IntType(8), LANES))
+        b.store(small, b.bitcast(b.gep(data(context, b, sig, args, 8), [args[9]]), small.type.as_pointer())).align = 1
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@jit(inline="always")
+def fire_at(sums, at, start, start_at, count, ramp, ramp_at, offset, steps, times, to):
+    """times[to + k] = the step at which V0 = start[start_at + k] + sums[at + k] fires, for k < count, by `ramp`'s A at ramp_at and B `offset`
+    behind. All one-dimensional: float32 sums and start, float64 ramp, uint8 times.
+    """
+    whole = count // LANES * LANES
+    for k in range(0, whole, LANES):
+        _fire_lanes(sums, at + k, start, start_at + k, ramp, ramp_at + k, offset, steps, times, to + k)
+    for k in range(whole, count):
+        step = np.ceil(ramp[ramp_at + k] - ramp[ramp_at + offset + k] * nb.float64(start[start_at + k] + sums[at + k]))
+        times[to + k] = min(max(step, 0.0), nb.float64(steps))
+
+
+if config.DISABLE_JIT:  # intrinsics exist in compiled code only
+
+    def _fire_lanes(sums, at, start, start_at, ramp, ramp_at, offset, steps, times, to):
+        potential = (start[start_at:start_at + LANES] + sums[at:at + LANES]).astype(np.float64)
+        step = np.ceil(ramp[ramp_at:ramp_at + LANES] - ramp[ramp_at + offset:ramp_at + offset + LANES] * potential)
+        times[to:to + LANES] = np.clip(step, 0, steps)

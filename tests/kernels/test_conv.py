@@ -2,16 +2,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.conv import conv
-from ttfs_convert.kernels.vector import blocked
+from ttfs_convert.kernels.conv import conv, conv_times
+from ttfs_convert.kernels.layout import pack, same_bits
+from ttfs_convert.kernels.threshold import fire, ramp
 
 from tests import naive
 from tests.kernels.cases import OUTPUTS, Geometry, activations, assert_same_bits, geometries
 
+PATHS = pytest.mark.parametrize("dense", (False, True))
 
-def run(activation, weights, groups, geometry, start=0.0):
+
+def run(activation, weights, groups, geometry, dense, start=0.0):
     potential = np.full((len(activation), *geometry.out, weights.shape[3]), start, np.float32)
-    conv(activation, blocked(weights.reshape(-1, *weights.shape[2:]), groups), *geometry.arguments, potential)
+    conv(activation, pack(weights, groups), *geometry.arguments, potential, dense)
     return potential
 
 
@@ -19,55 +22,88 @@ def random_weights(rng, geometry, channels, outputs):
     return rng.normal(size=(*geometry.kernel, channels, outputs)).astype(np.float32)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
-@given(geometries(), st.sampled_from((1, 2, 3)), st.integers(1, 5), st.sampled_from((1, 2, 8, 10)), st.sampled_from((0.0, 0.5, 1.0)),
-       st.integers(0, 2 ** 32 - 1))
-def test_equals_the_equation(geometry, groups, channels, outputs, density, seed):
+@settings(derandomize=True, deadline=None, max_examples=80)
+@given(geometries(), st.sampled_from((1, 2, 3)), st.sampled_from((1, 2, 5, 8, 19)), st.sampled_from((1, 2, 8, 10, 40)),
+       st.sampled_from((0.0, 0.5, 1.0)), st.booleans(), st.integers(0, 2 ** 32 - 1))
+def test_equals_the_equation(geometry, groups, channels, outputs, density, dense, seed):
     rng = np.random.default_rng(seed)
     activation = activations(rng, (2, *geometry.size, groups * channels), density)
     weights = random_weights(rng, geometry, channels, groups * outputs)
     expected = 0.25 + naive.conv(activation, weights, groups, *geometry.arguments, geometry.out)
-    np.testing.assert_allclose(run(activation, weights, groups, geometry, 0.25), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run(activation, weights, groups, geometry, dense, 0.25), expected, rtol=1e-5, atol=1e-5)
 
 
 SMALL = Geometry((4, 3), (3, 2), (2, 1), (1, 2), (1, 1), (0, 1))
 
 
+@PATHS
 @pytest.mark.parametrize("groups", (1, 2))
-@pytest.mark.parametrize("outputs", OUTPUTS)
-def test_any_number_of_outputs(outputs, groups):
+@pytest.mark.parametrize("outputs", (*OUTPUTS, *range(8, 72, 8)))
+def test_any_number_of_outputs(outputs, groups, dense):
     rng = np.random.default_rng(outputs)
     activation = activations(rng, (2, *SMALL.size, groups * 3), 0.6)
     weights = random_weights(rng, SMALL, 3, groups * outputs)
     expected = naive.conv(activation, weights, groups, *SMALL.arguments, SMALL.out)
-    np.testing.assert_allclose(run(activation, weights, groups, SMALL), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run(activation, weights, groups, SMALL, dense), expected, rtol=1e-5, atol=1e-5)
 
 
+@PATHS
 @pytest.mark.parametrize("multiplier", (1, 3))
-def test_depthwise(multiplier):
+def test_depthwise(multiplier, dense):
     rng = np.random.default_rng(multiplier)
     activation = activations(rng, (2, *SMALL.size, 9), 0.6)
     weights = random_weights(rng, SMALL, 1, 9 * multiplier)
     expected = naive.conv(activation, weights, 9, *SMALL.arguments, SMALL.out)
-    np.testing.assert_allclose(run(activation, weights, 9, SMALL), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run(activation, weights, 9, SMALL, dense), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_one_dimension_is_an_image_of_one_row():
+@PATHS
+def test_one_dimension_is_an_image_of_one_row(dense):
     rng = np.random.default_rng(1)
     line = Geometry((1, 12), (1, 5), (1, 2), (1, 2), (0, 4), (0, 3))
     activation, weights = activations(rng, (2, 1, 12, 4), 0.5), random_weights(rng, line, 4, 6)
     inputs = np.pad(activation[:, 0].astype(np.float64), ((0, 0), (4, 3), (0, 0)))
     expected = np.stack([np.einsum("nkc,kco->no", inputs[:, x * 2:x * 2 + 9:2], weights[0]) for x in range(line.out[1])], axis=1)
-    np.testing.assert_allclose(run(activation, weights, 1, line)[:, 0], expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run(activation, weights, 1, line, dense)[:, 0], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_silent_inputs_and_padded_taps_add_nothing():
     weights = np.full((3, 2, 3, 10), np.inf, np.float32)
-    assert (run(np.zeros((2, *SMALL.size, 3), np.float32), weights, 1, SMALL, 0.5) == 0.5).all()
+    assert (run(np.zeros((2, *SMALL.size, 3), np.float32), weights, 1, SMALL, False, 0.5) == 0.5).all()
 
 
-@pytest.mark.parametrize("groups, outputs", ((1, 65), (2, 12)))
-def test_no_bit_depends_on_batch_or_threads(groups, outputs):
+@pytest.mark.parametrize("outputs", (40, 64, 130))
+def test_leaving_out_silent_inputs_changes_no_bit_of_wide_blocks(outputs):
+    rng = np.random.default_rng(outputs)
+    weights, activation = random_weights(rng, SMALL, 70, outputs), activations(rng, (3, *SMALL.size, 70), 0.4)
+    assert same_bits(pack(weights))
+    assert run(activation, weights, 1, SMALL, False).tobytes() == run(activation, weights, 1, SMALL, True).tobytes()
+
+
+@PATHS
+@pytest.mark.parametrize("outputs, positions", ((10, 1), (72, 1), (24, 6)))
+@pytest.mark.parametrize("analog", (False, True))
+def test_spike_times_are_those_of_the_potentials(dense, outputs, positions, analog):
+    """A positive, a zero and a negative slope, and rows of start and slope for all positions or for each."""
+    rng = np.random.default_rng(outputs)
+    assert np.prod(SMALL.out) == 6
+    inputs = rng.integers(0, 51, (3, *SMALL.size, 11)).astype(np.uint8)
+    weights = random_weights(rng, SMALL, 11, outputs) / 4
+    start = rng.normal(0.3, 0.2, (positions, outputs)).astype(np.float32)
+    slope = rng.choice(np.array([1, 0.3, 0, -1], np.float32), (positions, outputs))
+    times, expected = np.empty((3, *SMALL.out, outputs), np.uint8), np.empty((18 // positions, positions * outputs), np.uint8)
+    activation = ((50 - inputs.astype(np.float32)) / 50).astype(np.float32)
+    conv_times(activation if analog else inputs, 50, pack(weights), *SMALL.arguments, start, ramp(slope, 20, 0.5), 20, times, dense)
+    potential = np.resize(start, (3, *SMALL.out, outputs))
+    conv(activation, pack(weights), *SMALL.arguments, potential, dense)
+    fire(potential.reshape(expected.shape), slope.ravel(), 20, 0.5, expected)
+    np.testing.assert_array_equal(times.ravel(), expected.ravel())
+
+
+@PATHS
+@pytest.mark.parametrize("groups, outputs", ((1, 65), (2, 12), (4, 4)))
+def test_no_bit_depends_on_batch_or_threads(groups, outputs, dense):
     rng = np.random.default_rng(5)
-    weights = random_weights(rng, SMALL, 4, outputs)
-    assert_same_bits(lambda x: run(x, weights, groups, SMALL), activations(rng, (5, *SMALL.size, 4 * groups), 0.7))
+    channels = 1 if groups == outputs else 4
+    weights = random_weights(rng, SMALL, channels, outputs)
+    assert_same_bits(lambda x: run(x, weights, groups, SMALL, dense), activations(rng, (5, *SMALL.size, channels * groups), 0.7))

@@ -1,40 +1,61 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.events import events
+from ttfs_convert.kernels._jit import jit
+from ttfs_convert.kernels.events import compress, decode
 
-from tests.kernels.cases import activations, assert_same_bits
+from tests.kernels.cases import activations
 
-
-@settings(derandomize=True, deadline=None, max_examples=40)
-@given(st.integers(1, 5), st.sampled_from((1, 2, 7, 33)), st.sampled_from((0.0, 0.2, 1.0)), st.integers(0, 2 ** 32 - 1))
-def test_events_are_the_channels_that_are_not_silent(pixels, channels, density, seed):
-    activation = activations(np.random.default_rng(seed), (2, pixels, 3, channels), density)
-    channel, value, count = events(activation, channels)
-    rows = activation.reshape(-1, channels)
-    assert len(count) == len(rows)
-    for r, row in enumerate(rows):
-        expected = np.flatnonzero(row)
-        np.testing.assert_array_equal(channel[r, :count[r]], expected)
-        np.testing.assert_array_equal(value[r, :count[r]], row[expected])
+QUICK = settings(derandomize=True, deadline=None, max_examples=40)
+COUNTS = st.sampled_from((0, 1, 7, 8, 9, 24, 33))
 
 
-def test_empty_full_and_negative_zero_rows():
-    rows = np.array([[0, 0, 0], [1, 1, 1], [0, -0.0, 0.5]], np.float32)
-    channel, value, count = events(rows, 3)
-    assert count.tolist() == [0, 3, 1]
-    assert channel[1, :3].tolist() == [0, 1, 2] and channel[2, 0] == 2 and value[2, 0] == 0.5
+@jit()
+def compressed(inputs, at, count, steps, place, row, value, event):
+    return compress(inputs, at, count, steps, place, row, value, event)
 
 
-def test_groups_make_rows_of_their_own():
-    channel, _, count = events(np.array([[[0, 1, 1, 0]]], np.float32), 2)
-    assert count.tolist() == [1, 1] and channel[:, 0].tolist() == [1, 0]
+@jit()
+def decoded(inputs, at, count, steps, value, to):
+    decode(inputs, at, count, steps, value, to)
 
 
-def test_no_bit_depends_on_batch_or_threads():
-    def run(x):
-        channel, value, count = events(x, 6)
-        seen = np.arange(7) < count[:, None]
-        return np.concatenate([channel * seen, np.where(seen, value, 0), count[:, None]], axis=1)
+def events(inputs, at, count, steps):
+    """Those appended to three others, and these three."""
+    row, value = np.full(count + 20, -1, np.int32), np.full(count + 20, -1, np.float32)
+    past = compressed(inputs, at, count, steps, 100, row, value, 3)
+    assert (row[:3] == -1).all() and (value[:3] == -1).all() and (row[past + 8:] == -1).all()
+    return row[3:past], value[3:past]
 
-    assert_same_bits(run, activations(np.random.default_rng(9), (5, 6), 0.5))
+
+@QUICK
+@given(COUNTS, st.sampled_from((0, 5)), st.sampled_from((0.0, 0.2, 1.0)), st.integers(0, 2 ** 32 - 1))
+def test_events_are_the_activations_that_are_not_silent(count, at, density, seed):
+    inputs = activations(np.random.default_rng(seed), (at + count + 3,), density)
+    row, value = events(inputs, at, count, 0)
+    expected = np.flatnonzero(inputs[at:at + count])
+    np.testing.assert_array_equal(row, 100 + expected)
+    np.testing.assert_array_equal(value, inputs[at + expected])
+
+
+@QUICK
+@given(COUNTS, st.sampled_from((1, 50, 255)), st.integers(0, 2 ** 32 - 1))
+def test_steps_decode_to_correctly_rounded_activations(count, steps, seed):
+    rng = np.random.default_rng(seed)
+    inputs = np.where(rng.random(count + 2) < 0.5, steps, rng.integers(0, steps + 1, count + 2)).astype(np.uint8)
+    row, value = events(inputs, 1, count, steps)
+    activation = (1 - inputs[1:1 + count] / steps).astype(np.float32)
+    np.testing.assert_array_equal(row, 100 + np.flatnonzero(activation))
+    np.testing.assert_array_equal(value, activation[activation != 0])
+    everything = np.full(count + 3, -1, np.float32)
+    decoded(inputs, 1, count, steps, everything, 2)
+    np.testing.assert_array_equal(everything, [-1, -1, *activation, -1])
+
+
+@pytest.mark.parametrize("lanes", (3, 8))
+def test_negative_zero_is_silent(lanes):
+    inputs = np.zeros(lanes, np.float32)
+    inputs[-2:] = -0.0, 0.5
+    row, value = events(inputs, 0, lanes, 0)
+    assert row.tolist() == [100 + lanes - 1] and value.tolist() == [0.5]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.pool import average_pool, average_pool_steps, max_pool
+from ttfs_convert.kernels.pool import add_decoded, average_pool, average_pool_decoded, average_pool_steps, max_pool
 
 from tests import naive
 from tests.kernels.cases import Geometry, activations, assert_same_bits, geometries
@@ -34,6 +34,24 @@ def test_average_equals_the_mean(geometry, include_pad, density, seed):
     potential = np.full((2, *geometry.out, 3), 0.25, np.float32)
     average_pool(activation, counts.astype(np.float32), *geometry.arguments, potential)
     np.testing.assert_allclose(potential, 0.25 + naive.average_pool(activation, counts, *geometry.arguments), rtol=1e-5, atol=1e-6)
+
+
+@QUICK
+@given(geometries(pool=True).filter(filled), st.booleans(), st.sampled_from((50, 255, 65535)), SEEDS)
+def test_average_of_steps_is_that_of_their_activations(geometry, include_pad, steps, seed):
+    times = random_times(np.random.default_rng(seed), (2, *geometry.size, 3), steps)
+    counts = counts_of(geometry, include_pad)
+    potential = np.full((2, *geometry.out, 3), 0.25, np.float32)
+    average_pool_decoded(times, steps, counts.astype(np.float32), *geometry.arguments, potential)
+    np.testing.assert_allclose(potential, 0.25 + naive.average_pool(1 - times / steps, counts, *geometry.arguments), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", (1, 50, 65535))
+def test_an_identity_adds_activations(steps):
+    times = random_times(np.random.default_rng(steps), (2, 37), 50 if steps == 1 else steps).clip(0, steps)
+    potential = np.full((2, 37), 0.25, np.float32)
+    add_decoded(times, steps, potential)
+    np.testing.assert_array_equal(potential, np.float32(0.25) + (1 - times / steps).astype(np.float32))
 
 
 @QUICK

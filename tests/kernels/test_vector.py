@@ -1,48 +1,48 @@
 import numpy as np
 import pytest
-from ttfs_convert.kernels.vector import LANES, MAX_VECTORS, accumulate, block_vectors, blocked
+from ttfs_convert.kernels._jit import jit
+from ttfs_convert.kernels.vector import LANES, MAX_VECTORS, PIXELS, accumulate, aligned, multiply
 
 
-@pytest.mark.parametrize("outputs", (*range(1, 140), 255, 256, 257, 1000))
-def test_blocks_are_the_fewest_with_the_least_padding(outputs):
-    def blocks(vectors):
-        return -(-outputs // (LANES * vectors))
-
-    chosen = block_vectors(outputs)
-    fitting = [vectors for vectors in range(1, MAX_VECTORS + 1) if blocks(vectors) == blocks(MAX_VECTORS)]
-    assert chosen == min(fitting)
+@jit()
+def accumulated(vectors, potential, at, weights, tile, row, value, first, past):
+    accumulate(vectors, potential, at, weights, tile, row, value, first, past)
 
 
-@pytest.mark.parametrize("outputs", (1, 8, 10, 24, 64, 65, 130))
-@pytest.mark.parametrize("groups", (1, 3))
-def test_blocked_keeps_every_weight_once(outputs, groups):
-    taps, channels = 4, 5
-    weights = np.random.default_rng(outputs).normal(size=(taps, channels, groups * outputs)).astype(np.float32)
-    packed = blocked(weights, groups)
-    block = packed.shape[4]
-    for g in range(groups):
-        for o in range(outputs):
-            np.testing.assert_array_equal(packed[g, o // block, :, :, o % block], weights[:, :, g * outputs + o])
-    assert np.count_nonzero(packed) == np.count_nonzero(weights)
-    assert packed.flags.c_contiguous and block % LANES == 0
+@jit()
+def multiplied(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count):
+    multiply(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count)
 
 
 @pytest.mark.parametrize("vectors", range(1, MAX_VECTORS + 1))
-@pytest.mark.parametrize("count", (0, 1, 2, 9))
-def test_accumulate_adds_the_first_events_alone(vectors, count):
-    rng = np.random.default_rng(10 * vectors + count)
-    weights = rng.normal(size=(12, LANES * vectors)).astype(np.float32)
-    channel = rng.permutation(12)[:10].astype(np.int32)
-    activation = rng.random(10, np.float32)
-    channel[count:], activation[count:] = 0, np.nan
-    start = rng.normal(size=LANES * vectors).astype(np.float32)
+@pytest.mark.parametrize("first, past", ((0, 0), (1, 2), (2, 4), (1, 10), (3, 2)))
+def test_accumulate_adds_its_events_alone(vectors, first, past):
+    rng, block = np.random.default_rng(10 * vectors + past), LANES * vectors
+    weights = rng.normal(size=(13, block)).astype(np.float32)
+    row, value = rng.integers(1, 13, 12).astype(np.int32), rng.random(12, np.float32)
+    value[:first], value[past:] = np.nan, np.nan
+    start = rng.normal(size=3 * block).astype(np.float32)
     potential = start.copy()
-    accumulate(vectors, potential, weights, channel, activation, count)
-    expected = start + activation[:count].astype(np.float64) @ weights[channel[:count]]
+    accumulated(vectors, potential, block, weights.ravel(), -block, row, value, first, past)
+    expected = start.astype(np.float64)
+    expected[block:2 * block] += value[first:past].astype(np.float64) @ weights[row[first:past] - 1]
     np.testing.assert_allclose(potential, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_accumulate_touches_its_own_block_alone():
-    potential = np.zeros(LANES * 3, np.float32)
-    accumulate(2, potential[:LANES * 2], np.ones((1, LANES * 2), np.float32), np.zeros(1, np.int32), np.ones(1, np.float32), 1)
-    assert potential.tolist() == [1] * LANES * 2 + [0] * LANES
+@pytest.mark.parametrize("vectors", PIXELS)
+@pytest.mark.parametrize("count", (0, 1, 5))
+def test_multiply_reads_each_pixel_where_it_starts(vectors, count):
+    rng, pixels, lanes = np.random.default_rng(count), PIXELS[vectors], LANES * vectors
+    block = lanes + LANES
+    weights, inputs = rng.normal(size=(9, block)).astype(np.float32), rng.random(60, np.float32)
+    starts = rng.integers(0, 40, pixels + 1)
+    potential = np.zeros((pixels + 1, block), np.float32)
+    multiplied(vectors, potential.ravel(), block, block, weights.ravel(), 2 * block, inputs, 7, starts, 1, count)
+    expected = np.zeros_like(potential)
+    for p in range(pixels):
+        expected[1 + p, :lanes] = inputs[7 + starts[1 + p]:][:count] @ weights[2:2 + count, :lanes]
+    np.testing.assert_allclose(potential, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_aligned_arrays_start_a_cache_line():
+    assert all(aligned(count).ctypes.data % 64 == 0 and len(aligned(count)) == count for count in (1, 7, 1000))

@@ -11,12 +11,14 @@ import numpy as np
 
 from ..ir import Coded, Concat, Input, Network, Readout, Reorder, Spiking, sources
 from ..kernels._jit import CALLER
-from ..kernels.pool import average_pool_steps
+from ..kernels.conv import conv_times
+from ..kernels.pool import add_decoded, average_pool_decoded, average_pool_steps
 from ..kernels.threshold import encode, fire
 from ..recording import Recording, decode
-from ..synapses import AveragePool
+from ..synapses import AveragePool, Connection, Conv
 from .entries import channels_last, encoded
 from .integration import Integrator, divisor, geometry, image
+from .layout import Plan, plans
 from .wiring import WIRING
 
 
@@ -33,7 +35,7 @@ class Simulator:
 
     def __init__(self, network: Network, disturb: Disturbance | None = None):
         self.network, self.steps, self._disturb = network, network.steps_per_layer(), disturb
-        self._integrator = Integrator(network)
+        self._integrator, self._plans = Integrator(network), plans(network)
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
         """As `simulate`."""
@@ -66,7 +68,7 @@ class Simulator:
     def _state(self, x: np.ndarray | Mapping[str, np.ndarray]) -> _State:
         entries = x if isinstance(x, Mapping) else {self.network.inputs[0].onnx_name: x}
         images = len(entries[self.network.inputs[0].onnx_name])
-        return _State(self.steps, self.network.half, self._integrator, images, entries, {}, {}, {})
+        return _State(self.steps, self.network.half, self._integrator, self._plans, images, entries, {}, {}, {})
 
     def _spike(self, state: _State, layer: Coded | Reorder | Concat) -> None:
         if layer.kind not in WIRING:
@@ -91,6 +93,7 @@ class _State:
     steps: Mapping[str, int | None]
     half: float
     integrator: Integrator
+    plans: Mapping[str, Plan]
     images: int
     entries: Mapping[str, np.ndarray]
     times: dict[str, np.ndarray]
@@ -121,9 +124,36 @@ def _fire(state: _State, layer: Spiking, steps: int | None) -> np.ndarray:
         average_pool_steps(image(state.times[source], pool.in_shape), state.steps[source], divisor(pool), *geometry(pool), steps, state.half,
                            image(times, pool.out_shape))
         return times
+    if steps is not None and layer.name in state.plans and not any(connection.source in state.lost for connection in layer.connections):
+        _fire_from_sums(state, state.plans[layer.name], steps, times)
+        return times
     slopes = _slopes(state, layer)
     fire(potential(state, layer).reshape(-1, slopes.size), slopes, steps or 0, state.half, times.reshape(-1, slopes.size))
     return times
+
+
+def _fire_from_sums(state: _State, plan: Plan, steps: int, times: np.ndarray) -> None:
+    """Spike steps from potentials that never reach memory, but those of other connections."""
+    last, start = plan.last.path[-1], plan.start
+    if plan.others:
+        start = np.resize(start, times.shape).reshape(len(times), -1)
+        for connection in plan.others:
+            _add(state, connection, start)
+    inputs, silent = _read_by_last(state, plan.last)
+    convolution = isinstance(last, Conv)
+    inputs, out = (image(array.reshape(len(array), *shape), shape) if convolution else array.reshape(len(array), 1, 1, -1)
+                   for array, shape in ((inputs, last.in_shape), (times, last.out_shape)))
+    at = geometry(last) if convolution else ((1, 1), (1, 1), (1, 1), (0, 0))
+    conv_times(inputs, silent, state.integrator.weights[id(last)], *at, start.reshape(-1, out.shape[-1]), plan.ramp, steps, out,
+               convolution and state.integrator.paths.dense(last, inputs, silent))
+
+
+def _read_by_last(state: _State, connection: Connection) -> tuple[np.ndarray, int]:
+    """What the last step of a connection reads, and what of it is silent: spike steps of eight bits and N, or activations and 0."""
+    times = state.times.get(connection.source)
+    if len(connection.path) == 1 and times is not None and times.dtype == np.uint8:
+        return times, state.steps[connection.source]
+    return _before_last(state, connection), 0
 
 
 def _single_pool(layer: Spiking) -> AveragePool | None:
@@ -154,5 +184,33 @@ def potential(state: _State, layer: Spiking | Readout) -> np.ndarray:
     if layer.bias is not None:
         result += layer.bias
     for connection in layer.connections:
-        state.integrator.add(connection, state.activations(connection.source), result)
+        _add(state, connection, result)
     return result
+
+
+def _add(state: _State, connection: Connection, result: np.ndarray) -> None:
+    """Add what a connection contributes to V0, (n, ...) float32."""
+    times = state.times.get(connection.source)
+    if connection.path:
+        state.integrator.add_step(connection.path[-1], _before_last(state, connection), result)
+    elif times is not None and times.dtype.kind == "u":
+        add_decoded(times.reshape(state.images, -1), state.steps[connection.source], result.reshape(state.images, -1))
+    else:
+        result += state.activations(connection.source).reshape(result.shape)
+
+
+def _before_last(state: _State, connection: Connection) -> np.ndarray:
+    """Activations behind all steps of the connection's path but the last."""
+    times, path = state.times.get(connection.source), connection.path
+    if len(path) > 1 and isinstance(path[0], AveragePool) and times is not None and times.dtype.kind == "u":
+        values = np.zeros((state.images, *path[0].out_shape), np.float32)
+        average_pool_decoded(image(times, path[0].in_shape), state.steps[connection.source], divisor(path[0]), *geometry(path[0]),
+                             image(values, path[0].out_shape))
+        path = path[1:]
+    else:
+        values = state.activations(connection.source)
+    for step in path[:-1]:
+        behind = np.zeros((state.images, *step.out_shape), np.float32)
+        state.integrator.add_step(step, values, behind)
+        values = behind
+    return values

@@ -6,35 +6,42 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..ir import Network, has_neurons
+from ..ir import Network
 from ..kernels.conv import conv
-from ..kernels.dense import chunked, dense
+from ..kernels.dense import dense
+from ..kernels.layout import Weights
 from ..kernels.pool import average_pool
-from ..kernels.vector import blocked
-from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Sliding, Spread, has_virtual_neurons
+from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Sliding, Spread, Synapses, has_virtual_neurons
+from .layout import Paths, weights
 
 
 class Integrator:
     """The connections of one network, its weights laid out for the kernels once. Callers hold `kernels.CALLER`."""
 
     def __init__(self, network: Network):
-        steps = [step for layer in network.layers if has_neurons(layer) for connection in layer.connections for step in connection.path]
-        self._weights = {id(step): WEIGHTS[step.kind](step) for step in steps if step.kind in WEIGHTS}
+        self.weights = weights(network)
+        self.paths = Paths(network, self.weights)
 
     def add(self, connection: Connection, values: np.ndarray, potential: np.ndarray, padding: int = 0) -> None:
         """Add to `potential`, (n, *shape of the target) float32, the weighted sums of `values`, (n, *shape of the source) float32; padded
         taps hold `padding`."""
         if not connection.path:
             potential += values.reshape(potential.shape)
+            return
         before = None
-        for step in connection.path:
-            out = potential if step is connection.path[-1] else np.zeros((len(values), *step.out_shape), np.float32)
-            values, weights = values.reshape(len(values), *step.in_shape), self._weights.get(id(step))
-            if padding and has_virtual_neurons(step, before):
-                SYNAPSES[step.kind](weights, *_padded(step, values, padding), out)
-            else:
-                SYNAPSES[step.kind](weights, step, values, out)
+        for step in connection.path[:-1]:
+            out = np.zeros((len(values), *step.out_shape), np.float32)
+            self.add_step(step, values, out, padding if has_virtual_neurons(step, before) else 0)
             values, before = out, step
+        last = connection.path[-1]
+        self.add_step(last, values, potential, padding if has_virtual_neurons(last, before) else 0)
+
+    def add_step(self, step: Synapses, values: np.ndarray, potential: np.ndarray, padding: int = 0) -> None:
+        """As `add`, of one step of a path."""
+        values = values.reshape(len(values), *step.in_shape)
+        dense = isinstance(step, Conv) and self.paths.dense(step, values, 0)
+        shaped, padded = _padded(step, values, padding) if padding else (step, values)
+        SYNAPSES[step.kind](self.weights.get(id(step)), shaped, padded, potential, dense)
 
 
 def _padded(step: Conv | AveragePool, values: np.ndarray, padding: int) -> tuple[Conv | AveragePool, np.ndarray]:
@@ -45,32 +52,28 @@ def _padded(step: Conv | AveragePool, values: np.ndarray, padding: int) -> tuple
     return step.model_copy(update={"in_shape": values.shape[1:], "pads": none, "pads_end": none}), values
 
 
-def _conv(weights: np.ndarray | None, step: Conv, activation: np.ndarray, potential: np.ndarray) -> None:
-    conv(image(activation, step.in_shape), weights, *geometry(step), image(potential, step.out_shape))
+def _conv(weights: Weights | None, step: Conv, activation: np.ndarray, potential: np.ndarray, dense: bool) -> None:
+    conv(image(activation, step.in_shape), weights, *geometry(step), image(potential, step.out_shape), dense)
 
 
-def _dense(weights: np.ndarray | None, step: Dense, activation: np.ndarray, potential: np.ndarray) -> None:
+def _dense(weights: Weights | None, step: Dense, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
     dense(activation, weights, potential)
 
 
-def _average(weights: np.ndarray | None, step: AveragePool, activation: np.ndarray, potential: np.ndarray) -> None:
+def _average(weights: Weights | None, step: AveragePool, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
     average_pool(image(activation, step.in_shape), divisor(step), *geometry(step), image(potential, step.out_shape))
 
 
-def _scale(weights: np.ndarray | None, step: Scale, activation: np.ndarray, potential: np.ndarray) -> None:
+def _scale(weights: Weights | None, step: Scale, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
     potential += (activation * step.weights).reshape(potential.shape)
 
 
-def _spread(weights: np.ndarray | None, step: Spread, activation: np.ndarray, potential: np.ndarray) -> None:
+def _spread(weights: Weights | None, step: Spread, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
     wide = potential.reshape(len(potential), *step.out_shape)
     wide[(slice(None), *(slice(None, None, stride) for stride in step.strides))] += activation
 
 
 SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread}
-WEIGHTS: dict[str, Callable] = {  # how the kernels want them
-    "conv": lambda step: blocked(step.weights.reshape(-1, *step.weights.shape[-2:]), step.groups),
-    "dense": lambda step: chunked(blocked(step.weights[None], 1)),
-}
 
 
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,0 +1,117 @@
+"""How the work of a layer is cut up: blocks of outputs, chunks of channels, tiles of pixels. Speed alone depends on these choices."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .vector import EVENTS, LANES, MAX_VECTORS, aligned
+
+TILE_BYTES = 24576  # weights that all pixels of a tile use in turn: they stay in the first-level cache
+TILE_PIXELS = 128  # output positions that share a loaded tile of weights
+DENSE_BELOW = 0.35  # share of silent inputs below which to use them all is faster
+
+
+class Weights(NamedTuple):
+    """Weights of one layer as (groups, blocks, chunks, kernel height, kernel width, chunk, 8 vectors), flattened; padded with zeros.
+
+    `channelwise`: each output has one input channel, its own; (kernel height, kernel width, 8 vectors), and groups are one.
+    """
+
+    values: np.ndarray  # float32
+    groups: int
+    blocks: int
+    chunks: int
+    chunk: int  # channels
+    vectors: int  # of LANES outputs
+    channels: int  # per group
+    outputs: int  # per group
+    kernel_height: int
+    kernel_width: int
+    channelwise: bool
+
+
+class Columns(NamedTuple):
+    """The columns of an input row in the order in which an output's taps are neighbours."""
+
+    source: np.ndarray  # (columns,) int64: input column, or -1 where there is padding
+    first: np.ndarray  # (out width,) int64: where the first tap of each output column lies; the others follow
+
+
+class Tiling(NamedTuple):
+    """What one thread does at a time."""
+
+    images: int
+    rows: int  # of outputs
+    blocks: int  # of all groups
+
+
+def block_vectors(outputs: int) -> int:
+    """Vectors per block, 1 to 8, so that `outputs` split into the fewest blocks with the least padding."""
+    vectors = -(-outputs // LANES)
+    blocks = -(-vectors // MAX_VECTORS)
+    return -(-vectors // blocks)
+
+
+def pack(weights: np.ndarray, groups: int = 1) -> Weights:
+    """Lay out weights (kernel height, kernel width, channels / groups, outputs)."""
+    height, width, channels, outputs = weights.shape
+    if channels == 1 and outputs == groups > 1:
+        return _pack_channelwise(weights)
+    per_group = outputs // groups
+    vectors = block_vectors(per_group)
+    block = LANES * vectors
+    blocks = -(-per_group // block)
+    chunks = -(-channels * width * block * 4 // TILE_BYTES)
+    chunk = -(-channels // chunks)
+    chunks = -(-channels // chunk)
+    values = aligned(groups * blocks * chunks * height * width * chunk * block)
+    packed = values.reshape(groups, blocks, chunks, height, width, chunk, block)
+    split = weights.reshape(height, width, channels, groups, per_group)
+    for b in range(blocks):
+        for c in range(chunks):
+            part = split[:, :, c * chunk:(c + 1) * chunk, :, b * block:(b + 1) * block]
+            packed[:, b, c, :, :, :part.shape[2], :part.shape[4]] = part.transpose(3, 0, 1, 2, 4)
+    return Weights(values, groups, blocks, chunks, chunk, vectors, channels, per_group, height, width, False)
+
+
+def same_bits(weights: Weights) -> bool:
+    """Whether events and all inputs give the same bits: where events are added one at a time, leaving out zeros changes nothing."""
+    return weights.channelwise or EVENTS[weights.vectors] == 1
+
+
+def _pack_channelwise(weights: np.ndarray) -> Weights:
+    height, width, _, outputs = weights.shape
+    vectors = -(-outputs // LANES)
+    values = aligned(height * width * LANES * vectors)
+    values.reshape(height, width, -1)[:, :, :outputs] = weights[:, :, 0]
+    return Weights(values, 1, 1, 1, LANES * vectors, vectors, outputs, outputs, height, width, True)
+
+
+@lru_cache(maxsize=1024)
+def columns(width: int, kernel: int, stride: int, dilation: int, pad: int, out_width: int) -> Columns:
+    """Columns whose distance is a multiple of `dilation` go together, so that taps k = 0, 1, ... are neighbours."""
+    taps = np.arange(out_width) * stride - pad
+    phase, place = taps % dilation, taps // dilation
+    source, first = [], np.empty(out_width, np.int64)
+    for p in np.unique(phase):
+        mine = phase == p
+        start = place[mine].min()
+        first[mine] = len(source) + place[mine] - start
+        source += [p + dilation * q for q in range(start, place[mine].max() + kernel)]
+    source = np.array(source, np.int64)
+    source[(source < 0) | (source >= width)] = -1
+    return Columns(source, first)
+
+
+@lru_cache(maxsize=1024)
+def tiling(images: int, out_height: int, out_width: int, blocks: int, vectors: int, threads: int) -> Tiling:
+    """Tiles of about TILE_PIXELS output positions; where these are too few for the threads, the blocks are divided too."""
+    pixels = TILE_PIXELS * MAX_VECTORS // max(vectors, MAX_VECTORS)
+    rows = min(out_height, max(1, pixels // out_width))
+    rows = -(-out_height // -(-out_height // rows))
+    together = max(1, pixels // (out_height * out_width)) if rows == out_height else 1
+    together = -(-images // -(-images // together))
+    tiles = -(-images // together) * -(-out_height // rows)
+    parts = 1 if tiles >= 2 * threads else min(blocks, -(-2 * threads // tiles))
+    return Tiling(together, rows, -(-blocks // parts))

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ttfs_convert.kernels.layout import block_vectors, columns, pack, tiling
+from ttfs_convert.kernels.vector import ALIGNMENT, LANES, MAX_VECTORS
+
+
+@pytest.mark.parametrize("outputs", (*range(1, 140), 255, 256, 257, 1000))
+def test_blocks_are_the_fewest_with_the_least_padding(outputs):
+    def blocks(vectors):
+        return -(-outputs // (LANES * vectors))
+
+    chosen = block_vectors(outputs)
+    fitting = [vectors for vectors in range(1, MAX_VECTORS + 1) if blocks(vectors) == blocks(MAX_VECTORS)]
+    assert chosen == min(fitting)
+
+
+@pytest.mark.parametrize("outputs", (1, 8, 10, 24, 64, 65, 130))
+@pytest.mark.parametrize("groups, channels", ((1, 5), (3, 5), (1, 300)))
+def test_pack_keeps_every_weight_once(outputs, groups, channels):
+    weights = np.random.default_rng(outputs).normal(size=(2, 3, channels, groups * outputs)).astype(np.float32)
+    packed = pack(weights, groups)
+    block = LANES * packed.vectors
+    tiles = packed.values.reshape(groups, packed.blocks, packed.chunks, 2, 3, packed.chunk, block)
+    for g in range(groups):
+        for o in range(outputs):
+            mine = tiles[g, o // block, :, :, :, :, o % block].transpose(1, 2, 0, 3).reshape(2, 3, -1)
+            np.testing.assert_array_equal(mine[:, :, :channels], weights[..., g * outputs + o])
+    assert np.count_nonzero(packed.values) == np.count_nonzero(weights)
+    assert packed.values.ctypes.data % ALIGNMENT == 0
+
+
+def test_depthwise_weights_keep_to_their_channels():
+    weights = np.random.default_rng(0).normal(size=(3, 2, 1, 11)).astype(np.float32)
+    packed = pack(weights, 11)
+    assert packed.channelwise and packed.groups == 1
+    np.testing.assert_array_equal(packed.values.reshape(3, 2, 16)[:, :, :11], weights[:, :, 0])
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(0, 5), st.integers(1, 9))
+def test_taps_are_neighbours(width, kernel, stride, dilation, pad, out_width):
+    source, first = columns(width, kernel, stride, dilation, pad, out_width)
+    for x in range(out_width):
+        for k in range(kernel):
+            column = x * stride - pad + k * dilation
+            assert source[first[x] + k] == (column if 0 <= column < width else -1)
+
+
+@pytest.mark.parametrize("threads", (1, 2, 16))
+@pytest.mark.parametrize("images, height, width, blocks", ((1, 1, 1, 1), (1, 4, 4, 8), (64, 4, 4, 8), (3, 32, 32, 1), (5, 7, 7, 3), (2, 1, 5000, 2)))
+def test_tiles_keep_to_the_layer(images, height, width, blocks, threads):
+    cut = tiling(images, height, width, blocks, 8, threads)
+    assert 1 <= cut.images <= images and 1 <= cut.rows <= height and 1 <= cut.blocks <= blocks
+    assert cut.images == 1 or cut.rows == height

@@ -1,0 +1,86 @@
+"""What the `exact` engine prepares once per network: weights laid out for the kernels, and how each layer is best computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir import Network, Spiking, has_neurons
+from ..kernels.layout import DENSE_BELOW, Weights, pack, same_bits
+from ..kernels.threshold import ramp
+from ..synapses import Connection, Conv, Dense
+
+WEIGHTS: dict[str, Callable] = {
+    "conv": lambda step: pack(step.weights.reshape(*(1,) * (4 - step.weights.ndim), *step.weights.shape), step.groups),
+    "dense": lambda step: pack(step.weights[None, None]),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a layer fires straight out of the sums of its last connection with weights."""
+
+    last: Connection
+    others: tuple[Connection, ...]
+    start: np.ndarray  # (m, outputs) float32: the bias, for output positions modulo m
+    ramp: np.ndarray  # (2, m', outputs) float64, of `threshold.ramp`
+
+
+def weights(network: Network) -> dict[int, Weights]:
+    """By the `id` of each path step that has weights."""
+    steps = [step for layer in network.layers if has_neurons(layer) for connection in layer.connections for step in connection.path]
+    return {id(step): WEIGHTS[step.kind](step) for step in steps if step.kind in WEIGHTS}
+
+
+def plans(network: Network) -> dict[str, Plan]:
+    """By name, of the layers whose steps fit eight bits and that have a connection with weights."""
+    steps = network.steps_per_layer()
+    found = {layer.name: _plan(layer, steps[layer.name], network.half) for layer in network.layers
+             if isinstance(layer, Spiking) and (steps[layer.name] or 256) <= 255}
+    return {name: plan for name, plan in found.items() if plan is not None}
+
+
+def _plan(layer: Spiking, steps: int, half: float) -> Plan | None:
+    last = next((each for each in reversed(layer.connections) if each.path and isinstance(each.path[-1], (Conv, Dense))), None)
+    if last is None:
+        return None
+    outputs = last.path[-1].out_shape[-1]
+    slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
+    bias = np.zeros(outputs, np.float32) if layer.bias is None else layer.bias
+    others = tuple(each for each in layer.connections if each is not last)
+    return Plan(last, others, _rows(bias, layer, outputs), ramp(_rows(slopes, layer, outputs), steps, half))
+
+
+def _rows(values: np.ndarray, layer: Spiking, outputs: int) -> np.ndarray:
+    """Values of channels or of whole layers as (positions, outputs); one position where all are the same."""
+    if values.shape == (outputs,):
+        return np.array(values[None])
+    return np.array(np.broadcast_to(values, layer.shape).reshape(-1, outputs))
+
+
+class Paths:
+    """Which convolutions use silent inputs like the others, because few are: decided once, at the first batch, where both ways give the same
+    bits, and from the network alone where they round differently, because no bit may depend on the other images.
+    """
+
+    def __init__(self, network: Network, packed: dict[int, Weights]):
+        layers = {layer.name: layer for layer in network.layers}
+        self._packed, self._dense = packed, {}
+        for connection in (each for layer in network.layers if has_neurons(layer) for each in layer.connections):
+            for before, step in zip((None, *connection.path), connection.path):
+                if isinstance(step, Conv) and not same_bits(packed[id(step)]):
+                    pooled = before is not None and before.kind == "average_pool"
+                    self._dense[id(step)] = pooled or before is None and _seldom_silent(layers[connection.source])
+
+    def dense(self, step: Conv | Dense, inputs: np.ndarray, silent: int) -> bool:
+        """For a step that reads `inputs` in which the value `silent` is silent."""
+        if id(step) not in self._dense:
+            self._dense[id(step)] = bool(np.count_nonzero(inputs == silent) < DENSE_BELOW * inputs.size)
+        return self._dense[id(step)]
+
+
+def _seldom_silent(source) -> bool:
+    """Analog values, maxima, and neurons that stand for both signs."""
+    return source.kind in ("input", "max_pool") or source.kind == "spiking" and source.low is None
