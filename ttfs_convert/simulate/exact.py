@@ -20,7 +20,6 @@ from ..ir import (
     Readout,
     Reorder,
     Scale,
-    Sliding,
     Spiking,
     Spread,
 )
@@ -30,7 +29,7 @@ from ..kernels.dense import dense
 from ..kernels.layout import Weights
 from ..kernels.pool import add_decoded, average_pool, average_pool_decoded, average_pool_steps, max_pool
 from ..kernels.threshold import encode, fire
-from .layout import Paths, Plan, plans, weights
+from .layout import Paths, Plan, geometry, plans, weights, wide
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ def _fire(state: _State, layer: Spiking) -> np.ndarray:
     pool = _single_pool(layer)
     if pool is not None and state.network.steps is not None and layer.connections[0].source in state.times:
         source = image(state.times[layer.connections[0].source], pool.in_shape)
-        average_pool_steps(source, _divisor(pool), *_geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
+        average_pool_steps(source, _divisor(pool), *geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
         return times
     if layer.name in state.plans:
         _fire_from_sums(state, state.plans[layer.name], times)
@@ -185,13 +184,10 @@ def _fire_from_sums(state: _State, plan: Plan, times: np.ndarray) -> None:
         start = np.resize(start, times.shape).reshape(len(times), -1)
         for connection in plan.others:
             _integrate(state, connection, start)
-    inputs = _through(state, plan.last)
-    wide = (lambda array, shape: image(array.reshape(len(array), *shape), shape)) if last.kind == "conv" else (lambda array, shape: array.reshape(len(array), 1, 1, -1))
-    inputs, times = wide(inputs, last.in_shape), wide(times, last.out_shape)
-    geometry = _geometry(last) if last.kind == "conv" else ((1, 1), (1, 1), (1, 1), (0, 0))
-    silent = steps if inputs.dtype == np.uint8 else 0
-    conv_times(inputs, steps, state.weights[id(last)], *geometry, start.reshape(-1, times.shape[-1]), plan.ramp, steps, times,
-               last.kind == "conv" and state.paths.dense(last, inputs, silent))
+    inputs = _through(state, plan.last).reshape(len(times), *plan.in_shape)
+    times = times.reshape(len(times), *plan.out_shape)
+    dense = last.kind == "conv" and state.paths.dense(last, inputs, steps if inputs.dtype == np.uint8 else 0)
+    conv_times(inputs, steps, state.weights[id(last)], *plan.geometry, start.reshape(-1, plan.out_shape[-1]), plan.ramp, steps, times, dense)
 
 
 def _through(state: _State, connection: Connection) -> np.ndarray:
@@ -211,7 +207,7 @@ def _single_pool(layer: Spiking) -> AveragePool | None:
 def _max_pool(state: _State, layer: MaxPool) -> np.ndarray:
     times = state.new_times((state.images, *layer.shape))
     source = image(state.times[layer.source], layer.in_shape)
-    max_pool(source, source.dtype.type(state.network.steps or 1), *_geometry(layer), image(times, layer.out_shape))
+    max_pool(source, source.dtype.type(state.network.steps or 1), *geometry(layer), image(times, layer.out_shape))
     return times
 
 
@@ -254,7 +250,7 @@ def _before_last(state: _State, connection: Connection) -> np.ndarray:
     source, path, steps = state.times.get(connection.source), connection.path, state.network.steps
     if len(path) > 1 and isinstance(path[0], AveragePool) and steps is not None and source is not None:
         values = np.zeros((state.images, *path[0].out_shape), np.float32)
-        average_pool_decoded(image(source, path[0].in_shape), steps, _divisor(path[0]), *_geometry(path[0]), image(values, path[0].out_shape))
+        average_pool_decoded(image(source, path[0].in_shape), steps, _divisor(path[0]), *geometry(path[0]), image(values, path[0].out_shape))
         path = path[1:]
     else:
         values = state.activations(connection.source)
@@ -266,7 +262,7 @@ def _before_last(state: _State, connection: Connection) -> np.ndarray:
 
 
 def _conv(state: _State, step: Conv, activation: np.ndarray, potential: np.ndarray) -> None:
-    conv(image(activation, step.in_shape), state.weights[id(step)], *_geometry(step), image(potential, step.out_shape),
+    conv(image(activation, step.in_shape), state.weights[id(step)], *geometry(step), image(potential, step.out_shape),
          state.paths.dense(step, activation, 0))
 
 
@@ -275,7 +271,7 @@ def _dense(state: _State, step: Dense, activation: np.ndarray, potential: np.nda
 
 
 def _average(state: _State, step: AveragePool, activation: np.ndarray, potential: np.ndarray) -> None:
-    average_pool(image(activation, step.in_shape), _divisor(step), *_geometry(step), image(potential, step.out_shape))
+    average_pool(image(activation, step.in_shape), _divisor(step), *geometry(step), image(potential, step.out_shape))
 
 
 def _scale(state: _State, step: Scale, activation: np.ndarray, potential: np.ndarray) -> None:
@@ -292,13 +288,7 @@ SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool":
 
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A view (n, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
-    return array.reshape(len(array), *(1,) * (3 - len(shape)), *shape)
-
-
-def _geometry(step: Sliding) -> tuple[tuple[int, int], ...]:
-    """kernel, strides, dilations, pads as (y, x) pairs, as the kernels take them."""
-    neutral = (1, 1, 1, 0)
-    return tuple((value,) * (2 - len(axes)) + axes for axes, value in zip((step.kernel, step.strides, step.dilations, step.pads), neutral))
+    return array.reshape(len(array), *wide(shape))
 
 
 def _divisor(step: AveragePool) -> np.ndarray:
