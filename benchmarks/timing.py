@@ -17,25 +17,26 @@ SETTLE = 0.004  # seconds: threads of the engine before may spin that long, wait
 CHAINS = 12  # independent sums: a multiply-add takes four cycles, and two can start in each
 
 
-def seconds(function: Callable[[], object], at_least: float) -> float:
+def seconds(function: Callable[[], object], at_least: float, clock: Callable[[], float] = time.perf_counter) -> float:
     """Mean time of one call, of as many as take `at_least` seconds, behind one that is not counted."""
     time.sleep(SETTLE)
     function()
-    calls, start = 0, time.perf_counter()
+    calls, start = 0, clock()
     while True:
         function()
         calls += 1
-        passed = time.perf_counter() - start
+        passed = clock() - start
         if passed >= at_least:
             return passed / calls
 
 
-def in_turn(engines: dict[str, Callable[[], object]], rounds: int, at_least: float) -> dict[str, float]:
+def in_turn(engines: dict[str, Callable[[], object]], rounds: int, at_least: float,
+            clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
     """Median seconds of each engine, over rounds in which each has its turn."""
     taken = {name: [] for name in engines}
     for _ in range(rounds):
         for name, function in engines.items():
-            taken[name].append(seconds(function, at_least))
+            taken[name].append(seconds(function, at_least, clock))
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
@@ -63,8 +64,8 @@ def _peak(threads, count):
     return results
 
 
-def peak_rate() -> float:
+def peak_rate(clock: Callable[[], float] = time.perf_counter) -> float:
     """Multiply-adds per second that the machine can do, on Numba's threads, from registers alone."""
     threads, count = numba.get_num_threads(), 2_000_000
-    fastest = min(seconds(lambda: _peak(threads, count), 0.05) for _ in range(7))
+    fastest = min(seconds(lambda: _peak(threads, count), 0.05, clock) for _ in range(7))
     return threads * count * CHAINS * LANES / fastest

@@ -1,12 +1,15 @@
 """Convolutional layers: 1-D, 2-D, strided, dilated and grouped on one path, from events or densely."""
 
+from functools import lru_cache
+
 import numba as nb
 import numpy as np
 
 from .integrate import integrate
-from .layout import Weights, columns, tiling
+from .layout import SERIAL_MACS, Slide, Weights, columns, tiling
+from .vector import LANES
 
-_NO_TIMES, _NO_VALUES, _NO_RAMP = np.empty((0, 0, 0, 0), np.uint8), np.empty((0, 0, 0, 0), np.float32), (np.empty((2, 0, 0)), 0)
+_NO_TIMES, _NO_VALUES, _NO_RAMP = np.empty((0, 0, 0, 0), np.uint8), np.empty((0, 0, 0, 0), np.float32), np.empty((2, 0, 0))
 
 
 def conv(activation: np.ndarray, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int],
@@ -18,7 +21,7 @@ def conv(activation: np.ndarray, weights: Weights, kernel: tuple[int, int], stri
     contiguous, added to in place. dense: whether to use silent inputs like the others, which is faster where there are few.
     """
     start = potential.reshape(-1, potential.shape[3])
-    _run((_NO_TIMES, 0, _own(activation)), weights, (strides, dilations, pads), dense, start, _NO_RAMP, potential, _NO_TIMES)
+    _run(_own(activation), 0, weights, (strides, dilations, pads, dense), start, _NO_RAMP, 0, potential)
 
 
 def conv_times(inputs: np.ndarray, in_steps: int, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int],
@@ -30,22 +33,35 @@ def conv_times(inputs: np.ndarray, in_steps: int, weights: Weights, kernel: tupl
     the potentials start from, for output positions modulo m. ramp: (2, m', outputs) float64, of `threshold.ramp` for N = steps <= 255.
     times: (n, out height, out width, outputs) uint8. The others: as for `conv`.
     """
-    _run(_either(inputs, in_steps), weights, (strides, dilations, pads), dense, start, (ramp, steps), _NO_VALUES, times)
-
-
-def _either(inputs, steps):
-    return (_own(inputs), steps, _NO_VALUES) if inputs.dtype == np.uint8 else (_NO_TIMES, 0, _own(inputs))
+    _run(_own(inputs), in_steps if inputs.dtype == np.uint8 else 0, weights, (strides, dilations, pads, dense), start, ramp, steps, times)
 
 
 def _own(array):
     """A contiguous and writeable array: others would be compiled for anew."""
-    return np.require(array, requirements=("C", "W"))
+    return array if array.flags.carray else np.require(array, requirements=("C", "W"))
 
 
-def _run(inputs, weights, geometry, is_dense, start, ramp, potential, times):
-    strides, dilations, pads = geometry
-    width = max(inputs[0].shape[2], inputs[2].shape[2])
-    n, out_height, out_width, _ = potential.shape if times.size == 0 else times.shape
-    cut = tiling(n, out_height, out_width, weights.groups * weights.blocks, weights.vectors, nb.get_num_threads())
-    integrate(inputs, weights, columns(width, weights.kernel_width, strides[1], dilations[1], pads[1], out_width),
-              (strides[0], dilations[0], pads[0]), cut, is_dense, start, ramp, potential, times)
+def _run(inputs, in_steps, weights, geometry, start, ramp, steps, out):
+    threads = nb.get_num_threads()
+    integers, source, first, small = _prepared(weights[1:], geometry, inputs.shape[:3], out.shape[1:3], in_steps, steps, threads)
+    if small:
+        nb.set_num_threads(1)
+    try:
+        integrate(inputs if in_steps else _NO_TIMES, _NO_VALUES if in_steps else inputs, weights.values, integers, source, first, start, ramp,
+                  _NO_VALUES if steps else out, out if steps else _NO_TIMES)
+    finally:
+        if small:
+            nb.set_num_threads(threads)
+
+
+@lru_cache(maxsize=4096)
+def _prepared(sizes, geometry, in_shape, out_shape, in_steps, steps, threads):
+    """What `integrate` needs to know of a layer and its batch, and whether that is too little work for several threads."""
+    groups, blocks, _, _, vectors, channels, _, kernel_height, kernel_width, _ = sizes
+    strides, dilations, pads, dense = geometry
+    slide = Slide(*in_shape[1:], *out_shape, strides[0], dilations[0], pads[0], in_steps, steps, int(dense))
+    macs = in_shape[0] * out_shape[0] * out_shape[1] * groups * blocks * vectors * LANES * kernel_height * kernel_width * channels
+    small = macs < SERIAL_MACS and threads > 1
+    cut = tiling(in_shape[0], *out_shape, groups * blocks, vectors, 1 if small else threads)
+    taps = columns(in_shape[2], kernel_width, strides[1], dilations[1], pads[1], out_shape[1])
+    return np.array([*sizes, *slide, *cut], np.int64), *taps, small

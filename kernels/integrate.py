@@ -9,6 +9,7 @@ import numpy as np
 
 from ._jit import jit
 from .events import compress, decode
+from .layout import Slide, Tiling, Weights
 from .threshold import fire_at
 from .vector import LANES, PASSES, PIXELS, SPARE_PIXELS, accumulate, add, multiply, multiply_channels
 
@@ -17,47 +18,52 @@ _PIXELS = np.array([PIXELS.get(vectors, 0) for vectors in range(5)])
 
 
 @jit(parallel=True)
-def integrate(inputs, weights, columns, rows, tiling, dense, start, ramp, potential, times):
-    """Add a layer's potentials to `start`, and write them to `potential` or the spike times to `times`; the empty one is not written.
+def integrate(in_times, in_values, weight_values, integers, source, first_tap, start, rise, potential, times):
+    """Add a layer's potentials to `start`, and write them to `potential` or the spike times to `times`.
 
-    inputs: (times, N, activation): (n, height, width, channels) uint8 steps, or float32 activations; the other one is empty. weights, columns, tiling: see `layout`. rows: (stride, dilation, pad). dense:
-    whether to use all inputs. start: (m, outputs) float32, where position p, counted over all images, starts from row p % m; may be
-    `potential` itself. ramp: (2, m', outputs) float64, see `threshold.ramp`, and N. potential: (n, out height, out width, outputs) float32.
-    times: the same, uint8.
+    in_times, in_values: (n, height, width, channels) uint8 steps, or float32 activations; the other one is empty. weight_values, source,
+    first_tap: the arrays of `layout.Weights` and `layout.Columns`. integers: int64, see `_read`. start: (m, outputs) float32, where
+    position p, counted over all images, starts from row p % m; may be `potential` itself. rise: (2, m', outputs) float64, see
+    `threshold.ramp`. potential: (n, out height, out width, outputs) float32. times: the same, uint8. One of the two is written, the other
+    is empty. Few arguments, because taking a Python object apart costs as much as a small layer.
     """
-    n, out_height, out_width, _ = potential.shape if times.size == 0 else times.shape
+    n = max(in_times.shape[0], in_values.shape[0])
+    weights, slide, tiling = _read(integers, weight_values)
     units = weights.groups * weights.blocks
-    groups_of_images, bands, parts = (-(-n // tiling.images), -(-out_height // tiling.rows), -(-units // tiling.blocks))
+    groups_of_images, bands, parts = (-(-n // tiling.images), -(-slide.out_height // tiling.rows), -(-units // tiling.blocks))
     for item in nb.prange(groups_of_images * bands * parts):
+        weights, slide, tiling = _read(integers, weight_values)
         part, rest = item % parts, item // parts
         band, together = rest % bands, rest // bands
         first = together * tiling.images, band * tiling.rows, part * tiling.blocks
-        past = min(first[0] + tiling.images, n), min(first[1] + tiling.rows, out_height), min(first[2] + tiling.blocks, units)
-        _tile(inputs, weights, columns, rows, first, past, dense, start, ramp, potential, times)
+        past = min(first[0] + tiling.images, n), min(first[1] + tiling.rows, slide.out_height), min(first[2] + tiling.blocks, units)
+        _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, rise, potential, times)
 
 
 @jit()
-def _tile(inputs, weights, columns, rows, first, past, dense, start, ramp, potential, out):
+def _read(integers, weight_values):
+    """What `integers` holds: all of `layout.Weights` but the array, `layout.Slide` and `layout.Tiling`."""
+    i = integers
+    weights = Weights(weight_values, i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7], i[8], i[9])
+    slide = Slide(i[10], i[11], i[12], i[13], i[14], i[15], i[16], i[17], i[18], i[19])
+    return weights, slide, Tiling(i[20], i[21], i[22])
+
+
+@jit()
+def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, rise, potential, times):
     """One tile: images, output rows and blocks from `first` to `past`."""
-    times, steps, activation = inputs
-    stride, dilation, pad = rows
     groups = first[2] // weights.blocks, (past[2] - 1) // weights.blocks + 1
-    in_rows = (past[1] - first[1] - 1) * stride + (weights.kernel_height - 1) * dilation + 1
-    lines = _lines(first[0], past[0], first[1] * stride - pad, in_rows, max(times.shape[1], activation.shape[1]))
-    area, down = lines.shape[0] * columns.source.size, dilation * columns.source.size
-    dense = dense or weights.channelwise
-    parts = (groups[1] - groups[0]) * weights.chunks
+    in_rows = (past[1] - first[1] - 1) * slide.stride + (weights.kernel_height - 1) * slide.dilation + 1
+    lines = _lines(first[0], past[0], first[1] * slide.stride - slide.pad, in_rows, slide.in_height)
+    area, down = lines.shape[0] * source.size, slide.dilation * source.size
+    parts, events = (groups[1] - groups[0]) * weights.chunks, slide.dense == 0 and weights.channelwise == 0
     value = np.empty(parts * area * weights.chunk + LANES, np.float32)
-    row, begin = np.empty(0 if dense else value.size, np.int32), np.empty(0 if dense else parts * area + 1, np.int64)
-    if dense and times.size > 0:
-        _gather_values(times, steps, lines, columns.source, weights, groups, value)
-    elif dense:
-        _gather_values(activation, steps, lines, columns.source, weights, groups, value)
-    elif times.size > 0:
-        _gather_events(times, steps, lines, columns.source, weights, groups, row, value, begin)
+    row, begin = np.empty(value.size if events else 0, np.int32), np.empty(parts * area + 1 if events else 0, np.int64)
+    if slide.in_steps > 0:
+        _gather(in_times, slide.in_steps, lines, source, weights, groups, events, row, value, begin)
     else:
-        _gather_events(activation, steps, lines, columns.source, weights, groups, row, value, begin)
-    place = _places(past[0] - first[0], past[1] - first[1], in_rows, stride, columns)
+        _gather(in_values, slide.in_steps, lines, source, weights, groups, events, row, value, begin)
+    place = _places(past[0] - first[0], past[1] - first[1], in_rows, slide.stride, source.size, first_tap)
     block = LANES * weights.vectors
     sums = np.empty(place.size * block, np.float32)
     for unit in range(first[2], past[2]):
@@ -65,8 +71,16 @@ def _tile(inputs, weights, columns, rows, first, past, dense, start, ramp, poten
         if weights.channelwise:
             _sum_channelwise(weights, down, place, value, sums)
         else:
-            _sum_block(weights, unit, unit // weights.blocks - groups[0], area, down, place, dense, value, row, begin, sums)
-        _finish(weights, unit, first, past, block, sums, start, ramp, potential, out)
+            _sum_block(weights, unit, unit // weights.blocks - groups[0], area, down, place, events, value, row, begin, sums)
+        _finish(weights, slide, unit, first, past, block, sums, start, rise, potential, times)
+
+
+@jit()
+def _gather(inputs, steps, lines, source, weights, groups, events, row, value, begin):
+    if events:
+        _gather_events(inputs, steps, lines, source, weights, groups, row, value, begin)
+    else:
+        _gather_values(inputs, steps, lines, source, weights, groups, value)
 
 
 @jit()
@@ -82,15 +96,14 @@ def _lines(first_image, past_image, first_row, rows, height):
 
 
 @jit()
-def _places(images, out_rows, in_rows, stride, columns):
+def _places(images, out_rows, in_rows, stride, columns, first_tap):
     """Where the first tap of each output position of a tile lies; some spare ones repeat the last."""
-    width = columns.first.size
-    place = np.empty(images * out_rows * width + SPARE_PIXELS, np.int64)
+    place = np.empty(images * out_rows * first_tap.size + SPARE_PIXELS, np.int64)
     k = 0
     for image in range(images):
         for y in range(out_rows):
-            for x in range(width):
-                place[k] = (image * in_rows + y * stride) * columns.source.size + columns.first[x]
+            for x in range(first_tap.size):
+                place[k] = (image * in_rows + y * stride) * columns + first_tap[x]
                 k += 1
     place[k:] = place[k - 1]
     return place
@@ -137,20 +150,21 @@ def _gather_values(inputs, steps, lines, source, weights, groups, value):
 
 
 @jit()
-def _sum_block(weights, unit, group, area, down, place, dense, value, row, begin, sums):
+def _sum_block(weights, unit, group, area, down, place, events, value, row, begin, sums):
     """Add all taps and channels of one block of outputs to `sums`. down: places from one tap to the one below."""
     block, width = LANES * weights.vectors, weights.kernel_width
     pixels, tile = place.size - SPARE_PIXELS, unit * weights.chunks * weights.kernel_height * width * weights.chunk * block
+    starts = place * weights.chunk
     for chunk in range(weights.chunks):
         part = (group * weights.chunks + chunk) * area
         for ky in range(weights.kernel_height):
-            if dense:
-                _sum_dense(weights, tile, (part + ky * down) * weights.chunk, place * weights.chunk, value, sums)
-            else:
+            if events:
                 for pixel in range(pixels):
                     at = place[pixel] + ky * down
                     accumulate(weights.vectors, sums, pixel * block, weights.values, tile - at * weights.chunk * block,
                                row, value, begin[part + at], begin[part + at + width])
+            else:
+                _sum_dense(weights, tile, (part + ky * down) * weights.chunk, starts, value, sums)
             tile += width * weights.chunk * block
 
 
@@ -176,24 +190,24 @@ def _sum_channelwise(weights, down, place, value, sums):
 
 
 @jit()
-def _finish(weights, unit, first, past, block, sums, start, ramp, potential, times):
+def _finish(weights, slide, unit, first, past, block, sums, start, rise, potential, times):
     """Write one block of a tile's potentials or spike times."""
-    _, height, width, outputs = potential.shape if times.size == 0 else times.shape
-    (rise, steps), potentials, spikes, starts = ramp, potential.reshape(-1), times.reshape(-1), start.reshape(-1)
-    rises, offset = rise.reshape(-1), rise.shape[1] * outputs
+    potentials, spikes, starts, rises = potential.reshape(-1), times.reshape(-1), start.reshape(-1), rise.reshape(-1)
+    outputs, offset = start.shape[1], rise.shape[1] * start.shape[1]
     lo = unit // weights.blocks * weights.outputs + unit % weights.blocks * block
     count = min(block, weights.outputs - unit % weights.blocks * block)
     at = 0
     for image in range(first[0], past[0]):
         for y in range(first[1], past[1]):
-            position = (image * height + y) * width
-            to, begin, ramp_at = (position * outputs + lo, position % start.shape[0] * outputs + lo, position % rise.shape[1] * outputs + lo)
-            for _ in range(width):
-                if times.size == 0:
-                    add(sums, at, starts, begin, count, potentials, to)
+            position = (image * slide.out_height + y) * slide.out_width
+            to, begin = position * outputs + lo, position % start.shape[0] * outputs + lo
+            rise_at = position % max(rise.shape[1], 1) * outputs + lo
+            for _ in range(slide.out_width):
+                if slide.steps > 0:
+                    fire_at(sums, at, starts, begin, count, rises, rise_at, offset, slide.steps, spikes, to)
                 else:
-                    fire_at(sums, at, starts, begin, count, rises, ramp_at, offset, steps, spikes, to)
+                    add(sums, at, starts, begin, count, potentials, to)
                 at += block
                 to += outputs
                 begin += outputs if start.shape[0] > 1 else 0
-                ramp_at += outputs if rise.shape[1] > 1 else 0
+                rise_at += outputs if rise.shape[1] > 1 else 0

@@ -8,6 +8,7 @@ import numpy as np
 from .vector import EVENTS, LANES, MAX_VECTORS, aligned
 
 TILE_BYTES = 24576  # weights that all pixels of a tile use in turn: they stay in the first-level cache
+SERIAL_MACS = 500_000  # a layer with fewer is done before a second thread has woken up
 TILE_PIXELS = 128  # output positions that share a loaded tile of weights
 DENSE_BELOW = 0.35  # share of silent inputs below which to use them all is faster
 
@@ -44,6 +45,21 @@ class Tiling(NamedTuple):
     images: int
     rows: int  # of outputs
     blocks: int  # of all groups
+
+
+class Slide(NamedTuple):
+    """How a layer's taps lie in its input, and what its inputs and outputs are, in integers."""
+
+    in_height: int
+    in_width: int
+    out_height: int
+    out_width: int
+    stride: int  # of rows
+    dilation: int  # of rows
+    pad: int  # rows above the first
+    in_steps: int  # of inputs that are spike steps; 0: they are activations
+    steps: int  # of outputs that are spike steps; 0: they are potentials
+    dense: int  # 1: silent inputs are used like the others
 
 
 def block_vectors(outputs: int) -> int:

@@ -17,8 +17,8 @@ from ..kernels.threshold import encode, fire
 from ..recording import Recording, decode
 from ..synapses import AveragePool, Connection, Conv
 from .entries import channels_last, encoded
-from .integration import Integrator, divisor, geometry, image
-from .layout import Plan, plans
+from .integration import Integrator, divisor, image
+from .layout import Plan, geometry, plans
 from .wiring import WIRING
 
 
@@ -140,12 +140,10 @@ def _fire_from_sums(state: _State, plan: Plan, steps: int, times: np.ndarray) ->
         for connection in plan.others:
             _add(state, connection, start)
     inputs, silent = _read_by_last(state, plan.last)
-    convolution = isinstance(last, Conv)
-    inputs, out = (image(array.reshape(len(array), *shape), shape) if convolution else array.reshape(len(array), 1, 1, -1)
-                   for array, shape in ((inputs, last.in_shape), (times, last.out_shape)))
-    at = geometry(last) if convolution else ((1, 1), (1, 1), (1, 1), (0, 0))
-    conv_times(inputs, silent, state.integrator.weights[id(last)], *at, start.reshape(-1, out.shape[-1]), plan.ramp, steps, out,
-               convolution and state.integrator.paths.dense(last, inputs, silent))
+    inputs, out = inputs.reshape(len(times), *plan.in_shape), times.reshape(len(times), *plan.out_shape)
+    dense = isinstance(last, Conv) and state.integrator.paths.dense(last, inputs, silent)
+    conv_times(inputs, silent, state.integrator.weights[id(last)], *plan.geometry, start.reshape(-1, plan.out_shape[-1]), plan.ramp, steps, out,
+               dense)
 
 
 def _read_by_last(state: _State, connection: Connection) -> tuple[np.ndarray, int]:

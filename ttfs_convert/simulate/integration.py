@@ -11,8 +11,8 @@ from ..kernels.conv import conv
 from ..kernels.dense import dense
 from ..kernels.layout import Weights
 from ..kernels.pool import average_pool
-from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Sliding, Spread, Synapses, has_virtual_neurons
-from .layout import Paths, weights
+from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Spread, Synapses, has_virtual_neurons
+from .layout import Paths, geometry, weights, wide
 
 
 class Integrator:
@@ -78,13 +78,7 @@ SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool":
 
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A view (n, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
-    return array.reshape(len(array), *(1,) * (3 - len(shape)), *shape)
-
-
-def geometry(step: Sliding) -> tuple[tuple[int, int], ...]:
-    """kernel, strides, dilations, pads as (y, x) pairs, as the kernels take them."""
-    neutral = (1, 1, 1, 0)
-    return tuple((value,) * (2 - len(axes)) + axes for axes, value in zip((step.kernel, step.strides, step.dilations, step.pads), neutral))
+    return array.reshape(len(array), *wide(shape))
 
 
 def divisor(step: AveragePool) -> np.ndarray:

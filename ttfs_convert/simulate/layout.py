@@ -10,7 +10,7 @@ import numpy as np
 from ..ir import Network, Spiking, has_neurons
 from ..kernels.layout import DENSE_BELOW, Weights, pack, same_bits
 from ..kernels.threshold import ramp
-from ..synapses import Connection, Conv, Dense
+from ..synapses import Connection, Conv, Dense, Sliding
 
 WEIGHTS: dict[str, Callable] = {
     "conv": lambda step: pack(step.weights.reshape(*(1,) * (4 - step.weights.ndim), *step.weights.shape), step.groups),
@@ -26,6 +26,9 @@ class Plan:
     others: tuple[Connection, ...]
     start: np.ndarray  # (m, outputs) float32: the bias, for output positions modulo m
     ramp: np.ndarray  # (2, m', outputs) float64, of `threshold.ramp`
+    in_shape: tuple[int, int, int]  # height, width, channels
+    out_shape: tuple[int, int, int]
+    geometry: tuple[tuple[int, int], ...]  # kernel, strides, dilations, pads as (y, x)
 
 
 def weights(network: Network) -> dict[int, Weights]:
@@ -50,7 +53,20 @@ def _plan(layer: Spiking, steps: int, half: float) -> Plan | None:
     slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
     bias = np.zeros(outputs, np.float32) if layer.bias is None else layer.bias
     others = tuple(each for each in layer.connections if each is not last)
-    return Plan(last, others, _rows(bias, layer, outputs), ramp(_rows(slopes, layer, outputs), steps, half))
+    step = last.path[-1]
+    whole = (wide(step.in_shape), wide(step.out_shape), geometry(step) if isinstance(step, Conv) else ((1, 1), (1, 1), (1, 1), (0, 0)))
+    return Plan(last, others, _rows(bias, layer, outputs), ramp(_rows(slopes, layer, outputs), steps, half), *whole)
+
+
+def wide(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(height, width, channels): one-dimensional positions are one row of an image, features one pixel."""
+    return (1,) * (3 - len(shape)) + shape
+
+
+def geometry(step: Sliding) -> tuple[tuple[int, int], ...]:
+    """kernel, strides, dilations, pads as (y, x) pairs, as the kernels take them."""
+    neutral = (1, 1, 1, 0)
+    return tuple((value,) * (2 - len(axes)) + axes for axes, value in zip((step.kernel, step.strides, step.dilations, step.pads), neutral))
 
 
 def _rows(values: np.ndarray, layer: Spiking, outputs: int) -> np.ndarray:

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..ir import Concat, MaxPool, Reorder
 from ..kernels.pool import max_pool
-from .integration import geometry, image
+from .integration import image
+from .layout import geometry
 
 
 def _max_pool(layer: MaxPool, values: Mapping[str, np.ndarray], silent: int) -> np.ndarray:
