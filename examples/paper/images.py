@@ -40,7 +40,7 @@ def training_images(name: str, data_dir: Path | None = None, limit: int | None =
     name: a key of CLASSES. limit: of training images. Raises DataError when the data cannot be had.
     """
     data = padded(load_dataset(name, split="train", data_dir=data_dir))
-    x, y = torch.from_numpy(data.x).movedim(-1, 1).contiguous(), torch.from_numpy(data.y)
+    x, y = channels_first(data.x), torch.from_numpy(data.y)
     held = min(VALIDATION, len(y) // 10)
     training = Split(x[:-held][:limit], y[:-held][:limit])
     return training, Split(x[-held:][:len(training)], y[-held:][:len(training)])
@@ -48,6 +48,11 @@ def training_images(name: str, data_dir: Path | None = None, limit: int | None =
 
 def test_images(name: str, data_dir: Path | None = None, limit: int | None = None) -> Dataset:
     return padded(load_dataset(name, data_dir=data_dir, limit=limit))
+
+
+def channels_first(x: np.ndarray) -> Tensor:
+    """(n, channels, height, width) in plain strides, also of one channel, which `contiguous` alone would leave as channels last."""
+    return torch.from_numpy(x).movedim(-1, 1).clone(memory_format=torch.contiguous_format)
 
 
 def padded(data: Dataset) -> Dataset:
@@ -61,8 +66,8 @@ def padded(data: Dataset) -> Dataset:
 
 def varied(x: Tensor, flip: bool) -> Tensor:
     """Each image moved by up to 4 pixels each way, zeros coming in, and every other one mirrored if `flip`; from torch's global generator."""
-    count = len(x)
-    shifts = torch.randint(0, 9, (2, count, 1)) + torch.arange(SIDE)
-    moved = functional.pad(x, (4, 4, 4, 4))[torch.arange(count)[:, None, None], :, shifts[0][:, :, None], shifts[1][:, None, :]]
-    moved = moved.movedim(-1, 1)
+    count, channels = x.shape[:2]
+    image, channel = torch.arange(count).view(-1, 1, 1, 1), torch.arange(channels).view(1, -1, 1, 1)
+    rows, columns = torch.randint(0, 9, (2, count, 1)) + torch.arange(SIDE)
+    moved = functional.pad(x, (4, 4, 4, 4))[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
     return torch.where(torch.rand(count, 1, 1, 1) < 0.5, moved.flip(3), moved) if flip else moved

@@ -1,6 +1,9 @@
 """The Keras shim: constraint and losses against NumPy, PyTorch's shim and Keras on JAX; saving; train, export, convert, run."""
 
+import importlib.util
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -254,3 +257,19 @@ def test_on_jax(keras, shim, tmp_path):
     shim.export_onnx(keras.saving.load_model(tmp_path / "model.keras"), tmp_path / "model.onnx")
     network = convert(tmp_path / "model.onnx", steps=None)
     np.testing.assert_allclose(simulate(network, x).potentials, found["outputs"], atol=1e-4)
+
+
+def test_example(keras, squares, tmp_path, capsys):
+    """examples/keras/train.py, from images to the comparison."""
+    path = Path(__file__).parents[2] / "examples" / "keras" / "train.py"
+    spec = importlib.util.spec_from_file_location("keras_example", path)
+    spec.loader.exec_module(example := importlib.util.module_from_spec(spec))
+    options = ["--out", str(tmp_path / "out"), "--data-dir", str(squares), "--epochs", "2", "--width", "4", "--limit", "240", "--batch", "16"]
+    example.main(options)
+    printed = capsys.readouterr().out.splitlines()[-1]
+    assert re.match(r"60 test images: ANN .* %, SNN .* %, drift .* pp \[.*\], agreement .* %$", printed)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["ann"]["accuracy"] > 0.3 and report["drift"]["agreement"] > 0.9  # by chance: 0.1
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"model.keras", "model.onnx", "snn.npz", "report.json"}
+    with pytest.raises(SystemExit, match="error: .*nowhere"):
+        example.main(["--out", str(tmp_path / "out"), "--data-dir", str(tmp_path / "nowhere")])
