@@ -34,3 +34,10 @@ def squares(tmp_path):
         (tmp_path / f"{name}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 2051, count, 28, 28) + images.tobytes())
         (tmp_path / f"{name}-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 2049, count) + labels.tobytes())
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Numba's OpenMP layer sets the number of threads for the whole process; small tensors on several threads mostly wait."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)

@@ -165,7 +165,7 @@ def test_losses_that_keras_adds_up(keras, shim):
     model, (x, y) = compiled(keras, model_of(keras, shim, 0.5, 0.0), keras.optimizers.SGD(0.0)), data(16)
     regular = sum(layer.kernel_regularizer(layer.kernel).item() for layer in model.layers if getattr(layer, "kernel_regularizer", None))
     regular += next(layer.depthwise_regularizer(layer.kernel).item() for layer in model.layers if hasattr(layer, "depthwise_regularizer"))
-    task = float(keras.ops.mean(keras.losses.sparse_categorical_crossentropy(y, model(x), from_logits=True)))
+    task = keras.ops.mean(keras.losses.sparse_categorical_crossentropy(y, model(x), from_logits=True)).item()
     assert model.evaluate(x, y, batch_size=16, verbose=0) == pytest.approx(task + regular, rel=1e-5)
     model(x, training=True)
     added = sum(float(loss) for loss in model.losses)
