@@ -65,7 +65,10 @@ def padded(data: Dataset) -> Dataset:
 
 
 def varied(x: Tensor, flip: bool) -> Tensor:
-    """Each image moved by up to 4 pixels each way, zeros coming in, and every other one mirrored if `flip`; from torch's global generator."""
+    """Each image moved by up to 4 pixels each way, zeros coming in, and mirrored with probability 1/2 if `flip`.
+
+    x: (n, channels, 32, 32). Draws from torch's global generator.
+    """
     count, channels = x.shape[:2]
     image, channel = torch.arange(count).view(-1, 1, 1, 1), torch.arange(channels).view(1, -1, 1, 1)
     rows, columns = torch.randint(0, 9, (2, count, 1)) + torch.arange(SIDE)

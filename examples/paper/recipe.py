@@ -119,7 +119,8 @@ class Training:
         """Go on from the checkpoint in `folder`; raises UsageError if it is that of another recipe."""
         state = torch.load(folder / CHECKPOINT, weights_only=True)
         ours = dataclasses.asdict(self.recipe)
-        if different := [f"{key} {state['recipe'].get(key)} (now {value})" for key, value in ours.items() if state["recipe"].get(key) != value]:
+        theirs = state["recipe"]
+        if different := [f"{key} {theirs.get(key)} (now {value})" for key, value in ours.items() if theirs.get(key) != value]:
             raise UsageError(str(folder / CHECKPOINT), f"a checkpoint with {', '.join(different)}", "the same options",
                              "repeat the options of the first run, or choose another --out")
         self.model.load_state_dict(state["model"])

@@ -168,7 +168,7 @@ def test_losses_that_keras_adds_up(keras, shim):
     task = keras.ops.mean(keras.losses.sparse_categorical_crossentropy(y, model(x), from_logits=True)).item()
     assert model.evaluate(x, y, batch_size=16, verbose=0) == pytest.approx(task + regular, rel=1e-5)
     model(x, training=True)
-    added = sum(float(loss) for loss in model.losses)
+    added = sum(loss.item() for loss in model.losses)
     before = keras.Model(model.input, [layer.input for layer in model.layers if isinstance(layer, shim.ReLU1)])
     expected = [0.5 * float(shim.pre_activation_loss(z)) for z in before(x)]
     assert len(expected) == 6 and min(regular, *expected) > 1e-3

@@ -30,8 +30,9 @@ __all__ = ["LcTtfs", "ReLU1", "Residual", "export_onnx", "initialise_", "pre_act
 CONSTRAINED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
 REFUSED = {kind: (found, expected, remedy) for kinds, found, expected, remedy in [
-    ((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm), "a BatchNorm, whose factors change weight sums when it is folded in",
-     "no normalisation", "leave it out: the pre-activation loss stands in for it"),
+    ((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+     "a BatchNorm, whose factors change weight sums when it is folded in", "no normalisation",
+     "leave it out: the pre-activation loss stands in for it"),
     ((nn.Conv3d, nn.ConvTranspose3d), "a 3-D convolution", "1-D or 2-D ones", "")] for kind in kinds}
 
 
@@ -178,7 +179,8 @@ class LcTtfs:
         task_loss: scalar. Raises UsageError when no such pass has happened since the last call.
         """
         if not self._pre_activation_losses:
-            raise UsageError("LcTtfs.loss", "no pre-activations observed", "a forward pass in training mode, with gradients, before each call",
+            raise UsageError("LcTtfs.loss", "no pre-activations observed",
+                             "a forward pass in training mode, with gradients, before each call",
                              "call model.train(), then the model, then loss()")
         weight_sums = sum(neurons.loss() for neurons in self.neurons)
         pre_activations = sum(self._pre_activation_losses.values())
