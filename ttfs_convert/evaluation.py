@@ -10,11 +10,13 @@ from pathlib import Path
 
 from .comparison import Comparison, numba_threads
 from .datasets import Dataset
+from .errors import UsageError
 from .ir import Network
 from .measure.certificate import Certificate
 from .measure.drift import PairedOutcomes
 from .measure.engine_check import AT_A_TIE, EngineCheck
 from .measure.spike_timing import SpikeTiming
+from .quantised import QuantisedTally
 from .reference import Reference
 from .report import Report
 from .report_parts import Measured, report_of
@@ -34,27 +36,30 @@ class Evaluation:
 
 
 def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | None = None, batch: int = 64, threads: int | None = None,
-             engine: str = "exact", threshold: str = "dynamic", histogram: bool = False, spikes: str | Path | None = None,
-             progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
+             engine: str = "exact", threshold: str = "dynamic", histogram: bool = False, quantised: bool = False,
+             spikes: str | Path | None = None, progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
     """Compare `network` on `data` with its original under ONNX Runtime.
 
     data: a data set, or what `datasets.load_dataset` takes. onnx_file: the original model where none is embedded; its SHA-256 must be
     that of the file that was converted. batch: images at a time; no figure but the times depends on it. threads: for both engines, by
     default all cores. engine: `exact`, `clock`, or `event`, which runs the network in continuous time; the last two are also held against
     the closed form, layer by layer. threshold: `dynamic` or, with the last two, `fixed`. histogram: count spikes over time; a fixed
-    threshold always does. spikes: file for all spike times, see `spike_file`. progress: called with images done and images in all.
+    threshold always does. quantised: also run the original rounded to the network's levels, see `quantised`. spikes: file for all spike times, see `spike_file`. progress: called with images done and images in all.
     Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
     """
+    if quantised and threshold == "fixed":
+        raise UsageError("quantised", "a fixed threshold", "the dynamic one: with a fixed one spikes are no levels")
     network = network.with_time(None) if engine == "event" else network
     with numba_threads(threads):
         comparison = Comparison(network, data, onnx_file, batch, threads or 0)
         simulate = simulator(network, engine, threshold)
         checked = EngineCheck(network) if engine != "exact" and threshold == "dynamic" else None
+        rounded = QuantisedTally(network, comparison.model, threads or 0) if quantised else None
         timing = SpikeTiming(network) if histogram or threshold == "fixed" else None
         about = {"engine": engine, "threshold": threshold, "data": comparison.data.name, "data_sha256": comparison.data.sha256}
         with contextlib.ExitStack() as stack:
             writer = None if spikes is None else stack.enter_context(SpikeWriter(spikes, network, len(comparison.data), about))
-            return _compare(network, comparison, simulate, Measured(network, engine, threshold, checked, timing), writer, progress)
+            return _compare(network, comparison, simulate, Measured(network, engine, threshold, checked, timing, rounded), writer, progress)
 
 
 def _compare(network: Network, comparison: Comparison, simulate: Callable, measured: Measured, writer: SpikeWriter | None,
@@ -71,7 +76,8 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
         between = time.perf_counter()
         entries = comparison.ends.entries(x)
         recording = simulate(entries)
-        snn = comparison.snn_labels(recording, x)
+        outputs = comparison.ends.outputs(recording, x)
+        snn = comparison.labels(outputs)
         measured.ann_seconds += between - start
         measured.snn_seconds += time.perf_counter() - between
         certificate.add(recording, {**entries, **tapped(x)})
@@ -82,6 +88,8 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
                 consumer.add(recording)
         ann, truth = comparison.labels(original), comparison.truth(rows, original)
         agreeing += int((ann == snn).sum())
+        if measured.rounded is not None:
+            measured.rounded.add(x, recording, outputs[comparison.output], truth)
         if truth is not None:
             outcomes += PairedOutcomes.of(ann, snn, truth)
         progress(rows.stop, len(comparison.data))
@@ -98,6 +106,8 @@ def _warnings(network: Network, certificate: Certificate, measured: Measured) ->
     if measured.threshold == "dynamic":
         found += [f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are "
                   f"cut off{remedy}" for name in certificate.saturated()]
+    if measured.rounded is not None:
+        found += measured.rounded.outcome().notes
     if measured.checked is not None and measured.checked.farthest > AT_A_TIE:
         found.append(f"engine {measured.engine} and the closed form differ by {measured.checked.farthest:.1e} windows: no rounding error")
     return found

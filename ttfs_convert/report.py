@@ -53,6 +53,14 @@ class DriftPart(Part):
     output_range: tuple[float, float] | None  # smallest and largest of the original's values there
 
 
+class QuantisedPart(Part):
+    accuracy: float | None  # of the original with as many levels as spike times have; null without labels
+    agreement: float  # share of its predictions that are the spiking network's
+    mismatches: int
+    traced_to_ties: int  # mismatches that begin with a neuron on a rounding boundary
+    spikes_differing: float  # share of all spike times that stand for another level
+
+
 class OperationsPart(Part):
     synops: float
     neuronops: float | None  # null in continuous time
@@ -111,6 +119,7 @@ class Report(Part):
     ann: AnnPart
     snn: SnnPart
     drift: DriftPart
+    quantised_ann: QuantisedPart | None  # null unless asked for
     energy: EnergyPart
     layers: tuple[LayerPart, ...]
     timing: TimingPart

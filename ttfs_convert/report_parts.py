@@ -11,6 +11,7 @@ from .measure.certificate import Certificate
 from .measure.drift import PairedOutcomes, newcombe_interval
 from .measure.engine_check import EngineCheck
 from .measure.spike_timing import BINS, SpikeTiming
+from .quantised import QuantisedTally
 from .report import (
     AnnPart,
     DataPart,
@@ -20,6 +21,7 @@ from .report import (
     LayerPart,
     ModelPart,
     OperationsPart,
+    QuantisedPart,
     Report,
     SnnPart,
     SpikeTimesPart,
@@ -29,13 +31,14 @@ from .report import (
 
 @dataclass
 class Measured:
-    """One run: what ran and, as it went along, how long. checked: against the closed form, where another engine ran; timing: where asked."""
+    """One run: what ran and, as it went along, how long. checked: against the closed form, where another engine ran; timing, rounded: where asked."""
 
     network: Network
     engine: str
     threshold: str
     checked: EngineCheck | None
     timing: SpikeTiming | None
+    rounded: QuantisedTally | None
     ann_seconds: float = 0.0
     snn_seconds: float = 0.0
     compile_seconds: float = 0.0
@@ -60,6 +63,7 @@ def report_of(run: Measured, data: Dataset, agreement: float, outcomes: PairedOu
                         ci95_pp=None if outcomes is None else tuple(100 * bound for bound in newcombe_interval(outcomes)),
                         agreement=agreement, max_output_error=worst and worst.max_error,
                         output_range=worst and (worst.smallest, worst.largest)),
+        quantised_ann=_quantised(run),
         energy=EnergyPart(paper=_operations(counts.paper(network)), synaptic=_operations(synaptic),
                           event=_operations(counts.total(list(events.values()))), event_if_gated=_operations(gated),
                           ann_macs=network.ann_macs),
@@ -71,6 +75,14 @@ def _engine(run: Measured) -> EnginePart:
     check = run.checked
     return EnginePart(name=run.engine, threshold=run.threshold, neurons=check and check.neurons, differing=check and check.differing,
                       farthest=check and check.farthest)
+
+
+def _quantised(run: Measured) -> QuantisedPart | None:
+    if run.rounded is None:
+        return None
+    outcome = run.rounded.outcome()
+    return QuantisedPart(accuracy=outcome.accuracy, agreement=outcome.agreement, mismatches=outcome.mismatches,
+                         traced_to_ties=outcome.traced_to_ties, spikes_differing=outcome.spikes_differing)
 
 
 def _operations(operations: counts.Operations) -> OperationsPart:

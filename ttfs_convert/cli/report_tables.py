@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from ..evaluation import Evaluation
-from ..report import DriftPart, EnginePart, OperationsPart, Report
+from ..report import DriftPart, EnginePart, OperationsPart, QuantisedPart, Report
 from .network_tables import table
 
 
@@ -89,6 +89,8 @@ def summary(evaluation: Evaluation) -> Table:
         result.add_row("SNN accuracy", f"{100 * report.snn.accuracy:.2f} %")
         result.add_row("drift", f"{report.drift.accuracy_pp:+.2f} pp, 95 % interval [{low:+.2f}, {high:+.2f}]")
     result.add_row("agreement", f"{100 * report.drift.agreement:.2f} % of predictions")
+    if report.quantised_ann is not None:
+        result.add_row("ANN of as many levels", _quantised(report.quantised_ann))
     result.add_row("max output error", _output_error(report.drift))
     model, engine = report.model, report.engine
     if engine.name != "exact":
@@ -125,6 +127,12 @@ def _engine_check(engine: EnginePart) -> str:
         return f"{engine.neurons:,} spike times, the worst {engine.farthest:.1e} windows off"
     share = f"{engine.differing:,} of {engine.neurons:,} neurons one step apart or more ({100 * engine.differing / engine.neurons:.4f} %)"
     return share + (f", within {engine.farthest:.1e} windows of a tie" if engine.differing else "")
+
+
+def _quantised(part: QuantisedPart) -> str:
+    accuracy = "" if part.accuracy is None else f"{100 * part.accuracy:.2f} %; "
+    ties = f"; {part.mismatches} differ, {part.traced_to_ties} of them because of ties" if part.mismatches else ""
+    return f"{accuracy}{100 * part.agreement:.2f} % of its predictions are the SNN's{ties}"
 
 
 def _output_error(drift: DriftPart) -> str:

@@ -30,6 +30,8 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--threshold", type=click.Choice(["dynamic", "fixed"]), default="dynamic", show_default=True,
               help="fixed: 1 at all times, as in the paper's ablation; needs engine clock or event, and slope fan_in or reference.")
 @click.option("--histogram", is_flag=True, help="Also show when each layer spikes; a fixed threshold always does.")
+@click.option("--quantised", is_flag=True,
+              help="Also run, under ONNX Runtime, the original with its activations rounded to as many levels as there are spike times.")
 @click.option("--spikes", "spike_file", metavar="FILE", help="Write all spike times and potentials as an .npz; bound it with --limit.")
 @click.option("--sweep", "sweeps", multiple=True, metavar="KIND[=V1,V2,...]",
               help="Instead of one run: accuracy under jitter (of spike times, in steps), drop (share of spikes lost), weight-noise, "
@@ -46,7 +48,7 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
 @reporting_errors
-def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, spike_file, sweeps, repeats, seed, log, max_drop, onnx_file, json_file, threads):
+def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, quantised, spike_file, sweeps, repeats, seed, log, max_drop, onnx_file, json_file, threads):
     """Run a spiking network on data and report what the conversion cost.
 
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency
@@ -63,15 +65,15 @@ def main(network, data, data_dir, limit, batch, steps, rounding, engine, thresho
     loaded = on_grid(load(network), steps, rounding)
     dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit)
     if sweeps:
-        if (engine, threshold, histogram, spike_file, max_drop) != ("exact", "dynamic", False, None, None):
-            raise UsageError("--sweep", "an option for single runs beside it", "neither --engine, --threshold, --histogram, --spikes nor --max-drop")
+        if (engine, threshold, histogram, quantised, spike_file, max_drop) != ("exact", "dynamic", False, False, None, None):
+            raise UsageError("--sweep", "an option for single runs beside it", "neither --engine, --threshold, --histogram, --quantised, --spikes nor --max-drop")
         _sweep(loaded, dataset, sweeps, json_file, dict(repeats=repeats, seed=seed, log=log, onnx_file=onnx_file, batch=batch, threads=threads))
         return
     if max_drop is not None and dataset.y is None:
         raise UsageError("--max-drop", f"{dataset.name} has no labels", "labelled data", "add y to the .npz")
     with _progress("running", len(dataset.x)) as progress:
         evaluation = evaluate(loaded, dataset, onnx_file=onnx_file, batch=batch, threads=threads, engine=engine, threshold=threshold,
-                              histogram=histogram, spikes=spike_file, progress=progress)
+                              histogram=histogram, quantised=quantised, spikes=spike_file, progress=progress)
     if json_file != "-":
         timing = [spike_times_table(evaluation.report)] if histogram or threshold == "fixed" else []
         for part in (layers_table(evaluation.report), *timing, energy_table(evaluation.report, loaded.slope), summary(evaluation)):
