@@ -72,7 +72,7 @@ class Simulator:
     def __init__(self, network: Network):
         self.network = network
         self._weights, self._plans = weights(network), plans(network)
-        self._paths = Paths(network, self._weights)
+        self._paths = Paths(self._weights)
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
         """As `simulate`."""
