@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from ttfs_convert.kernels.conv import conv_times
-from ttfs_convert.kernels.layout import DENSE_BELOW, pack, same_bits
-from ttfs_convert.kernels.threshold import ramp
 
 from ttfs_convert import convert
+from ttfs_convert.kernels.conv import conv_times
+from ttfs_convert.kernels.layout import dense_is_faster, pack
+from ttfs_convert.kernels.threshold import ramp
 from ttfs_convert.measure import counts
 from ttfs_convert.simulate.exact import Simulator
 
@@ -96,7 +96,7 @@ def layer(size: tuple[int, int], channels: int, outputs: int, kernel: int, group
         times = np.empty((batch, *size, outputs), np.uint8)
         packed = pack(weights.transpose(2, 3, 1, 0), groups)
         rise, start = ramp(np.ones((1, outputs), np.float32), STEPS, 0.5), np.zeros((1, outputs), np.float32)
-        dense = bool(same_bits(packed) and silent < DENSE_BELOW)
+        dense = size != (1, 1) and dense_is_faster(packed, silent)
         pads = (kernel // 2, kernel // 2)
         original = session(_layer_model(weights, kernel, groups, size == (1, 1)), threads)
         values = (1 - steps / np.float32(STEPS)).astype(np.float32)

@@ -4,7 +4,7 @@ from llvmlite import ir
 
 LANES = 8  # float32 per vector register
 VECTOR, I32, I64 = ir.VectorType(ir.FloatType(), LANES), ir.IntType(32), ir.IntType(64)
-ZERO, ANY = ir.Constant(VECTOR, [0.0] * LANES), ir.Constant(VECTOR, ir.Undefined)
+ANY = ir.Constant(VECTOR, ir.Undefined)
 
 
 def integer(value):

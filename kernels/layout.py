@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .vector import EVENTS, LANES, MAX_VECTORS, aligned
+from .vector import LANES, MAX_VECTORS, aligned
 
 TILE_BYTES = 24576  # weights that all pixels of a tile use in turn: they stay in the first-level cache
 SERIAL_MACS = 500_000  # a layer with fewer is done before a second thread has woken up
 TILE_PIXELS = 128  # output positions that share a loaded tile of weights
-DENSE_BELOW = 0.35  # share of silent inputs below which to use them all is faster
+DENSE_BELOW = {1: 0.75, 2: 0.7, 3: 0.5, 4: 0.4, 5: 0.4, 6: 0.4, 7: 0.4, 8: 0.35}  # silent share below which using all inputs is faster,
+# per vectors of a block: a multiply-add takes four cycles and two can start in each, so that fewer than eight sums leave gaps
 
 
 class Weights(NamedTuple):
@@ -91,9 +92,9 @@ def pack(weights: np.ndarray, groups: int = 1) -> Weights:
     return Weights(values, groups, blocks, chunks, chunk, vectors, channels, per_group, height, width, False)
 
 
-def same_bits(weights: Weights) -> bool:
-    """Whether events and all inputs give the same bits: where events are added one at a time, leaving out zeros changes nothing."""
-    return weights.channelwise or EVENTS[weights.vectors] == 1
+def dense_is_faster(weights: Weights, silent: float) -> bool:
+    """Whether to use all inputs of a convolution of which a share is silent. The result has the same bits either way."""
+    return weights.channelwise or silent < DENSE_BELOW[weights.vectors]
 
 
 def _pack_channelwise(weights: np.ndarray) -> Weights:

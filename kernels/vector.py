@@ -9,11 +9,10 @@ from numba.core import config, types
 from numba.extending import intrinsic
 
 from ._jit import jit
-from ._llvm import I64, LANES, ZERO, add_product, data, for_each_size, integer, load, loop, splat, store, vectors_at
+from ._llvm import I64, LANES, add_product, data, for_each_size, integer, load, loop, splat, store, vectors_at
 
 MAX_VECTORS = 8  # a block of potentials fills half of the sixteen registers; the others carry weights
 ALIGNMENT = 64  # bytes: a vector that straddles two cache lines costs two loads (measured: 35 % of the speed)
-EVENTS = {1: 4, 2: 4, 3: 3, 4: 2, 5: 1, 6: 1, 7: 1, 8: 1}  # at a time, each into registers of its own, because a multiply-add takes four cycles
 PIXELS = {1: 8, 2: 6, 3: 4, 4: 3}  # at a time, per vectors of one pass of `multiply`: their potentials fill twelve registers
 PASSES = {1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (3, 2), 6: (3, 3), 7: (4, 3), 8: (4, 4)}  # vectors of each, per vectors of a block
 SPARE_PIXELS = max(PIXELS.values())
@@ -31,7 +30,8 @@ def accumulate(typing_context, vectors, potential, at, weights, tile, row, value
     """potential[at + o] += sum over events first <= j < past of value[j] weights[tile + row[j] block + o], for o < block = 8 vectors.
 
     vectors: 1 to 8. potential, weights, value: float32; row: int32; all one-dimensional and contiguous. The others are integers; `tile`
-    may lie before the array, as long as no event's row does. Nothing is checked. The order of additions depends on the events alone.
+    may lie before the array, as long as no event's row does. Nothing is checked. Events are added in
+    order, each in one rounding.
     """
     signature = types.void(vectors, potential, at, weights, tile, row, value, first, past)
 
@@ -45,21 +45,12 @@ def accumulate(typing_context, vectors, potential, at, weights, tile, row, value
                 factor = splat(b, b.load(b.gep(value_data, [event])))
                 return [add_product(b, total, factor, load(b, line, k)) for k, total in enumerate(sums)]
 
-            def add_several(event, sums):
-                parts = [add(b.add(event, integer(u)), sums[u * size:(u + 1) * size]) for u in range(EVENTS[size])]
-                return [total for part in parts for total in part]
-
-            start, sums = args[7], [load(b, out, k) for k in range(size)]
-            if EVENTS[size] > 1:
-                start, parts = loop(b, start, args[8], EVENTS[size], sums + [ZERO] * (size * (EVENTS[size] - 1)), add_several)
-                sums = parts[:size]
-                for u in range(1, EVENTS[size]):
-                    sums = [b.fadd(total, more) for total, more in zip(sums, parts[u * size:])]
-            _, sums = loop(b, start, args[8], 1, sums, add)
+            sums = [load(b, out, k) for k in range(size)]
+            _, sums = loop(b, args[7], args[8], 1, sums, add)
             for k, total in enumerate(sums):
                 store(b, total, out, k)
 
-        for_each_size(b, args[0], EVENTS, emit)
+        for_each_size(b, args[0], PASSES, emit)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -70,8 +61,8 @@ def multiply(typing_context, vectors, potential, at, block, weights, tile, input
     """potential[at + p block + o] += sum over i < count of inputs[offset + starts[pixel + p] + i] weights[tile + i block + o].
 
     For o < 8 vectors, vectors 1 to 4, and p < PIXELS[vectors]. block: floats from one row of weights, or one pixel's potentials, to the
-    next. potential, weights, inputs: float32; starts: int64; all one-dimensional and contiguous. Nothing is checked. A pixel's sum does
-    not depend on the others.
+    next. potential, weights, inputs: float32; starts: int64; all one-dimensional and contiguous. Nothing is checked. A pixel's inputs are
+    added in order, each in one rounding: a silent one, 0, changes no bit.
     """
     signature = types.void(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count)
 
@@ -86,8 +77,11 @@ def multiply(typing_context, vectors, potential, at, block, weights, tile, input
 
             def add(index, sums):
                 line = vectors_at(b, tile_data, b.mul(index, block))
-                factors = [splat(b, b.load(b.gep(source, [index]))) for source in sources]
-                new = {}
+                if size < len(sources):  # hold the fewer of the two in registers, else some potentials would have to leave theirs
+                    row = [load(b, line, k) for k in range(size)]
+                    factors = (splat(b, b.load(b.gep(source, [index]))) for source in sources)
+                    return [add_product(b, sums[p * size + k], factor, row[k]) for p, factor in enumerate(factors) for k in range(size)]
+                factors, new = [splat(b, b.load(b.gep(source, [index]))) for source in sources], {}
                 for k in range(size):
                     weight = load(b, line, k)
                     new.update({(p, k): add_product(b, sums[p * size + k], factors[p], weight) for p in pixels})

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.conv import conv, conv_times
-from ttfs_convert.kernels.layout import pack, same_bits
-from ttfs_convert.kernels.threshold import fire, ramp
 
 from tests import naive
 from tests.kernels.cases import OUTPUTS, Geometry, activations, assert_same_bits, geometries
+from ttfs_convert.kernels.conv import conv, conv_times
+from ttfs_convert.kernels.layout import pack
+from ttfs_convert.kernels.threshold import fire, ramp
 
 PATHS = pytest.mark.parametrize("dense", (False, True))
 
@@ -72,11 +72,10 @@ def test_silent_inputs_and_padded_taps_add_nothing():
     assert (run(np.zeros((2, *SMALL.size, 3), np.float32), weights, 1, SMALL, False, 0.5) == 0.5).all()
 
 
-@pytest.mark.parametrize("outputs", (40, 64, 130))
-def test_leaving_out_silent_inputs_changes_no_bit_of_wide_blocks(outputs):
+@pytest.mark.parametrize("outputs", (1, 10, 24, 32, 64, 130))
+def test_leaving_out_silent_inputs_changes_no_bit(outputs):
     rng = np.random.default_rng(outputs)
     weights, activation = random_weights(rng, SMALL, 70, outputs), activations(rng, (3, *SMALL.size, 70), 0.4)
-    assert same_bits(pack(weights))
     assert run(activation, weights, 1, SMALL, False).tobytes() == run(activation, weights, 1, SMALL, True).tobytes()
 
 

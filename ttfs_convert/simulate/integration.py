@@ -20,7 +20,7 @@ class Integrator:
 
     def __init__(self, network: Network):
         self.weights = weights(network)
-        self.paths = Paths(network, self.weights)
+        self.paths = Paths(self.weights)
 
     def add(self, connection: Connection, values: np.ndarray, potential: np.ndarray, padding: int = 0) -> None:
         """Add to `potential`, (n, *shape of the target) float32, the weighted sums of `values`, (n, *shape of the source) float32; padded

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Network, Spiking, has_neurons
-from ..kernels.layout import DENSE_BELOW, Weights, pack, same_bits
+from ..kernels.layout import Weights, dense_is_faster, pack
 from ..kernels.threshold import ramp
 from ..synapses import Connection, Conv, Dense, Sliding
 
@@ -77,26 +77,13 @@ def _rows(values: np.ndarray, layer: Spiking, outputs: int) -> np.ndarray:
 
 
 class Paths:
-    """Which convolutions use silent inputs like the others, because few are: decided once, at the first batch, where both ways give the same
-    bits, and from the network alone where they round differently, because no bit may depend on the other images.
-    """
+    """Which convolutions use silent inputs like the others, because few are: decided at the first batch; no bit depends on it."""
 
-    def __init__(self, network: Network, packed: dict[int, Weights]):
-        layers = {layer.name: layer for layer in network.layers}
+    def __init__(self, packed: dict[int, Weights]):
         self._packed, self._dense = packed, {}
-        for connection in (each for layer in network.layers if has_neurons(layer) for each in layer.connections):
-            for before, step in zip((None, *connection.path), connection.path):
-                if isinstance(step, Conv) and not same_bits(packed[id(step)]):
-                    pooled = before is not None and before.kind == "average_pool"
-                    self._dense[id(step)] = pooled or before is None and _seldom_silent(layers[connection.source])
 
-    def dense(self, step: Conv | Dense, inputs: np.ndarray, silent: int) -> bool:
-        """For a step that reads `inputs` in which the value `silent` is silent."""
+    def dense(self, step: Conv, inputs: np.ndarray, silent: int) -> bool:
+        """For a convolution that reads `inputs`, in which the value `silent` is silent."""
         if id(step) not in self._dense:
-            self._dense[id(step)] = bool(np.count_nonzero(inputs == silent) < DENSE_BELOW * inputs.size)
+            self._dense[id(step)] = dense_is_faster(self._packed[id(step)], np.count_nonzero(inputs == silent) / inputs.size)
         return self._dense[id(step)]
-
-
-def _seldom_silent(source) -> bool:
-    """Analog values, maxima, and neurons that stand for both signs."""
-    return source.kind in ("input", "max_pool") or source.kind == "spiking" and source.low is None
