@@ -47,6 +47,7 @@ def test_json_has_exactly_the_documented_fields(report):
     assert report["schema_version"] == 1
     assert {key: set(value) for key, value in report.items() if isinstance(value, dict)} == {
         "model": {"name", "onnx_sha256", "layers", "neurons", "synapses", "windows", "steps", "rounding", "spiking_mac_share"},
+        "engine": {"name", "threshold", "neurons", "differing", "farthest"},
         "data": {"name", "sha256", "samples"},
         "ann": {"accuracy"},
         "snn": {"accuracy", "latency_steps", "spikes_per_neuron"},
@@ -57,8 +58,10 @@ def test_json_has_exactly_the_documented_fields(report):
         part = report["energy"][count]
         assert part["p_proxy"] == part["synops"] + part["neuronops"]
     for layer in report["layers"]:
-        assert set(layer) == {"name", "kind", "slope", "tensor", "range", "window", "neurons", "synapses", "weight_sum_max_deviation",
-                              "max_error", "mean_error", "saturated", "silent", "synops", "neuronops"}
+        assert set(layer) == {"name", "kind", "slope", "tensor", "range", "window", "steps", "neurons", "synapses",
+                              "weight_sum_max_deviation", "max_error", "mean_error", "saturated", "silent", "synops", "neuronops",
+                              "spike_times"}
+        assert layer["steps"] == 50 and layer["spike_times"] is None
 
 
 def test_json_adds_up(report):

@@ -51,7 +51,8 @@ class EngineCheck:
 
 
 def _flatness(layer: Input | Spiking) -> np.ndarray:
-    """min(1, S) per channel or neuron."""
+    """min(1, S) per channel or neuron; 1 where S <= 0, whose neurons fire at once or never."""
     if isinstance(layer, Input) or layer.slope != "fan_in":
         return np.ones(1)
-    return np.clip(layer.weight_sums.astype(np.float64), 0, 1)
+    slopes = layer.weight_sums.astype(np.float64)
+    return np.where(slopes > 0, np.minimum(slopes, 1), 1)

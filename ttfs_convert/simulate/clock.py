@@ -109,7 +109,8 @@ class ClockSimulator:
         steps, first = self.steps[layer.name], layer.window - 1
         bias = 0 if layer.bias is None else _flat(layer.bias, layer)
         threshold = NEVER if isinstance(layer, Readout) else OPEN
-        for k in range(-first * steps, (self.network.windows - first) * steps):
+        end = layer.window if isinstance(layer, Readout) else self.network.windows
+        for k in range(-first * steps, (end - first) * steps):
             if k == 0:
                 neurons.current += bias
             if k == steps:
@@ -121,6 +122,7 @@ class ClockSimulator:
                 if k == steps or spikes.any():
                     neurons.current += self._arriving(connection, spikes, neurons, padding=int(k == steps))
             neurons.tick(threshold, self._lead / steps, 1 / steps, k - steps)
+        neurons.tick(threshold, 0, 0, (end - layer.window) * steps)
 
     @property
     def _lead(self) -> float:

@@ -46,6 +46,9 @@ def _check_fixed(network: Network, engine: str) -> None:
     if engine not in FIXED:
         raise UsageError("threshold fixed", f"engine {engine}, whose closed form needs the dynamic one", f"engine {' or '.join(FIXED)}",
                          f"add --engine {FIXED[-1]}")
+    direct = [layer.name for layer in network.inputs if layer.coding == "direct"]
+    if direct:
+        raise UsageError("threshold fixed", f"analog input {', '.join(direct)}", "inputs that spike", "convert with --input-range LO HI")
     gated = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.slope == "gated"]
     if gated:
         raise UsageError("threshold fixed", f"slope gated in {', '.join(gated[:5])}", "slope fan_in or reference: a gate opens with the "

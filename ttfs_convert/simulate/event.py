@@ -98,9 +98,10 @@ class EventSimulator:
         fired, potential = np.empty((images, size)), np.empty((images, size))
         bias = np.zeros(size) if layer.bias is None else _flat(layer.bias, layer)
         reference = 1 - _flat(layer.weight_sums, layer) if isinstance(layer, Spiking) and layer.slope == "reference" else np.zeros(size)
+        end, threshold = (layer.window, np.inf) if isinstance(layer, Readout) else (self.network.windows, 1.0)
         fields = self._fields[layer.name]
-        fixed(_listed(fields), fields.weights, self._arrivals(layer, images, times), float(-first), float(self.network.windows - first), bias,
-              reference, np.inf if isinstance(layer, Readout) else 1.0, fired, potential)
+        fixed(_listed(fields), fields.weights, self._arrivals(layer, images, times), float(-first), float(end - first), bias, reference,
+              threshold, fired, potential)
         return fired - 1, potential
 
     def _arrivals(self, layer: Spiking | Readout, images: int, times: Mapping[str, np.ndarray]) -> np.ndarray:
