@@ -106,15 +106,13 @@ def test_means_that_are_ties_fall_on_the_same_side(kernel, monkeypatch):
 
 @pytest.mark.parametrize("opset", range(7, onnx.defs.onnx_opset_version() + 1))
 def test_opsets(opset):
-    chain = Chain((2, 6, 6)).conv(4).add("Relu").conv(3).batch_norm().add("Relu").readout()
+    chain = Chain((2, 6, 6)).conv(4).add("Relu").conv(3).batch_norm().add("Relu").add("Flatten").gemm(4)
     try:
         model = chain.model(opset=opset)
     except ModelError:
         pytest.skip(f"ONNX Runtime {onnxruntime.__version__} does not run opset {opset}")
     assert_twins(in_mode_exact(model, chain.images(4)), model, chain.images(4))
 
-
-# Graphs
 
 def residual(chain: Chain) -> Chain:
     skip = chain.conv(4, pads=[1] * 4).add("Relu").at
@@ -237,9 +235,8 @@ def test_a_fixed_batch_and_positions_in_the_batch():
 def test_half_precision_weights_and_names_that_are_taken(tmp_path):
     chain = strict_chain()
     half = chain.model()
-    for node in half.graph.node:
-        for names in (node.input, node.output):
-            names[:] = [name.replace("clip1_out", "x/quantised") for name in names]
+    for names in (names for node in half.graph.node for names in (node.input, node.output)):
+        names[:] = [name.replace("clip1_out", "x/quantised") for name in names]
     for value in (*half.graph.input, *half.graph.output):
         value.type.tensor_type.elem_type = TensorProto.FLOAT16
     for tensor in half.graph.initializer:
@@ -249,16 +246,10 @@ def test_half_precision_weights_and_names_that_are_taken(tmp_path):
     assert_twins(network, half, chain.images(4), ties=1)
 
 
-# What cannot be quantised
-
-def test_continuous_time_has_no_levels():
+def test_what_cannot_be_quantised():
     model = strict_chain().model()
     with pytest.raises(UsageError, match="continuous time.*grid"):
         quantised_model(converted(model), model)
-
-
-def test_layers_without_a_tensor_are_named():
-    model = strict_chain().model()
     network = converted(model, steps=9)
     layers = tuple(layer.model_copy(update={"tensor": None}) if layer.name == "conv3" else layer for layer in network.layers)
     with pytest.raises(ModelError, match="no tensor for conv3; expected one for every layer that spikes"):

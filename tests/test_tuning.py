@@ -5,6 +5,7 @@ import functools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,12 +141,13 @@ def test_the_parts_are_disjoint_seeded_and_keep_their_labels(network, data, part
 
 
 def test_inputs_of_several_inputs_are_split_alike(parts):
-    chain = Chain((5,), seed=2, z=(4,)).gemm(6).relu1().add("Concat", "z", axis=1).gemm(6).relu1().readout(3)
+    chain = Chain((5,), seed=7, z=(4,)).gemm(6).relu1().add("Concat", "z", axis=1).gemm(6).relu1().readout(3)
     x, z = Chain((5,)).images(40), Chain((4,)).images(40)[::-1].copy()
     y = next(iter(Reference(chain.model(), threads=1)({"x": x, "z": z}).values())).argmax(1)
     data = dataclasses.replace(dataset(x), y=y, inputs={"x": x, "z": z})
-    found = tune(converted(chain.model(), mode="strict", steps=16), data, 5)
+    found = tune(converted(chain.model(), mode="strict", steps=16), data, 10)
     steps = found.variants[2].steps
+    assert np.bincount(y).min() >= 5
     assert found.variants[0].outcomes.ann_accuracy == 1, "rows of both inputs belong together"
     assert set(steps) == {"x", "z", "gemm0", "gemm3"} and steps["z"] == steps["gemm0"]
 
@@ -164,7 +166,6 @@ def test_sources_that_are_joined_keep_one_number_of_steps(budget):
     assert found.variants[2].latency_steps == found.network.latency_steps
 
 
-@pytest.mark.xfail(strict=True, reason="populations that a readout adds up are held to one N too, although no wire joins them")
 def test_sources_of_a_sum_are_tuned_apart():
     chain = Chain((6,)).gemm(8).relu1()
     early = chain.at
@@ -175,13 +176,12 @@ def test_sources_of_a_sum_are_tuned_apart():
     assert all(len(group) == 1 for group in tuning._groups(network))
 
 
-@pytest.mark.xfail(strict=True, reason="populations of equal size are taken in the order of a set of strings")
 def test_the_order_of_layers_does_not_depend_on_the_process():
     code = ("from tests.models import Chain, converted; from ttfs_convert.tuning import _groups\n"
             "chain = Chain((10,)).gemm(10).relu1().gemm(10).relu1().gemm(10).relu1().readout(3)\n"
             "print(_groups(converted(chain.model(), mode='strict', steps=20)))")
     found = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                            env={**os.environ, "PYTHONHASHSEED": seed}).stdout for seed in "123"}
+                            cwd=Path(__file__).parents[1], env={**os.environ, "PYTHONHASHSEED": seed}).stdout for seed in "123"}
     assert len(found) == 1
 
 
@@ -285,7 +285,6 @@ def test_steps_that_contradict_the_network_are_refused():
         network.with_time(None).with_layer_steps({"x": 10})
 
 
-@pytest.mark.xfail(strict=True, reason="layers are not validated again: spike times wrap, and 0 stands for the network's own N")
 @pytest.mark.parametrize("steps", ({"x": 0}, {"x": -3}, {"x": 70_000}))
 def test_numbers_of_steps_that_cannot_be_are_refused(steps):
     with pytest.raises(ValueError):

@@ -203,8 +203,11 @@ class Network(Record):
         return self.model_copy(update={"steps": steps, "rounding": rounding or self.rounding, "layers": layers})
 
     def with_layer_steps(self, steps: Mapping[str, int]) -> Network:
-        """This network with a number of steps of its own for each population named, encoders and neurons. Raises ValueError as the network
-        itself would."""
+        """This network with a number of steps of its own for each population named, encoders and neurons. Raises ValueError for other
+        names, for numbers out of range, and where a concatenation would join different grids."""
+        tunable = {layer.name for layer in self.layers if isinstance(layer, (Input, Spiking))}
+        require(tunable.issuperset(steps), f"no encoders or neurons named {sorted(set(steps) - tunable)}")
+        require(all(1 <= count <= MAX_STEPS for count in steps.values()), f"numbers of steps outside 1 to {MAX_STEPS}")
         layers = tuple(layer.model_copy(update={"steps": steps[layer.name]}) if layer.name in steps else layer for layer in self.layers)
         return Network.model_validate(self.model_copy(update={"layers": layers}).__dict__)
 
@@ -291,6 +294,16 @@ def has_neurons(layer: Layer) -> bool:
 def neurons(layer: Layer) -> int:
     """How many integrate-and-fire neurons a population has."""
     return math.prod(layer.shape) if has_neurons(layer) else 0
+
+
+def in_neuron_order(values: np.ndarray, layer: Population, images: int) -> np.ndarray:
+    """(images, *shape of the layer): a tensor's values, image by image, as the neurons that carry them are ordered."""
+    values = values.reshape(images, -1)
+    if layer.tensor_index is not None:
+        values = values[:, np.argsort(layer.tensor_index)]
+    if layer.channels_first:
+        return np.moveaxis(values.reshape(images, layer.shape[-1], *layer.shape[:-1]), 1, -1)
+    return values.reshape(images, *layer.shape)
 
 
 def weight_sum_deviation(layer: Layer) -> float | None:

@@ -48,14 +48,14 @@ class SpikeNoise:
 
 
 def with_weight_noise(network: Network, deviation: float, seed: tuple[int, ...]) -> Network:
-    """Every weight w + deviation max|w| normal(0, 1), the maximum of its layer's; the slopes follow. A reference neuron keeps the weight it was
+    """Every weight w + deviation max|w| normal(0, 1), the maximum of its own kernel or matrix; the slopes follow. A reference neuron keeps the weight it was
     given, so its slope is off by what the weights' sum is off."""
     rng = np.random.default_rng(list(seed))
     return _with_weights(network, lambda w: w + np.float32(deviation) * np.abs(w).max() * rng.standard_normal(w.shape, np.float32), False)
 
 
 def with_weight_bits(network: Network, bits: int) -> Network:
-    """Every weight on a symmetric grid of 2^bits - 1 levels from -max|w| to max|w|, the maximum of its layer's; the slopes follow. A
+    """Every weight on a symmetric grid of 2^bits - 1 levels from -max|w| to max|w|, the maximum of its own kernel or matrix; the slopes follow. A
     reference neuron is given what the weights on the grid leave to 1."""
     levels = 2 ** (bits - 1) - 1
 

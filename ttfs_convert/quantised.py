@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx
 
-from .ir import Network, Readout, sources
+from .ir import Network, Readout, in_neuron_order, sources
 from .prediction import binary_threshold, predicted_labels
-from .quantised_graph import ROUNDING, Insertion, Quantiser, in_neuron_order
+from .quantised_graph import ROUNDING, Insertion, Quantiser, quantised_model
 from .recording import Recording
 from .reference import Reference
+
+__all__ = ["Divergence", "QuantisedAnn", "QuantisedOutcome", "QuantisedTally", "QuantisedValues", "quantised_model", "spiked_levels", "trace"]
 
 
 @dataclass(frozen=True)

@@ -176,16 +176,6 @@ def _ends(layer: Coded) -> tuple[np.ndarray, np.ndarray, list[int]]:
     return (lo[:, None], width[:, None], [-1, channels, size // channels]) if layer.channels_first else (lo, width, [-1, channels])
 
 
-def in_neuron_order(values: np.ndarray, layer: Coded, images: int) -> np.ndarray:
-    """(images, *shape of the layer): a tensor's values, image by image, as the neurons that carry them are ordered."""
-    values = values.reshape(images, -1)
-    if layer.tensor_index is not None:
-        values = values[:, np.argsort(layer.tensor_index)]
-    if layer.channels_first:
-        return np.moveaxis(values.reshape(images, layer.shape[-1], *layer.shape[:-1]), 1, -1)
-    return values.reshape(images, *layer.shape)
-
-
 def _following(graph: onnx.GraphProto, owned: Sequence[tuple[str, str]]) -> list[set[str]]:
     """Per node the layers that its outputs belong to, or else the next ones computed from them. owned: tensors and their layers."""
     owners: dict[str, set[str]] = {}

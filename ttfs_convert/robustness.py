@@ -36,7 +36,7 @@ KINDS: dict[str, Kind] = {
                    lambda network, value, seed: (network, SpikeNoise(network, value, 0, seed))),
     "drop": Kind((0.001, 0.003, 0.01, 0.03, 0.1), "probability that a spike is lost", True,
                  lambda network, value, seed: (network, SpikeNoise(network, 0, value, seed))),
-    "weight-noise": Kind((0.003, 0.01, 0.03, 0.1), "standard deviation, of a layer's largest weight", True,
+    "weight-noise": Kind((0.003, 0.01, 0.03, 0.1), "standard deviation, of a kernel's largest weight", True,
                          lambda network, value, seed: (with_weight_noise(network, value, seed), None)),
     "weight-bits": Kind((8, 7, 6, 5, 4, 3), "bits", False, lambda network, value, seed: (with_weight_bits(network, int(value)), None)),
     "threshold": Kind((0.003, 0.01, 0.03, 0.1), "standard deviation of the neurons' thresholds", True,
@@ -82,10 +82,10 @@ def parse(text: str) -> list[tuple[str, float | str]]:
     """Points that `text` names: "all", a kind, or a kind and its values such as "drop=0.01,0.1". Raises UsageError for others."""
     if text == "all":
         return [point for name in KINDS for point in parse(name)]
-    name, _, listed = text.partition("=")
+    name, given, listed = text.partition("=")
     if name not in KINDS:
         raise UsageError("--sweep", f"{name!r}", f"all, {', '.join(KINDS)}")
-    if not listed:
+    if not given:
         return [(name, value) for value in KINDS[name].values]
     return [(name, _value(name, each.strip())) for each in listed.split(",")]
 
@@ -180,6 +180,8 @@ class _Log:
     """Finished runs, one JSON object per line. Lines of other networks, data or seeds stay and are not read; a last line that was cut off
     is removed."""
 
+    BEGIN = '{"network": "'
+
     def __init__(self, path: str | Path | None, setting: dict):
         self._path, self._setting = path, setting
         self._runs: dict[tuple, tuple[float | None, float]] = {}
@@ -194,6 +196,8 @@ class _Log:
                     self._runs[run] = entry["accuracy"], entry["agreement"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(str(path), f"cannot be read ({error})", "a log of an earlier sweep", "name another file") from error
+        if cut_off and not cut_off.startswith(self.BEGIN[:len(cut_off)]):
+            raise DataError(str(path), "a last line that is no run of a sweep", "a log of an earlier sweep", "name another file")
         if cut_off:
             write_whole(path, lambda file: file.write((whole + "\n" * bool(whole)).encode()))
 

@@ -12,6 +12,7 @@ import json
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -81,5 +82,5 @@ def load_spikes(path: str | Path) -> tuple[Recording, dict]:
             spikes, potentials = ({name.split("/", 1)[1]: archive[name] for name in archive.files if name.startswith(kind)}
                                   for kind in ("spikes/", "potentials/"))
         return Recording(spikes, potentials, {layer["name"]: layer["steps"] for layer in about["layers"]}), about
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(str(path), f"cannot be read ({error})", "a file of ttfs-run --spikes") from error

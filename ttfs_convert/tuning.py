@@ -14,7 +14,7 @@ import numpy as np
 from .comparison import Comparison, numba_threads
 from .datasets import Dataset, load_dataset
 from .errors import UsageError
-from .ir import Input, Network, Spiking, sources
+from .ir import Input, Network, Readout, Spiking, sources
 from .measure import counts
 from .measure.certificate import Certificate
 from .measure.drift import PairedOutcomes
@@ -46,6 +46,7 @@ class Tuning:
     chosen_on: int
     judged_on: int
     runs: int
+    notes: tuple[str, ...]  # what a reader of the figures must know
 
 
 def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float = 0.5, seed: int = 0, onnx_file: str | Path | None = None,
@@ -72,7 +73,12 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
         tuned = chooser.per_layer(uniform)
         judge = Comparison(network, second, onnx_file, batch, threads or 0)
         variants = tuple(_judged(name, each, judge) for name, each in (("as given", network), ("uniform", uniform), ("per layer", tuned)))
-    return Tuning(tuned, variants, len(first), len(second), chooser.runs)
+    return Tuning(tuned, variants, len(first), len(second), chooser.runs, (*data.notes, *judge.notes, *_over_budget(variants, max_drop)))
+
+
+def _over_budget(variants: tuple[Variant, ...], max_drop: float) -> list[str]:
+    return [f"{each.name}: a drop of {-100 * each.outcomes.drift:.2f} pp on the samples that had no say, over the budget of {max_drop:g} pp"
+            for each in variants if -100 * each.outcomes.drift > max_drop]
 
 
 def _split(data: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -104,7 +110,7 @@ class _Chooser:
         if key not in self._known:
             predicted = np.concatenate([labels for _, labels in self._comparison.runs(Simulator(network))])
             self._known[key] = self._accuracy - _accuracy(self._comparison, predicted)
-            self._progress(f"{' '.join(str(steps) for _, steps in key)}: drop {100 * self._known[key]:+.2f} pp")
+            self._progress(f"{' '.join(map(str, _own_steps(network).values()))}: drop {100 * self._known[key]:+.2f} pp")
         return self._known[key] <= self._max_drop + 1e-12
 
     def uniform(self, network: Network) -> Network:
@@ -143,14 +149,14 @@ def _groups(network: Network) -> list[tuple[str, ...]]:
     """Populations that must share N, because a concatenation joins their spikes; those with most neurons first."""
     group = {layer.name: {layer.name} for layer in network.layers}
     for layer in network.layers:
-        if not isinstance(layer, (Input, Spiking)):
+        if not isinstance(layer, (Input, Spiking, Readout)):
             together = {layer.name}.union(*(group[source] for source in sources(layer)))
             for name in together:
                 group[name] = together
     tunable = _own_steps(network)
     sizes = {layer.name: int(np.prod(layer.shape)) for layer in network.layers}
-    found = {tuple(name for name in tunable if name in members) for members in group.values()} - {()}
-    return sorted(found, key=lambda names: -sum(sizes[name] for name in names))
+    found = dict.fromkeys(tuple(name for name in tunable if name in members) for members in group.values())
+    return sorted(filter(None, found), key=lambda names: -sum(sizes[name] for name in names))
 
 
 def _judged(name: str, network: Network, comparison: Comparison) -> Variant:

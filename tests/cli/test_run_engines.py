@@ -120,7 +120,6 @@ def test_a_fixed_threshold_is_told(example, name):
     assert about["threshold"] == "fixed" and {each.dtype for each in recording.spike_times.values()} == {np.dtype(np.float32)}
 
 
-@pytest.mark.xfail(strict=True, reason="in continuous time a silent neuron of slope 1 + 1e-7 counts as active, and a late one too")
 @pytest.mark.parametrize("name", ("continuous", "fixed"))
 def test_silent_neurons_are_those_that_spike_at_the_end(example, folder, name):
     """The certificate and the spike times tell the same."""

@@ -148,7 +148,6 @@ def test_model_and_data_errors(folder, tmp_path):
     assert missing.exit_code == 4 and "nothing.npz" in missing.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="what a reader of the figures must know is dropped")
 def test_notes_on_the_data_are_told(folder):
     """That only part of the data was used, as ttfs-run says."""
     assert "a subset, 100 of 240 samples" in tune(folder, "--max-drop", "20", "--limit", "100").stderr

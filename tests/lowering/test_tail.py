@@ -116,3 +116,15 @@ def test_a_clamp_that_waits_for_another_is_not_lost_at_the_output():
     first, chain.at = chain.at, "x"
     assert_equals_onnx_runtime(chain.gemm(6, total=0.0).add("Relu").add("Max", first).model(), chain.images(20), mode="exact",
                                calibrate=dataset(chain.images(20)))
+
+
+def test_branches_that_read_the_body_from_outside():
+    chain = logits()
+    branches = {}
+    for name, factor in (("then_branch", 2.0), ("else_branch", 3.0)):
+        factor = onnx.numpy_helper.from_array(np.float32(factor), "factor")
+        result = onnx.helper.make_empty_tensor_value_info(name)
+        branches[name] = onnx.helper.make_graph([onnx.helper.make_node("Mul", [chain.at, "factor"], [name])], name, [], [result], [factor])
+    chain.at = chain.constant(np.array(True))
+    chain.add("If", **branches)
+    assert_equals_onnx_runtime(chain.model(), chain.images())

@@ -45,6 +45,7 @@ def spike_times_table(report: Report) -> Table:
     """When each layer spikes: shares of its neurons, and a histogram over all windows, each drawn to its own largest bin."""
     result = table("Spike times", "layer", "window", "premature", "late", "missing", "at its end", "histogram, window by window",
                    left=("layer", "histogram, window by window"))
+    result.columns[-1].no_wrap = True
     for layer in report.layers:
         times = layer.spike_times
         if times is not None:

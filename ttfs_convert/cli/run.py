@@ -37,8 +37,8 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
               help="Instead of one run: accuracy under jitter (of spike times, in steps), drop (share of spikes lost), weight-noise, "
                    "weight-bits, threshold (mismatch), steps or rounding, at the values named or at usual ones; all for every kind. "
                    "Repeatable.")
-@click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Of --sweep: runs of every noisy point.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of --sweep: of all noise.")
+@click.option("--repeats", type=click.IntRange(min=1), help="Of --sweep: runs of every noisy point.  [default: 3]")
+@click.option("--seed", type=click.IntRange(min=0), help="Of --sweep: of all noise.  [default: 0]")
 @click.option("--resume", "log", metavar="FILE", help="Of --sweep: keep finished runs here and go on where an earlier sweep stopped.")
 @click.option("--max-drop", type=click.FloatRange(min=0), metavar="PP",
               help="Gate: exit 99 when the accuracy certainly drops by more than PP percentage points (the whole 95 % interval), 5 when "
@@ -67,8 +67,10 @@ def main(network, data, data_dir, limit, batch, steps, rounding, engine, thresho
     if sweeps:
         if (engine, threshold, histogram, quantised, spike_file, max_drop) != ("exact", "dynamic", False, False, None, None):
             raise UsageError("--sweep", "an option for single runs beside it", "neither --engine, --threshold, --histogram, --quantised, --spikes nor --max-drop")
-        _sweep(loaded, dataset, sweeps, json_file, dict(repeats=repeats, seed=seed, log=log, onnx_file=onnx_file, batch=batch, threads=threads))
+        _sweep(loaded, dataset, sweeps, json_file, dict(repeats=repeats or 3, seed=seed or 0, log=log, onnx_file=onnx_file, batch=batch, threads=threads))
         return
+    if (repeats, seed, log) != (None, None, None):
+        raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
     if max_drop is not None and dataset.y is None:
         raise UsageError("--max-drop", f"{dataset.name} has no labels", "labelled data", "add y to the .npz")
     with _progress("running", len(dataset.x)) as progress:

@@ -47,6 +47,10 @@ def main(network, data, data_dir, limit, max_drop, share, seed, out, onnx_file, 
         write_json(as_json(found, dataset, max_drop, seed), json_file)
     note(f"steps chosen on {found.chosen_on:,} samples in {found.runs} runs, for a drop of at most {max_drop:g} pp; all figures are of the other "
          f"{found.judged_on:,}")
+    for text in found.notes:
+        note(text)
+    if len(dataset) < dataset.total:
+        note(f"--limit: a subset, {len(dataset):,} of {dataset.total:,} samples")
     if out is not None:
         save(found.network, out)
         click.echo(f"Wrote {out}.", err=True)

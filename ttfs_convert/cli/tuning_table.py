@@ -14,7 +14,7 @@ def tuning_table(tuning: Tuning) -> Table:
     """One row per variant; operations also as a share of the first one's."""
     given = tuning.variants[0]
     result = table(f"Steps of {tuning.network.name}, judged on {tuning.judged_on:,} samples", "steps", "latency", "P_proxy event", "synaptic",
-                   "ANN", "SNN", "drift, pp", "95 % interval", "agreement", "per window", left=("steps", "per window"))
+                   "ANN", "SNN", "drift, pp", "95 % interval", "agreement", "of each population", left=("steps", "of each population"))
     for each in tuning.variants:
         low, high = _interval(each)
         result.add_row(each.name, f"{each.latency_steps:,}{_share(each.latency_steps, given.latency_steps)}",
@@ -26,7 +26,7 @@ def tuning_table(tuning: Tuning) -> Table:
 
 def as_json(tuning: Tuning, data: Dataset, max_drop: float, seed: int) -> dict:
     return {"schema_version": 1, "network": tuning.network.name, "data": {"name": data.name, "sha256": data.sha256},
-            "max_drop_pp": max_drop, "seed": seed, "chosen_on": tuning.chosen_on, "judged_on": tuning.judged_on, "runs": tuning.runs,
+            "max_drop_pp": max_drop, "seed": seed, "chosen_on": tuning.chosen_on, "judged_on": tuning.judged_on, "runs": tuning.runs, "notes": list(tuning.notes),
             "variants": [{"name": each.name, "steps": each.steps, "latency_steps": each.latency_steps,
                           "p_proxy": {"event": each.event_p_proxy, "synaptic": each.synaptic_p_proxy},
                           "ann_accuracy": each.outcomes.ann_accuracy, "snn_accuracy": each.outcomes.snn_accuracy,

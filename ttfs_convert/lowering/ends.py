@@ -8,6 +8,7 @@ import onnx
 
 from ..ir import Input, Readout
 from ..onnx_file import Simplified
+from .values import captured
 
 
 def head_model(source: Simplified, inputs: Sequence[Input]) -> bytes | None:
@@ -44,7 +45,7 @@ def _cut(source: Simplified, roots: Mapping[str, int], wanted: Sequence[str]) ->
         elif name in producers:
             if id(producers[name]) not in needed:
                 needed.add(id(producers[name]))
-                pending.extend(filter(None, producers[name].input))
+                pending.extend(filter(None, (*producers[name].input, *captured(producers[name]))))
         else:
             entries[name] = inputs[name]
     outputs = {value.name: value for value in model.graph.output}

@@ -117,17 +117,17 @@ class Node:
     def of(cls, proto: onnx.NodeProto) -> Node:
         attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in proto.attribute}
         texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
-        inputs = (*proto.input, *sorted(_captured(proto) - set(proto.input)))
+        inputs = (*proto.input, *sorted(captured(proto) - set(proto.input)))
         return cls(proto.op_type, proto.name or proto.output[0], inputs, tuple(proto.output), texts, proto.domain, proto)
 
 
-def _captured(proto: onnx.NodeProto) -> set[str]:
+def captured(proto: onnx.NodeProto) -> set[str]:
     """Tensors from outside that the node's subgraphs (If, Loop, Scan) read."""
     names: set[str] = set()
     for graph in (attribute.g for attribute in proto.attribute if attribute.type == onnx.AttributeProto.GRAPH):
         own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {
             name for node in graph.node for name in node.output}
-        names |= {name for node in graph.node for name in (*node.input, *_captured(node)) if name} - own
+        names |= {name for node in graph.node for name in (*node.input, *captured(node)) if name} - own
     return names
 
 

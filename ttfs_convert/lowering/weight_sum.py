@@ -17,7 +17,7 @@ def _conv(step: Conv, incoming: np.ndarray) -> np.ndarray:
 
 
 def _dense(step: Dense, incoming: np.ndarray) -> np.ndarray:
-    return np.tile(incoming, step.in_shape[0] // incoming.size) @ step.weights.astype(np.float64)
+    return np.tile(incoming.reshape(-1), step.in_shape[0] // incoming.size) @ step.weights.astype(np.float64)
 
 
 def _average_pool(step: AveragePool, incoming: np.ndarray) -> np.ndarray:

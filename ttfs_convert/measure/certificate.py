@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir import Coded, MaxPool, Network, Readout, neurons, sources
+from ..ir import Coded, MaxPool, Network, Readout, in_neuron_order, neurons, sources
 from ..recording import Recording
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
@@ -85,11 +85,7 @@ class Certificate:
                 errors.sent += images
 
     def _compare(self, layer: Coded, errors: LayerErrors, ours: np.ndarray, reference: np.ndarray) -> None:
-        values = reference.reshape(len(ours), -1)
-        if layer.tensor_index is not None:
-            values = values[:, np.argsort(layer.tensor_index)]
-        values = values.reshape(len(ours), *((layer.shape[-1], *layer.shape[:-1]) if layer.channels_first else layer.shape))
-        values = np.moveaxis(values, 1, -1) if layer.channels_first else values
+        values = in_neuron_order(reference, layer, len(ours))
         width = np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
         activations = (values - layer.lo) / width
         errors.compare(ours, activations)

@@ -45,7 +45,8 @@ class EngineCheck:
                 if not differs.any():
                     continue
                 self.differing += int(differs.sum())
-                boundary = (np.minimum(found, expected)[differs] + self.network.half + TIE) / steps
+                late = found[differs] > expected[differs]  # then it did not fire a step earlier, where it should have
+                boundary = (found[differs].astype(np.float64) - late + self.network.half + TIE) / steps
                 distance = np.abs(tau()[differs] - boundary) * np.broadcast_to(_flatness(layer), found.shape)[differs]
             self.farthest = max(self.farthest, float(distance.max(initial=0.0)))
 

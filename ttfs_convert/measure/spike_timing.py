@@ -44,5 +44,5 @@ class SpikeTiming:
             timing.at_end += int(at_end.sum())
             timing.premature += int((sent < -ROUNDING).sum())
             timing.late += int((sent > 1 + ROUNDING).sum())
-            bins = np.floor((sent[~at_end] + windows[name]) * BINS + ROUNDING).astype(np.int64)
+            bins = np.floor((sent[~at_end] + windows[name]) * BINS + ROUNDING * BINS).astype(np.int64)
             timing.histogram += np.bincount(bins.clip(0, timing.histogram.size - 1), minlength=timing.histogram.size)
