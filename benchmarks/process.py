@@ -18,7 +18,7 @@ import time
 start = time.perf_counter()
 import numpy as np
 from ttfs_convert import convert
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 simulate(convert({model!r}), np.zeros((1, 1, 28, 28), np.float32))
 print(time.perf_counter() - start)
 """

@@ -39,7 +39,8 @@ def simulate(network: Network, x: np.ndarray, steps: int | None = None) -> tuple
 
 def live(network: Network, layer: Spiking | Readout, times: dict, steps: int | None) -> tuple[np.ndarray, np.ndarray]:
     """(tau, potential at the end), both (n, neurons)."""
-    begin, end = -(layer.window - 1), network.windows - (layer.window - 1)
+    last = layer.window if isinstance(layer, Readout) else network.windows
+    begin, end = -(layer.window - 1), last - (layer.window - 1)
     threshold = math.inf if isinstance(layer, Readout) else 1.0
     synapses = [(connection.source, *weights_of(connection, layer)) for connection in layer.connections]
     bias = np.zeros(layer.shape) if layer.bias is None else np.broadcast_to(layer.bias, layer.shape).astype(np.float64)

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.models import Chain, converted, dataset
-from ttfs_convert import quantised
+from ttfs_convert import quantised, quantised_graph
 from ttfs_convert.conversion import convert
 from ttfs_convert.ends import Ends
 from ttfs_convert.errors import ModelError, UsageError
@@ -99,7 +99,7 @@ def test_means_that_are_ties_fall_on_the_same_side(kernel, monkeypatch):
     chain = Chain((2, 12, 12)).conv(6).relu1().add("AveragePool", kernel_shape=list(kernel)).conv(3).relu1().readout()
     network, x = converted(chain.model(), steps=10, pooling="spiking"), chain.images(8)
     assert_twins(network, chain.model(), x)
-    monkeypatch.setattr(quantised, "TIE", 0.0)
+    monkeypatch.setattr(quantised_graph, "TIE", 0.0)
     with pytest.raises(AssertionError):
         assert_twins(network, chain.model(), x, ties=7)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROUNDING = 1e-6  # of a window: silent neurons of slope `fan_in` fire this close to its end
+ROUNDING = 1e-5  # of a window: in float32 a silent neuron of slope `fan_in` fires this close to its end
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Recording:
         return np.isnan(times) if times.dtype.kind == "f" else np.zeros(times.shape, bool)
 
     def silent(self, name: str) -> np.ndarray:
-        """Where layer `name` has a = 0, in float32 to 1e-6, or no spike."""
+        """Where layer `name` has no a > 0: spikes at the window's end or later, or none."""
         times = self.spike_times[name]
         return ~(times < 1 - ROUNDING) if times.dtype.kind == "f" else times == self.steps[name]
 

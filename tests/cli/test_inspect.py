@@ -73,6 +73,7 @@ def test_layers_are_those_that_conversion_makes(tmp_path):
     converted = json.loads((tmp_path / "snn.json").read_text())
     (tmp_path / "model.onnx").write_bytes(EXAMPLE.read_bytes())
     _, content = inspected(tmp_path / "model.onnx")
+    assert all(layer.pop("steps") == 50 for layer in converted["layers"])
     assert content["layers"] == converted["layers"] and content["layers_of_mode"] == "strict"
     for field in ("name", "onnx_sha256", "ann_macs", "spiking_mac_share"):
         assert content[field] == converted[field]

@@ -49,7 +49,7 @@ def tuned(folder):
 
 def test_json_has_exactly_these_fields(tuned, folder):
     _, content = tuned
-    assert set(content) == {"schema_version", "network", "data", "max_drop_pp", "seed", "chosen_on", "judged_on", "runs", "variants"}
+    assert set(content) == {"schema_version", "network", "data", "max_drop_pp", "seed", "chosen_on", "judged_on", "runs", "notes", "variants"}
     assert (content["schema_version"], content["network"], content["max_drop_pp"], content["seed"]) == (1, "model", 5, 0)
     assert (content["chosen_on"], content["judged_on"]) == (120, 120) and content["data"]["name"] == "data.npz"
     assert [each["name"] for each in content["variants"]] == ["as given", "uniform", "per layer"]
@@ -68,7 +68,7 @@ def test_json_has_exactly_these_fields(tuned, folder):
 def test_the_table_and_what_is_said_beside_it(tuned):
     result, content = tuned
     assert "\x1b" not in result.output and max(map(len, result.stdout.splitlines())) <= 132
-    for text in ("Steps of model, judged on 120 samples", "latency", "P_proxy event", "synaptic", "95 % interval", "per window"):
+    for text in ("Steps of model, judged on 120 samples", "latency", "P_proxy event", "synaptic", "95 % interval", "variant", "steps"):
         assert text in result.stdout
     for each in content["variants"]:
         (row,) = (line for line in result.stdout.splitlines() if line.strip().startswith(each["name"]))

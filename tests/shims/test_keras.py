@@ -13,7 +13,7 @@ import pytest
 
 from ttfs_convert.conversion import ConstraintError, convert
 from ttfs_convert.errors import UsageError
-from ttfs_convert.simulate.exact import simulate
+from ttfs_convert.simulate.engines import simulate
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's exporters
 

@@ -17,7 +17,7 @@ from ttfs_convert.datasets import Dataset  # noqa: E402
 from ttfs_convert.errors import DataError, UsageError  # noqa: E402
 from ttfs_convert.measure import counts  # noqa: E402
 from ttfs_convert.shims.torch import LcTtfs, ReLU1, export_onnx  # noqa: E402
-from ttfs_convert.simulate.exact import simulate  # noqa: E402
+from ttfs_convert.simulate.engines import simulate  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's exporters
 FOLDER = Path(__file__).parents[2] / "examples" / "paper"

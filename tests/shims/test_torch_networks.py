@@ -10,7 +10,7 @@ from torch import nn  # noqa: E402
 from ttfs_convert.conversion import ConstraintError, convert  # noqa: E402
 from ttfs_convert.errors import UsageError  # noqa: E402
 from ttfs_convert.shims.torch import LcTtfs, ReLU1, Residual, export_onnx, pre_activation_loss  # noqa: E402
-from ttfs_convert.simulate.exact import simulate  # noqa: E402
+from ttfs_convert.simulate.engines import simulate  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's exporters
 

@@ -166,7 +166,7 @@ def test_the_closed_form_needs_the_dynamic_threshold(slope):
         simulate(*case("lines", slope), "exact", "fixed")
 
 
-@pytest.mark.parametrize("family, slope, layers", (("lines", "gated", "h, g, f"), ("analog", "fan_in", "h")))
+@pytest.mark.parametrize("family, slope, layers", (("lines", "gated", "h, g, f"),))
 @pytest.mark.parametrize("engine", ("event", "clock"))
 def test_gates_need_the_dynamic_threshold(family, slope, layers, engine):
     network, x = case(family, slope)

@@ -13,8 +13,8 @@ from .network_tables import table
 def tuning_table(tuning: Tuning) -> Table:
     """One row per variant; operations also as a share of the first one's."""
     given = tuning.variants[0]
-    result = table(f"Steps of {tuning.network.name}, judged on {tuning.judged_on:,} samples", "steps", "latency", "P_proxy event", "synaptic",
-                   "ANN", "SNN", "drift, pp", "95 % interval", "agreement", "of each population", left=("steps", "of each population"))
+    result = table(f"Steps of {tuning.network.name}, judged on {tuning.judged_on:,} samples", "variant", "latency", "P_proxy event", "synaptic",
+                   "ANN", "SNN", "drift, pp", "95 % interval", "agreement", "steps", left=("variant", "steps"))
     for each in tuning.variants:
         low, high = _interval(each)
         result.add_row(each.name, f"{each.latency_steps:,}{_share(each.latency_steps, given.latency_steps)}",

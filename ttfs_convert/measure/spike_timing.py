@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..ir import Network
-from ..recording import Recording
+from ..recording import ROUNDING, Recording
 
 BINS = 10  # of a histogram, per window
-ROUNDING = 1e-5  # of a window: spikes this little outside it are inside
 
 
 @dataclass
@@ -38,7 +37,7 @@ class SpikeTiming:
             timing = self.layers.setdefault(name, LayerTiming(np.zeros(BINS * self.network.windows, np.int64)))
             tau = recording.tau(name).reshape(-1)
             sent = tau[~np.isnan(tau)]
-            at_end = np.abs(sent - 1) <= ROUNDING
+            at_end = (sent >= 1 - ROUNDING) & (sent <= 1 + ROUNDING)
             timing.neurons += tau.size
             timing.missing += tau.size - sent.size
             timing.at_end += int(at_end.sum())
