@@ -29,7 +29,7 @@ from ..kernels.dense import dense
 from ..kernels.layout import Weights
 from ..kernels.pool import add_decoded, average_pool, average_pool_decoded, average_pool_steps, max_pool
 from ..kernels.threshold import encode, fire
-from .layout import Paths, Plan, geometry, plans, weights, wide
+from .layout import Paths, Plan, divisor, geometry, plans, weights, wide
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _fire(state: _State, layer: Spiking) -> np.ndarray:
     pool = _single_pool(layer)
     if pool is not None and state.network.steps is not None and layer.connections[0].source in state.times:
         source = image(state.times[layer.connections[0].source], pool.in_shape)
-        average_pool_steps(source, _divisor(pool), *geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
+        average_pool_steps(source, divisor(pool), *geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
         return times
     if layer.name in state.plans:
         _fire_from_sums(state, state.plans[layer.name], times)
@@ -181,7 +181,8 @@ def _fire_from_sums(state: _State, plan: Plan, times: np.ndarray) -> None:
     """Potentials that never reach memory, but those of other connections."""
     last, steps, start = plan.last.path[-1], state.network.steps, plan.start
     if plan.others:
-        start = np.resize(start, times.shape).reshape(len(times), -1)
+        start = np.empty((len(times), *plan.out_shape), np.float32)
+        start.reshape(-1, *plan.start.shape)[:] = plan.start
         for connection in plan.others:
             _integrate(state, connection, start)
     inputs = _through(state, plan.last).reshape(len(times), *plan.in_shape)
@@ -250,7 +251,7 @@ def _before_last(state: _State, connection: Connection) -> np.ndarray:
     source, path, steps = state.times.get(connection.source), connection.path, state.network.steps
     if len(path) > 1 and isinstance(path[0], AveragePool) and steps is not None and source is not None:
         values = np.zeros((state.images, *path[0].out_shape), np.float32)
-        average_pool_decoded(image(source, path[0].in_shape), steps, _divisor(path[0]), *geometry(path[0]), image(values, path[0].out_shape))
+        average_pool_decoded(image(source, path[0].in_shape), steps, divisor(path[0]), *geometry(path[0]), image(values, path[0].out_shape))
         path = path[1:]
     else:
         values = state.activations(connection.source)
@@ -271,7 +272,7 @@ def _dense(state: _State, step: Dense, activation: np.ndarray, potential: np.nda
 
 
 def _average(state: _State, step: AveragePool, activation: np.ndarray, potential: np.ndarray) -> None:
-    average_pool(image(activation, step.in_shape), _divisor(step), *geometry(step), image(potential, step.out_shape))
+    average_pool(image(activation, step.in_shape), divisor(step), *geometry(step), image(potential, step.out_shape))
 
 
 def _scale(state: _State, step: Scale, activation: np.ndarray, potential: np.ndarray) -> None:
@@ -289,8 +290,3 @@ SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool":
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A view (n, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
     return array.reshape(len(array), *wide(shape))
-
-
-def _divisor(step: AveragePool) -> np.ndarray:
-    """(out height, out width) float32."""
-    return step.divisor.reshape(-1, step.out_shape[-2])

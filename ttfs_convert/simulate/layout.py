@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Connection, Conv, Dense, Network, Sliding, Spiking, has_neurons
+from ..ir import AveragePool, Connection, Conv, Dense, Network, Sliding, Spiking, has_neurons
 from ..kernels.layout import Weights, dense_is_faster, pack
 from ..kernels.threshold import ramp
 
@@ -73,6 +73,17 @@ def _rows(values: np.ndarray, layer: Spiking, outputs: int) -> np.ndarray:
     if values.shape == (outputs,):
         return np.array(values[None])
     return np.array(np.broadcast_to(values, layer.shape).reshape(-1, outputs))
+
+
+_divisors: dict[tuple, np.ndarray] = {}
+
+
+def divisor(pool: AveragePool) -> np.ndarray:
+    """(out height, out width) float32: taps per window, worked out once per geometry."""
+    key = (pool.in_shape, pool.out_shape, *geometry(pool), pool.pads_end, pool.include_pad)
+    if key not in _divisors:
+        _divisors[key] = pool.divisor.reshape(-1, pool.out_shape[-2])
+    return _divisors[key]
 
 
 class Paths:
