@@ -79,7 +79,7 @@ class Simulator:
         network, readouts = self.network, {}
         entries = x if isinstance(x, Mapping) else {network.inputs[0].onnx_name: x}
         images = len(entries[network.inputs[0].onnx_name])
-        state = _State(network, self._weights, self._plans, self._paths, images, entries, {}, {})
+        state = _State(network, self._weights, images, entries, {}, {}, self._plans, self._paths)
         with CALLER:
             for layer in network.layers:
                 if isinstance(layer, Readout):
@@ -129,12 +129,12 @@ class _State:
 
     network: Network
     weights: dict[int, Weights]
-    plans: dict[str, Plan]
-    paths: Paths
     images: int
     entries: Mapping[str, np.ndarray]
     times: dict[str, np.ndarray]
     decoded: dict[str, np.ndarray]
+    plans: dict[str, Plan]
+    paths: Paths
 
     def activations(self, name: str) -> np.ndarray:
         if name not in self.decoded:
@@ -242,8 +242,9 @@ def _integrate(state: _State, connection: Connection, potential: np.ndarray) -> 
     elif not connection.path:
         potential += state.activations(connection.source).reshape(potential.shape)
     else:
-        last = connection.path[-1]
-        SYNAPSES[last.kind](state, last, _before_last(state, connection).reshape(state.images, *last.in_shape), potential)
+        last, values = connection.path[-1], _before_last(state, connection)
+        options = {"dense": state.paths.dense(last, values, 0)} if isinstance(last, Conv) else {}
+        SYNAPSES[last.kind](state, last, values.reshape(state.images, *last.in_shape), potential, **options)
 
 
 def _before_last(state: _State, connection: Connection) -> np.ndarray:
@@ -262,9 +263,9 @@ def _before_last(state: _State, connection: Connection) -> np.ndarray:
     return values
 
 
-def _conv(state: _State, step: Conv, activation: np.ndarray, potential: np.ndarray) -> None:
+def _conv(state: _State, step: Conv, activation: np.ndarray, potential: np.ndarray, dense: bool = False) -> None:
     conv(image(activation, step.in_shape), state.weights[id(step)], *geometry(step), image(potential, step.out_shape),
-         state.paths.dense(step, activation, 0))
+         dense)
 
 
 def _dense(state: _State, step: Dense, activation: np.ndarray, potential: np.ndarray) -> None:
