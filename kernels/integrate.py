@@ -11,8 +11,10 @@ from ._jit import jit
 from .events import compress, decode
 from .layout import Slide, Weights, tiling
 from .threshold import fire_at
-from .vector import LANES, PASSES, PIXELS, SPARE_PIXELS, accumulate, add, multiply, multiply_channels
+from .vector import LANES, PASSES, PIXELS, SPARE_PIXELS, accumulate, add, multiply, multiply_channels, prefetch
 
+FLOATS_PER_LINE = 16
+SHARED_BY = 8  # pixels from which a tile of weights is fetched whole, ahead of its use: each pixel alone needs only some of its rows
 _PASSES = np.array([PASSES[vectors] if len(PASSES[vectors]) == 2 else (*PASSES[vectors], 0) for vectors in PASSES])
 _PIXELS = np.array([PIXELS.get(vectors, 0) for vectors in range(5)])
 
@@ -154,18 +156,21 @@ def _sum_block(weights, unit, group, area, down, place, events, value, row, begi
     """Add all taps and channels of one block of outputs to `sums`. down: places from one tap to the one below."""
     block, width = LANES * weights.vectors, weights.kernel_width
     pixels, tile = place.size - SPARE_PIXELS, unit * weights.chunks * weights.kernel_height * width * weights.chunk * block
-    starts = place * weights.chunk
+    starts, size = place * weights.chunk, width * weights.chunk * block
+    lines = size // FLOATS_PER_LINE // pixels if pixels >= SHARED_BY else 0
     for chunk in range(weights.chunks):
         part = (group * weights.chunks + chunk) * area
         for ky in range(weights.kernel_height):
             if events:
                 for pixel in range(pixels):
+                    for line in range(pixel * lines, (pixel + 1) * lines):
+                        prefetch(weights.values, tile + size + line * FLOATS_PER_LINE)
                     at = place[pixel] + ky * down
                     accumulate(weights.vectors, sums, pixel * block, weights.values, tile - at * weights.chunk * block,
                                row, value, begin[part + at], begin[part + at + width])
             else:
                 _sum_dense(weights, tile, (part + ky * down) * weights.chunk, starts, value, sums)
-            tile += width * weights.chunk * block
+            tile += size
 
 
 @jit()
