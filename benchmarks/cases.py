@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +64,19 @@ def example(batch: int, threads: int) -> Work:
     return _network(network, original, images, batch, threads, OTHER_ENGINES)
 
 
+@lru_cache(maxsize=1)
+def _converted(build: Callable[[float], Builder], silent: float):
+    builder = build(silent)
+    with tempfile.TemporaryDirectory() as folder:
+        onnx.save(builder.model(), str(Path(folder) / "model.onnx"))
+        return builder, convert(Path(folder) / "model.onnx", mode="exact")
+
+
 def network(build: Callable[[float], Builder], silent: float) -> Callable[[int, int], Work]:
+    """A network of random weights on random images."""
     def work(batch: int, threads: int) -> Work:
-        builder = build(silent)
-        model = builder.model()
-        with tempfile.TemporaryDirectory() as folder:
-            onnx.save(model, str(Path(folder) / "model.onnx"))
-            converted = convert(Path(folder) / "model.onnx", mode="exact")
-        return _network(converted, model, builder.inputs(batch), batch, threads, {})
+        builder, converted = _converted(build, silent)
+        return _network(converted, builder.model(), builder.inputs(batch), batch, threads, {})
     return work
 
 

@@ -1,4 +1,4 @@
-"""One engine, one batch of 64 images through VGG-16, for its peak memory:  python -m benchmarks.memory exact|onnxruntime|nothing FOLDER
+"""One engine, one batch of 64 images through VGG-16; prints its peak memory:  python -m benchmarks.memory exact|onnxruntime|nothing FOLDER
 
 FOLDER holds what `prepare` wrote there, so that the cost of making the network is not part of it.
 """
@@ -37,5 +37,12 @@ def run(engine: str, folder: Path) -> None:
         onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"]).run(None, {"input": images})
 
 
+def peak() -> int:
+    """Bytes. Not `ru_maxrss`, which a process inherits from the one that started it."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return 1024 * int(lines["VmHWM"].split()[0])
+
+
 if __name__ == "__main__":
     run(sys.argv[1], Path(sys.argv[2]))
+    print(peak())

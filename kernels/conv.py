@@ -6,7 +6,7 @@ import numba as nb
 import numpy as np
 
 from .integrate import integrate
-from .layout import SERIAL_MACS, Slide, Weights, columns, tiling
+from .layout import SERIAL_MACS, Slide, Weights, columns
 from .vector import LANES
 
 _NO_TIMES, _NO_VALUES, _NO_RAMP = np.empty((0, 0, 0, 0), np.uint8), np.empty((0, 0, 0, 0), np.float32), np.empty((2, 0, 0))
@@ -42,26 +42,22 @@ def _own(array):
 
 
 def _run(inputs, in_steps, weights, geometry, start, ramp, steps, out):
+    integers, source, first, macs = _prepared(weights[1:], geometry, inputs.shape[1:3], out.shape[1:3], in_steps, steps)
     threads = nb.get_num_threads()
-    integers, source, first, small = _prepared(weights[1:], geometry, inputs.shape[:3], out.shape[1:3], in_steps, steps, threads)
-    if small:
+    alone = threads > 1 and macs * len(inputs) < SERIAL_MACS
+    if alone:
         nb.set_num_threads(1)
-    try:
-        integrate(inputs if in_steps else _NO_TIMES, _NO_VALUES if in_steps else inputs, weights.values, integers, source, first, start, ramp,
-                  _NO_VALUES if steps else out, out if steps else _NO_TIMES)
-    finally:
-        if small:
-            nb.set_num_threads(threads)
+    integrate(inputs if in_steps else _NO_TIMES, _NO_VALUES if in_steps else inputs, weights.values, integers, source, first, start, ramp,
+              _NO_VALUES if steps else out, out if steps else _NO_TIMES, 1 if alone else threads)
+    if alone:
+        nb.set_num_threads(threads)
 
 
 @lru_cache(maxsize=4096)
-def _prepared(sizes, geometry, in_shape, out_shape, in_steps, steps, threads):
-    """What `integrate` needs to know of a layer and its batch, and whether that is too little work for several threads."""
-    groups, blocks, _, _, vectors, channels, _, kernel_height, kernel_width, _ = sizes
+def _prepared(sizes, geometry, in_size, out_size, in_steps, steps):
+    """What `integrate` needs to know of a layer, integers and columns, and the multiply-adds of one image."""
     strides, dilations, pads, dense = geometry
-    slide = Slide(*in_shape[1:], *out_shape, strides[0], dilations[0], pads[0], in_steps, steps, int(dense))
-    macs = in_shape[0] * out_shape[0] * out_shape[1] * groups * blocks * vectors * LANES * kernel_height * kernel_width * channels
-    small = macs < SERIAL_MACS and threads > 1
-    cut = tiling(in_shape[0], *out_shape, groups * blocks, vectors, 1 if small else threads)
-    taps = columns(in_shape[2], kernel_width, strides[1], dilations[1], pads[1], out_shape[1])
-    return np.array([*sizes, *slide, *cut], np.int64), *taps, small
+    groups, blocks, _, _, vectors, channels, _, height, width, _ = sizes
+    slide = Slide(*in_size, *out_size, strides[0], dilations[0], pads[0], in_steps, steps, int(dense))
+    taps = columns(in_size[1], width, strides[1], dilations[1], pads[1], out_size[1])
+    return np.array([*sizes, *slide], np.int64), *taps, out_size[0] * out_size[1] * groups * blocks * vectors * LANES * height * width * channels

@@ -9,44 +9,46 @@ import numpy as np
 
 from ._jit import jit
 from .events import compress, decode
-from .layout import Slide, Tiling, Weights
+from .layout import Slide, Weights, tiling
 from .threshold import fire_at
-from .vector import LANES, PASSES, PIXELS, SPARE_PIXELS, accumulate, add, multiply, multiply_channels
+from .vector import LANES, PASSES, PIXELS, SPARE_PIXELS, accumulate, add, multiply, multiply_channels, prefetch
 
+FLOATS_PER_LINE = 16
+SHARED_BY = 8  # pixels from which a tile of weights is fetched whole, ahead of its use: each pixel alone needs only some of its rows
 _PASSES = np.array([PASSES[vectors] if len(PASSES[vectors]) == 2 else (*PASSES[vectors], 0) for vectors in PASSES])
 _PIXELS = np.array([PIXELS.get(vectors, 0) for vectors in range(5)])
 
 
 @jit(parallel=True)
-def integrate(in_times, in_values, weight_values, integers, source, first_tap, start, rise, potential, times):
+def integrate(in_times, in_values, weight_values, integers, source, first_tap, start, rise, potential, times, threads):
     """Add a layer's potentials to `start`, and write them to `potential` or the spike times to `times`.
 
     in_times, in_values: (n, height, width, channels) uint8 steps, or float32 activations; the other one is empty. weight_values, source,
     first_tap: the arrays of `layout.Weights` and `layout.Columns`. integers: int64, see `_read`. start: (m, outputs) float32, where
     position p, counted over all images, starts from row p % m; may be `potential` itself. rise: (2, m', outputs) float64, see
     `threshold.ramp`. potential: (n, out height, out width, outputs) float32. times: the same, uint8. One of the two is written, the other
-    is empty. Few arguments, because taking a Python object apart costs as much as a small layer.
+    is empty. threads: for which to cut. Few arguments, because taking a Python object apart costs as much as a small layer.
     """
     n = max(in_times.shape[0], in_values.shape[0])
-    weights, slide, tiling = _read(integers, weight_values)
+    weights, slide = _read(integers, weight_values)
     units = weights.groups * weights.blocks
-    groups_of_images, bands, parts = (-(-n // tiling.images), -(-slide.out_height // tiling.rows), -(-units // tiling.blocks))
+    images, band_rows, some_blocks = tiling(n, slide.out_height, slide.out_width, units, weights.vectors, threads)
+    groups_of_images, bands, parts = (-(-n // images), -(-slide.out_height // band_rows), -(-units // some_blocks))
     for item in nb.prange(groups_of_images * bands * parts):
-        weights, slide, tiling = _read(integers, weight_values)
+        weights, slide = _read(integers, weight_values)
         part, rest = item % parts, item // parts
         band, together = rest % bands, rest // bands
-        first = together * tiling.images, band * tiling.rows, part * tiling.blocks
-        past = min(first[0] + tiling.images, n), min(first[1] + tiling.rows, slide.out_height), min(first[2] + tiling.blocks, units)
+        first = together * images, band * band_rows, part * some_blocks
+        past = min(first[0] + images, n), min(first[1] + band_rows, slide.out_height), min(first[2] + some_blocks, units)
         _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, rise, potential, times)
 
 
 @jit()
 def _read(integers, weight_values):
-    """What `integers` holds: all of `layout.Weights` but the array, `layout.Slide` and `layout.Tiling`."""
+    """What `integers` holds: all of `layout.Weights` but the array, and `layout.Slide`."""
     i = integers
     weights = Weights(weight_values, i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7], i[8], i[9])
-    slide = Slide(i[10], i[11], i[12], i[13], i[14], i[15], i[16], i[17], i[18], i[19])
-    return weights, slide, Tiling(i[20], i[21], i[22])
+    return weights, Slide(i[10], i[11], i[12], i[13], i[14], i[15], i[16], i[17], i[18], i[19])
 
 
 @jit()
@@ -154,18 +156,21 @@ def _sum_block(weights, unit, group, area, down, place, events, value, row, begi
     """Add all taps and channels of one block of outputs to `sums`. down: places from one tap to the one below."""
     block, width = LANES * weights.vectors, weights.kernel_width
     pixels, tile = place.size - SPARE_PIXELS, unit * weights.chunks * weights.kernel_height * width * weights.chunk * block
-    starts = place * weights.chunk
+    starts, size = place * weights.chunk, width * weights.chunk * block
+    lines = size // FLOATS_PER_LINE // pixels if pixels >= SHARED_BY else 0
     for chunk in range(weights.chunks):
         part = (group * weights.chunks + chunk) * area
         for ky in range(weights.kernel_height):
             if events:
                 for pixel in range(pixels):
+                    for line in range(pixel * lines, (pixel + 1) * lines):
+                        prefetch(weights.values, tile + size + line * FLOATS_PER_LINE)
                     at = place[pixel] + ky * down
                     accumulate(weights.vectors, sums, pixel * block, weights.values, tile - at * weights.chunk * block,
                                row, value, begin[part + at], begin[part + at + width])
             else:
                 _sum_dense(weights, tile, (part + ky * down) * weights.chunk, starts, value, sums)
-            tile += width * weights.chunk * block
+            tile += size
 
 
 @jit()

@@ -1,17 +1,18 @@
 """How the work of a layer is cut up: blocks of outputs, chunks of channels, tiles of pixels. Speed alone depends on these choices."""
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from ._jit import jit
 from .vector import LANES, MAX_VECTORS, aligned
 
 TILE_BYTES = 24576  # weights that all pixels of a tile use in turn: they stay in the first-level cache
 SERIAL_MACS = 500_000  # a layer with fewer is done before a second thread has woken up
 TILE_PIXELS = 128  # output positions that share a loaded tile of weights
-DENSE_BELOW = {1: 0.75, 2: 0.7, 3: 0.5, 4: 0.4, 5: 0.4, 6: 0.4, 7: 0.4, 8: 0.35}  # silent share below which using all inputs is faster,
-# per vectors of a block: a multiply-add takes four cycles and two can start in each, so that fewer than eight sums leave gaps
+SHORT_RUN = 24  # inputs of one row of taps below which looking for the silent ones costs more than it saves
+DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.5, 4: 0.4, 5: 0.35, 6: 0.35, 7: 0.35, 8: 0.35}  # silent share below which using all inputs is faster, per
+# vectors of a block: a multiply-add takes four cycles and two can start in each, so that events for fewer than eight sums leave gaps
 
 
 class Weights(NamedTuple):
@@ -94,7 +95,7 @@ def pack(weights: np.ndarray, groups: int = 1) -> Weights:
 
 def dense_is_faster(weights: Weights, silent: float) -> bool:
     """Whether to use all inputs of a convolution of which a share is silent. The result has the same bits either way."""
-    return weights.channelwise or silent < DENSE_BELOW[weights.vectors]
+    return weights.channelwise or weights.kernel_width * weights.chunk < SHORT_RUN or silent < DENSE_BELOW[weights.vectors]
 
 
 def _pack_channelwise(weights: np.ndarray) -> Weights:
@@ -105,7 +106,6 @@ def _pack_channelwise(weights: np.ndarray) -> Weights:
     return Weights(values, 1, 1, 1, LANES * vectors, vectors, outputs, outputs, height, width, True)
 
 
-@lru_cache(maxsize=1024)
 def columns(width: int, kernel: int, stride: int, dilation: int, pad: int, out_width: int) -> Columns:
     """Columns whose distance is a multiple of `dilation` go together, so that taps k = 0, 1, ... are neighbours."""
     taps = np.arange(out_width) * stride - pad
@@ -121,8 +121,8 @@ def columns(width: int, kernel: int, stride: int, dilation: int, pad: int, out_w
     return Columns(source, first)
 
 
-@lru_cache(maxsize=1024)
-def tiling(images: int, out_height: int, out_width: int, blocks: int, vectors: int, threads: int) -> Tiling:
+@jit()
+def tiling(images, out_height, out_width, blocks, vectors, threads):
     """Tiles of about TILE_PIXELS output positions; where these are too few for the threads, the blocks are divided too."""
     pixels = TILE_PIXELS * MAX_VECTORS // max(vectors, MAX_VECTORS)
     rows = min(out_height, max(1, pixels // out_width))

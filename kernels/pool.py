@@ -73,7 +73,7 @@ def add_decoded(times, steps, potential):
     for r in nb.prange(times.shape[0]):
         line, out = times[r], potential[r]
         for i in range(line.size):
-            out[i] += np.float32(steps - line[i]) / np.float32(steps)
+            out[i] += np.float32(np.int32(steps) - np.int32(line[i])) / np.float32(steps)
 
 
 @jit(parallel=True)

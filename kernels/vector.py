@@ -5,6 +5,7 @@ floats. One variant for each block of 1 to 8 vectors (8 to 64 outputs); `vectors
 """
 
 import numpy as np
+from llvmlite import ir
 from numba.core import config, types
 from numba.extending import intrinsic
 
@@ -134,6 +135,21 @@ def multiply_channels(potential, at, weights, inputs, offset, block, height, wid
 
 
 @intrinsic
+def prefetch(typing_context, weights, at):
+    """Ask for the cache line of `weights[at]`, which may lie beyond the array, in the second-level cache."""
+    signature = types.void(weights, at)
+
+    def codegen(context, b, sig, args):
+        pointer = b.bitcast(b.gep(data(context, b, sig, args, 0), [args[1]]), ir.IntType(8).as_pointer())
+        read, second_level, of_data = (ir.Constant(ir.IntType(32), value) for value in (0, 2, 1))
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, *[ir.IntType(32)] * 3])
+        b.call(b.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind), [pointer, read, second_level, of_data])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def _add_lanes(typing_context, left, left_at, right, right_at, out, to):
     signature = types.void(left, left_at, right, right_at, out, to)
 
@@ -156,6 +172,9 @@ def add(left, left_at, right, right_at, count, out, to):
 
 
 if config.DISABLE_JIT:  # intrinsics exist in compiled code only
+
+    def prefetch(weights, at):
+        pass
 
     def _add_lanes(left, left_at, right, right_at, out, to):
         out[to:to + LANES] = left[left_at:left_at + LANES] + right[right_at:right_at + LANES]

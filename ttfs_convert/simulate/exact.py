@@ -17,8 +17,8 @@ from ..kernels.threshold import encode, fire
 from ..recording import Recording, decode
 from ..synapses import AveragePool, Connection, Conv
 from .entries import channels_last, encoded
-from .integration import Integrator, divisor, image
-from .layout import Plan, geometry, plans
+from .integration import Integrator, image
+from .layout import Plan, divisor, geometry, plans
 from .wiring import WIRING
 
 
@@ -136,7 +136,8 @@ def _fire_from_sums(state: _State, plan: Plan, steps: int, times: np.ndarray) ->
     """Spike steps from potentials that never reach memory, but those of other connections."""
     last, start = plan.last.path[-1], plan.start
     if plan.others:
-        start = np.resize(start, times.shape).reshape(len(times), -1)
+        start = np.empty((len(times), *plan.out_shape), np.float32)
+        start.reshape(-1, *plan.start.shape)[:] = plan.start
         for connection in plan.others:
             _add(state, connection, start)
     inputs, silent = _read_by_last(state, plan.last)

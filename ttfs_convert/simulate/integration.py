@@ -12,7 +12,7 @@ from ..kernels.dense import dense
 from ..kernels.layout import Weights
 from ..kernels.pool import average_pool
 from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Spread, Synapses, has_virtual_neurons
-from .layout import Paths, geometry, weights, wide
+from .layout import Paths, divisor, geometry, weights, wide
 
 
 class Integrator:
@@ -79,8 +79,3 @@ SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool":
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A view (n, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
     return array.reshape(len(array), *wide(shape))
-
-
-def divisor(step: AveragePool) -> np.ndarray:
-    """(out height, out width) float32."""
-    return step.divisor.reshape(-1, step.out_shape[-2])

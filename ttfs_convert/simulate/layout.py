@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import numpy as np
 from ..ir import Network, Spiking, has_neurons
 from ..kernels.layout import Weights, dense_is_faster, pack
 from ..kernels.threshold import ramp
-from ..synapses import Connection, Conv, Dense, Sliding
+from ..synapses import AveragePool, Connection, Conv, Dense, Sliding
 
 WEIGHTS: dict[str, Callable] = {
     "conv": lambda step: pack(step.weights.reshape(*(1,) * (4 - step.weights.ndim), *step.weights.shape), step.groups),
@@ -74,6 +75,12 @@ def _rows(values: np.ndarray, layer: Spiking, outputs: int) -> np.ndarray:
     if values.shape == (outputs,):
         return np.array(values[None])
     return np.array(np.broadcast_to(values, layer.shape).reshape(-1, outputs))
+
+
+@functools.lru_cache(maxsize=1024)
+def divisor(pool: AveragePool) -> np.ndarray:
+    """(out height, out width) float32: taps per window."""
+    return pool.divisor.reshape(-1, pool.out_shape[-2])
 
 
 class Paths:
