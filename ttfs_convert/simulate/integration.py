@@ -57,7 +57,7 @@ def _conv(weights: Weights | None, step: Conv, activation: np.ndarray, potential
 
 
 def _dense(weights: Weights | None, step: Dense, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
-    dense(activation, weights, potential)
+    dense(activation, weights, potential.reshape(len(potential), -1))
 
 
 def _average(weights: Weights | None, step: AveragePool, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
