@@ -9,9 +9,9 @@ from .vector import LANES, MAX_VECTORS, aligned
 
 TILE_BYTES = 24576  # weights that all pixels of a tile use in turn: they stay in the first-level cache
 SERIAL_MACS = 500_000  # a layer with fewer is done before a second thread has woken up
-TILE_PIXELS = 128  # output positions that share a loaded tile of weights
+TILE_PIXELS = 128  # output positions that share a loaded tile of weights, for the widest blocks: their sums take 32 KiB
 SHORT_RUN = 24  # inputs of one row of taps below which looking for the silent ones costs more than it saves
-DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.5, 4: 0.4, 5: 0.35, 6: 0.35, 7: 0.35, 8: 0.35}  # silent share below which using all inputs is faster, per
+DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.54, 4: 0.49, 5: 0.45, 6: 0.44, 7: 0.4, 8: 0.38}  # silent share below which using all inputs is faster, per
 # vectors of a block: a multiply-add takes four cycles and two can start in each, so that events for fewer than eight sums leave gaps
 
 
@@ -124,8 +124,10 @@ def columns(width: int, kernel: int, stride: int, dilation: int, pad: int, out_w
 @jit()
 def tiling(images, out_height, out_width, blocks, vectors, threads):
     """Tiles of about TILE_PIXELS output positions; where these are too few for the threads, the blocks are divided too."""
-    pixels = TILE_PIXELS * MAX_VECTORS // max(vectors, MAX_VECTORS)
+    pixels = TILE_PIXELS * MAX_VECTORS // vectors
     rows = min(out_height, max(1, pixels // out_width))
+    if blocks < 2 * threads and images < 2 * threads:
+        rows = min(rows, -(-out_height * images // (2 * threads)))
     rows = -(-out_height // -(-out_height // rows))
     together = max(1, pixels // (out_height * out_width)) if rows == out_height else 1
     together = -(-images // -(-images // together))
