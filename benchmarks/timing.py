@@ -13,6 +13,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ttfs_convert.kernels._llvm import LANES, VECTOR, add_product, integer, loop, splat
+from ttfs_convert.kernels._threads import in_parallel
 
 SETTLE = 0.004  # seconds: threads of the engine before may spin that long, waiting for work
 CHAINS = 12  # independent sums: a multiply-add takes four cycles, and two can start in each
@@ -57,16 +58,14 @@ def _multiply_adds(typing_context, factor, count):
     return signature, codegen
 
 
-@numba.njit(parallel=True)
-def _peak(threads, count):
-    results = np.empty(threads, np.float32)
-    for thread in numba.prange(threads):
-        results[thread] = _multiply_adds(np.float32(0.5), count)
-    return results
+@numba.njit(nogil=True)
+def _peak(first, past, results, count):
+    for item in range(first, past):
+        results[item] = _multiply_adds(np.float32(0.5), count)
 
 
 def peak_rate(clock: Callable[[], float] = time.perf_counter) -> float:
-    """Multiply-adds per second that the machine can do, on Numba's threads, from registers alone."""
-    threads, count = numba.get_num_threads(), 2_000_000
-    fastest = min(seconds(lambda: _peak(threads, count), 0.05, clock) for _ in range(7))
-    return threads * count * CHAINS * LANES / fastest
+    """Multiply-adds per second that the machine can do, on as many threads as the kernels use, from registers alone."""
+    items, count = 8 * numba.get_num_threads(), 250_000
+    fastest = min(seconds(lambda: in_parallel(_peak, items, (np.empty(items, np.float32), count)), 0.05, clock) for _ in range(7))
+    return items * count * CHAINS * LANES / fastest

@@ -12,7 +12,7 @@ import numba
 import platformdirs
 from numba.core import config
 
-CALLER = threading.Lock()  # Numba's workqueue layer aborts the process when two threads call parallel kernels: hold this
+CALLER = threading.Lock()  # one network at a time has the threads, and Numba's own abort the process when two ask for them: hold this
 
 
 def _cache_folder() -> str | None:
@@ -39,7 +39,7 @@ def jit(**options):
         before = config.CACHE_DIR
         config.CACHE_DIR = _FOLDER or before
         try:
-            return numba.njit(cache=_FOLDER is not None, error_model="numpy", **options)(function)
+            return numba.njit(cache=_FOLDER is not None, error_model="numpy", nogil=True, **options)(function)
         finally:
             config.CACHE_DIR = before
 

@@ -4,12 +4,11 @@ A tile is a few rows of outputs, or a few small images. For each tile the inputs
 not silent, with their place) or as plain values. Then each block of outputs adds up one tile of weights after the other, all pixels in turn.
 """
 
-import numba as nb
 import numpy as np
 
 from ._jit import jit
 from .events import compress, decode
-from .layout import Slide, Weights, tiling
+from .layout import Slide, Weights
 from .threshold import fire_at
 from .vector import LANES, PASSES, PIXELS, SPARE_PIXELS, accumulate, add, multiply, multiply_channels, prefetch
 
@@ -19,27 +18,26 @@ _PASSES = np.array([PASSES[vectors] if len(PASSES[vectors]) == 2 else (*PASSES[v
 _PIXELS = np.array([PIXELS.get(vectors, 0) for vectors in range(5)])
 
 
-@jit(parallel=True)
-def integrate(in_times, in_values, weight_values, integers, source, first_tap, start, rise, potential, times, threads):
-    """Add a layer's potentials to `start`, and write them to `potential` or the spike times to `times`.
+@jit()
+def integrate(first_item, past_item, in_times, in_values, weight_values, integers, source, first_tap, cut, start, rise, potential, times):
+    """Of a layer, add the potentials of some tiles to `start`, and write them to `potential` or the spike times to `times`.
 
     in_times, in_values: (n, height, width, channels) uint8 steps, or float32 activations; the other one is empty. weight_values, source,
-    first_tap: the arrays of `layout.Weights` and `layout.Columns`. integers: int64, see `_read`. start: (m, outputs) float32, where
-    position p, counted over all images, starts from row p % m; may be `potential` itself. rise: (2, m', outputs) float64, see
-    `threshold.ramp`. potential: (n, out height, out width, outputs) float32. times: the same, uint8. One of the two is written, the other
-    is empty. threads: for which to cut. Few arguments, because taking a Python object apart costs as much as a small layer.
+    first_tap: the arrays of `layout.Weights` and `layout.Columns`. integers: int64, see `_read`. cut: int64, `layout.Tiling`. start:
+    (m, outputs) float32, where position p, counted over all images, starts from row p % m; may be `potential` itself. rise: (2, m', outputs)
+    float64, see `threshold.ramp`. potential: (n, out height, out width, outputs) float32. times: the same, uint8. One of the two is written,
+    the other is empty. Few arguments, because taking a Python object apart costs as much as a small layer.
     """
     n = max(in_times.shape[0], in_values.shape[0])
     weights, slide = _read(integers, weight_values)
     units = weights.groups * weights.blocks
-    images, band_rows, some_blocks = tiling(n, slide.out_height, slide.out_width, units, weights.vectors, threads)
-    groups_of_images, bands, parts = (-(-n // images), -(-slide.out_height // band_rows), -(-units // some_blocks))
-    for item in nb.prange(groups_of_images * bands * parts):
-        weights, slide = _read(integers, weight_values)
+    images, rows, blocks = cut
+    bands, parts = -(-slide.out_height // rows), -(-units // blocks)
+    for item in range(first_item, past_item):
         part, rest = item % parts, item // parts
         band, together = rest % bands, rest // bands
-        first = together * images, band * band_rows, part * some_blocks
-        past = min(first[0] + images, n), min(first[1] + band_rows, slide.out_height), min(first[2] + some_blocks, units)
+        first = together * images, band * rows, part * blocks
+        past = min(first[0] + images, n), min(first[1] + rows, slide.out_height), min(first[2] + blocks, units)
         _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, rise, potential, times)
 
 

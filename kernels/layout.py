@@ -1,17 +1,17 @@
 """How the work of a layer is cut up: blocks of outputs, chunks of channels, tiles of pixels. Speed alone depends on these choices."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import jit
 from .vector import LANES, MAX_VECTORS, aligned
 
 TILE_BYTES = 24576  # weights that all pixels of a tile use in turn: they stay in the first-level cache
-SERIAL_MACS = 500_000  # a layer with fewer is done before a second thread has woken up
-TILE_PIXELS = 128  # output positions that share a loaded tile of weights
+SERIAL_MACS = 1_000_000  # a layer with fewer is done before a second thread has woken up
+TILE_PIXELS = 128  # output positions that share a loaded tile of weights, for the widest blocks: their sums take 32 KiB
 SHORT_RUN = 24  # inputs of one row of taps below which looking for the silent ones costs more than it saves
-DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.5, 4: 0.4, 5: 0.35, 6: 0.35, 7: 0.35, 8: 0.35}  # silent share below which using all inputs is faster, per
+DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.54, 4: 0.49, 5: 0.45, 6: 0.44, 7: 0.4, 8: 0.38}  # silent share below which using all inputs is faster, per
 # vectors of a block: a multiply-add takes four cycles and two can start in each, so that events for fewer than eight sums leave gaps
 
 
@@ -121,14 +121,17 @@ def columns(width: int, kernel: int, stride: int, dilation: int, pad: int, out_w
     return Columns(source, first)
 
 
-@jit()
-def tiling(images, out_height, out_width, blocks, vectors, threads):
-    """Tiles of about TILE_PIXELS output positions; where these are too few for the threads, the blocks are divided too."""
-    pixels = TILE_PIXELS * MAX_VECTORS // max(vectors, MAX_VECTORS)
+@lru_cache(maxsize=4096)
+def tiling(images: int, out_height: int, out_width: int, blocks: int, vectors: int, threads: int) -> tuple[Tiling, int]:
+    """Tiles of about TILE_PIXELS output positions, and how many; where these are too few for the threads, the blocks are divided too."""
+    pixels = TILE_PIXELS * MAX_VECTORS // vectors
     rows = min(out_height, max(1, pixels // out_width))
+    if blocks < 2 * threads and images < 2 * threads:
+        rows = min(rows, -(-out_height * images // (2 * threads)))
     rows = -(-out_height // -(-out_height // rows))
     together = max(1, pixels // (out_height * out_width)) if rows == out_height else 1
     together = -(-images // -(-images // together))
     tiles = -(-images // together) * -(-out_height // rows)
     parts = 1 if tiles >= 2 * threads else min(blocks, -(-2 * threads // tiles))
-    return Tiling(together, rows, -(-blocks // parts))
+    some = -(-blocks // parts)
+    return Tiling(together, rows, some), tiles * -(-blocks // some)

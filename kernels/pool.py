@@ -4,6 +4,7 @@ import numba as nb
 import numpy as np
 
 from ._jit import jit
+from ._threads import SERIAL_ELEMENTS, in_parallel
 from .threshold import time_step
 
 
@@ -16,15 +17,20 @@ def taps(out, kernel, stride, dilation, pad, size):
     return first, last
 
 
-@jit(parallel=True)
 def average_pool(activation, divisor, kernel, strides, dilations, pads, potential):
     """potential[n, y, x, c] += mean of `activation` over the window: the synapses of an average pool, each of weight 1/divisor.
 
     activation: (n, height, width, channels) float32. divisor: (out height, out width) float32, how many taps each window has, padded
     ones included if they count. potential: (n, out height, out width, channels) float32, added to in place.
     """
+    arguments = activation, divisor, kernel, strides, dilations, pads, potential
+    in_parallel(_average_pool, len(activation) * potential.shape[1], arguments, activation.size < SERIAL_ELEMENTS)
+
+
+@jit()
+def _average_pool(first, past, activation, divisor, kernel, strides, dilations, pads, potential):
     out_height, out_width = potential.shape[1], potential.shape[2]
-    for row in nb.prange(activation.shape[0] * out_height):
+    for row in range(first, past):
         n, y = row // out_height, row % out_height
         total = np.empty(activation.shape[3], np.float32)
         y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], activation.shape[1])
@@ -40,14 +46,19 @@ def average_pool(activation, divisor, kernel, strides, dilations, pads, potentia
                 potential[n, y, x, c] += total[c] / divisor[y, x]
 
 
-@jit(parallel=True)
 def average_pool_decoded(times, steps, divisor, kernel, strides, dilations, pads, potential):
     """As `average_pool`, of the activations (N - k) / N that spike steps stand for, by integer sums.
 
     times: (n, height, width, channels) unsigned. steps: N. The others: as for `average_pool`.
     """
+    arguments = times, steps, divisor, kernel, strides, dilations, pads, potential
+    in_parallel(_average_pool_decoded, len(times) * potential.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+
+
+@jit()
+def _average_pool_decoded(first, past, times, steps, divisor, kernel, strides, dilations, pads, potential):
     out_height, out_width = potential.shape[1], potential.shape[2]
-    for row in nb.prange(times.shape[0] * out_height):
+    for row in range(first, past):
         n, y = row // out_height, row % out_height
         total = np.empty(times.shape[3], np.int32)
         y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], times.shape[1])
@@ -64,19 +75,22 @@ def average_pool_decoded(times, steps, divisor, kernel, strides, dilations, pads
                 out[c] += total[c] * share
 
 
-@jit(parallel=True)
 def add_decoded(times, steps, potential):
     """potential[r, i] += (N - k) / N for spike steps k: an identity connection.
 
     times: (rows, m) unsigned. steps: N. potential: (rows, m) float32.
     """
-    for r in nb.prange(times.shape[0]):
+    in_parallel(_add_decoded, len(times), (times, steps, potential), times.size < SERIAL_ELEMENTS)
+
+
+@jit()
+def _add_decoded(first, past, times, steps, potential):
+    for r in range(first, past):
         line, out = times[r], potential[r]
         for i in range(line.size):
             out[i] += np.float32(np.int32(steps) - np.int32(line[i])) / np.float32(steps)
 
 
-@jit(parallel=True)
 def average_pool_steps(times, steps_in, divisor, kernel, strides, dilations, pads, steps, half, out):
     """Spike steps of average-pooling neurons with a window of their own, by integer sums, because averages fall on ties.
 
@@ -84,8 +98,14 @@ def average_pool_steps(times, steps_in, divisor, kernel, strides, dilations, pad
     times, out: (n, height, width, channels) unsigned steps. divisor: as for `average_pool`. steps_in: N' of `times`. steps: N of `out`.
     half: h.
     """
+    arguments = times, steps_in, divisor, kernel, strides, dilations, pads, steps, half, out
+    in_parallel(_average_pool_steps, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+
+
+@jit()
+def _average_pool_steps(first, past, times, steps_in, divisor, kernel, strides, dilations, pads, steps, half, out):
     out_height, out_width = out.shape[1], out.shape[2]
-    for row in nb.prange(times.shape[0] * out_height):
+    for row in range(first, past):
         n, y = row // out_height, row % out_height
         y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], times.shape[1])
         for x in range(out_width):
@@ -101,14 +121,19 @@ def average_pool_steps(times, steps_in, divisor, kernel, strides, dilations, pad
                 out[n, y, x, c] = time_step(total / (count * nb.float64(steps_in)), steps, half)
 
 
-@jit(parallel=True)
 def max_pool(times, silent, kernel, strides, dilations, pads, out):
     """out[n, y, x, c] = the earliest spike time of the window, which is the largest activation; padded taps are silent.
 
     times, out: (n, height, width, channels), one dtype. silent: the time that means "no spike": N, or 1 in continuous time.
     """
+    arguments = times, silent, kernel, strides, dilations, pads, out
+    in_parallel(_max_pool, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+
+
+@jit()
+def _max_pool(first, past, times, silent, kernel, strides, dilations, pads, out):
     out_height, out_width = out.shape[1], out.shape[2]
-    for row in nb.prange(times.shape[0] * out_height):
+    for row in range(first, past):
         n, y = row // out_height, row % out_height
         y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], times.shape[1])
         for x in range(out_width):

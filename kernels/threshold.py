@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 
 from ._jit import jit
 from ._llvm import I32, LANES, call, data, load, splat, vectors_at
+from ._threads import SERIAL_ELEMENTS, in_parallel
 
 TIE = 1e-4  # in steps: a crossing this little after a grid point counts as on it, so that ties fire earlier in every engine
 
@@ -34,26 +35,34 @@ def time_step(tau, steps, half):
     return min(max(math.ceil(steps * tau - half - TIE), 0.0), steps)
 
 
-@jit(parallel=True)
 def fire(potential, slope, steps, half, times):
     """Write every neuron's spike time: `times[r, i]` from V0 = `potential[r, i]` and S = `slope[i]`.
 
     potential: (rows, m) float32. slope: (m,) float32. steps: N, or 0 for continuous time. half: h of `time_step`.
     times: (rows, m), unsigned integers (steps) when N > 0, float32 (tau) otherwise.
     """
-    for r in nb.prange(potential.shape[0]):
+    in_parallel(_fire, len(potential), (potential, slope, steps, half, times), potential.size < SERIAL_ELEMENTS)
+
+
+@jit()
+def _fire(first, past, potential, slope, steps, half, times):
+    for r in range(first, past):
         for i in range(potential.shape[1]):
             tau = crossing_time(nb.float64(potential[r, i]), nb.float64(slope[i]))
             times[r, i] = time_step(tau, steps, half) if steps > 0 else tau
 
 
-@jit(parallel=True)
 def encode(activation, steps, half, times):
     """Write the spike times of analog values in [0, 1]: tau = 1 - a, on the grid if N > 0.
 
     activation: (rows, m) float32. steps, half, times: as for `fire`.
     """
-    for r in nb.prange(activation.shape[0]):
+    in_parallel(_encode, len(activation), (activation, steps, half, times), activation.size < SERIAL_ELEMENTS)
+
+
+@jit()
+def _encode(first, past, activation, steps, half, times):
+    for r in range(first, past):
         for i in range(activation.shape[1]):
             tau = 1.0 - nb.float64(activation[r, i])
             times[r, i] = time_step(tau, steps, half) if steps > 0 else tau

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ttfs_convert.kernels.layout import block_vectors, columns, pack, tiling
 from ttfs_convert.kernels.vector import ALIGNMENT, LANES, MAX_VECTORS
 
@@ -51,6 +52,7 @@ def test_taps_are_neighbours(width, kernel, stride, dilation, pad, out_width):
 @pytest.mark.parametrize("threads", (1, 2, 16))
 @pytest.mark.parametrize("images, height, width, blocks", ((1, 1, 1, 1), (1, 4, 4, 8), (64, 4, 4, 8), (3, 32, 32, 1), (5, 7, 7, 3), (2, 1, 5000, 2)))
 def test_tiles_keep_to_the_layer(images, height, width, blocks, threads):
-    cut = tiling(images, height, width, blocks, 8, threads)
+    cut, tiles = tiling(images, height, width, blocks, 8, threads)
     assert 1 <= cut.images <= images and 1 <= cut.rows <= height and 1 <= cut.blocks <= blocks
     assert cut.images == 1 or cut.rows == height
+    assert tiles == -(-images // cut.images) * -(-height // cut.rows) * -(-blocks // cut.blocks)
