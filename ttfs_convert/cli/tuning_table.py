@@ -15,6 +15,7 @@ def tuning_table(tuning: Tuning) -> Table:
     given = tuning.variants[0]
     result = table(f"Steps of {tuning.network.name}, judged on {tuning.judged_on:,} samples", "variant", "latency", "P_proxy event", "synaptic",
                    "ANN", "SNN", "drift, pp", "95 % interval", "agreement", "steps", left=("variant", "steps"))
+    result.columns[7].no_wrap = True
     for each in tuning.variants:
         low, high = _interval(each)
         result.add_row(each.name, f"{each.latency_steps:,}{_share(each.latency_steps, given.latency_steps)}",
