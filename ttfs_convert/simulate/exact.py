@@ -162,13 +162,13 @@ def _encode(state: _State, layer: Input) -> np.ndarray:
 
 def _fire(state: _State, layer: Spiking) -> np.ndarray:
     times = state.new_times((state.images, *layer.shape))
+    if layer.name in state.plans:
+        _fire_from_sums(state, state.plans[layer.name], times)
+        return times
     pool = _single_pool(layer)
     if pool is not None and state.network.steps is not None and layer.connections[0].source in state.times:
         source = image(state.times[layer.connections[0].source], pool.in_shape)
         average_pool_steps(source, divisor(pool), *geometry(pool), state.network.steps, state.network.half, image(times, pool.out_shape))
-        return times
-    if layer.name in state.plans:
-        _fire_from_sums(state, state.plans[layer.name], times)
         return times
     potential = _potential(state, layer)
     slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(1, np.float32)
