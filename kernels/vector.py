@@ -13,7 +13,7 @@ from ._jit import jit
 from ._llvm import I64, LANES, add_product, data, for_each_size, integer, load, loop, splat, store, vectors_at
 
 MAX_VECTORS = 8  # a block of potentials fills half of the sixteen registers; the others carry weights
-ALIGNMENT = 64  # bytes: a vector that straddles two cache lines costs two loads (measured: 35 % of the speed)
+ALIGNMENT = 64  # bytes: a vector that straddles two cache lines costs two loads
 PIXELS = {1: 8, 2: 6, 3: 4, 4: 3}  # at a time, per vectors of one pass of `multiply`: their potentials fill twelve registers
 PASSES = {1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (3, 2), 6: (3, 3), 7: (4, 3), 8: (4, 4)}  # vectors of each, per vectors of a block
 CHANNEL_VECTORS = 4  # at a time where channels do not mix
