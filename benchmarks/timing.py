@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from ttfs_convert.kernels._llvm import LANES, VECTOR, add_product, integer, loop, splat
 from ttfs_convert.kernels._threads import in_parallel
 
-SETTLE = 0.004  # seconds: threads of the engine before may spin that long, waiting for work
+SETTLE = 0.1  # seconds: threads of the engine before keep a core busy for up to half of that, waiting for work
 CHAINS = 12  # independent sums: a multiply-add takes four cycles, and two can start in each
 
 

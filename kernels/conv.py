@@ -7,7 +7,7 @@ import numpy as np
 
 from ._threads import in_parallel
 from .integrate import integrate
-from .layout import SERIAL_MACS, Slide, Weights, columns, tiling
+from .layout import CHANNELWISE_SUMS, SERIAL_MACS, Slide, Weights, columns, tiling
 from .vector import LANES
 
 _NO_TIMES, _NO_VALUES, _NO_RAMP = np.empty((0, 0, 0, 0), np.uint8), np.empty((0, 0, 0, 0), np.float32), np.empty((2, 0, 0))
@@ -45,7 +45,8 @@ def _own(array):
 def _run(inputs, in_steps, weights, geometry, start, ramp, steps, out):
     integers, source, first, macs = _prepared(weights[1:], geometry, inputs.shape[1:3], out.shape[1:3], in_steps, steps)
     alone = macs * len(inputs) < SERIAL_MACS
-    cut, tiles = tiling(len(inputs), *out.shape[1:3], weights.groups * weights.blocks, weights.vectors, 1 if alone else nb.get_num_threads())
+    sums = weights.vectors // CHANNELWISE_SUMS or 1 if weights.channelwise else weights.vectors
+    cut, tiles = tiling(len(inputs), *out.shape[1:3], weights.groups * weights.blocks, sums, 1 if alone else nb.get_num_threads())
     in_parallel(integrate, tiles, (inputs if in_steps else _NO_TIMES, _NO_VALUES if in_steps else inputs, weights.values, integers, source,
                                    first, cut, start, ramp, _NO_VALUES if steps else out, out if steps else _NO_TIMES), alone)
 

@@ -10,6 +10,7 @@ from .vector import LANES, MAX_VECTORS, aligned
 TILE_BYTES = 24576  # weights that all pixels of a tile use in turn: they stay in the first-level cache
 SERIAL_MACS = 1_000_000  # a layer with fewer is done before a second thread has woken up
 TILE_PIXELS = 128  # output positions that share a loaded tile of weights, for the widest blocks: their sums take 32 KiB
+CHANNELWISE_SUMS = 4  # times as many sums as that where each is computed once, so that tiles share few rows of inputs
 SHORT_RUN = 24  # inputs of one row of taps below which looking for the silent ones costs more than it saves
 DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.54, 4: 0.49, 5: 0.45, 6: 0.44, 7: 0.4, 8: 0.38}  # silent share below which using all inputs is faster, per
 # vectors of a block: a multiply-add takes four cycles and two can start in each, so that events for fewer than eight sums leave gaps

@@ -13,9 +13,10 @@ from ._jit import jit
 from ._llvm import I64, LANES, add_product, data, for_each_size, integer, load, loop, splat, store, vectors_at
 
 MAX_VECTORS = 8  # a block of potentials fills half of the sixteen registers; the others carry weights
-ALIGNMENT = 64  # bytes: a vector that straddles two cache lines costs two loads (measured: 35 % of the speed)
+ALIGNMENT = 64  # bytes: a vector that straddles two cache lines costs two loads
 PIXELS = {1: 8, 2: 6, 3: 4, 4: 3}  # at a time, per vectors of one pass of `multiply`: their potentials fill twelve registers
 PASSES = {1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (3, 2), 6: (3, 3), 7: (4, 3), 8: (4, 4)}  # vectors of each, per vectors of a block
+CHANNEL_VECTORS = 4  # at a time where channels do not mix
 SPARE_PIXELS = max(PIXELS.values())
 
 
@@ -100,25 +101,29 @@ def multiply(typing_context, vectors, potential, at, block, weights, tile, input
 
 
 @intrinsic
-def _multiply_channels(typing_context, potential, at, weights, lane, inputs, offset, block, height, width, down):
-    signature = types.void(potential, at, weights, lane, inputs, offset, block, height, width, down)
+def _multiply_channels(typing_context, vectors, potential, at, weights, lane, inputs, offset, block, height, width, down):
+    signature = types.void(vectors, potential, at, weights, lane, inputs, offset, block, height, width, down)
 
     def codegen(context, b, sig, args):
-        potential_data, weight_data, input_data = (data(context, b, sig, args, i) for i in (0, 2, 4))
-        block, width = args[6], args[8]
-        out = vectors_at(b, potential_data, b.add(args[1], args[3]))
+        potential_data, weight_data, input_data = (data(context, b, sig, args, i) for i in (1, 3, 5))
+        lane, block, width = args[4], args[7], args[9]
+        out = vectors_at(b, potential_data, b.add(args[2], lane))
 
-        def add_row(ky, sums):
-            line = b.add(args[5], b.mul(b.mul(ky, args[9]), block))
+        def emit(size):
+            def add_row(ky, sums):
+                line = b.add(args[6], b.mul(b.mul(ky, args[10]), block))
 
-            def add(kx, sums):
-                weight = vectors_at(b, weight_data, b.add(args[3], b.mul(b.add(b.mul(ky, width), kx), block)))
-                source = vectors_at(b, input_data, b.add(b.add(line, args[3]), b.mul(kx, block)))
-                return [add_product(b, sums[0], load(b, source, 0), load(b, weight, 0))]
+                def add(kx, sums):
+                    weight = vectors_at(b, weight_data, b.add(lane, b.mul(b.add(b.mul(ky, width), kx), block)))
+                    source = vectors_at(b, input_data, b.add(b.add(line, lane), b.mul(kx, block)))
+                    return [add_product(b, total, load(b, source, k), load(b, weight, k)) for k, total in enumerate(sums)]
 
-            return loop(b, integer(0), width, 1, sums, add)[1]
+                return loop(b, integer(0), width, 1, sums, add)[1]
 
-        store(b, loop(b, integer(0), args[7], 1, [load(b, out, 0)], add_row)[1][0], out, 0)
+            for k, total in enumerate(loop(b, integer(0), args[8], 1, [load(b, out, k) for k in range(size)], add_row)[1]):
+                store(b, total, out, k)
+
+        for_each_size(b, args[0], (1, CHANNEL_VECTORS), emit)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -130,8 +135,11 @@ def multiply_channels(potential, at, weights, inputs, offset, block, height, wid
 
     For o < block, a multiple of eight. All arrays float32, one-dimensional and contiguous. Nothing is checked.
     """
-    for lane in range(0, block, LANES):
-        _multiply_channels(potential, at, weights, lane, inputs, offset, block, height, width, down)
+    whole = block // (LANES * CHANNEL_VECTORS) * (LANES * CHANNEL_VECTORS)
+    for lane in range(0, whole, LANES * CHANNEL_VECTORS):
+        _multiply_channels(CHANNEL_VECTORS, potential, at, weights, lane, inputs, offset, block, height, width, down)
+    for lane in range(whole, block, LANES):
+        _multiply_channels(1, potential, at, weights, lane, inputs, offset, block, height, width, down)
 
 
 @intrinsic
@@ -179,10 +187,11 @@ if config.DISABLE_JIT:  # intrinsics exist in compiled code only
     def _add_lanes(left, left_at, right, right_at, out, to):
         out[to:to + LANES] = left[left_at:left_at + LANES] + right[right_at:right_at + LANES]
 
-    def _multiply_channels(potential, at, weights, lane, inputs, offset, block, height, width, down):
+    def _multiply_channels(vectors, potential, at, weights, lane, inputs, offset, block, height, width, down):
+        lanes = LANES * vectors
         for ky, kx in np.ndindex(height, width):
             source, tap = offset + (ky * down + kx) * block + lane, (ky * width + kx) * block + lane
-            potential[at + lane:at + lane + LANES] += inputs[source:source + LANES] * weights[tap:tap + LANES]
+            potential[at + lane:at + lane + lanes] += inputs[source:source + lanes] * weights[tap:tap + lanes]
 
     def accumulate(vectors, potential, at, weights, tile, row, value, first, past):
         block = LANES * vectors

@@ -48,13 +48,13 @@ def test_any_number_of_outputs(outputs, groups, dense):
 
 
 @PATHS
-@pytest.mark.parametrize("multiplier", (1, 3))
-def test_depthwise(multiplier, dense):
+@pytest.mark.parametrize("channels, multiplier", ((9, 1), (9, 3), (41, 1)))
+def test_depthwise(channels, multiplier, dense):
     rng = np.random.default_rng(multiplier)
-    activation = activations(rng, (2, *SMALL.size, 9), 0.6)
-    weights = random_weights(rng, SMALL, 1, 9 * multiplier)
-    expected = naive.conv(activation, weights, 9, *SMALL.arguments, SMALL.out)
-    np.testing.assert_allclose(run(activation, weights, 9, SMALL, dense), expected, rtol=1e-5, atol=1e-5)
+    activation = activations(rng, (2, *SMALL.size, channels), 0.6)
+    weights = random_weights(rng, SMALL, 1, channels * multiplier)
+    expected = naive.conv(activation, weights, channels, *SMALL.arguments, SMALL.out)
+    np.testing.assert_allclose(run(activation, weights, channels, SMALL, dense), expected, rtol=1e-5, atol=1e-5)
 
 
 @PATHS

@@ -118,14 +118,14 @@ def _encode(state: _State, layer: Input, steps: int | None) -> np.ndarray:
 
 def _fire(state: _State, layer: Spiking, steps: int | None) -> np.ndarray:
     times = state.new_times(layer, steps)
+    if steps is not None and layer.name in state.plans and not any(connection.source in state.lost for connection in layer.connections):
+        _fire_from_sums(state, state.plans[layer.name], steps, times)
+        return times
     pool = _single_pool(layer)
     source = layer.connections[0].source
     if pool is not None and steps is not None and source in state.times and source not in state.lost:
         average_pool_steps(image(state.times[source], pool.in_shape), state.steps[source], divisor(pool), *geometry(pool), steps, state.half,
                            image(times, pool.out_shape))
-        return times
-    if steps is not None and layer.name in state.plans and not any(connection.source in state.lost for connection in layer.connections):
-        _fire_from_sums(state, state.plans[layer.name], steps, times)
         return times
     slopes = _slopes(state, layer)
     fire(potential(state, layer).reshape(-1, slopes.size), slopes, steps or 0, state.half, times.reshape(-1, slopes.size))
