@@ -64,13 +64,13 @@ def padded(data: Dataset) -> Dataset:
     return replace(data, name=f"{data.name}, padded to {SIDE} x {SIDE}", x=np.pad(data.x, ((0, 0), *around, (0, 0))))
 
 
-def varied(x: Tensor, flip: bool) -> Tensor:
-    """Each image moved by up to 4 pixels each way, zeros coming in, and mirrored with probability 1/2 if `flip`.
+def varied(x: Tensor, flip: bool, shift: int = 4) -> Tensor:
+    """Each image moved by up to `shift` pixels each way, zeros coming in, and mirrored with probability 1/2 if `flip`.
 
     x: (n, channels, 32, 32). Draws from torch's global generator.
     """
     count, channels = x.shape[:2]
     image, channel = torch.arange(count).view(-1, 1, 1, 1), torch.arange(channels).view(1, -1, 1, 1)
-    rows, columns = torch.randint(0, 9, (2, count, 1)) + torch.arange(SIDE)
-    moved = functional.pad(x, (4, 4, 4, 4))[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    rows, columns = torch.randint(0, 2 * shift + 1, (2, count, 1)) + torch.arange(SIDE)
+    moved = functional.pad(x, [shift] * 4)[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
     return torch.where(torch.rand(count, 1, 1, 1) < 0.5, moved.flip(3), moved) if flip else moved

@@ -42,6 +42,7 @@ class Recipe:
     lambda_a: float
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    shift: int = 4  # pixels each way by which training images are moved
 
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0."""
@@ -80,7 +81,7 @@ class Training:
 
     def _update(self, x: torch.Tensor, y: torch.Tensor, flip: bool) -> None:
         self.model.train()
-        loss = self.lc.loss(cross_entropy(self.model(varied(x, flip)), y))
+        loss = self.lc.loss(cross_entropy(self.model(varied(x, flip, self.recipe.shift)), y))
         if not torch.isfinite(loss):
             raise DataError(f"epoch {self.epoch + 1}, batch {self.step + 1}", f"loss {loss.item()}", "a finite number", "lower --lr")
         self.optimizer.zero_grad()

@@ -41,6 +41,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="of training images")
     parser.add_argument("--test-limit", type=int, help="of test images")
     parser.add_argument("--dropout", type=float, default=0.2, help="probability")
+    parser.add_argument("--shift", type=int, default=4, help="pixels each way by which training images are moved")
     parser.add_argument("--mean", type=float, default=0.0, help="of the pre-activation's target distribution")
     parser.add_argument("--lambda-w", type=float, default=1e-3, help="weight of the weight-sum loss")
     parser.add_argument("--lambda-a", type=float, default=1e-2, help="weight of the pre-activation loss")
@@ -67,7 +68,7 @@ def trained(given: argparse.Namespace) -> tuple[torch.nn.Module, torch.Tensor]:
     """The network that did best on the validation images, and one image."""
     training, validation = training_images(given.data, given.data_dir, given.limit)
     run = Training(Recipe(given.data, given.architecture, given.width, given.epochs, given.batch, given.lr, given.seed, given.limit,
-                          given.dropout, given.mean, given.lambda_w, given.lambda_a), training.x.shape[1])
+                          given.dropout, given.mean, given.lambda_w, given.lambda_a, shift=given.shift), training.x.shape[1])
     if (given.out / CHECKPOINT).exists():
         if not given.resume:
             raise UsageError("--out", f"{given.out} holds a checkpoint", remedy="go on with --resume, or choose another folder")
