@@ -13,7 +13,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ttfs_convert.kernels._llvm import LANES, VECTOR, add_product, integer, loop, splat
-from ttfs_convert.kernels._threads import in_parallel
+from ttfs_convert.kernels._threads import in_parallel, share
 
 SETTLE = 0.1  # seconds: threads of the engine before keep a core busy for up to half of that, waiting for work
 CHAINS = 12  # independent sums: a multiply-add takes four cycles, and two can start in each
@@ -64,8 +64,13 @@ def _peak(first, past, results, count):
         results[item] = _multiply_adds(np.float32(0.5), count)
 
 
+@numba.njit(nogil=True)
+def _peak_shared(state, items, chunk, *arguments):
+    share(_peak, state, items, chunk, arguments)
+
+
 def peak_rate(clock: Callable[[], float] = time.perf_counter) -> float:
     """Multiply-adds per second that the machine can do, on as many threads as the kernels use, from registers alone."""
     items, count = 8 * numba.get_num_threads(), 250_000
-    fastest = min(seconds(lambda: in_parallel(_peak, items, (np.empty(items, np.float32), count)), 0.05, clock) for _ in range(7))
+    fastest = min(seconds(lambda: in_parallel(_peak_shared, items, (np.empty(items, np.float32), count)), 0.05, clock) for _ in range(7))
     return items * count * CHAINS * LANES / fastest

@@ -1,114 +1,220 @@
 """Several threads for one kernel call. The caller works too, and waits for nobody who has not begun.
 
-OpenMP's loops end when every thread has come; on a machine with other work that takes a scheduler's time slice, many times what a layer
-takes. Here a helper that wakes up late finds nothing left to do. Between calls it looks out for the next one for a moment, because
-waking up takes longer than many a layer.
+The helpers wait in compiled code, without Python's lock: a layer takes less time than Python needs to hand it over, or than a sleeping
+thread needs to wake up. OpenMP's loops end when every thread has come; on a machine with other work that takes a scheduler's time slice,
+many times what a layer takes. Here a helper that comes late finds nothing left to do.
 """
 
 import os
-import queue
 import threading
-import time
-from collections.abc import Callable
 
 import numba
 import numpy as np
-from numba.core import config, types
-from numba.extending import intrinsic
+from llvmlite import ir
+from numba.core import cgutils, config, types
+from numba.extending import intrinsic, register_jitable
 
 from ._jit import jit
-from ._llvm import data
+from ._llvm import I64, data, integer
 
-SERIAL_ELEMENTS = 50_000  # of elementwise work: a second thread takes longer to begin
+SERIAL_ELEMENTS = 20_000  # of elementwise work: sharing less takes longer
 CHUNKS_PER_THREAD = 4  # so that one who is held up leaves the rest to the others
-LOOKS = 500_000  # about half a millisecond
+LOOKS = 40_000  # about a millisecond
 
-_GROWING = threading.Lock()
-_helpers: list["_Helper"] = []
-os.register_at_fork(after_in_child=_helpers.clear)  # threads do not survive a fork
+CALL, INSIDE, BUSY, SEATS, FUNCTION, ARGUMENTS, NEXT, ITEMS, CHUNK = range(0, 72, 8)  # of a team's int64 state, each on a cache line
+STATE = 72
 
 
 @intrinsic
-def _now(typing_context, counter):
-    """counter[0], read anew each time."""
-    signature = types.int64(counter)
+def _now(typing_context, state, k):
+    """state[k], read anew each time."""
 
     def codegen(context, b, sig, args):
-        return b.load_atomic(data(context, b, sig, args, 0), "acquire", 8)
+        return b.load_atomic(b.gep(data(context, b, sig, args, 0), [args[1]]), "seq_cst", 8)
 
-    return signature, codegen
+    return types.int64(state, k), codegen
+
+
+@intrinsic
+def _raise(typing_context, state, k, amount):
+    """state[k] += amount, in one step for all threads; what it was."""
+
+    def codegen(context, b, sig, args):
+        return b.atomic_rmw("add", b.gep(data(context, b, sig, args, 0), [args[1]]), args[2], "seq_cst")
+
+    return types.int64(state, k, amount), codegen
+
+
+@intrinsic
+def _pause(typing_context):
+    """Leave the core's units to its other thread for some cycles."""
+
+    def codegen(context, b, sig, args):
+        if b.module.triple.startswith(("x86", "i686", "amd64")):
+            b.call(b.module.declare_intrinsic("llvm.x86.sse2.pause", (), ir.FunctionType(ir.VoidType(), [])), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def _give_way(typing_context):
+    """Let another thread have this core, if one waits for it."""
+
+    def codegen(context, b, sig, args):
+        name = "SwitchToThread" if os.name == "nt" else "sched_yield"
+        b.call(cgutils.get_or_insert_function(b.module, ir.FunctionType(ir.IntType(32), []), name), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@register_jitable
+def _chunks(kernel, state, arguments):
+    """Do chunks of the call under way until nobody has to begin one."""
+    chunk, items = state[CHUNK], state[ITEMS]
+    first = _raise(state, NEXT, chunk)
+    while first < items:
+        kernel(first, min(first + chunk, items), *arguments)
+        first = _raise(state, NEXT, chunk)
+
+
+@intrinsic
+def _outline(typing_context, kernel, state, arguments):
+    """Addresses of a function and of its one argument, good until the caller returns: it does what `_chunks` does."""
+    chunks = typing_context.resolve_value_type(_chunks)
+    inner = chunks.get_call_type(typing_context, (kernel, state, arguments), {})
+
+    def codegen(context, b, sig, args):
+        box = ir.LiteralStructType([value.type for value in args[1:]])
+        place = cgutils.alloca_once(b, box)
+        for k, value in enumerate(args[1:]):
+            b.store(value, b.gep(place, [ir.Constant(ir.IntType(32), 0), ir.Constant(ir.IntType(32), k)]))
+        function = ir.Function(b.module, _function_type(context), b.module.get_unique_name("chunks"))
+        function.linkage = "internal"
+        inside = ir.IRBuilder(function.append_basic_block())
+        values = inside.load(inside.bitcast(function.args[-1], box.as_pointer()))
+        call = context.get_function(chunks, inner)
+        context.add_linking_libs(getattr(call, "libs", ()))
+        call(inside, [context.get_dummy_value(), *(inside.extract_value(values, k) for k in range(2))])
+        context.call_conv.return_value(inside, context.get_dummy_value())
+        return context.make_tuple(b, sig.return_type, [b.ptrtoint(function, I64), b.ptrtoint(place, I64)])
+
+    return types.UniTuple(types.int64, 2)(kernel, state, arguments), codegen
+
+
+@intrinsic
+def _call(typing_context, function, argument):
+    """Call what `_outline` gave."""
+
+    def codegen(context, b, sig, args):
+        function = b.inttoptr(args[0], _function_type(context).as_pointer())
+        context.call_conv.call_function(b, function, types.none, (types.voidptr,), [b.inttoptr(args[1], cgutils.voidptr_t)])
+        return context.get_dummy_value()
+
+    return types.void(function, argument), codegen
+
+
+def _function_type(context):
+    return context.call_conv.get_function_type(types.none, (types.voidptr,))
+
+
+@register_jitable(inline="always")  # what has a kernel for an argument when it runs cannot be cached
+def share(kernel, state, items, chunk, arguments):
+    """kernel(first, past, *arguments) for ranges that make up 0 to `items`, on the threads of a team. For compiled code alone.
+
+    kernel: compiled by `_jit.jit`, must not raise; an item must not depend on another. state: a team's. A team that works for somebody else is
+    not waited for.
+    """
+    if chunk >= items:
+        kernel(0, items, *arguments)
+    elif _raise(state, BUSY, 1) > 0:
+        kernel(0, items, *arguments)
+        _raise(state, BUSY, -1)
+    else:
+        state[FUNCTION], state[ARGUMENTS] = _outline(kernel, state, arguments)
+        state[NEXT], state[ITEMS], state[CHUNK] = 0, items, chunk
+        _raise(state, CALL, 1)  # odd: open
+        _call(state[FUNCTION], state[ARGUMENTS])
+        _raise(state, CALL, 1)
+        looks = 0
+        while _now(state, INSIDE) > 0:
+            looks += 1
+            if looks % 1024 == 0:
+                _give_way()
+            _pause()
+        _raise(state, BUSY, -1)
 
 
 @jit()
-def reaches(counter, value, looks):
-    """Whether counter[0], an int64 that another thread raises, is at least `value` at one of so many looks."""
-    for _ in range(looks):
-        if _now(counter) >= value:
-            return True
-    return False
-
-
-class _Task:
-    """Chunks of one kernel call, handed out one by one."""
-
-    def __init__(self, kernel: Callable, items: int, chunk: int, arguments: tuple):
-        self.kernel, self.items, self.chunk, self.arguments = kernel, items, chunk, arguments
-        self.starts = iter(range(0, items, chunk))  # of which each `next` is one step for Python's threads
-        self.lock, self.helped = threading.Lock(), np.zeros(1, np.int64)  # chunks that helpers have done
-        self.errors: list[BaseException] = []
-
-    def work(self, helper: bool) -> int:
-        """Do chunks until none is left to begin; returns how many it did."""
-        chunks = 0
-        for first in self.starts:
-            try:
-                self.kernel(first, min(first + self.chunk, self.items), *self.arguments)
-            except BaseException as error:  # noqa: BLE001 - raised again in the thread that called
-                self.errors.append(error)
-            chunks += 1
-            if helper:
-                with self.lock:
-                    self.helped[0] += 1
-        return chunks
+def _help(state, seat, looks):
+    """Join every call there is a seat for, until none has come for so many looks."""
+    seen, left = 0, looks
+    while left > 0:
+        call = _now(state, CALL)
+        if call == seen or call % 2 == 0:
+            left -= 1
+            _pause()
+            continue
+        seen, left = call, looks
+        _raise(state, INSIDE, 1)
+        if seat < _now(state, SEATS) and _now(state, CALL) == call:  # still the same, so its caller sees that somebody is inside
+            _call(state[FUNCTION], state[ARGUMENTS])
+        _raise(state, INSIDE, -1)
 
 
 class _Helper:
-    def __init__(self):
-        self.tasks, self.given = queue.SimpleQueue(), np.zeros(1, np.int64)
-        threading.Thread(target=self._help, daemon=True, name="ttfs-kernel").start()
+    """A thread that helps while there is work and sleeps where there is none."""
 
-    def give(self, task: _Task) -> None:
-        self.tasks.put(task)
-        self.given[0] += 1
+    def __init__(self, state: np.ndarray, seat: int):
+        self.asleep, self._state, self._seat, self._wake = False, state, seat, threading.Semaphore(0)
+        threading.Thread(target=self._run, daemon=True, name="ttfs-kernel").start()
 
-    def _help(self) -> None:
-        taken = 0
+    def wake(self) -> None:
+        self.asleep = False
+        self._wake.release()
+
+    def _run(self) -> None:
         while True:
-            reaches(self.given, taken + 1, LOOKS)
-            task = self.tasks.get()
-            taken += 1
-            task.work(helper=True)
-            del task  # and with it the arrays
+            _help(self._state, self._seat, LOOKS)
+            self.asleep = True
+            self._wake.acquire()
 
 
-def in_parallel(kernel: Callable, items: int, arguments: tuple, alone: bool = False) -> None:
-    """Call kernel(first, past, *arguments) for ranges that make up 0 to `items`, on as many threads as `numba.get_num_threads` says.
+class _Team:
+    def __init__(self):
+        self.state, self.helpers, self.growing = np.zeros(STATE, np.int64), [], threading.Lock()
 
-    The kernel must release Python's lock, and an item must not depend on another. alone: too little work for a second thread.
+    def ready(self, helpers: int) -> None:
+        """So many helpers are awake, or about to be, and have a seat."""
+        if len(self.helpers) < helpers:
+            with self.growing:
+                while len(self.helpers) < helpers:
+                    self.helpers.append(_Helper(self.state, len(self.helpers)))
+        self.state[SEATS] = helpers
+        for helper in self.helpers[:helpers]:
+            if helper.asleep:
+                helper.wake()
+
+
+_team = _Team()
+
+
+def _forked() -> None:
+    global _team
+    _team = _Team()  # threads do not survive a fork
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def in_parallel(shared, items: int, arguments: tuple, alone: bool = False) -> None:
+    """Call shared(state, items, chunk, *arguments), compiled code that calls `share`, for as many threads as `numba.get_num_threads` says.
+
+    alone: too little work for a second thread.
     """
-    threads = 1 if alone or items < 2 or config.DISABLE_JIT else numba.get_num_threads()
-    if threads == 1:
-        kernel(0, items, *arguments)
-        return
-    task = _Task(kernel, items, -(-items // (CHUNKS_PER_THREAD * threads)), arguments)
-    with _GROWING:
-        while len(_helpers) < threads - 1:
-            _helpers.append(_Helper())
-    for helper in _helpers[:threads - 1]:
-        helper.give(task)
-    chunks = -(-items // task.chunk)
-    others = chunks - task.work(helper=False)
-    while not reaches(task.helped, others, LOOKS):
-        time.sleep(1e-4)
-    if task.errors:
-        raise task.errors[0]
+    team, threads = _team, 1 if alone or items < 2 or config.DISABLE_JIT else numba.get_num_threads()
+    if threads > 1:
+        team.ready(threads - 1)
+    shared(team.state, items, items if threads == 1 else -(-items // (CHUNKS_PER_THREAD * threads)), *arguments)

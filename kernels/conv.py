@@ -6,7 +6,7 @@ import numba as nb
 import numpy as np
 
 from ._threads import in_parallel
-from .integrate import integrate
+from .integrate import integrate_shared
 from .layout import CHANNELWISE_SUMS, SERIAL_MACS, Slide, Weights, columns, tiling
 from .vector import LANES
 
@@ -47,7 +47,7 @@ def _run(inputs, in_steps, weights, geometry, start, ramp, steps, out):
     alone = macs * len(inputs) < SERIAL_MACS
     sums = weights.vectors // CHANNELWISE_SUMS or 1 if weights.channelwise else weights.vectors
     cut, tiles = tiling(len(inputs), *out.shape[1:3], weights.groups * weights.blocks, sums, 1 if alone else nb.get_num_threads())
-    in_parallel(integrate, tiles, (inputs if in_steps else _NO_TIMES, _NO_VALUES if in_steps else inputs, weights.values, integers, source,
+    in_parallel(integrate_shared, tiles, (inputs if in_steps else _NO_TIMES, _NO_VALUES if in_steps else inputs, weights.values, integers, source,
                                    first, cut, start, ramp, _NO_VALUES if steps else out, out if steps else _NO_TIMES), alone)
 
 

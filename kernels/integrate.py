@@ -8,6 +8,7 @@ import numpy as np
 
 from ._jit import jit
 from .events import compress, decode
+from ._threads import share
 from .layout import Slide, Weights
 from .threshold import fire_at
 from .vector import LANES, PASSES, PIXELS, SPARE_PIXELS, accumulate, add, multiply, multiply_channels, prefetch
@@ -47,6 +48,11 @@ def _read(integers, weight_values):
     i = integers
     weights = Weights(weight_values, i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7], i[8], i[9])
     return weights, Slide(i[10], i[11], i[12], i[13], i[14], i[15], i[16], i[17], i[18], i[19])
+
+
+@jit()
+def integrate_shared(state, items, chunk, *arguments):
+    share(integrate, state, items, chunk, arguments)
 
 
 @jit()

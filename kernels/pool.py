@@ -4,7 +4,7 @@ import numba as nb
 import numpy as np
 
 from ._jit import jit
-from ._threads import SERIAL_ELEMENTS, in_parallel
+from ._threads import SERIAL_ELEMENTS, in_parallel, share
 from .threshold import time_step
 
 
@@ -24,7 +24,7 @@ def average_pool(activation, divisor, kernel, strides, dilations, pads, potentia
     ones included if they count. potential: (n, out height, out width, channels) float32, added to in place.
     """
     arguments = activation, divisor, kernel, strides, dilations, pads, potential
-    in_parallel(_average_pool, len(activation) * potential.shape[1], arguments, activation.size < SERIAL_ELEMENTS)
+    in_parallel(_average_pool_shared, len(activation) * potential.shape[1], arguments, activation.size < SERIAL_ELEMENTS)
 
 
 @jit()
@@ -46,13 +46,18 @@ def _average_pool(first, past, activation, divisor, kernel, strides, dilations, 
                 potential[n, y, x, c] += total[c] / divisor[y, x]
 
 
+@jit()
+def _average_pool_shared(state, items, chunk, *arguments):
+    share(_average_pool, state, items, chunk, arguments)
+
+
 def average_pool_decoded(times, steps, divisor, kernel, strides, dilations, pads, potential):
     """As `average_pool`, of the activations (N - k) / N that spike steps stand for, by integer sums.
 
     times: (n, height, width, channels) unsigned. steps: N. The others: as for `average_pool`.
     """
     arguments = times, steps, divisor, kernel, strides, dilations, pads, potential
-    in_parallel(_average_pool_decoded, len(times) * potential.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+    in_parallel(_average_pool_decoded_shared, len(times) * potential.shape[1], arguments, times.size < SERIAL_ELEMENTS)
 
 
 @jit()
@@ -75,12 +80,17 @@ def _average_pool_decoded(first, past, times, steps, divisor, kernel, strides, d
                 out[c] += total[c] * share
 
 
+@jit()
+def _average_pool_decoded_shared(state, items, chunk, *arguments):
+    share(_average_pool_decoded, state, items, chunk, arguments)
+
+
 def add_decoded(times, steps, potential):
     """potential[r, i] += (N - k) / N for spike steps k: an identity connection.
 
     times: (rows, m) unsigned. steps: N. potential: (rows, m) float32.
     """
-    in_parallel(_add_decoded, len(times), (times, steps, potential), times.size < SERIAL_ELEMENTS)
+    in_parallel(_add_decoded_shared, len(times), (times, steps, potential), times.size < SERIAL_ELEMENTS)
 
 
 @jit()
@@ -91,6 +101,11 @@ def _add_decoded(first, past, times, steps, potential):
             out[i] += np.float32(np.int32(steps) - np.int32(line[i])) / np.float32(steps)
 
 
+@jit()
+def _add_decoded_shared(state, items, chunk, *arguments):
+    share(_add_decoded, state, items, chunk, arguments)
+
+
 def average_pool_steps(times, steps_in, divisor, kernel, strides, dilations, pads, steps, half, out):
     """Spike steps of average-pooling neurons with a window of their own, by integer sums, because averages fall on ties.
 
@@ -99,7 +114,7 @@ def average_pool_steps(times, steps_in, divisor, kernel, strides, dilations, pad
     half: h.
     """
     arguments = times, steps_in, divisor, kernel, strides, dilations, pads, steps, half, out
-    in_parallel(_average_pool_steps, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+    in_parallel(_average_pool_steps_shared, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
 
 
 @jit()
@@ -121,13 +136,18 @@ def _average_pool_steps(first, past, times, steps_in, divisor, kernel, strides, 
                 out[n, y, x, c] = time_step(total / (count * nb.float64(steps_in)), steps, half)
 
 
+@jit()
+def _average_pool_steps_shared(state, items, chunk, *arguments):
+    share(_average_pool_steps, state, items, chunk, arguments)
+
+
 def max_pool(times, silent, kernel, strides, dilations, pads, out):
     """out[n, y, x, c] = the earliest spike time of the window, which is the largest activation; padded taps are silent.
 
     times, out: (n, height, width, channels), one dtype. silent: the time that means "no spike": N, or 1 in continuous time.
     """
     arguments = times, silent, kernel, strides, dilations, pads, out
-    in_parallel(_max_pool, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+    in_parallel(_max_pool_shared, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
 
 
 @jit()
@@ -145,3 +165,8 @@ def _max_pool(first, past, times, silent, kernel, strides, dilations, pads, out)
                     line = times[n, y * strides[0] - pads[0] + ky * dilations[0], x * strides[1] - pads[1] + kx * dilations[1]]
                     for c in range(line.size):
                         earliest[c] = min(earliest[c], line[c])
+
+
+@jit()
+def _max_pool_shared(state, items, chunk, *arguments):
+    share(_max_pool, state, items, chunk, arguments)

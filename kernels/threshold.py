@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 from ._jit import jit
 from ._llvm import I32, LANES, call, data, load, splat, vectors_at
-from ._threads import SERIAL_ELEMENTS, in_parallel
+from ._threads import SERIAL_ELEMENTS, in_parallel, share
 
 TIE = 1e-4  # in steps: a crossing this little after a grid point counts as on it, so that ties fire earlier in every engine
 
@@ -41,7 +41,7 @@ def fire(potential, slope, steps, half, times):
     potential: (rows, m) float32. slope: (m,) float32. steps: N, or 0 for continuous time. half: h of `time_step`.
     times: (rows, m), unsigned integers (steps) when N > 0, float32 (tau) otherwise.
     """
-    in_parallel(_fire, len(potential), (potential, slope, steps, half, times), potential.size < SERIAL_ELEMENTS)
+    in_parallel(_fire_shared, len(potential), (potential, slope, steps, half, times), potential.size < SERIAL_ELEMENTS)
 
 
 @jit()
@@ -52,12 +52,17 @@ def _fire(first, past, potential, slope, steps, half, times):
             times[r, i] = time_step(tau, steps, half) if steps > 0 else tau
 
 
+@jit()
+def _fire_shared(state, items, chunk, *arguments):
+    share(_fire, state, items, chunk, arguments)
+
+
 def encode(activation, steps, half, times):
     """Write the spike times of analog values in [0, 1]: tau = 1 - a, on the grid if N > 0.
 
     activation: (rows, m) float32. steps, half, times: as for `fire`.
     """
-    in_parallel(_encode, len(activation), (activation, steps, half, times), activation.size < SERIAL_ELEMENTS)
+    in_parallel(_encode_shared, len(activation), (activation, steps, half, times), activation.size < SERIAL_ELEMENTS)
 
 
 @jit()
@@ -66,6 +71,11 @@ def _encode(first, past, activation, steps, half, times):
         for i in range(activation.shape[1]):
             tau = 1.0 - nb.float64(activation[r, i])
             times[r, i] = time_step(tau, steps, half) if steps > 0 else tau
+
+
+@jit()
+def _encode_shared(state, items, chunk, *arguments):
+    share(_encode, state, items, chunk, arguments)
 
 
 def ramp(slope: np.ndarray, steps: int, half: float) -> np.ndarray:

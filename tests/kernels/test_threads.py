@@ -5,7 +5,7 @@ import pytest
 
 from tests.kernels.cases import with_threads
 from ttfs_convert.kernels._jit import jit
-from ttfs_convert.kernels._threads import in_parallel
+from ttfs_convert.kernels._threads import in_parallel, share
 
 
 @jit()
@@ -14,11 +14,16 @@ def count(first, past, counts):
         counts[item] += 1
 
 
+@jit()
+def count_shared(state, items, chunk, *arguments):
+    share(count, state, items, chunk, arguments)
+
+
 @pytest.mark.parametrize("items", (0, 1, 2, 7, 1000))
 @pytest.mark.parametrize("threads", (1, 2))
 def test_every_item_is_done_once(items, threads):
     counts = np.zeros(items + 3, np.int64)
-    with_threads(threads, lambda: in_parallel(count, items, (counts,)))
+    with_threads(threads, lambda: in_parallel(count_shared, items, (counts,)))
     assert (counts[:items] == 1).all() and (counts[items:] == 0).all()
 
 
@@ -27,7 +32,7 @@ def test_calls_from_several_threads_do_not_mix():
 
     def call(counts):
         for _ in range(50):
-            in_parallel(count, 500, (counts,))
+            in_parallel(count_shared, 500, (counts,))
 
     callers = [threading.Thread(target=call, args=(counts,)) for counts in arrays]
     for caller in callers:
@@ -35,14 +40,3 @@ def test_calls_from_several_threads_do_not_mix():
     for caller in callers:
         caller.join()
     assert all((counts == 50).all() for counts in arrays)
-
-
-@pytest.mark.parametrize("threads", (1, 2))
-def test_an_error_reaches_the_caller_and_leaves_the_helpers_at_work(threads):
-    def fail(first, past, where):
-        if first <= where < past:
-            raise ValueError("here")
-
-    with pytest.raises(ValueError, match="here"):
-        with_threads(threads, lambda: in_parallel(fail, 100, (50,)))
-    test_every_item_is_done_once(100, threads)
