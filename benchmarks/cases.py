@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ttfs_convert import convert
 from ttfs_convert.kernels.conv import conv_times
-from ttfs_convert.kernels.layout import dense_is_faster, pack
+from ttfs_convert.kernels.layout import dense_is_faster, pack, slides
 from ttfs_convert.kernels.threshold import ramp
 from ttfs_convert.measure import counts
 from ttfs_convert.simulate.exact import Simulator
@@ -100,9 +100,10 @@ def layer(size: tuple[int, int], channels: int, outputs: int, kernel: int, group
         steps = rng.integers(0, STEPS, (batch, *size, channels)).astype(np.uint8)
         steps[rng.random(steps.shape) < silent] = STEPS
         times = np.empty((batch, *size, outputs), np.uint8)
-        packed = pack(weights.transpose(2, 3, 1, 0), groups)
+        sliding = slides(kernel, 1, 1)
+        packed = pack(weights.transpose(2, 3, 1, 0), groups, sliding)
         rise, start = ramp(np.ones((1, outputs), np.float32), STEPS, 0.5), np.zeros((1, outputs), np.float32)
-        dense = size != (1, 1) and dense_is_faster(packed, silent)
+        dense = size != (1, 1) and dense_is_faster(packed, silent, sliding)
         pads = (kernel // 2, kernel // 2)
         original = session(_layer_model(weights, kernel, groups, size == (1, 1)), threads)
         values = (1 - steps / np.float32(STEPS)).astype(np.float32)

@@ -15,7 +15,7 @@ from numba.core import cgutils, config, types
 from numba.extending import intrinsic, register_jitable
 
 from ._jit import jit
-from ._llvm import I64, data, integer
+from ._llvm import I64, data
 
 SERIAL_ELEMENTS = 20_000  # of elementwise work: sharing less takes longer
 CHUNKS_PER_THREAD = 4  # so that one who is held up leaves the rest to the others

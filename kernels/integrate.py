@@ -11,7 +11,8 @@ from .events import compress, decode
 from ._threads import share
 from .layout import Slide, Weights
 from .threshold import fire_at
-from .vector import LANES, PASSES, PIXELS, SPARE_PIXELS, accumulate, add, multiply, multiply_channels, prefetch
+from .vector import (LANES, MAX_SLIDING, PASSES, PIXELS, SLIDING, SPARE_PIXELS, accumulate, accumulate_row, add, multiply, multiply_channels,
+                     prefetch)
 
 FLOATS_PER_LINE = 16
 SHARED_BY = 8  # pixels from which a tile of weights is fetched whole, ahead of its use: each pixel alone needs only some of its rows
@@ -69,6 +70,8 @@ def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, s
         _gather(in_times, slide.in_steps, lines, source, weights, groups, events, row, value, begin)
     else:
         _gather(in_values, slide.in_steps, lines, source, weights, groups, events, row, value, begin)
+    neighbours = first_tap.size > 1 and first_tap[1] == 1 and weights.kernel_width == SLIDING and weights.vectors <= MAX_SLIDING
+    row_pixels = first_tap.size if neighbours else 0
     place = _places(past[0] - first[0], past[1] - first[1], in_rows, slide.stride, source.size, first_tap)
     block = LANES * weights.vectors
     sums = np.empty(place.size * block, np.float32)
@@ -77,7 +80,7 @@ def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, s
         if weights.channelwise:
             _sum_channelwise(weights, down, place, value, sums)
         else:
-            _sum_block(weights, unit, unit // weights.blocks - groups[0], area, down, place, events, value, row, begin, sums)
+            _sum_block(weights, unit, unit // weights.blocks - groups[0], area, down, place, row_pixels, events, value, row, begin, sums)
         _finish(weights, slide, unit, first, past, block, sums, start, rise, potential, times)
 
 
@@ -156,8 +159,9 @@ def _gather_values(inputs, steps, lines, source, weights, groups, value):
 
 
 @jit()
-def _sum_block(weights, unit, group, area, down, place, events, value, row, begin, sums):
-    """Add all taps and channels of one block of outputs to `sums`. down: places from one tap to the one below."""
+def _sum_block(weights, unit, group, area, down, place, row_pixels, events, value, row, begin, sums):
+    """Add all taps and channels of one block of outputs to `sums`. down: places from one tap to the one below. row_pixels: how many outputs
+    of a row lie one place behind another; 0 where `accumulate_row` does not apply."""
     block, width = LANES * weights.vectors, weights.kernel_width
     pixels, tile = place.size - SPARE_PIXELS, unit * weights.chunks * weights.kernel_height * width * weights.chunk * block
     starts, size = place * weights.chunk, width * weights.chunk * block
@@ -165,16 +169,27 @@ def _sum_block(weights, unit, group, area, down, place, events, value, row, begi
     for chunk in range(weights.chunks):
         part = (group * weights.chunks + chunk) * area
         for ky in range(weights.kernel_height):
-            if events:
+            if events and row_pixels > 0:
+                for pixel in range(0, pixels, row_pixels):
+                    _prefetch(weights.values, tile + size, pixel * lines, (pixel + row_pixels) * lines)
+                    at = place[pixel] + ky * down
+                    accumulate_row(weights.vectors, sums, pixel * block, weights.values, tile - at * weights.chunk * block,
+                                   weights.chunk * block, row, value, begin, part + at, row_pixels)
+            elif events:
                 for pixel in range(pixels):
-                    for line in range(pixel * lines, (pixel + 1) * lines):
-                        prefetch(weights.values, tile + size + line * FLOATS_PER_LINE)
+                    _prefetch(weights.values, tile + size, pixel * lines, (pixel + 1) * lines)
                     at = place[pixel] + ky * down
                     accumulate(weights.vectors, sums, pixel * block, weights.values, tile - at * weights.chunk * block,
                                row, value, begin[part + at], begin[part + at + width])
             else:
                 _sum_dense(weights, tile, (part + ky * down) * weights.chunk, starts, value, sums)
             tile += size
+
+
+@jit(inline="always")
+def _prefetch(values, tile, first, past):
+    for line in range(first, past):
+        prefetch(values, tile + line * FLOATS_PER_LINE)
 
 
 @jit()

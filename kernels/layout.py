@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .vector import LANES, MAX_VECTORS, aligned
+from .vector import LANES, MAX_SLIDING, MAX_VECTORS, SLIDING, aligned
 
 TILE_BYTES = 24576  # weights that all pixels of a tile use in turn: they stay in the first-level cache
 SERIAL_MACS = 1_000_000  # a layer with fewer is done before a second thread has woken up
@@ -14,6 +14,8 @@ CHANNELWISE_SUMS = 4  # times as many sums as that where each is computed once, 
 SHORT_RUN = 24  # inputs of one row of taps below which looking for the silent ones costs more than it saves
 DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.54, 4: 0.49, 5: 0.45, 6: 0.44, 7: 0.4, 8: 0.38}  # silent share below which using all inputs is faster, per
 # vectors of a block: a multiply-add takes four cycles and two can start in each, so that events for fewer than eight sums leave gaps
+
+SLIDING_DENSE_BELOW = {1: 0.7, 2: 0.5, 3: 0.35, 4: 0.35}  # the same for `vector.accumulate_row`
 
 
 class Weights(NamedTuple):
@@ -65,20 +67,25 @@ class Slide(NamedTuple):
     dense: int  # 1: silent inputs are used like the others
 
 
-def block_vectors(outputs: int) -> int:
-    """Vectors per block, 1 to 8, so that `outputs` split into the fewest blocks with the least padding."""
+def block_vectors(outputs: int, most: int) -> int:
+    """Vectors per block, 1 to `most`, so that `outputs` split into the fewest blocks with the least padding."""
     vectors = -(-outputs // LANES)
-    blocks = -(-vectors // MAX_VECTORS)
+    blocks = -(-vectors // most)
     return -(-vectors // blocks)
 
 
-def pack(weights: np.ndarray, groups: int = 1) -> Weights:
-    """Lay out weights (kernel height, kernel width, channels / groups, outputs)."""
+def slides(kernel_width: int, stride: int, dilation: int) -> bool:
+    """Whether the taps of neighbouring outputs of a row are neighbours, and as many as `vector.accumulate_row` takes."""
+    return kernel_width == SLIDING and stride == dilation
+
+
+def pack(weights: np.ndarray, groups: int = 1, sliding: bool = False) -> Weights:
+    """Lay out weights (kernel height, kernel width, channels / groups, outputs). sliding: in blocks for `vector.accumulate_row`."""
     height, width, channels, outputs = weights.shape
     if channels == 1 and outputs == groups > 1:
         return _pack_channelwise(weights)
     per_group = outputs // groups
-    vectors = block_vectors(per_group)
+    vectors = block_vectors(per_group, MAX_SLIDING if sliding else MAX_VECTORS)
     block = LANES * vectors
     blocks = -(-per_group // block)
     chunks = -(-channels * width * block * 4 // TILE_BYTES)
@@ -94,9 +101,10 @@ def pack(weights: np.ndarray, groups: int = 1) -> Weights:
     return Weights(values, groups, blocks, chunks, chunk, vectors, channels, per_group, height, width, False)
 
 
-def dense_is_faster(weights: Weights, silent: float) -> bool:
+def dense_is_faster(weights: Weights, silent: float, sliding: bool = False) -> bool:
     """Whether to use all inputs of a convolution of which a share is silent. The result has the same bits either way."""
-    return weights.channelwise or weights.kernel_width * weights.chunk < SHORT_RUN or silent < DENSE_BELOW[weights.vectors]
+    below = SLIDING_DENSE_BELOW if sliding and weights.vectors <= MAX_SLIDING else DENSE_BELOW
+    return weights.channelwise or weights.kernel_width * weights.chunk < SHORT_RUN or silent < below[weights.vectors]
 
 
 def _pack_channelwise(weights: np.ndarray) -> Weights:

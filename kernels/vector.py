@@ -6,16 +6,18 @@ floats. One variant for each block of 1 to 8 vectors (8 to 64 outputs); `vectors
 
 import numpy as np
 from llvmlite import ir
-from numba.core import config, types
+from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
 from ._jit import jit
-from ._llvm import I64, LANES, add_product, data, for_each_size, integer, load, loop, splat, store, vectors_at
+from ._llvm import I64, LANES, VECTOR, add_product, data, for_each_size, integer, load, loop, splat, store, vectors_at
 
 MAX_VECTORS = 8  # a block of potentials fills half of the sixteen registers; the others carry weights
 ALIGNMENT = 64  # bytes: a vector that straddles two cache lines costs two loads
 PIXELS = {1: 8, 2: 6, 3: 4, 4: 3}  # at a time, per vectors of one pass of `multiply`: their potentials fill twelve registers
 PASSES = {1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (3, 2), 6: (3, 3), 7: (4, 3), 8: (4, 4)}  # vectors of each, per vectors of a block
+SLIDING = 3  # taps of a kernel that `accumulate_row` slides along a row
+MAX_SLIDING = 4  # vectors of a block for which it does: twelve registers of potentials
 CHANNEL_VECTORS = 4  # at a time where channels do not mix
 SPARE_PIXELS = max(PIXELS.values())
 
@@ -53,6 +55,54 @@ def accumulate(typing_context, vectors, potential, at, weights, tile, row, value
                 store(b, total, out, k)
 
         for_each_size(b, args[0], PASSES, emit)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def accumulate_row(typing_context, vectors, potential, at, weights, tile, tap, row, value, begin, first, pixels):
+    """What `accumulate` does for SLIDING taps and a row of outputs, each of which lies one place behind the one before:
+    potential[at + p block + o] += sum over k < SLIDING, events j of place p + k of value[j] weights[tile + k tap + row[j] block - p tap + o].
+
+    The events of place q are begin[first + q] <= j < begin[first + q + 1]; p < pixels. vectors: 1 to MAX_SLIDING. Each event is read once for
+    the SLIDING outputs that see it, whose potentials are in registers. Every output adds its events in the order of `accumulate`.
+    """
+    signature = types.void(vectors, potential, at, weights, tile, tap, row, value, begin, first, pixels)
+
+    def codegen(context, b, sig, args):
+        potential_data, weight_data, row_data, value_data, begin_data = (data(context, b, sig, args, i) for i in (1, 3, 6, 7, 8))
+        tap, pixels, begins = args[5], args[10], b.gep(begin_data, [args[9]])
+
+        def emit(size):
+            block, nowhere = integer(LANES * size), cgutils.alloca_once(b, ir.FloatType(), LANES * size)
+
+            def potentials(pixel):
+                return b.gep(potential_data, [b.add(args[2], b.mul(pixel, block))])
+
+            def slide(place, state):
+                last = b.sub(pixels, integer(1))
+                entering = b.select(b.icmp_signed("<", place, pixels), place, last)
+                new = vectors_at(b, potentials(entering), integer(0))
+                lines = b.gep(weight_data, [b.sub(args[4], b.mul(place, tap))])
+
+                def add(event, sums):
+                    line = b.gep(lines, [b.mul(b.sext(b.load(b.gep(row_data, [event])), I64), block)])
+                    factor = splat(b, b.load(b.gep(value_data, [event])))
+                    taps = [vectors_at(b, line, b.mul(tap, integer(k))) for k in range(SLIDING)]
+                    return [add_product(b, total, factor, load(b, taps[k // size], k % size)) for k, total in enumerate(sums)]
+
+                edges = [b.load(b.gep(begins, [b.add(place, integer(k))])) for k in range(2)]
+                _, sums = loop(b, *edges, 1, [load(b, new, k) for k in range(size)] + state, add)
+                left = b.sub(place, integer(SLIDING - 1))
+                leaving = b.select(b.icmp_signed(">=", left, integer(0)), potentials(left), nowhere)
+                for k in range(size):
+                    store(b, sums[(SLIDING - 1) * size + k], vectors_at(b, leaving, integer(0)), k)
+                return sums[:(SLIDING - 1) * size]
+
+            loop(b, integer(0), b.add(pixels, integer(SLIDING - 1)), 1, [ir.Constant(VECTOR, [0.0] * LANES)] * ((SLIDING - 1) * size), slide)
+
+        for_each_size(b, args[0], range(1, MAX_SLIDING + 1), emit)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -198,6 +248,11 @@ if config.DISABLE_JIT:  # intrinsics exist in compiled code only
         for j in range(first, past):
             line = tile + row[j] * block
             potential[at:at + block] += value[j] * weights[line:line + block]
+
+    def accumulate_row(vectors, potential, at, weights, tile, tap, row, value, begin, first, pixels):
+        block = LANES * vectors
+        for p in range(pixels):
+            accumulate(vectors, potential, at + p * block, weights, tile - p * tap, row, value, begin[first + p], begin[first + p + SLIDING])
 
     def multiply(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count):
         for p in range(PIXELS[vectors]):

@@ -12,9 +12,9 @@ from ttfs_convert.kernels.threshold import fire, ramp
 PATHS = pytest.mark.parametrize("dense", (False, True))
 
 
-def run(activation, weights, groups, geometry, dense, start=0.0):
+def run(activation, weights, groups, geometry, dense, start=0.0, sliding=False):
     potential = np.full((len(activation), *geometry.out, weights.shape[3]), start, np.float32)
-    conv(activation, pack(weights, groups), *geometry.arguments, potential, dense)
+    conv(activation, pack(weights, groups, sliding), *geometry.arguments, potential, dense)
     return potential
 
 
@@ -24,13 +24,13 @@ def random_weights(rng, geometry, channels, outputs):
 
 @settings(derandomize=True, deadline=None, max_examples=80)
 @given(geometries(), st.sampled_from((1, 2, 3)), st.sampled_from((1, 2, 5, 8, 19)), st.sampled_from((1, 2, 8, 10, 40)),
-       st.sampled_from((0.0, 0.5, 1.0)), st.booleans(), st.integers(0, 2 ** 32 - 1))
-def test_equals_the_equation(geometry, groups, channels, outputs, density, dense, seed):
+       st.sampled_from((0.0, 0.5, 1.0)), st.booleans(), st.booleans(), st.integers(0, 2 ** 32 - 1))
+def test_equals_the_equation(geometry, groups, channels, outputs, density, dense, sliding, seed):
     rng = np.random.default_rng(seed)
     activation = activations(rng, (2, *geometry.size, groups * channels), density)
     weights = random_weights(rng, geometry, channels, groups * outputs)
     expected = 0.25 + naive.conv(activation, weights, groups, *geometry.arguments, geometry.out)
-    np.testing.assert_allclose(run(activation, weights, groups, geometry, dense, 0.25), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run(activation, weights, groups, geometry, dense, 0.25, sliding), expected, rtol=1e-5, atol=1e-5)
 
 
 SMALL = Geometry((4, 3), (3, 2), (2, 1), (1, 2), (1, 1), (0, 1))
@@ -65,6 +65,22 @@ def test_one_dimension_is_an_image_of_one_row(dense):
     inputs = np.pad(activation[:, 0].astype(np.float64), ((0, 0), (4, 3), (0, 0)))
     expected = np.stack([np.einsum("nkc,kco->no", inputs[:, x * 2:x * 2 + 9:2], weights[0]) for x in range(line.out[1])], axis=1)
     np.testing.assert_allclose(run(activation, weights, 1, line, dense)[:, 0], expected, rtol=1e-5, atol=1e-5)
+
+
+SLIDING = (Geometry((7, 9), (3, 3), (1, 1), (1, 1), (1, 1), (1, 1)), Geometry((9, 11), (2, 3), (2, 1), (2, 1), (0, 0), (1, 0)),
+           Geometry((1, 14), (1, 3), (1, 2), (1, 2), (0, 1), (0, 1)))
+
+
+@pytest.mark.parametrize("geometry", SLIDING)
+@pytest.mark.parametrize("outputs", (1, 8, 10, 24, 32, 48, 64, 130))
+def test_sliding_along_a_row(geometry, outputs):
+    rng = np.random.default_rng(outputs)
+    activation, weights = activations(rng, (3, *geometry.size, 70), 0.5), random_weights(rng, geometry, 70, outputs)
+    expected = naive.conv(activation, weights, 1, *geometry.arguments, geometry.out)
+    for sliding in (False, True):
+        events = run(activation, weights, 1, geometry, False, sliding=sliding)
+        np.testing.assert_allclose(events, expected, rtol=1e-5, atol=2e-5)
+        assert events.tobytes() == run(activation, weights, 1, geometry, True, sliding=sliding).tobytes()
 
 
 def test_silent_inputs_and_padded_taps_add_nothing():

@@ -4,16 +4,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttfs_convert.kernels.layout import block_vectors, columns, pack, tiling
-from ttfs_convert.kernels.vector import ALIGNMENT, LANES, MAX_VECTORS
+from ttfs_convert.kernels.vector import ALIGNMENT, LANES, MAX_SLIDING, MAX_VECTORS
 
 
+@pytest.mark.parametrize("most", (MAX_SLIDING, MAX_VECTORS))
 @pytest.mark.parametrize("outputs", (*range(1, 140), 255, 256, 257, 1000))
-def test_blocks_are_the_fewest_with_the_least_padding(outputs):
+def test_blocks_are_the_fewest_with_the_least_padding(outputs, most):
     def blocks(vectors):
         return -(-outputs // (LANES * vectors))
 
-    chosen = block_vectors(outputs)
-    fitting = [vectors for vectors in range(1, MAX_VECTORS + 1) if blocks(vectors) == blocks(MAX_VECTORS)]
+    chosen = block_vectors(outputs, most)
+    fitting = [vectors for vectors in range(1, most + 1) if blocks(vectors) == blocks(most)]
     assert chosen == min(fitting)
 
 

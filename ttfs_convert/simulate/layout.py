@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Network, Spiking, has_neurons
-from ..kernels.layout import Weights, dense_is_faster, pack
+from ..kernels.layout import Weights, dense_is_faster, pack, slides
 from ..kernels.threshold import ramp
 from ..synapses import AveragePool, Connection, Conv, Dense, Sliding
 
 WEIGHTS: dict[str, Callable] = {
-    "conv": lambda step: pack(step.weights.reshape(*(1,) * (4 - step.weights.ndim), *step.weights.shape), step.groups),
+    "conv": lambda step: pack(step.weights.reshape(*(1,) * (4 - step.weights.ndim), *step.weights.shape), step.groups, slides(*_row(step))),
     "dense": lambda step: pack(step.weights[None, None]),
 }
 
@@ -77,6 +77,11 @@ def _rows(values: np.ndarray, layer: Spiking, outputs: int) -> np.ndarray:
     return np.array(np.broadcast_to(values, layer.shape).reshape(-1, outputs))
 
 
+def _row(step: Conv) -> tuple[int, int, int]:
+    """Kernel width, stride and dilation along a row."""
+    return tuple(axis[1] for axis in geometry(step)[:3])
+
+
 @functools.lru_cache(maxsize=1024)
 def divisor(pool: AveragePool) -> np.ndarray:
     """(out height, out width) float32: taps per window."""
@@ -92,5 +97,6 @@ class Paths:
     def dense(self, step: Conv, inputs: np.ndarray, silent: int) -> bool:
         """For a convolution that reads `inputs`, in which the value `silent` is silent."""
         if id(step) not in self._dense:
-            self._dense[id(step)] = dense_is_faster(self._packed[id(step)], np.count_nonzero(inputs == silent) / inputs.size)
+            self._dense[id(step)] = dense_is_faster(self._packed[id(step)], np.count_nonzero(inputs == silent) / inputs.size,
+                                                  slides(*_row(step)))
         return self._dense[id(step)]
