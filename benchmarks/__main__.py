@@ -14,9 +14,9 @@ import click
 import numba
 import numpy as np
 
-from . import process
+from . import peers, process
 from .cases import Case, cases
-from .timing import in_turn, peak_rate
+from .timing import in_turn, peak_rate, seconds
 
 QUICK = {"rounds": 5, "at_least": 0.02}
 THOROUGH = {"rounds": 11, "at_least": 0.1}
@@ -40,7 +40,7 @@ def main(quick: bool, file: str | None, only: str, threads: int, cpu_time: bool,
     peak = peak_rate(clock)
     click.echo(f"{threads} threads, peak {peak / 1e9:.1f} billion multiply-adds a second")
     click.echo(f"{'case':45}  silent  batch     ours ms  ONNX Runtime ms  ratio  of peak")
-    results = [_measure(case, threads, peak, {**(QUICK if quick else THOROUGH), "clock": clock}) for case in chosen]
+    results = [_measure(case, threads, peak, {**(QUICK if quick else THOROUGH), "clock": clock}, not quick) for case in chosen]
     figures = {"threads": threads, "peak_macs_per_second": peak, "cases": results}
     if not only:
         figures["process"] = process.figures()
@@ -54,7 +54,7 @@ def _title(case: Case) -> str:
     return f"{case.name:45}  {'data' if case.silent is None else f'{case.silent:.0%}':>6}  {case.batch:5}"
 
 
-def _measure(case: Case, threads: int, peak: float, effort: dict) -> dict:
+def _measure(case: Case, threads: int, peak: float, effort: dict, with_peers: bool) -> dict:
     work = case.build(case.batch, threads)
     taken = in_turn(work.engines, **effort)
     if case.scaling and threads > 1:
@@ -66,6 +66,10 @@ def _measure(case: Case, threads: int, peak: float, effort: dict) -> dict:
     click.echo(f"{_title(case)}  {1e3 * ours:10.3f}  {1e3 * theirs:15.3f}  {theirs / ours:5.2f}  {share:7.2f}")
     for name in taken.keys() - {"exact", "onnxruntime"}:
         click.echo(f"    {name}: {1e3 * taken[name]:.3f} ms, {taken[name] / ours:.2f} times as long")
+    for name, function in work.peers().items() if with_peers and case.scaling else ():
+        taken[name] = seconds(function, 0, effort["clock"]) * work.images / peers.IMAGES
+        click.echo(f"    {name}: {1e3 * taken[name]:.0f} ms (from {peers.IMAGES} of {work.images} images), {taken[name] / theirs:.1f} times as long "
+                   "as ONNX Runtime")
     return {"name": case.name, "silent": case.silent, "batch": case.batch, "seconds": taken, "ratio": theirs / ours,
             "macs": work.macs, "active_macs": work.active_macs, "share_of_peak": share}
 

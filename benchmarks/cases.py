@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ttfs_convert.kernels.threshold import ramp
 from ttfs_convert.measure import counts
 from ttfs_convert.simulate.exact import Simulator
 
+from . import peers
 from .models import NETWORKS, Builder, session
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "fashion_mnist"
@@ -29,14 +30,16 @@ SILENT = (0.5, 0.7, 0.9)
 
 @dataclass(frozen=True)
 class Work:
-    """One case made ready. engines: what each does with the batch, by name; `exact` and `onnxruntime` always. macs: of the dense original.
-    active_macs: those whose input is not silent. outputs: of `exact` and `onnxruntime`, for a check.
+    """One case made ready. engines: what `exact` and `onnxruntime` do with `images` images. macs: of the dense original. active_macs: those
+    whose input is not silent. outputs: of both, for a check. peers: what others do with peers.IMAGES images, by name.
     """
 
     engines: dict[str, Callable[[], object]]
     macs: float
     active_macs: float
     outputs: Callable[[], tuple[np.ndarray, np.ndarray]]
+    images: int
+    peers: Callable[[], dict[str, Callable[[], object]]] = dict
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,13 @@ class Case:
         return self.batch == 64 and self.silent in (None, 0.7)
 
 
-OTHER_ENGINES: dict[str, Callable] = {}  # name -> function of a network that gives one of a batch; run beside the example
-
-
 def example(batch: int, threads: int) -> Work:
     """The trained network on real images, one batch after the other."""
     network, original = convert(EXAMPLE / "model.onnx"), onnx.load(EXAMPLE / "model.onnx")
     with np.load(EXAMPLE / "images.npz") as archive:
         images = archive["x"][:128, None].astype(np.float32) / 255
-    return _network(network, original, images, batch, threads, OTHER_ENGINES)
+    work = _network(network, original, images, batch, threads)
+    return replace(work, peers=lambda: peers.peers(network, original, images[:peers.IMAGES]), images=len(images))
 
 
 @lru_cache(maxsize=1)
@@ -76,20 +77,20 @@ def network(build: Callable[[float], Builder], silent: float) -> Callable[[int, 
     """A network of random weights on random images."""
     def work(batch: int, threads: int) -> Work:
         builder, converted = _converted(build, silent)
-        return _network(converted, builder.model(), builder.inputs(batch), batch, threads, {})
+        return _network(converted, builder.model(), builder.inputs(batch), batch, threads)
     return work
 
 
-def _network(converted, original: onnx.ModelProto, images: np.ndarray, batch: int, threads: int, others: dict[str, Callable]) -> Work:
+def _network(converted, original: onnx.ModelProto, images: np.ndarray, batch: int, threads: int) -> Work:
     simulator, reference = Simulator(converted), session(original, threads)
     parts = [images[start:start + batch] for start in range(0, len(images), batch)]
-    engines = {"exact": simulator, "onnxruntime": reference, **{name: build(converted) for name, build in others.items()}}
+    engines = {"exact": simulator, "onnxruntime": reference}
     recording = simulator(parts[0])
     active = {layer.name: 1 - recording.silent(layer.name).mean(axis=0) for layer in converted.layers if layer.name in recording.spike_times}
     gated = counts.total([counts.gated_of_layer(converted, layer, active) for layer in converted.layers]).synops
     return Work({name: lambda engine=engine: [engine(part) for part in parts] for name, engine in engines.items()},
                 converted.ann_macs * len(images), gated * len(images),
-                lambda: (simulator(parts[0]).potentials, reference(parts[0])))
+                lambda: (simulator(parts[0]).potentials, reference(parts[0])), len(images))
 
 
 def layer(size: tuple[int, int], channels: int, outputs: int, kernel: int, groups: int, silent: float) -> Callable[[int, int], Work]:
@@ -118,7 +119,7 @@ def layer(size: tuple[int, int], channels: int, outputs: int, kernel: int, group
             return 1 - times / np.float32(STEPS), np.moveaxis(theirs, 1, -1)
 
         macs = float(batch * size[0] * size[1] * weights.size)
-        return Work({"exact": exact, "onnxruntime": lambda: original(values)}, macs, macs * (1 - silent), outputs_of_both)
+        return Work({"exact": exact, "onnxruntime": lambda: original(values)}, macs, macs * (1 - silent), outputs_of_both, batch)
     return work
 
 
