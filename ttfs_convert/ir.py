@@ -298,12 +298,16 @@ def neurons(layer: Layer) -> int:
 
 def in_neuron_order(values: np.ndarray, layer: Population, images: int) -> np.ndarray:
     """(images, *shape of the layer): a tensor's values, image by image, as the neurons that carry them are ordered."""
-    values = values.reshape(images, -1)
-    if layer.tensor_index is not None:
-        values = values[:, np.argsort(layer.tensor_index)]
+    values = in_tensor_order(values, layer, images)
     if layer.channels_first:
         return np.moveaxis(values.reshape(images, layer.shape[-1], *layer.shape[:-1]), 1, -1)
     return values.reshape(images, *layer.shape)
+
+
+def in_tensor_order(values: np.ndarray, layer: Population, images: int) -> np.ndarray:
+    """(images, neurons): a tensor's values, image by image; the neurons as the layer orders them, or channels first if it says so."""
+    values = values.reshape(images, -1)
+    return values if layer.tensor_index is None else values[:, np.argsort(layer.tensor_index)]
 
 
 def weight_sum_deviation(layer: Layer) -> float | None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir import Coded, MaxPool, Network, Readout, in_neuron_order, neurons, sources
+from ..ir import Coded, MaxPool, Network, Readout, in_tensor_order, neurons, sources
+from ..kernels.compare import Errors, compare
+from ..recording import ROUNDING as SILENT_ROUNDING
 from ..recording import Recording
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
@@ -48,6 +50,14 @@ class LayerErrors:
     def silent_share(self) -> float:
         return 1 - float(self.active.sum()) / (self.active.size * self.images)
 
+    def add(self, found: Errors, values: int) -> None:
+        """Errors of so many values of one batch."""
+        self.smallest, self.largest = min(self.smallest, found.low), max(self.largest, found.high)
+        self.max_error = max(self.max_error, found.largest)
+        self.sum_error += found.total
+        self.saturated += found.outside
+        self.compared += values
+
     def compare(self, ours: np.ndarray, reference: np.ndarray) -> None:
         """Add |ours - reference|, float32 arrays of equal shape (one buffer is reused)."""
         self.smallest, self.largest = min(self.smallest, float(reference.min())), max(self.largest, float(reference.max()))
@@ -76,20 +86,20 @@ class Certificate:
                     potentials = recording.readouts[layer.tensor]
                     errors.compare(potentials, reference[layer.tensor].reshape(potentials.shape))
             elif layer.name in recording.spike_times:
-                errors.active += np.count_nonzero(~recording.silent(layer.name), axis=0)
-                errors.sent += np.count_nonzero(~recording.missing(layer.name), axis=0)
-                if layer.tensor in reference:
-                    self._compare(layer, errors, recording.activations(layer.name), reference[layer.tensor])
+                self._compare(layer, errors, recording, reference.get(layer.tensor))
             else:
                 errors.active += images  # a direct input: every current flows
                 errors.sent += images
 
-    def _compare(self, layer: Coded, errors: LayerErrors, ours: np.ndarray, reference: np.ndarray) -> None:
-        values = in_neuron_order(reference, layer, len(ours))
-        width = np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
-        activations = (values - layer.lo) / width
-        errors.compare(ours, activations)
-        errors.saturated += int(((activations > 1 + ROUNDING) | (activations < -ROUNDING)).sum())
+    def _compare(self, layer: Coded, errors: LayerErrors, recording: Recording, values: np.ndarray | None) -> None:
+        times, plane = recording.spike_times[layer.name], (-1, layer.shape[-1])
+        reference, lo, width = np.empty((0, 0), np.float32), np.zeros(layer.shape, np.float32), np.ones(layer.shape, np.float32)
+        if values is not None:
+            reference, lo = np.ascontiguousarray(in_tensor_order(values, layer, len(times))), lo + layer.lo
+            width = np.where(layer.hi > layer.lo, layer.hi - layer.lo, width)
+        found = compare(times.reshape(len(times), *plane), recording.steps[layer.name] or 0, 1 - SILENT_ROUNDING, reference, layer.channels_first,
+                        lo.reshape(plane), width.reshape(plane), ROUNDING, errors.active.reshape(plane), errors.sent.reshape(plane))
+        errors.add(found, 0 if values is None else times.size)
 
     def saturated(self) -> list[str]:
         """Names of layers whose range cuts off more than 0.1 % of the values."""

@@ -1,0 +1,82 @@
+"""A layer's spike times beside what the original network computes: errors and silence in one pass over both."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.core import types
+from numba.extending import overload
+
+from ._jit import jit
+from ._threads import SERIAL_ELEMENTS, in_parallel, share
+
+_NEUTRAL = np.array([0, 0, np.inf, -np.inf, 0])
+
+
+class Errors(NamedTuple):
+    """Of all values compared, a' = (x - lo) / width being the original's activation and a the spike's."""
+
+    largest: float  # |a' - a|
+    total: float  # of |a' - a|
+    low: float  # smallest a'
+    high: float  # largest a'
+    outside: int  # values with a' outside [-margin, 1 + margin]
+
+
+def compare(times, steps, silent_from, reference, channels_first, lo, width, margin, active, sent):
+    """Compare spike times with a tensor, and count in which images each neuron is active and sends a spike.
+
+    times: (n, positions, channels), unsigned steps of which `steps` = N is silent, or float32 tau, silent from `silent_from` on, NaN where a
+    spike is missing. reference: float32 (n, positions * channels) in the order of the neurons, or of channels first; or no rows: then nothing
+    is compared, and the errors are 0, 0, inf, -inf, 0. lo, width: (positions, channels) float32. active, sent: (positions, channels) int64,
+    added to in place. Returns Errors.
+    """
+    if times.shape[1] == 1:  # positions are what threads share
+        times, lo, width, active, sent = (each.reshape(*each.shape[:-2], -1, 1) for each in (times, lo, width, active, sent))
+    found = np.tile(_NEUTRAL, (times.shape[1], 1))
+    arguments = times, steps, np.float32(silent_from), reference, channels_first, lo, width, np.float32(margin), active, sent, found
+    in_parallel(_compare_shared, times.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+    return Errors(found[:, 0].max(), found[:, 1].sum(), found[:, 2].min(), found[:, 3].max(), int(found[:, 4].sum()))
+
+
+@jit()
+def _compare(first, past, times, steps, silent_from, reference, channels_first, lo, width, margin, active, sent, found):
+    images, positions, channels = times.shape
+    largest, total, low, high, outside = np.float32(0), 0.0, np.float32(np.inf), np.float32(-np.inf), 0
+    for image in range(images):
+        for position in range(first, past):
+            for c in range(channels):
+                a, is_active, is_sent = _spike(times[image, position, c], steps, silent_from)
+                active[position, c] += is_active
+                sent[position, c] += is_sent
+                if reference.shape[0] > 0:
+                    x = reference[image, c * positions + position if channels_first else position * channels + c]
+                    theirs = (x - lo[position, c]) / width[position, c]
+                    error = abs(theirs - a)
+                    largest = error if error > largest or error != error else largest  # NaN stays
+                    total += error
+                    low, high = min(low, theirs), max(high, theirs)
+                    outside += theirs > np.float32(1) + margin or theirs < -margin
+    found[first, 0], found[first, 1], found[first, 2], found[first, 3], found[first, 4] = largest, total, low, high, outside
+
+
+@jit()
+def _compare_shared(state, items, chunk, *arguments):
+    share(_compare, state, items, chunk, arguments)
+
+
+def _spike(time, steps, silent_from):
+    """What one spike time means: the activation; whether it is above 0; whether there is a spike."""
+    if isinstance(time, np.floating):
+        return _of_tau(time, steps, silent_from)
+    return np.float32(1 - np.float64(time) / np.float64(steps)), time != steps, True
+
+
+def _of_tau(time, steps, silent_from):
+    return np.float32(0) if np.isnan(time) else np.float32(1) - time, time < silent_from, not np.isnan(time)
+
+
+@overload(_spike, inline="always")
+def _spike_typed(time, steps, silent_from):
+    if isinstance(time, types.Float):
+        return _of_tau
+    return lambda time, steps, silent_from: (np.float32(1 - np.float64(time) / np.float64(steps)), time != steps, True)
