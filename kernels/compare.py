@@ -32,20 +32,20 @@ def compare(times, steps, silent_from, reference, channels_first, lo, width, mar
     """
     if times.shape[1] == 1:  # positions are what threads share
         times, lo, width, active, sent = (each.reshape(*each.shape[:-2], -1, 1) for each in (times, lo, width, active, sent))
-    found = np.tile(_NEUTRAL, (times.shape[1], 1))
-    arguments = times, steps, np.float32(silent_from), reference, channels_first, lo, width, np.float32(margin), active, sent, found
+    found, activation = np.tile(_NEUTRAL, (times.shape[1], 1)), (1 - np.arange(steps + 1) / max(steps, 1)).astype(np.float32)
+    arguments = times, activation, np.float32(silent_from), reference, channels_first, lo, width, np.float32(margin), active, sent, found
     in_parallel(_compare_shared, times.shape[1], arguments, times.size < SERIAL_ELEMENTS)
     return Errors(found[:, 0].max(), found[:, 1].sum(), found[:, 2].min(), found[:, 3].max(), int(found[:, 4].sum()))
 
 
 @jit()
-def _compare(first, past, times, steps, silent_from, reference, channels_first, lo, width, margin, active, sent, found):
+def _compare(first, past, times, activation, silent_from, reference, channels_first, lo, width, margin, active, sent, found):
     images, positions, channels = times.shape
     largest, total, low, high, outside = np.float32(0), 0.0, np.float32(np.inf), np.float32(-np.inf), 0
     for image in range(images):
         for position in range(first, past):
             for c in range(channels):
-                a, is_active, is_sent = _spike(times[image, position, c], steps, silent_from)
+                a, is_active, is_sent = _spike(times[image, position, c], activation, silent_from)
                 active[position, c] += is_active
                 sent[position, c] += is_sent
                 if reference.shape[0] > 0:
@@ -64,19 +64,19 @@ def _compare_shared(state, items, chunk, *arguments):
     share(_compare, state, items, chunk, arguments)
 
 
-def _spike(time, steps, silent_from):
+def _spike(time, activation, silent_from):
     """What one spike time means: the activation; whether it is above 0; whether there is a spike."""
-    if isinstance(time, np.floating):
-        return _of_tau(time, steps, silent_from)
-    return np.float32(1 - np.float64(time) / np.float64(steps)), time != steps, True
+    return (_of_tau if isinstance(time, np.floating) else _of_step)(time, activation, silent_from)
 
 
-def _of_tau(time, steps, silent_from):
+def _of_step(time, activation, silent_from):
+    return activation[time], time < activation.size - 1, True
+
+
+def _of_tau(time, activation, silent_from):
     return np.float32(0) if np.isnan(time) else np.float32(1) - time, time < silent_from, not np.isnan(time)
 
 
 @overload(_spike, inline="always")
-def _spike_typed(time, steps, silent_from):
-    if isinstance(time, types.Float):
-        return _of_tau
-    return lambda time, steps, silent_from: (np.float32(1 - np.float64(time) / np.float64(steps)), time != steps, True)
+def _spike_typed(time, activation, silent_from):
+    return _of_tau if isinstance(time, types.Float) else _of_step

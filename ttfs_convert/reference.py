@@ -66,7 +66,7 @@ class Reference:
 
     def _run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         values = self._session.run(self.names, dict(feeds))
-        return {name: value.astype(np.float32) if value.dtype.kind == "f" else value for name, value in zip(self.names, values)}
+        return {name: value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value for name, value in zip(self.names, values)}
 
 
 def feeds_of(x: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
