@@ -106,7 +106,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="of training images")
     parser.add_argument("--test-limit", type=int, help="of test images")
     parser.add_argument("--data-dir", type=Path, help="where the raw files are; else $TTFS_DATA, the user cache, a download")
-    parser.add_argument("--threads", type=int, help="default: all cores")
+    parser.add_argument("--threads", type=int, help="default: all cores; two commands with --only and one thread each are faster"
+                        " than one command with two")
     given = parser.parse_args(arguments)
     for name in ("epochs", "batch", "lr", "width", "limit", "test_limit", "threads"):
         if getattr(given, name) is not None and not getattr(given, name) > 0:
@@ -144,6 +145,8 @@ def run(given: argparse.Namespace, model: Model, seed: int, test: Dataset) -> Re
     folder, source = folder_of(given, model.name, seed), folder_of(given, model.trained_as(), seed)
     if not (source / "model.onnx").exists():
         start_log(source)
+        if given.threads:
+            torch.set_num_threads(given.threads)  # every time: Numba's OpenMP layer sets it for the whole process
         network, image = trained(model.recipe(given, seed), source, given.data_dir)
         partial = source / "model.partial"
         export_onnx(network, partial, image)
@@ -177,8 +180,6 @@ def table(rows: list[tuple[Model, int, Report]]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     given = options(arguments)
-    if given.threads:
-        torch.set_num_threads(given.threads)
     rows = []
     try:
         test = test_images(DATA, given.data_dir, given.test_limit, SIDE)
