@@ -97,7 +97,7 @@ MODELS = {row[0]: Model(*row) for row in (
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for everything that is written")
-    parser.add_argument("--only", choices=MODELS, metavar="MODEL", help=f"one of {', '.join(MODELS)}; the table has what else is finished")
+    parser.add_argument("--only", choices=MODELS, nargs="+", metavar="MODEL", default=list(MODELS), help=f"of {', '.join(MODELS)}; the table has what else is finished")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the baseline; the other models have the first")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=128)
@@ -185,7 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
         test = test_images(DATA, given.data_dir, given.test_limit, SIDE)
         for model, seed in runs(given):
             report = finished(given, model, seed, len(test))
-            if report is None and given.only in (None, model.name):
+            if report is None and model.name in given.only:
                 report = run(given, model, seed, test)
             if report is not None:
                 rows.append((model, seed, report))
