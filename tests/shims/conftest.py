@@ -32,7 +32,7 @@ def shim(keras):
 @pytest.fixture(scope="module")
 def paper():
     """The scripts of examples/paper as modules; they import each other by their plain names."""
-    names = ("architectures", "images", "recipe", "train", "table2", "table3")
+    names = ("architectures", "images", "recipe", "train", "table2", "table3", "silence")
     kept = {name: sys.modules.pop(name, None) for name in names}
     sys.path.insert(0, str(EXAMPLES))
     try:
