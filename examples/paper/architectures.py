@@ -1,11 +1,11 @@
-"""The networks of LC-TTFS, section IV, for 32 x 32 inputs (the VGGs for others too): no BatchNorm, no bias, ReLU1, and a width to make them smaller.
+"""The networks of LC-TTFS, section IV, for 32 x 32 inputs: no BatchNorm, no bias, ReLU1, and a width to make them smaller.
 
 VGG-11, VGG-16 and ResNet-20 are those of Rathi et al., "Enabling deep spiking neural networks with hybrid conversion and spike timing
 dependent backpropagation" (arXiv:2005.01807), as its authors' repository defines them (nitin-rathi/hybrid-snn-conversion), without
 BatchNorm. VGG-9 and ResNet-11 are those of Lee et al., "Enabling spike-based backpropagation for training deep neural network
 architectures" (Frontiers in Neuroscience 14:119, 2020; chan8972/Enabling_Spikebased_Backpropagation). Dropout as LC-TTFS says: after
-every layer but the pools in the VGGs, in the ResNets only on what the fully connected layers read and send. VGG-7 is ours: small enough
-to train on two cores in minutes.
+every layer but the pools in the VGGs, in the ResNets only on what the fully connected layers read and send. VGG-7 is ours: small
+enough to train on two cores in minutes.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def network(name: str, channels: int = 3, classes: int = 10, width: float = 1.0,
     """An untrained network with inputs (n, channels, side, side) in [0, 1] and outputs (n, classes).
 
     name: a key of ARCHITECTURES. width: every hidden layer has `width` times the channels of the original, at least 1. dropout: the
-    probability; the paper does not give it. activation: a key of ACTIVATIONS; anything but relu1 is for ablations. side: of the images;
-    of a ResNet 32.
+    probability; the paper does not give it. activation: a key of ACTIVATIONS; anything but relu1 is for ablations. side: of the
+    images; of a ResNet 32.
     """
     model = ARCHITECTURES[name](channels, classes, width, dropout, **({"side": side} if name in VGG else {}))
     for module in list(model.modules()):

@@ -37,7 +37,8 @@ def training_images(name: str, data_dir: Path | None = None, limit: int | None =
     """Training and validation images. The validation images are the last 5,000 of the training set (of a small one its last tenth), and
     no more than there are training images.
 
-    name: a key of CLASSES. limit: of training images. side: to which smaller images are padded. Raises DataError when the data cannot be had.
+    name: a key of CLASSES. limit: of training images. side: to which smaller images are padded. Raises DataError when the data cannot be
+    had.
     """
     data = padded(load_dataset(name, split="train", data_dir=data_dir), side)
     x, y = channels_first(data.x), torch.from_numpy(data.y)

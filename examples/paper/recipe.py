@@ -72,7 +72,8 @@ def checkpoint(folder: Path, recipe: Recipe) -> dict:
     """The checkpoint in `folder`; raises UsageError if it is that of another recipe."""
     state = torch.load(folder / CHECKPOINT, weights_only=True)
     theirs = state["recipe"]
-    if different := [f"{key} {theirs.get(key)} (now {value})" for key, value in dataclasses.asdict(recipe).items() if theirs.get(key) != value]:
+    if different := [f"{key} {theirs.get(key)} (now {value})" for key, value in dataclasses.asdict(recipe).items()
+                     if theirs.get(key) != value]:
         raise UsageError(str(folder / CHECKPOINT), f"a checkpoint with {', '.join(different)}", "the same options",
                          "repeat the options of the first run, or choose another --out")
     return state
@@ -84,7 +85,8 @@ class Training:
     def __init__(self, recipe: Recipe, channels: int):
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.model = network(recipe.architecture, channels, CLASSES[recipe.data], recipe.width, recipe.dropout, recipe.activation, recipe.side)
+        self.model = network(recipe.architecture, channels, CLASSES[recipe.data], recipe.width, recipe.dropout,
+                             recipe.activation, recipe.side)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
         constraints = LcTtfs if recipe.hard else Unprojected
         self.lc = constraints(self.model, self.optimizer, lambda_w=recipe.lambda_w, lambda_a=recipe.lambda_a, mean=recipe.mean)

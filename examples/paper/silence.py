@@ -2,14 +2,15 @@
 
     python examples/paper/silence.py --data DIR --out runs/silence
 
-trains the Fashion-MNIST example (examples/fashion_mnist/train.py) once for each mean of the pre-activation's target distribution
-(LC-TTFS, Eq. 20, has 0), converts it in strict mode, runs it on all test images, and prints one table. A silent neuron is one that has
-not fired before its window ends: its activation is 0. The operations are the report's four counts, of which `event` has a spike of every
-neuron, as the paper's slope demands, and only `event, if gated` leaves silent ones out. Speed is that of the `exact` engine and of ONNX
-Runtime, in turn in one process, same threads, batches of 64.
+trains the Fashion-MNIST example (examples/fashion_mnist/train.py) once for each mean of the pre-activation's target distribution (LC-
+TTFS, Eq. 20, has 0), converts it in strict mode, runs it on all test images, and prints one table. A silent neuron is one that has not
+fired before its window ends: its activation is 0. The operations are the report's four counts, of which `event` has a spike of every
+neuron, as the paper's slope demands, and only `event, if gated` leaves silent ones out. Speed is that of the `exact` engine and of
+ONNX Runtime, in turn in one process, same threads, batches of 64.
 
-DIR holds Fashion-MNIST's four IDX files. A mean has a folder in OUT with log.txt, options.json, model.onnx, snn.npz and report.json. The
-command can be interrupted and repeated: what is trained is not trained again, what has a report is not run again; speed is always measured.
+DIR holds Fashion-MNIST's four IDX files. A mean has a folder in OUT with log.txt, options.json, model.onnx, snn.npz and report.json.
+The command can be interrupted and repeated: what is trained is not trained again, what has a report is not run again; speed is always
+measured.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def train(given: argparse.Namespace, mean: float, folder: Path) -> None:
     """Leaves model.onnx in `folder`, and in log.txt what train.py prints."""
     partial, command = folder / "model.partial", recipe(given, mean)
     (folder / "options.json").write_text(json.dumps(command) + "\n")
-    arguments = [f"--{name}={value}" for name, value in {**command, "threads": given.threads, "data": given.data, "out": partial}.items()]
+    given_too = {"threads": given.threads, "data": given.data, "out": partial}
+    arguments = [f"--{name}={value}" for name, value in {**command, **given_too}.items()]
     log.info("%s; %s follows the training", " ".join(["train.py", *arguments]), folder / "log.txt")
     with open(folder / "log.txt", "w") as file:
         file.write(f"{command}\n")
@@ -131,16 +133,18 @@ def operations(count: OperationsPart) -> str:
 
 
 def table(means: list[float], reports: list[Report], speeds: list[dict[str, float]]) -> str:
-    lines = ["| mean | ANN | SNN | drift, 95 % interval | agreement | silent | paper | synaptic | event | event, if gated | ours, us per image | "
-             "ONNX Runtime | times as fast |", "|---" * 13 + "|"]
+    lines = ["| mean | ANN | SNN | drift, 95 % interval | agreement | silent | paper | synaptic | event | event, if gated | "
+             "ours, us per image | ONNX Runtime | times as fast |", "|---" * 13 + "|"]
     for mean, report, taken in zip(means, reports, speeds):
         low, high = report.drift.ci95_pp
         counts = " | ".join(operations(count) for count in (report.energy.paper, report.energy.synaptic, report.energy.event,
                                                             report.energy.event_if_gated))
-        lines += [f"| {mean:g} | {100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | {report.drift.accuracy_pp:+.2f} pp "
-                  f"[{low:+.2f}, {high:+.2f}] | {100 * report.drift.agreement:.2f} % | {100 * silent_share(report):.1f} % | {counts} | "
+        lines += [f"| {mean:g} | {100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | "
+                  f"{report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | {100 * report.drift.agreement:.2f} % | "
+                  f"{100 * silent_share(report):.1f} % | {counts} | "
                   f"{1e6 * taken['exact']:.0f} | {1e6 * taken['onnxruntime']:.0f} | {taken['onnxruntime'] / taken['exact']:.2f} |"]
-    return "\n".join([*lines, "", f"Counts: millions of operations per image, P_proxy and in brackets SynOPs; {reports[0].data.samples:,} test images."])
+    return "\n".join([*lines, "", "Counts: millions of operations per image, P_proxy and in brackets SynOPs; "
+                      f"{reports[0].data.samples:,} test images."])
 
 
 def main(arguments: list[str] | None = None) -> None:

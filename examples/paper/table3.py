@@ -3,7 +3,8 @@
     python examples/paper/table3.py --out runs/table3
 
 trains VGG-7 (12-12-P-24-24-P-48-FC64-10: 3 x 3 convolutions, P an average pool of 2, no BatchNorm, no bias, no dropout) on the 28 x 28
-images as they are, from scratch for every model, converts it and runs it on all test images. LC-TTFS, section IV-D, on what a model leaves out:
+images as they are, from scratch for every model, converts it and runs it on all test images. LC-TTFS, section IV-D, on what a model
+leaves out:
 
     1   "removing all the constraints that applied to the pre-trained ANN (i.e., soft and hard constraints for the weight sum, ReLU1
         activation function, and pre-activation normalization) and the converted SNN (i.e., dynamic firing threshold)"
@@ -62,7 +63,8 @@ class Model:
 
     @property
     def left_out(self) -> str:
-        names = {"soft": "soft constraint", "hard": "hard constraint", "relu1": "ReLU1", "norm": "normalisation", "dynamic": "dynamic threshold"}
+        names = {"soft": "soft constraint", "hard": "hard constraint", "relu1": "ReLU1", "norm": "normalisation",
+                 "dynamic": "dynamic threshold"}
         return ", ".join(name for constraint, name in names.items() if not getattr(self, constraint)) or "nothing"
 
     @property
@@ -97,7 +99,8 @@ MODELS = {row[0]: Model(*row) for row in (
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for everything that is written")
-    parser.add_argument("--only", choices=MODELS, nargs="+", metavar="MODEL", default=list(MODELS), help=f"of {', '.join(MODELS)}; the table has what else is finished")
+    parser.add_argument("--only", choices=MODELS, nargs="+", metavar="MODEL", default=list(MODELS),
+                        help=f"of {', '.join(MODELS)}; the table has what else is finished")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the baseline; the other models have the first")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=128)
@@ -136,7 +139,8 @@ def finished(given: argparse.Namespace, model: Model, seed: int, samples: int) -
         checkpoint(source, model.recipe(given, seed))
     report = Report.model_validate_json(file.read_text())
     if report.data.samples != samples:
-        raise UsageError(str(file), f"{report.data.samples} test images", f"{samples}", "repeat the options of the first run, or choose another --out")
+        raise UsageError(str(file), f"{report.data.samples} test images", f"{samples}",
+                         "repeat the options of the first run, or choose another --out")
     return report
 
 
@@ -167,14 +171,14 @@ def start_log(folder: Path) -> None:
 
 
 def table(rows: list[tuple[Model, int, Report]]) -> str:
-    lines = ["| model | left out | soft | hard | ReLU1 | norm | dynamic | seed | ANN | SNN | drift, 95 % interval | agreement | paper's ANN | "
-             "paper's SNN |", "|---" * 14 + "|"]
+    lines = ["| model | left out | soft | hard | ReLU1 | norm | dynamic | seed | ANN | SNN | drift, 95 % interval | agreement | "
+             "paper's ANN | paper's SNN |", "|---" * 14 + "|"]
     for model, seed, report in rows:
         low, high = report.drift.ci95_pp
         marks = " | ".join("x" if getattr(model, constraint) else "" for constraint in CONSTRAINTS)
-        lines += [f"| {model.name} | {model.left_out} | {marks} | {seed} | {100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | "
-                  f"{report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | {100 * report.drift.agreement:.2f} % | {model.ann:.2f} % | "
-                  f"{model.snn:.2f} % |"]
+        lines += [f"| {model.name} | {model.left_out} | {marks} | {seed} | {100 * report.ann.accuracy:.2f} % | "
+                  f"{100 * report.snn.accuracy:.2f} % | {report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | "
+                  f"{100 * report.drift.agreement:.2f} % | {model.ann:.2f} % | {model.snn:.2f} % |"]
     return "\n".join(lines)
 
 
