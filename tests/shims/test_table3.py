@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from ttfs_convert.conversion import convert  # noqa: E402
-from ttfs_convert.errors import UsageError  # noqa: E402
+from ttfs_convert.errors import DataError, UsageError  # noqa: E402
 from ttfs_convert.shims.torch import ReLU1, Residual  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's exporters
@@ -164,3 +164,16 @@ def test_checkpoint_says_which_constraint_differs(paper, tmp_path):
     paper.recipe.Training(paper.table3.MODELS["baseline"].recipe(given, 0), 1).save(tmp_path)
     with pytest.raises(UsageError, match=r"activation relu1 \(now relu\)"):
         paper.recipe.checkpoint(tmp_path, paper.table3.MODELS["3"].recipe(given, 0))
+
+
+def test_a_training_that_diverges_does_not_keep_the_others_back(paper, squares, tmp_path, capsys, monkeypatch):
+    def diverging(given, model, seed, test):
+        done.append(model.name)
+        raise DataError("epoch 1, batch 1", "loss nan", "a finite number", "lower --lr")
+
+    done = []
+    monkeypatch.setattr(paper.table3, "run", diverging)
+    paper.train.log_to(tmp_path)
+    with pytest.raises(SystemExit, match="4"):
+        paper.table3.main(command(squares, tmp_path / "out", "--only", "1", "4"))
+    assert done == ["1", "4"] and capsys.readouterr().out.count("loss nan; expected a finite number; lower --lr") == 2
