@@ -3,7 +3,8 @@
     python examples/fashion_mnist/train.py --data DIR --out examples/fashion_mnist/model.onnx
 
 DIR holds Fashion-MNIST's four IDX files, gzipped or not. The last 5,000 training images are held out for the figures printed after
-each epoch; the test images are not read. Twelve epochs take about 20 minutes on two cores (`train.log`).
+each epoch; the test images are not read. A --mean below 0 silences more neurons (examples/paper/silence.py compares). Twelve epochs
+take about 20 minutes on two cores (`train.log`).
 """
 
 import argparse
@@ -19,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 from ttfs_convert.shims.torch import LcTtfs, ReLU1, export_onnx
 
-HELD_OUT = 5000
+HELD_OUT = 5000  # or a tenth of a small training set
 
 
 class Net(nn.Sequential):
@@ -59,12 +60,13 @@ def accuracy(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     return right / len(y)
 
 
-def train(x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float) -> nn.Module:
-    held_x, held_y, x, y = x[-HELD_OUT:], y[-HELD_OUT:], x[:-HELD_OUT], y[:-HELD_OUT]
+def train(x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float, mean: float = 0.0) -> nn.Module:
+    held = min(HELD_OUT, len(x) // 10)
+    held_x, held_y, x, y = x[-held:], y[-held:], x[:-held], y[:-held]
     model = Net()
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * math.ceil(len(x) / batch))
-    lc = LcTtfs(model, optimizer)
+    lc = LcTtfs(model, optimizer, mean=mean)
     start = time.time()
     for epoch in range(epochs):
         for chosen in torch.randperm(len(x)).split(batch):
@@ -87,10 +89,15 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--mean", type=float, default=0.0, help="of the pre-activation's target distribution")
+    parser.add_argument("--limit", type=int, help="use the first images only")
+    parser.add_argument("--threads", type=int, help="default: all cores")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    x, y = training_data(options.data)
-    model = train(x, y, options.epochs, options.batch, options.rate)
+    x, y = (array[:options.limit] for array in training_data(options.data))
+    model = train(x, y, options.epochs, options.batch, options.rate, options.mean)
     export_onnx(model, options.out, x[:2])
     print(f"wrote {options.out}")
 

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import torch
 from architectures import network
-from images import CLASSES, FLIPPED, Split, varied
+from images import CLASSES, FLIPPED, SIDE, Split, varied
 from torch.nn.functional import cross_entropy
 
 from ttfs_convert.errors import DataError, UsageError
 from ttfs_convert.shims.torch import LcTtfs
 
+WARM_UP = 0.3  # share of a one-cycle training in which the rate rises
 MILESTONES = (0.6, 0.8, 0.9)  # shares of the epochs after which the learning rate is divided by 10
 CHECKPOINT = "checkpoint.pt"
 log = logging.getLogger("train")
@@ -38,15 +39,44 @@ class Recipe:
     limit: int | None
     dropout: float
     mean: float  # of the pre-activation's target distribution
-    lambda_w: float
-    lambda_a: float
+    lambda_w: float  # of the soft weight-sum constraint; 0: without
+    lambda_a: float  # of the pre-activation normalisation; 0: without
     momentum: float = 0.9
     weight_decay: float = 5e-4
     shift: int = 4  # pixels each way by which training images are moved
+    activation: str = "relu1"
+    hard: bool = True  # whether weight sums are projected to 1 after every step
+    side: int = SIDE  # of the images
+    schedule: str = "milestones"  # the paper's; or "one cycle", for short trainings
 
-    def rate(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0."""
+    def rate(self, epoch: float) -> float:
+        """Learning rate at a moment, in epochs since the beginning.
+
+        One cycle: from lr / 25 up to lr and down to almost 0, each along half a cosine (Smith and Topin, arXiv:1708.07120).
+        """
+        if self.schedule == "one cycle":
+            share = epoch / self.epochs
+            start, past = (1 / 25, share / WARM_UP) if share < WARM_UP else (0.0, (1 - share) / (1 - WARM_UP))
+            return self.lr * (start + (1 - start) * (1 - math.cos(math.pi * past)) / 2)
         return self.lr * 0.1 ** sum(epoch >= round(share * self.epochs) for share in MILESTONES)
+
+
+class Unprojected(LcTtfs):
+    """LC-TTFS without its hard constraint: weight sums are wherever the loss takes them."""
+
+    def project_(self) -> None:
+        pass
+
+
+def checkpoint(folder: Path, recipe: Recipe) -> dict:
+    """The checkpoint in `folder`; raises UsageError if it is that of another recipe."""
+    state = torch.load(folder / CHECKPOINT, weights_only=True)
+    theirs = state["recipe"]
+    if different := [f"{key} {theirs.get(key)} (now {value})" for key, value in dataclasses.asdict(recipe).items()
+                     if theirs.get(key) != value]:
+        raise UsageError(str(folder / CHECKPOINT), f"a checkpoint with {', '.join(different)}", "the same options",
+                         "repeat the options of the first run, or choose another --out")
+    return state
 
 
 class Training:
@@ -55,9 +85,11 @@ class Training:
     def __init__(self, recipe: Recipe, channels: int):
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.model = network(recipe.architecture, channels, CLASSES[recipe.data], recipe.width, recipe.dropout)
+        self.model = network(recipe.architecture, channels, CLASSES[recipe.data], recipe.width, recipe.dropout,
+                             recipe.activation, recipe.side)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-        self.lc = LcTtfs(self.model, self.optimizer, lambda_w=recipe.lambda_w, lambda_a=recipe.lambda_a, mean=recipe.mean)
+        constraints = LcTtfs if recipe.hard else Unprojected
+        self.lc = constraints(self.model, self.optimizer, lambda_w=recipe.lambda_w, lambda_a=recipe.lambda_a, mean=recipe.mean)
         self.epoch, self.step, self.seconds, self.loss = 0, 0, 0.0, 0.0
         self.best: dict[str, torch.Tensor] = {}
         self.best_accuracy = -1.0
@@ -66,18 +98,19 @@ class Training:
         """Train to the end, with a checkpoint in `folder` after every epoch and every so many seconds within one."""
         flip = self.recipe.data in FLIPPED
         while self.epoch < self.recipe.epochs:
-            self.optimizer.param_groups[0]["lr"] = self.recipe.rate(self.epoch)
+            steps = math.ceil(len(training) / self.recipe.batch)
             order = torch.randperm(len(training), generator=torch.Generator().manual_seed(self.recipe.seed * 100_003 + self.epoch))
             start = saved = time.perf_counter()
             before = self.seconds
             for chosen in order.split(self.recipe.batch)[self.step:]:
+                self.optimizer.param_groups[0]["lr"] = self.recipe.rate(self.epoch + self.step / steps)
                 self._update(*training.batch(chosen), flip)
                 self.step += 1
                 self.seconds = before + time.perf_counter() - start
                 if time.perf_counter() - saved > every:
                     self.save(folder)
                     saved = time.perf_counter()
-            self._end_epoch(validation, math.ceil(len(training) / self.recipe.batch), folder)
+            self._end_epoch(validation, steps, folder)
 
     def _update(self, x: torch.Tensor, y: torch.Tensor, flip: bool) -> None:
         self.model.train()
@@ -118,12 +151,7 @@ class Training:
 
     def resume(self, folder: Path) -> None:
         """Go on from the checkpoint in `folder`; raises UsageError if it is that of another recipe."""
-        state = torch.load(folder / CHECKPOINT, weights_only=True)
-        ours = dataclasses.asdict(self.recipe)
-        theirs = state["recipe"]
-        if different := [f"{key} {theirs.get(key)} (now {value})" for key, value in ours.items() if theirs.get(key) != value]:
-            raise UsageError(str(folder / CHECKPOINT), f"a checkpoint with {', '.join(different)}", "the same options",
-                             "repeat the options of the first run, or choose another --out")
+        state = checkpoint(folder, self.recipe)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name in ("epoch", "step", "seconds", "loss", "best", "best_accuracy"):

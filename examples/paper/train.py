@@ -20,6 +20,7 @@ from images import CLASSES, test_images, training_images
 from recipe import CHECKPOINT, Recipe, Training
 
 import ttfs_convert
+from ttfs_convert.datasets import Dataset
 from ttfs_convert.errors import TtfsError, UsageError
 from ttfs_convert.shims.torch import export_onnx
 
@@ -64,22 +65,34 @@ def log_to(folder: Path) -> None:
     log.setLevel(logging.INFO)
 
 
-def trained(given: argparse.Namespace) -> tuple[torch.nn.Module, torch.Tensor]:
-    """The network that did best on the validation images, and one image."""
-    training, validation = training_images(given.data, given.data_dir, given.limit)
-    run = Training(Recipe(given.data, given.architecture, given.width, given.epochs, given.batch, given.lr, given.seed, given.limit,
-                          given.dropout, given.mean, given.lambda_w, given.lambda_a, shift=given.shift), training.x.shape[1])
-    if (given.out / CHECKPOINT).exists():
-        if not given.resume:
-            raise UsageError("--out", f"{given.out} holds a checkpoint", remedy="go on with --resume, or choose another folder")
-        run.resume(given.out)
+def trained(recipe: Recipe, folder: Path, data_dir: Path | None = None, resume: bool = True, every: float = 600.0
+            ) -> tuple[torch.nn.Module, torch.Tensor]:
+    """The network that did best on the validation images, and one image. resume: go on from `folder`'s checkpoint if it has one."""
+    training, validation = training_images(recipe.data, data_dir, recipe.limit, recipe.side)
+    run = Training(recipe, training.x.shape[1])
+    if (folder / CHECKPOINT).exists():
+        if not resume:
+            raise UsageError("--out", f"{folder} holds a checkpoint", remedy="go on with --resume, or choose another folder")
+        run.resume(folder)
         log.info("going on at epoch %d, batch %d", run.epoch + 1, run.step + 1)
-    log.info("%s on %s: %s training and %s validation images, %s weights", given.architecture, given.data, f"{len(training):,}",
+    log.info("%s", recipe)
+    log.info("%s on %s: %s training and %s validation images, %s weights", recipe.architecture, recipe.data, f"{len(training):,}",
              f"{len(validation):,}", f"{sum(weight.numel() for weight in run.model.parameters()):,}")
-    run.run(training, validation, given.out, given.checkpoint_seconds)
+    run.run(training, validation, folder, every)
     run.model.load_state_dict(run.best)
     log.info("best validation accuracy %.2f %%", 100 * run.best_accuracy)
     return run.model, training.batch(slice(0, 1))[0]
+
+
+def measured(folder: Path, test: Dataset, steps: int, threads: int | None, mode: str = "strict", threshold: str = "dynamic"
+             ) -> ttfs_convert.Report:
+    """Convert `folder`'s model.onnx and hold the result, snn.npz, against it on `test`; written to report.json."""
+    snn = ttfs_convert.convert(folder / "model.onnx", mode=mode, steps=steps)
+    ttfs_convert.save(snn, folder / "snn.npz")
+    engine = "exact" if threshold == "dynamic" else "clock"
+    report = ttfs_convert.evaluate(snn, test, threads=threads, engine=engine, threshold=threshold).report
+    (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n")
+    return report
 
 
 def row(given: argparse.Namespace, report: ttfs_convert.Report) -> str:
@@ -104,15 +117,14 @@ def main(arguments: list[str] | None = None) -> None:
     log.info("train.py %s", " ".join(sys.argv[1:] if arguments is None else arguments))
     try:
         test = test_images(given.data, given.data_dir, given.test_limit)  # first, so that missing data shows before the training
-        model, image = trained(given)
+        recipe = Recipe(given.data, given.architecture, given.width, given.epochs, given.batch, given.lr, given.seed, given.limit,
+                        given.dropout, given.mean, given.lambda_w, given.lambda_a, shift=given.shift)
+        model, image = trained(recipe, given.out, given.data_dir, given.resume, given.checkpoint_seconds)
         export_onnx(model, given.out / "model.onnx", image)
-        snn = ttfs_convert.convert(given.out / "model.onnx", steps=given.steps)
-        ttfs_convert.save(snn, given.out / "snn.npz")
-        report = ttfs_convert.evaluate(snn, test, threads=given.threads).report
+        report = measured(given.out, test, given.steps, given.threads)
     except TtfsError as error:
         log.error("error: %s", error)
         sys.exit(error.exit_code)
-    (given.out / "report.json").write_text(report.model_dump_json(indent=2) + "\n")
     log.info("%s", row(given, report))
 
 

@@ -1,9 +1,15 @@
 """Keras on the torch backend, and a small data set in the files of MNIST and Fashion-MNIST."""
 
+import argparse
+import importlib
 import struct
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "paper"
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +27,22 @@ def shim(keras):
     from ttfs_convert.shims import keras as shim
 
     return shim
+
+
+@pytest.fixture(scope="module")
+def paper():
+    """The scripts of examples/paper as modules; they import each other by their plain names."""
+    names = ("architectures", "images", "recipe", "train", "table2", "table3", "silence")
+    kept = {name: sys.modules.pop(name, None) for name in names}
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        yield argparse.Namespace(**{name: importlib.import_module(name) for name in names})
+    finally:
+        sys.path.remove(str(EXAMPLES))
+        for name, module in kept.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
 
 
 @pytest.fixture

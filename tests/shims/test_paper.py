@@ -1,8 +1,6 @@
 """The paper's networks and recipe in examples/paper: they convert from the first step on, count as the paper counts, and restart."""
 
 import argparse
-import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +20,6 @@ from ttfs_convert.simulate.engines import simulate  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's exporters
 FOLDER = Path(__file__).parents[2] / "examples" / "paper"
 WEIGHT_LAYERS = {"vgg9": 9, "vgg11": 11, "vgg16": 16, "resnet11": 11, "resnet20": 20}
-
-
-@pytest.fixture(scope="module")
-def paper():
-    """The scripts as modules; they import each other by their plain names."""
-    names = ("architectures", "images", "recipe", "train", "table2")
-    kept = {name: sys.modules.pop(name, None) for name in names}
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield argparse.Namespace(**{name: importlib.import_module(name) for name in names})
-    finally:
-        sys.path.remove(str(FOLDER))
-        for name, module in kept.items():
-            sys.modules.pop(name, None)
-            if module is not None:
-                sys.modules[name] = module
 
 
 @pytest.fixture(autouse=True)
