@@ -21,8 +21,8 @@ SERIAL_ELEMENTS = 20_000  # of elementwise work: sharing less takes longer
 CHUNKS_PER_THREAD = 4  # so that one who is held up leaves the rest to the others
 LOOKS = 40_000  # about a millisecond
 
-CALL, INSIDE, BUSY, SEATS, FUNCTION, ARGUMENTS, NEXT, ITEMS, CHUNK = range(0, 72, 8)  # of a team's int64 state, each on a cache line
-STATE = 72
+CALL, INSIDE, BUSY, SEATS, FUNCTION, ARGUMENTS, NEXT, ITEMS, CHUNK, FAILED = range(0, 80, 8)  # of a team's int64 state, each on a cache line
+STATE = 80
 
 
 @intrinsic
@@ -105,14 +105,14 @@ def _outline(typing_context, kernel, state, arguments):
 
 @intrinsic
 def _call(typing_context, function, argument):
-    """Call what `_outline` gave."""
+    """Call what `_outline` gave; 1 if that raised an error, else 0."""
 
     def codegen(context, b, sig, args):
         function = b.inttoptr(args[0], _function_type(context).as_pointer())
-        context.call_conv.call_function(b, function, types.none, (types.voidptr,), [b.inttoptr(args[1], cgutils.voidptr_t)])
-        return context.get_dummy_value()
+        status, _ = context.call_conv.call_function(b, function, types.none, (types.voidptr,), [b.inttoptr(args[1], cgutils.voidptr_t)])
+        return b.zext(status.is_error, I64)
 
-    return types.void(function, argument), codegen
+    return types.int64(function, argument), codegen
 
 
 def _function_type(context):
@@ -123,8 +123,7 @@ def _function_type(context):
 def share(kernel, state, items, chunk, arguments):
     """kernel(first, past, *arguments) for ranges that make up 0 to `items`, on the threads of a team. For compiled code alone.
 
-    kernel: compiled by `_jit.jit`, must not raise; an item must not depend on another. state: a team's. A team that works for somebody else is
-    not waited for.
+    kernel: compiled by `_jit.jit`; an item must not depend on another. state: a team's. A team that works for somebody else is not waited for.
     """
     if chunk >= items:
         kernel(0, items, *arguments)
@@ -135,7 +134,7 @@ def share(kernel, state, items, chunk, arguments):
         state[FUNCTION], state[ARGUMENTS] = _outline(kernel, state, arguments)
         state[NEXT], state[ITEMS], state[CHUNK] = 0, items, chunk
         _raise(state, CALL, 1)  # odd: open
-        _call(state[FUNCTION], state[ARGUMENTS])
+        _raise(state, FAILED, _call(state[FUNCTION], state[ARGUMENTS]))
         _raise(state, CALL, 1)
         looks = 0
         while _now(state, INSIDE) > 0:
@@ -159,7 +158,7 @@ def _help(state, seat, looks):
         seen, left = call, looks
         _raise(state, INSIDE, 1)
         if seat < _now(state, SEATS) and _now(state, CALL) == call:  # still the same, so its caller sees that somebody is inside
-            _call(state[FUNCTION], state[ARGUMENTS])
+            _raise(state, FAILED, _call(state[FUNCTION], state[ARGUMENTS]))
         _raise(state, INSIDE, -1)
 
 
@@ -212,9 +211,12 @@ if hasattr(os, "register_at_fork"):
 def in_parallel(shared, items: int, arguments: tuple, alone: bool = False) -> None:
     """Call shared(state, items, chunk, *arguments), compiled code that calls `share`, for as many threads as `numba.get_num_threads` says.
 
-    alone: too little work for a second thread.
+    alone: too little work for a second thread. Raises RuntimeError where a thread had an error, such as no memory left.
     """
     team, threads = _team, 1 if alone or items < 2 or config.DISABLE_JIT else numba.get_num_threads()
     if threads > 1:
         team.ready(threads - 1)
     shared(team.state, items, items if threads == 1 else -(-items // (CHUNKS_PER_THREAD * threads)), *arguments)
+    if team.state[FAILED]:
+        team.state[FAILED] = 0
+        raise RuntimeError("a kernel failed in one of its threads; is there memory left?")

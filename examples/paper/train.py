@@ -38,6 +38,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--width", type=float, default=1.0, help="channels of the hidden layers, as a factor")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.01, help="divided by 10 at 0.6, 0.8 and 0.9 of the epochs")
+    parser.add_argument("--schedule", choices=("milestones", "one cycle"), default="milestones", help="of the learning rate; one cycle, which "
+                        "rises to --lr and falls to 0, is for short trainings")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="of training images")
     parser.add_argument("--test-limit", type=int, help="of test images")
@@ -118,7 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         test = test_images(given.data, given.data_dir, given.test_limit)  # first, so that missing data shows before the training
         recipe = Recipe(given.data, given.architecture, given.width, given.epochs, given.batch, given.lr, given.seed, given.limit,
-                        given.dropout, given.mean, given.lambda_w, given.lambda_a, shift=given.shift)
+                        given.dropout, given.mean, given.lambda_w, given.lambda_a, shift=given.shift, schedule=given.schedule)
         model, image = trained(recipe, given.out, given.data_dir, given.resume, given.checkpoint_seconds)
         export_onnx(model, given.out / "model.onnx", image)
         report = measured(given.out, test, given.steps, given.threads)

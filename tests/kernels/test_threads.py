@@ -40,3 +40,25 @@ def test_calls_from_several_threads_do_not_mix():
     for caller in callers:
         caller.join()
     assert all((counts == 50).all() for counts in arrays)
+
+
+@jit()
+def fail(first, past, where, counts):
+    for item in range(first, past):
+        if item == where:
+            raise ValueError("here")
+        counts[item] += 1
+
+
+@jit()
+def fail_shared(state, items, chunk, *arguments):
+    share(fail, state, items, chunk, arguments)
+
+
+@pytest.mark.parametrize("where", (0, 50, 99))
+def test_an_error_reaches_the_caller_and_leaves_the_helpers_at_work(where):
+    with pytest.raises(RuntimeError, match="failed in one of its threads"):
+        with_threads(2, lambda: in_parallel(fail_shared, 100, (where, np.zeros(100, np.int64))))
+    with pytest.raises(ValueError, match="here"):
+        with_threads(1, lambda: in_parallel(fail_shared, 100, (where, np.zeros(100, np.int64))))
+    test_every_item_is_done_once(100, 2)
