@@ -58,6 +58,15 @@ class LayerErrors:
         self.compared += difference.size
 
 
+def original_activations(layer: Coded, tensor: np.ndarray, images: int) -> np.ndarray:
+    """a_ANN = (x - lo) / (hi - lo) of each neuron, (images, *shape of the layer); below 0 or above 1 outside the layer's range.
+
+    tensor: the original's values of `layer.tensor`, as ONNX Runtime gives them.
+    """
+    width = np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
+    return (in_neuron_order(tensor, layer, images) - layer.lo) / width
+
+
 @dataclass
 class Certificate:
     """Errors of all populations and of the readout's potentials, added batch by batch."""
@@ -85,9 +94,7 @@ class Certificate:
                 errors.sent += images
 
     def _compare(self, layer: Coded, errors: LayerErrors, ours: np.ndarray, reference: np.ndarray) -> None:
-        values = in_neuron_order(reference, layer, len(ours))
-        width = np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
-        activations = (values - layer.lo) / width
+        activations = original_activations(layer, reference, len(ours))
         errors.compare(ours, activations)
         errors.saturated += int(((activations > 1 + ROUNDING) | (activations < -ROUNDING)).sum())
 
