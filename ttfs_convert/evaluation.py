@@ -39,15 +39,16 @@ class Evaluation:
 
 def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | None = None, batch: int = 64, threads: int | None = None,
              engine: str = "exact", threshold: str = "dynamic", histogram: bool = False, quantised: bool = False,
-             spikes: str | Path | None = None, plot: str | Path | None = None, progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
+             spikes: str | Path | None = None, plot: str | Path | None = None,
+             progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
     """Compare `network` on `data` with its original under ONNX Runtime.
 
     data: a data set, or what `datasets.load_dataset` takes. onnx_file: the original model where none is embedded; its SHA-256 must be
     that of the file that was converted. batch: images at a time; no figure but the times depends on it. threads: for both engines, by
     default all cores. engine: `exact`, `clock`, or `event`, which runs the network in continuous time; the last two are also held against
     the closed form, layer by layer. threshold: `dynamic` or, with the last two, `fixed`. histogram: count spikes over time; a fixed
-    threshold always does. quantised: also run the original rounded to the network's levels, see `quantised`. spikes: file for all spike times, see
-    `spike_file`. plot: folder for figures, see `plots.run`. progress: called with images done and images in all.
+    threshold always does. quantised: also run the original rounded to the network's levels, see `quantised`. spikes: file for
+    all spike times, see `spike_file`. plot: folder for figures, see `plots.run`. progress: called with images done and images in all.
     Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
     """
     if quantised and threshold == "fixed":

@@ -1,4 +1,4 @@
-"""What the figures of a run are drawn from, counted batch by batch: pre-activations, activations beside decoded spikes, spike times."""
+"""What the figures of a run are drawn from, counted batch by batch: pre-activations, activations and spike times."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MOST_BINS, FEWEST_BINS, USUAL_BINS = 128, 32, 50
 
 
 def bins_of(steps: int | None) -> int:
-    """Bins per window in which every bin holds as many of the N steps as any other: N or, of more than 128, its largest divisor from 32
-    to 128. 50 where there is none, and in continuous time."""
+    """Bins per window in which every bin holds as many of the N steps as any other: N or, of more than 128, its largest divisor from
+    32 to 128. 50 where there is none, and in continuous time."""
     if steps is not None and steps <= MOST_BINS:
         return steps
     divisors = (bins for bins in range(MOST_BINS, FEWEST_BINS - 1, -1) if steps is not None and steps % bins == 0)
@@ -65,7 +65,7 @@ class PreActivations:
 class ActivationPairs:
     """The original's activation a_ANN = (x - lo) / (hi - lo) beside the decoded spike time a = 1 - tau (LC-TTFS, Fig. 6).
 
-    histogram: (101, bins + 1) int64; row k counts a_ANN nearest to k / 100, column k decoded a nearest to k / bins, both cut at 0 and 1.
+    histogram: (101, bins + 1) int64; row k counts a_ANN nearest to k / 100, column k decoded a nearest to k / bins, cut at 0 and 1.
     """
 
     histogram: np.ndarray
@@ -79,8 +79,8 @@ class ActivationPairs:
 
 
 class Distributions:
-    """Of all layers of one run, by name. potentials: of layers of neurons but readouts. pairs: of layers that ONNX Runtime's tensors show.
-    timing: of all populations, in `bins_of` bins per window."""
+    """Of all layers of one run, by name. potentials: of layers of neurons but readouts. pairs: of layers whose tensor ONNX Runtime
+    gives. timing: of all populations, in `bins_of` bins per window."""
 
     def __init__(self, network: Network):
         self.network = network
@@ -91,7 +91,7 @@ class Distributions:
         self._simulator = Simulator(network)
 
     def add(self, recording: Recording, entries: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray]) -> None:
-        """recording: of one batch. entries: what the input populations encoded, reference: ONNX Runtime's tensors, both by ONNX name."""
+        """recording: of one batch. entries: what the input populations encoded; reference: ONNX Runtime's tensors; by name."""
         self.timing.add(recording)
         for layer, potentials in self._simulator.potentials(recording, entries):
             self.potentials.setdefault(layer.name, PreActivations()).add(potentials)

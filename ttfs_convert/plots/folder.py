@@ -14,7 +14,7 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # and what of their metadata would differ from run to run
+FORMATS = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # and what of their metadata differs from run to run
 DPI = 200
 
 
@@ -34,8 +34,8 @@ def check_plots(folder: str | Path) -> None:
 
 
 def write_figures(figures: Mapping[str, Figure], folder: str | Path, others: Mapping[str, bytes] | None = None) -> list[str]:
-    """Write each figure by its name as PNG (200 dpi) and SVG, and other files; returns the names of all. Raises UsageError if one cannot
-    be written."""
+    """Write each figure by its name as PNG (200 dpi) and SVG, and other files; returns the names of all. Raises UsageError if one
+    cannot be written."""
     from .page import style
 
     files = dict(others or {})

@@ -55,18 +55,18 @@ def about_network(network: Network, engine: str = "exact", threshold: str = "dyn
 
 
 def paged(name: str, items: Sequence[Item], most: int, draw: Callable[[Sequence[Item], str], Figure]) -> dict[str, Figure]:
-    """Figures of at most `most` items each, drawn from the items and an addition to the title: `name`, `name-2`, `name-3` and so on."""
+    """Figures of at most `most` items each, drawn from the items and an addition to the title: `name`, `name-2` and so on."""
     pages = [items[first:first + most] for first in range(0, len(items), most)]
     return {name if number == 1 else f"{name}-{number}": draw(page, f", page {number} of {len(pages)}" if len(pages) > 1 else "")
             for number, page in enumerate(pages, 1)}
 
 
-def small_multiples(name: str, title: str, about: str, panels: Sequence[Item], draw: Callable[[Axes, Item], None], xlabel: str, ylabel: str,
-                    share: bool = True) -> dict[str, Figure]:
+def small_multiples(name: str, title: str, about: str, panels: Sequence[Item], draw: Callable[[Axes, Item], None], xlabel: str,
+                    ylabel: str, share: bool = True) -> dict[str, Figure]:
     """Pages of a grid, one panel per layer.
 
-    title: what is shown; about: network, data, number of samples. draw: fills a panel. share: the same axes in all panels, labelled at the
-    grid's border alone. The first panel's artists with labels make the legend.
+    title: what is shown; about: network, data, number of samples. draw: fills a panel. share: the same axes in all panels, labelled at
+    the grid's border alone. The first panel's artists with labels make the legend.
     """
     def page(items: Sequence[Item], addition: str) -> Figure:
         columns = min(COLUMNS, max(2, len(items)))
@@ -80,17 +80,31 @@ def small_multiples(name: str, title: str, about: str, panels: Sequence[Item], d
         if share:  # above a panel that is not there
             for axes in grid[max(len(items) - columns, 0):len(items)]:
                 axes.tick_params(labelbottom=True)
-        finish(figure, grid[0], title + addition, about)
-        figure.supxlabel(xlabel)
         figure.supylabel(ylabel)
+        frame(figure, grid[0], title + addition, about, xlabel)
         return figure
 
     return paged(name, panels, COLUMNS * ROWS, page)
 
 
-def finish(figure: Figure, first: Axes, title: str, about: str) -> None:
-    """Title, and the legend of what has labels in the axes `first`."""
+def frame(figure: Figure, first: Axes, title: str, about: str, xlabel: str = "") -> None:
+    """Title, and at the bottom what the x axes show and a legend of what has labels in the axes `first`."""
     figure.suptitle(f"{title}\n{printable(about)}")
     handles, labels = first.get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(len(handles), 1), title=xlabel or None, title_fontsize=7.5)
+
+
+def cut(axes: Axes, x: float, height: float, text: str, right: bool) -> None:
+    """Say to the right or left of a bar at `x` how high it would be if the axis did not end at `height`."""
+    axes.annotate(f"↑ {text}", (x, height), (4 if right else -4, -1), textcoords="offset points", color=BLUE,
+                  ha="left" if right else "right", va="top")
+
+
+def percent(share: float) -> str:
+    """With one decimal below 1 %, but for none at all."""
+    return f"{100 * share:.1f} %" if 0 < share < 0.00995 else f"{100 * share:.0f} %"
+
+
+def signed(number: float, form: str) -> str:
+    """With a minus sign as wide as a plus sign, as matplotlib's axes have it; that of an exponent stays a hyphen."""
+    return f"{number:{form}}".replace("-", "−", int(number < 0))

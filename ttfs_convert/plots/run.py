@@ -16,7 +16,7 @@ from ..ir import Coded, Layer, Spiking
 from ..measure.certificate import Certificate
 from ..measure.distributions import POTENTIAL_EDGES, Distributions
 from .folder import write_figures
-from .page import BLUE, GREY, SHADE, VERMILION, WIDTH, about_network, finish, paged, short, small_multiples, style
+from .page import BLUE, GREY, SHADE, VERMILION, WIDTH, about_network, cut, frame, paged, percent, short, signed, small_multiples, style
 
 if TYPE_CHECKING:
     from ..evaluation import Evaluation
@@ -36,7 +36,7 @@ def write_run(found: Distributions, evaluation: Evaluation, folder: str | Path) 
 
 
 def run_figures(found: Distributions, certificate: Certificate, about: str) -> dict[str, Figure]:
-    """`preactivations`, `activations`, `spike_times` and `time_axis`, one panel or row per layer; of more than 24 layers further pages.
+    """`preactivations`, `activations`, `spike_times` and `time_axis`, one panel or row per layer; above 24 layers on several pages.
 
     found, certificate: of the same run. about: network, data and number of samples, for the titles.
     """
@@ -46,8 +46,9 @@ def run_figures(found: Distributions, certificate: Certificate, about: str) -> d
 
 
 def histograms(found: Distributions) -> bytes:
-    """What the figures show as an .npz: `preactivation_edges` (121,) in units of the threshold; by layer `preactivations/<layer>` (120,),
-    `activations/<layer>` (101, bins + 1), see `measure.distributions`, and `spike_times/<layer>` (windows x bins,), all counts, int64."""
+    """What the figures show as an .npz. `preactivation_edges`: (121,), in units of the threshold. Counts, int64, as
+    `measure.distributions` has them: `preactivations/<layer>` (120,), `activations/<layer>` (101, bins + 1), and
+    `spike_times/<layer>` (windows x bins,), from the opening of the input's window."""
     counts = {"preactivation_edges": POTENTIAL_EDGES}
     for name, kind in (("preactivations", found.potentials), ("activations", found.pairs), ("spike_times", found.timing.layers)):
         counts |= {f"{name}/{layer}": each.histogram for layer, each in kind.items()}
@@ -68,17 +69,16 @@ def _preactivations(found: Distributions, about: str) -> dict[str, Figure]:
         axes.stairs(density, POTENTIAL_EDGES, fill=True, color=BLUE, label="V₀ on the data")
         if layer.slope == "fan_in":
             axes.plot(centres, target, color="black", linestyle="--", linewidth=0.8, label="target N(0, 1/9)")
-        peak = int(density.argmax())
-        if density[peak] > TALLEST:
-            right = centres[peak] < 0.5
-            axes.annotate(f"↑ {density[peak]:.1f}", (centres[peak], TALLEST), (5 if right else -5, -1), textcoords="offset points",
-                          ha="left" if right else "right", va="top", color=BLUE)
         outside = (each.below + each.above) / each.count
-        beyond = f"\n{100 * outside:.1f} % beyond" if outside >= 0.0005 else ""
-        axes.text(0.02, 0.97, f"mean {each.mean:.2f}\ns.d. {each.deviation:.2f}{beyond}".replace("-", "−"), transform=axes.transAxes, va="top")
+        beyond = f"\n{percent(outside)} beyond" if outside >= 0.0005 else ""
+        moments = f"mean {signed(each.mean, '.2f')}\ns.d. {each.deviation:.2f}"
+        axes.text(0.02, 0.97, moments + beyond, transform=axes.transAxes, va="top")
         axes.set_xlim(POTENTIAL_EDGES[0], POTENTIAL_EDGES[-1])
         axes.set_ylim(0, TALLEST)
         axes.set_xticks(range(-3, 4))
+        peak = int(density.argmax())
+        if density[peak] > TALLEST:
+            cut(axes, centres[peak], TALLEST, f"{density[peak]:.1f}", right=centres[peak] < 1.5)
         axes.set_title(short(layer.name))
 
     return small_multiples("preactivations", "Pre-activations: potential V₀ as the window opens", about, layers, draw,
@@ -91,9 +91,10 @@ def _activations(found: Distributions, certificate: Certificate, about: str) -> 
     def draw(axes: Axes, layer: Coded) -> None:
         counts, errors = found.pairs[layer.name].histogram, certificate.layers[layer.name]
         rows, columns = (size - 1 for size in counts.shape)
-        image = axes.imshow(np.where(counts.T > 0, counts.T / counts.sum(), np.nan), cmap="cividis", norm=norm, origin="lower", aspect="auto",
-                            interpolation="nearest", extent=(-0.5 / rows, 1 + 0.5 / rows, -0.5 / columns, 1 + 0.5 / columns))
-        axes.plot([0, 1], [0, 1], color=VERMILION, linestyle="--", linewidth=0.7, label="decoded = ANN activation")
+        shares = np.where(counts.T > 0, counts.T / counts.sum(), np.nan)
+        image = axes.imshow(shares, cmap="cividis", norm=norm, origin="lower", aspect="auto", interpolation="nearest",
+                            extent=(-0.5 / rows, 1 + 0.5 / rows, -0.5 / columns, 1 + 0.5 / columns))
+        axes.plot([0, 1], [0, 1], color=VERMILION, linestyle=(0, (4, 4)), linewidth=0.7, label="decoded = ANN activation")
         axes.set_xlim(-0.03, 1.03)
         axes.set_ylim(-0.03, 1.03)
         axes.set_xticks([0, 0.5, 1])
@@ -106,7 +107,8 @@ def _activations(found: Distributions, certificate: Certificate, about: str) -> 
                               "ANN activation a (share of the layer's range)", "decoded spike time 1 − τ")
     for figure in figures.values():
         shown = [image for axes, image in images if axes.figure is figure]
-        figure.colorbar(shown[0], ax=figure.axes, label="share of the layer's values", shrink=min(1.0, 2 / (len(figure.axes) / 4)), pad=0.01,
+        rows = figure.axes[0].get_subplotspec().get_gridspec().nrows
+        figure.colorbar(shown[0], ax=figure.axes, label="share of the layer's values", shrink=min(1.0, 2 / rows), pad=0.01,
                         format=lambda value, _: f"{value:.0e}")
     return figures
 
@@ -117,36 +119,47 @@ def _spiking(found: Distributions) -> list[Layer]:
 
 
 def _density(found: Distributions, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
-    """Spikes before the windows' ends per bin, as share of the neurons per tenth of a window; and the edges, in windows."""
+    """Spikes before the windows' ends, per bin, in % of the neurons per tenth of a window; and the edges, in windows."""
     bins, timing = found.bins[layer.name], found.timing.layers[layer.name]
-    return timing.histogram / timing.neurons * bins / 10, np.arange(timing.histogram.size + 1) / bins
+    return 100 * timing.histogram / timing.neurons * bins / 10, np.arange(timing.histogram.size + 1) / bins
 
 
-def _troubles(found: Distributions, layer: Layer) -> str:
+def _inside(found: Distributions, layer: Layer) -> np.ndarray:
+    """`_density` in the layer's own window."""
+    bins = found.bins[layer.name]
+    return _density(found, layer)[0][bins * layer.window:bins * (layer.window + 1)]
+
+
+def _usual_height(density: np.ndarray) -> float:
+    """What all bins but the very highest stay below: neurons that fire at the opening are many, and would flatten all others."""
+    return 1.3 * max(float(np.percentile(density, 97)), float(density.max(initial=0)) / 20, 1e-9)
+
+
+def _shares(found: Distributions, layer: Layer, between: str) -> str:
+    """Neurons that the histogram does not count, or counts outside the layer's window."""
     timing = found.timing.layers[layer.name]
-    counts = {"early": timing.premature, "late": timing.late, "none": timing.missing}
-    return ", ".join(f"{name} {100 * count / timing.neurons:.0f} %" for name, count in counts.items() if count)
+    counts = {"silent": timing.at_end, "early": timing.premature, "late": timing.late, "missing": timing.missing}
+    return between.join(f"{percent(count / timing.neurons)} {name}" for name, count in counts.items() if count or name == "silent")
 
 
 def _spike_times(found: Distributions, about: str) -> dict[str, Figure]:
-    def draw(axes: Axes, layer: Coded) -> None:
-        density, edges = _density(found, layer)
-        bins, timing = found.bins[layer.name], found.timing.layers[layer.name]
-        window = slice(bins * layer.window, bins * (layer.window + 1))
-        silent = timing.at_end / timing.neurons
-        inside, bar = 100 * density[window], 100 * silent
-        axes.stairs(inside, np.arange(bins + 1) / bins, fill=True, color=BLUE, label="spikes, per tenth of the window")
-        axes.bar(1.12, bar, 0.1, color="white", edgecolor=VERMILION, hatch="//////", linewidth=0.7, label="silent: at the window's end (%)")
-        axes.text(1.12, bar, f"{bar:.0f}", ha="center", va="bottom", color="black")
-        axes.axvline(1, color=GREY, linewidth=0.5, linestyle=":")
-        axes.set_xlim(0, 1.25)
-        axes.set_ylim(0, 100)
-        axes.set_xticks([0, 0.5, 1])
-        troubles = _troubles(found, layer)
-        axes.set_title(f"{short(layer.name)}, window {layer.window}" + (f"\n{troubles}" if troubles else ""))
+    layers = _spiking(found)
+    height = max(_usual_height(_inside(found, layer)) for layer in layers)
 
-    return small_multiples("spike_times", "Spike times in each layer's own window", about, _spiking(found), draw,
-                           "τ (windows; 0 opens, 1 closes)", "neurons (%)")
+    def draw(axes: Axes, layer: Coded) -> None:
+        density, bins = _inside(found, layer), found.bins[layer.name]
+        axes.stairs(density, np.arange(bins + 1) / bins, fill=True, color=BLUE, label="spikes before the window's end")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, height)
+        axes.set_xticks([0, 0.5, 1])
+        axes.text(0.55, 0.97, _shares(found, layer, "\n"), transform=axes.transAxes, ha="center", va="top")
+        if density.max() > height:
+            at = (density.argmax() + 0.5) / bins
+            cut(axes, at, height, f"{density.max():.0f}", right=at < 0.5)
+        axes.set_title(f"{short(layer.name)}, window {layer.window}")
+
+    return small_multiples("spike_times", "Spike times in each layer's own window", about, layers, draw,
+                           "spike time τ (windows; 0: it opens, 1: it closes)", "neurons (% per tenth of the window)")
 
 
 def _time_axis(found: Distributions, about: str) -> dict[str, Figure]:
@@ -156,10 +169,11 @@ def _time_axis(found: Distributions, about: str) -> dict[str, Figure]:
         ends = []
         for row, layer in enumerate(layers):
             density, edges = _density(found, layer)
-            axes.fill_between([layer.window, layer.window + 1], row, row + 0.92, color=SHADE, linewidth=0, label=None if row else "its own window")
-            height = 0.9 / max(density.max(), 1e-12)
-            axes.stairs(row + 0.92 - height * density, edges, baseline=row + 0.92, fill=True, color=BLUE,
-                        label=None if row else "spikes before its end; each row to its own scale")
+            axes.fill_between([layer.window, layer.window + 1], row, row + 0.92, color=SHADE, linewidth=0,
+                              label=None if row else "its own window")
+            height = np.minimum(density / _usual_height(density[density > 0]), 1) * 0.88
+            axes.stairs(row + 0.92 - height, edges, baseline=row + 0.92, fill=True, color=BLUE,
+                        label=None if row else "spikes before its end; each row to its own scale, peaks cut")
             filled = np.flatnonzero(density)
             ends += [layer.window, layer.window + 1, *(edges[[filled[0], filled[-1] + 1]] if filled.size else [])]
         first, last = int(np.floor(min(ends))), int(np.ceil(max(ends)))
@@ -171,17 +185,11 @@ def _time_axis(found: Distributions, about: str) -> dict[str, Figure]:
         axes.set_yticks([row + 0.5 for row in range(len(layers))], [short(layer.name) for layer in layers])
         axes.tick_params(axis="y", length=0)
         right = axes.secondary_yaxis("right")
-        right.set_yticks([row + 0.5 for row in range(len(layers))], [_right(found, layer) for layer in layers])
+        right.set_yticks([row + 0.5 for row in range(len(layers))], [_shares(found, layer, ", ") for layer in layers])
         right.tick_params(axis="y", length=0)
         right.spines["right"].set_visible(False)
         axes.set_xlabel("time (windows since the input's opened)")
-        finish(figure, axes, f"Spike times, all layers on one clock{addition}", about)
+        frame(figure, axes, f"Spike times, all layers on one clock{addition}", about)
         return figure
 
     return paged("time_axis", _spiking(found), ROWS, page)
-
-
-def _right(found: Distributions, layer: Layer) -> str:
-    timing = found.timing.layers[layer.name]
-    troubles = _troubles(found, layer)
-    return f"{100 * timing.at_end / timing.neurons:.0f} % silent" + (f", {troubles}" if troubles else "")
