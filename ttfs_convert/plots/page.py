@@ -101,7 +101,9 @@ def cut(axes: Axes, x: float, height: float, text: str, right: bool) -> None:
 
 
 def percent(share: float) -> str:
-    """With one decimal below 1 %, but for none at all."""
+    """With one decimal below 1 %."""
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
     return f"{100 * share:.1f} %" if 0 < share < 0.00995 else f"{100 * share:.0f} %"
 
 

@@ -132,7 +132,9 @@ def _inside(found: Distributions, layer: Layer) -> np.ndarray:
 
 def _usual_height(density: np.ndarray) -> float:
     """What all bins but the very highest stay below: neurons that fire at the opening are many, and would flatten all others."""
-    return 1.3 * max(float(np.percentile(density, 97)), float(density.max(initial=0)) / 20, 1e-9)
+    if not density.any():
+        return 1.0
+    return 1.3 * max(float(np.percentile(density, 97)), float(density.max()) / 20)
 
 
 def _shares(found: Distributions, layer: Layer, between: str) -> str:
@@ -144,7 +146,7 @@ def _shares(found: Distributions, layer: Layer, between: str) -> str:
 
 def _spike_times(found: Distributions, about: str) -> dict[str, Figure]:
     layers = _spiking(found)
-    height = max(_usual_height(_inside(found, layer)) for layer in layers)
+    height = max(_usual_height(_inside(found, layer)) for layer in layers) if layers else 1.0
 
     def draw(axes: Axes, layer: Coded) -> None:
         density, bins = _inside(found, layer), found.bins[layer.name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -68,7 +68,7 @@ class Simulator:
     def potentials(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]) -> Iterator[tuple[Spiking, np.ndarray]]:
         """V0 of every layer of neurons as its window opens, (n, *shape) float32, if its sources fired as `recording`, of any engine, says:
         sum_j w_ij max(0, 1 - tau_j) + b_i. With a fixed threshold a spike that is late or missing adds nothing by then."""
-        state = self._state(x)
+        state = replace(self._state(x), steps=recording.steps)
         for layer in self.network.layers:
             if isinstance(layer, Input) and layer.coding == "direct":
                 state.decoded[layer.name] = channels_last(layer, state.entries[layer.onnx_name])
