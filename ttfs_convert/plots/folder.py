@@ -33,9 +33,8 @@ def check_plots(folder: str | Path) -> None:
                          remedy="name a folder that is writable, or a new one in a folder that is")
 
 
-def write_figures(figures: Mapping[str, Figure], folder: str | Path, others: Mapping[str, bytes] | None = None) -> list[str]:
-    """Write each figure by its name as PNG (200 dpi) and SVG, and other files; returns the names of all. Raises UsageError if one
-    cannot be written."""
+def write_figures(figures: Mapping[str, Figure], folder: str | Path, others: Mapping[str, bytes] | None = None) -> None:
+    """Write each figure by its name as PNG (200 dpi) and SVG, and other files. Raises UsageError if one cannot be written."""
     from .page import style
 
     files = dict(others or {})
@@ -55,4 +54,3 @@ def write_figures(figures: Mapping[str, Figure], folder: str | Path, others: Map
         check_target(path / name)
     for name, content in files.items():
         write_whole(path / name, lambda file, content=content: file.write(content))
-    return sorted(files)
