@@ -13,9 +13,11 @@ from .datasets import Dataset
 from .errors import UsageError
 from .ir import Network
 from .measure.certificate import Certificate
+from .measure.distributions import Distributions
 from .measure.drift import PairedOutcomes
 from .measure.engine_check import AT_A_TIE, EngineCheck
 from .measure.spike_timing import SpikeTiming
+from .plots.folder import check_plots
 from .quantised import QuantisedTally
 from .reference import Reference
 from .report import Report
@@ -37,18 +39,22 @@ class Evaluation:
 
 def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | None = None, batch: int = 64, threads: int | None = None,
              engine: str = "exact", threshold: str = "dynamic", histogram: bool = False, quantised: bool = False,
-             spikes: str | Path | None = None, progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
+             spikes: str | Path | None = None, plot: str | Path | None = None,
+             progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
     """Compare `network` on `data` with its original under ONNX Runtime.
 
     data: a data set, or what `datasets.load_dataset` takes. onnx_file: the original model where none is embedded; its SHA-256 must be
     that of the file that was converted. batch: images at a time; no figure but the times depends on it. threads: for both engines, by
     default all cores. engine: `exact`, `clock`, or `event`, which runs the network in continuous time; the last two are also held against
     the closed form, layer by layer. threshold: `dynamic` or, with the last two, `fixed`. histogram: count spikes over time; a fixed
-    threshold always does. quantised: also run the original rounded to the network's levels, see `quantised`. spikes: file for all spike times, see `spike_file`. progress: called with images done and images in all.
+    threshold always does. quantised: also run the original rounded to the network's levels, see `quantised`. spikes: file for
+    all spike times, see `spike_file`. plot: folder for figures, see `plots.run`. progress: called with images done and images in all.
     Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
     """
     if quantised and threshold == "fixed":
         raise UsageError("quantised", "a fixed threshold", "the dynamic one: with a fixed one spikes are no levels")
+    if plot is not None:
+        check_plots(plot)
     network = network.with_time(None) if engine == "event" else network
     with numba_threads(threads):
         comparison = Comparison(network, data, onnx_file, batch, threads or 0)
@@ -56,10 +62,17 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
         checked = EngineCheck(network) if engine != "exact" and threshold == "dynamic" else None
         rounded = QuantisedTally(network, comparison.model, threads or 0) if quantised else None
         timing = SpikeTiming(network) if histogram or threshold == "fixed" else None
+        distributions = Distributions(network) if plot is not None else None
         about = {"engine": engine, "threshold": threshold, "data": comparison.data.name, "data_sha256": comparison.data.sha256}
         with contextlib.ExitStack() as stack:
             writer = None if spikes is None else stack.enter_context(SpikeWriter(spikes, network, len(comparison.data), about))
-            return _compare(network, comparison, simulate, Measured(network, engine, threshold, checked, timing, rounded), writer, progress)
+            measured = Measured(network, engine, threshold, checked, timing, rounded, distributions)
+            evaluation = _compare(network, comparison, simulate, measured, writer, progress)
+    if distributions is not None:
+        from .plots.run import write_run
+
+        write_run(distributions, evaluation, plot)
+    return evaluation
 
 
 def _compare(network: Network, comparison: Comparison, simulate: Callable, measured: Measured, writer: SpikeWriter | None,
@@ -80,9 +93,12 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
         snn = comparison.labels(outputs)
         measured.ann_seconds += between - start
         measured.snn_seconds += time.perf_counter() - between
-        certificate.add(recording, {**entries, **tapped(x)})
+        reference = {**entries, **tapped(x)}
+        certificate.add(recording, reference)
         if measured.checked is not None:
             measured.checked.add(recording, entries)
+        if measured.distributions is not None:
+            measured.distributions.add(recording, entries, reference)
         for consumer in (measured.timing, writer):
             if consumer is not None:
                 consumer.add(recording)

@@ -8,6 +8,7 @@ from .datasets import Dataset
 from .ir import Coded, Layer, Network, Readout, Spiking, label, neurons, weight_sum_deviation
 from .measure import counts
 from .measure.certificate import Certificate
+from .measure.distributions import Distributions
 from .measure.drift import PairedOutcomes, newcombe_interval
 from .measure.engine_check import EngineCheck
 from .measure.spike_timing import BINS, SpikeTiming
@@ -31,7 +32,8 @@ from .report import (
 
 @dataclass
 class Measured:
-    """One run: what ran and, as it went along, how long. checked: against the closed form, where another engine ran; timing, rounded: where asked."""
+    """One run: what ran and, as it went along, how long. checked: against the closed form, where another engine ran; timing, rounded,
+    distributions: where asked."""
 
     network: Network
     engine: str
@@ -39,6 +41,7 @@ class Measured:
     checked: EngineCheck | None
     timing: SpikeTiming | None
     rounded: QuantisedTally | None
+    distributions: Distributions | None = None
     ann_seconds: float = 0.0
     snn_seconds: float = 0.0
     compile_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""`ttfs-inspect`: what a model would become, or what a network file holds. Writes nothing but the JSON asked for."""
+"""`ttfs-inspect`: what a model would become, or what a network file holds. Writes nothing but the JSON and the figures asked for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from .common import EXIT_CODES, check_output, console, reporting_errors, write_j
 @click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.argument("file", metavar="MODEL.onnx|SNN.npz", type=click.Path(exists=True, dir_okay=False))
 @click.option("--json", "json_file", metavar="FILE", help="Also write it as JSON; - for standard output alone.")
+@click.option("--plot", "folder", metavar="DIR",
+              help="Draw, as PNG and SVG, the weight sums of every layer's neurons and how far from 1 they are; of a model, as mode "
+                   "strict sees them. Needs the extra plot.")
 @click.version_option(package_name="ttfs-convert")
 @reporting_errors
-def main(file, json_file):
+def main(file, json_file, folder):
     """Look into a model or a converted network.
 
     MODEL.onnx: what would happen: whether each mode converts it, its layers, all nodes that have no spiking form and what to do about
@@ -20,9 +23,16 @@ def main(file, json_file):
     is from, and its operation counts. Exits with 3 for a model that no mode converts.
     """
     from ..errors import ModelError
+    from ..plots.folder import check_plots
 
     check_output(json_file)
-    content, tables, good = _network(file) if _is_zip(file) else _model(file)
+    if folder is not None:
+        check_plots(folder)
+    subject, content, tables, good = _network(file) if _is_zip(file) else _model(file)
+    if folder is not None:
+        from ..plots.weights import write_weight_sums
+
+        write_weight_sums(subject, folder)
     if json_file:
         write_json(content, json_file)
     if json_file != "-":
@@ -42,7 +52,7 @@ def _network(path: str):
     from .network_tables import contents_table, counts_table, network_json, network_table
 
     network = load(path)
-    return network_json(network), (network_table(network), counts_table(network), contents_table(network, path)), True
+    return network, network_json(network), (network_table(network), counts_table(network), contents_table(network, path)), True
 
 
 def _model(path: str):
@@ -50,4 +60,4 @@ def _model(path: str):
     from .inspection_tables import inspection_json, inspection_tables
 
     inspection = inspect_model(path)
-    return inspection_json(inspection), inspection_tables(inspection), any(map(inspection.converts, MODES))
+    return inspection, inspection_json(inspection), inspection_tables(inspection), any(map(inspection.converts, MODES))

@@ -33,6 +33,9 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--quantised", is_flag=True,
               help="Also run, under ONNX Runtime, the original with its activations rounded to as many levels as there are spike times.")
 @click.option("--spikes", "spike_file", metavar="FILE", help="Write all spike times and potentials as an .npz; bound it with --limit.")
+@click.option("--plot", "folder", metavar="DIR",
+              help="Draw, as PNG and SVG, per layer: pre-activations, activations beside decoded spike times, spike times. Axes of "
+                   "pre-activations are the same for every network; histograms.npz holds the counts. Needs the extra plot.")
 @click.option("--sweep", "sweeps", multiple=True, metavar="KIND[=V1,V2,...]",
               help="Instead of one run: accuracy under jitter (of spike times, in steps), drop (share of spikes lost), weight-noise, "
                    "weight-bits, threshold (mismatch), steps or rounding, at the values named or at usual ones; all for every kind. "
@@ -48,7 +51,7 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
 @reporting_errors
-def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, quantised, spike_file, sweeps, repeats, seed, log, max_drop, onnx_file, json_file, threads):
+def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, quantised, spike_file, folder, sweeps, repeats, seed, log, max_drop, onnx_file, json_file, threads):
     """Run a spiking network on data and report what the conversion cost.
 
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency
@@ -57,16 +60,20 @@ def main(network, data, data_dir, limit, batch, steps, rounding, engine, thresho
     from ..datasets import load_dataset
     from ..errors import UsageError
     from ..evaluation import evaluate
+    from ..plots.folder import check_plots
     from ..store import load
     from .report_tables import energy_table, layers_table, spike_times_table, summary
 
     check_output(json_file)
     check_output(spike_file)
+    if folder is not None:
+        check_plots(folder)
     loaded = on_grid(load(network), steps, rounding)
     dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit)
     if sweeps:
-        if (engine, threshold, histogram, quantised, spike_file, max_drop) != ("exact", "dynamic", False, False, None, None):
-            raise UsageError("--sweep", "an option for single runs beside it", "neither --engine, --threshold, --histogram, --quantised, --spikes nor --max-drop")
+        if (engine, threshold, histogram, quantised, spike_file, folder, max_drop) != ("exact", "dynamic", False, False, None, None, None):
+            raise UsageError("--sweep", "an option for single runs beside it",
+                             "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot nor --max-drop")
         _sweep(loaded, dataset, sweeps, json_file, dict(repeats=repeats or 3, seed=seed or 0, log=log, onnx_file=onnx_file, batch=batch, threads=threads))
         return
     if (repeats, seed, log) != (None, None, None):
@@ -75,7 +82,7 @@ def main(network, data, data_dir, limit, batch, steps, rounding, engine, thresho
         raise UsageError("--max-drop", f"{dataset.name} has no labels", "labelled data", "add y to the .npz")
     with _progress("running", len(dataset.x)) as progress:
         evaluation = evaluate(loaded, dataset, onnx_file=onnx_file, batch=batch, threads=threads, engine=engine, threshold=threshold,
-                              histogram=histogram, quantised=quantised, spikes=spike_file, progress=progress)
+                              histogram=histogram, quantised=quantised, spikes=spike_file, plot=folder, progress=progress)
     if json_file != "-":
         timing = [spike_times_table(evaluation.report)] if histogram or threshold == "fixed" else []
         for part in (layers_table(evaluation.report), *timing, energy_table(evaluation.report, loaded.slope), summary(evaluation)):

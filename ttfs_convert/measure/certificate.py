@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir import Coded, MaxPool, Network, Readout, in_tensor_order, neurons, sources
+from ..ir import Coded, MaxPool, Network, Readout, in_neuron_order, in_tensor_order, neurons, sources
 from ..kernels.compare import Errors, compare
 from ..recording import ROUNDING as SILENT_ROUNDING
 from ..recording import Recording
@@ -68,6 +68,18 @@ class LayerErrors:
         self.compared += difference.size
 
 
+def original_activations(layer: Coded, tensor: np.ndarray, images: int) -> np.ndarray:
+    """a_ANN = (x - lo) / (hi - lo) of each neuron, (images, *shape of the layer); below 0 or above 1 outside the layer's range.
+
+    tensor: the original's values of `layer.tensor`, as ONNX Runtime gives them.
+    """
+    return (in_neuron_order(tensor, layer, images) - layer.lo) / _width(layer)
+
+
+def _width(layer: Coded) -> np.ndarray:
+    return np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
+
+
 @dataclass
 class Certificate:
     """Errors of all populations and of the readout's potentials, added batch by batch."""
@@ -96,7 +108,7 @@ class Certificate:
         reference, lo, width = np.empty((0, 0), np.float32), np.zeros(layer.shape, np.float32), np.ones(layer.shape, np.float32)
         if values is not None:
             reference, lo = np.ascontiguousarray(in_tensor_order(values, layer, len(times))), lo + layer.lo
-            width = np.where(layer.hi > layer.lo, layer.hi - layer.lo, width)
+            width = width * _width(layer)
         found = compare(times.reshape(len(times), *plane), recording.steps[layer.name] or 0, 1 - SILENT_ROUNDING, reference, layer.channels_first,
                         lo.reshape(plane), width.reshape(plane), ROUNDING, errors.active.reshape(plane), errors.sent.reshape(plane))
         errors.add(found, 0 if values is None else times.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,15 +27,20 @@ class LayerTiming:
 
 @dataclass
 class SpikeTiming:
-    """Of every population that spikes, batch by batch. With the dynamic threshold none is premature, late or missing."""
+    """Of every population that spikes, batch by batch. With the dynamic threshold none is premature, late or missing.
+
+    bins: per window, by the population's name; 10 where it names none.
+    """
 
     network: Network
+    bins: Mapping[str, int] = field(default_factory=dict)
     layers: dict[str, LayerTiming] = field(default_factory=dict)
 
     def add(self, recording: Recording) -> None:
         windows = {layer.name: layer.window for layer in self.network.layers}
         for name in recording.spike_times:
-            timing = self.layers.setdefault(name, LayerTiming(np.zeros(BINS * self.network.windows, np.int64)))
+            per_window = self.bins.get(name, BINS)
+            timing = self.layers.setdefault(name, LayerTiming(np.zeros(per_window * self.network.windows, np.int64)))
             tau = recording.tau(name).reshape(-1)
             sent = tau[~np.isnan(tau)]
             at_end = (sent >= 1 - ROUNDING) & (sent <= 1 + ROUNDING)
@@ -43,5 +49,5 @@ class SpikeTiming:
             timing.at_end += int(at_end.sum())
             timing.premature += int((sent < -ROUNDING).sum())
             timing.late += int((sent > 1 + ROUNDING).sum())
-            bins = np.floor((sent[~at_end] + windows[name]) * BINS + ROUNDING * BINS).astype(np.int64)
+            bins = np.floor((sent[~at_end] + windows[name]) * per_window + ROUNDING * per_window).astype(np.int64)
             timing.histogram += np.bincount(bins.clip(0, timing.histogram.size - 1), minlength=timing.histogram.size)

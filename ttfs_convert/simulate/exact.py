@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -64,6 +64,24 @@ class Simulator:
                     times = SPIKE_TIMES[layer.kind](state, layer, self.steps[layer.name])
                 yield layer, times, functools.partial(SPIKE_TIMES[layer.kind], state, layer, None)
             state.times[layer.name] = recording.spike_times.get(layer.name)
+
+    def potentials(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]) -> Iterator[tuple[Spiking, np.ndarray]]:
+        """V0 of every layer of neurons as its window opens, (n, *shape) float32, if its sources fired as `recording`, of any engine, says:
+        sum_j w_ij max(0, 1 - tau_j) + b_i. With a fixed threshold a spike that is late or missing adds nothing by then."""
+        state = replace(self._state(x), steps=recording.steps)
+        for layer in self.network.layers:
+            if isinstance(layer, Input) and layer.coding == "direct":
+                state.decoded[layer.name] = channels_last(layer, state.entries[layer.onnx_name])
+                continue
+            if isinstance(layer, Spiking):
+                with CALLER:
+                    found = potential(state, layer)
+                yield layer, found
+            for name in state.decoded.keys() & state.times.keys():  # one layer's at a time
+                del state.decoded[name]
+            if layer.name in recording.spike_times:
+                times = recording.spike_times[layer.name]
+                state.times[layer.name] = times if times.dtype.kind == "u" else np.fmin(times, np.float32(1))
 
     def _state(self, x: np.ndarray | Mapping[str, np.ndarray]) -> _State:
         entries = x if isinstance(x, Mapping) else {self.network.inputs[0].onnx_name: x}
