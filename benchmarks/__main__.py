@@ -19,7 +19,7 @@ from .cases import Case, cases
 from .timing import in_turn, peak_rate, seconds
 
 QUICK = {"rounds": 5, "at_least": 0.02}
-THOROUGH = {"rounds": 11, "at_least": 0.1}
+THOROUGH = {"rounds": 7, "at_least": 0.05}
 
 
 @click.command()

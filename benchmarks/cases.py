@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-
-from ttfs_convert import convert
 from ttfs_convert.kernels.conv import conv_times
 from ttfs_convert.kernels.layout import dense_is_faster, pack, slides
 from ttfs_convert.kernels.threshold import ramp
+
+from ttfs_convert import convert
 from ttfs_convert.measure import counts
 from ttfs_convert.simulate.exact import Simulator
 

@@ -7,12 +7,24 @@ not silent, with their place) or as plain values. Then each block of outputs add
 import numpy as np
 
 from ._jit import jit
-from .events import compress, decode
 from ._threads import share
+from .events import compress, decode
 from .layout import Slide, Weights
 from .threshold import fire_at
-from .vector import (LANES, MAX_SLIDING, PASSES, PIXELS, SLIDING, SPARE_PIXELS, accumulate, accumulate_row, add, multiply, multiply_channels,
-                     prefetch)
+from .vector import (
+    LANES,
+    MAX_SLIDING,
+    PASSES,
+    PIXELS,
+    SLIDING,
+    SPARE_PIXELS,
+    accumulate,
+    accumulate_row,
+    add,
+    multiply,
+    multiply_channels,
+    prefetch,
+)
 
 FLOATS_PER_LINE = 16
 SHARED_BY = 8  # pixels from which a tile of weights is fetched whole, ahead of its use: each pixel alone needs only some of its rows

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from ttfs_convert.kernels.threshold import TIE
 
 from tests.naive_network import SPIKE_TIMES, channels_last, check_weight_sums, connection_weights
 from tests.simulate.networks import case
 from tests.test_naive_network import NETWORKS, SLOPES, Build, average, conv, dense, ends, images, scale, sliding, total, weights
 from ttfs_convert.comparison import numba_threads
 from ttfs_convert.ir import Input, MaxPool, Readout, Spiking
-from ttfs_convert.kernels.threshold import TIE
 from ttfs_convert.perturbation import SpikeNoise, with_threshold_mismatch, with_weight_bits, with_weight_noise
 from ttfs_convert.simulate.engines import simulate
 from ttfs_convert.simulate.exact import Simulator

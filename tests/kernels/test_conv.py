@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from tests import naive
-from tests.kernels.cases import OUTPUTS, Geometry, activations, assert_same_bits, geometries
 from ttfs_convert.kernels.conv import conv, conv_times
 from ttfs_convert.kernels.layout import pack
 from ttfs_convert.kernels.threshold import fire, ramp
+
+from tests import naive
+from tests.kernels.cases import OUTPUTS, Geometry, activations, assert_same_bits, geometries
 
 PATHS = pytest.mark.parametrize("dense", (False, True))
 

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from ttfs_convert.kernels.layout import block_vectors, columns, pack, tiling
 from ttfs_convert.kernels.vector import ALIGNMENT, LANES, MAX_SLIDING, MAX_VECTORS
 

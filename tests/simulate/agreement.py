@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from ttfs_convert.kernels._jit import CALLER
 
 from tests.simulate.networks import Entries
 from ttfs_convert.ir import Input, Network, Readout, Spiking
-from ttfs_convert.kernels._jit import CALLER
 from ttfs_convert.recording import Recording
 from ttfs_convert.simulate.entries import channels_last, encoded, entries_of
 from ttfs_convert.simulate.exact import Simulator

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ttfs_convert.kernels.event import VIRTUAL
 
 from tests.kernels.cases import geometries
 from tests.naive_network import connection_weights, spike_times
@@ -13,7 +14,6 @@ from tests.simulate.test_clock import EXAMPLE, example_images
 from tests.test_naive_network import Build, average, dense, scale, tolerances, weights
 from ttfs_convert.conversion import convert
 from ttfs_convert.ir import Network, Spiking
-from ttfs_convert.kernels.event import VIRTUAL
 from ttfs_convert.simulate import receptive_fields as listing
 from ttfs_convert.simulate.engines import simulate
 from ttfs_convert.synapses import Conv
