@@ -125,11 +125,12 @@ def share(kernel, state, items, chunk, arguments):
 
     kernel: compiled by `_jit.jit`; an item must not depend on another. state: a team's. A team that works for somebody else is not waited for.
     """
-    if chunk >= items:
-        kernel(0, items, *arguments)
-    elif _raise(state, BUSY, 1) > 0:
-        kernel(0, items, *arguments)
+    alone = chunk >= items
+    if not alone and _raise(state, BUSY, 1) > 0:
         _raise(state, BUSY, -1)
+        alone = True
+    if alone:
+        kernel(0, items, *arguments)
     else:
         state[FUNCTION], state[ARGUMENTS] = _outline(kernel, state, arguments)
         state[NEXT], state[ITEMS], state[CHUNK] = 0, items, chunk

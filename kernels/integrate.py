@@ -68,7 +68,7 @@ def integrate_shared(state, items, chunk, *arguments):
     share(integrate, state, items, chunk, arguments)
 
 
-@jit()
+@jit(inline="always")
 def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, rise, potential, times):
     """One tile: images, output rows and blocks from `first` to `past`."""
     groups = first[2] // weights.blocks, (past[2] - 1) // weights.blocks + 1
@@ -96,7 +96,7 @@ def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, s
         _finish(weights, slide, unit, first, past, block, sums, start, rise, potential, times)
 
 
-@jit()
+@jit(inline="always")
 def _gather(inputs, steps, lines, source, weights, groups, events, row, value, begin):
     if events:
         _gather_events(inputs, steps, lines, source, weights, groups, row, value, begin)
@@ -170,7 +170,7 @@ def _gather_values(inputs, steps, lines, source, weights, groups, value):
                     at += weights.chunk
 
 
-@jit()
+@jit(inline="always")
 def _sum_block(weights, unit, group, area, down, place, row_pixels, events, value, row, begin, sums):
     """Add all taps and channels of one block of outputs to `sums`. down: places from one tap to the one below. row_pixels: how many outputs
     of a row lie one place behind another; 0 where `accumulate_row` does not apply."""
@@ -204,7 +204,7 @@ def _prefetch(values, tile, first, past):
         prefetch(values, tile + line * FLOATS_PER_LINE)
 
 
-@jit()
+@jit(inline="always")
 def _sum_dense(weights, tile, offset, starts, value, sums):
     """Add one tile of weights, times all its inputs, to `sums`; where a pixel's inputs start: `offset` + `starts`."""
     block, lanes = LANES * weights.vectors, 0
@@ -216,7 +216,7 @@ def _sum_dense(weights, tile, offset, starts, value, sums):
         lanes += LANES * vectors
 
 
-@jit()
+@jit(inline="always")
 def _sum_channelwise(weights, down, place, value, sums):
     """Add all taps of a layer whose outputs have one input channel each."""
     block = LANES * weights.vectors
