@@ -53,7 +53,7 @@ def _compare(first, past, times, activation, silent_from, reference, channels_fi
                     theirs = (x - lo[position, c]) / width[position, c]
                     error = abs(theirs - a)
                     largest = error if error > largest or error != error else largest  # NaN stays
-                    total += error
+                    total += np.float64(error)
                     low, high = min(low, theirs), max(high, theirs)
                     outside += theirs > np.float32(1) + margin or theirs < -margin
     found[first, 0], found[first, 1], found[first, 2], found[first, 3], found[first, 4] = largest, total, low, high, outside

@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+from numba.core import config
 from ttfs_convert.kernels._jit import jit
 from ttfs_convert.kernels._threads import in_parallel, share
 
@@ -55,6 +56,7 @@ def fail_shared(state, items, chunk, *arguments):
     share(fail, state, items, chunk, arguments)
 
 
+@pytest.mark.skipif(config.DISABLE_JIT, reason="no threads without compilation")
 @pytest.mark.parametrize("where", (0, 50, 99))
 def test_an_error_reaches_the_caller_and_leaves_the_helpers_at_work(where):
     with pytest.raises(RuntimeError, match="failed in one of its threads"):

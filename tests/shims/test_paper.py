@@ -226,7 +226,8 @@ def test_one_command_trains_converts_and_prints_the_row(paper, squares, tmp_path
     assert "160 training and 40 validation images" in printed and "epoch 1/1: rate 0.05" in printed
     last = printed.splitlines()[-1]
     assert last.startswith("| mnist | resnet11, width 0.05 | 60 | ") and " pp [" in last
-    assert {path.name for path in out.iterdir()} == {"log.txt", "checkpoint.pt", "model.onnx", "snn.npz", "report.json"}
+    assert {path.name for path in out.iterdir()} == {"log.txt", "checkpoint.pt", "model.onnx", "snn.npz", "report.json",
+                                                     "continuous.json"}
     assert last in (out / "log.txt").read_text()
     assert convert(out / "model.onnx").mode == "strict"
     with pytest.raises(SystemExit, match="2"):
@@ -251,9 +252,10 @@ def test_options(paper, capsys):
 def test_papers_row_stands_below_that_of_a_full_width_network(paper):
     report = argparse.Namespace(data=argparse.Namespace(samples=10_000), ann=argparse.Namespace(accuracy=0.9), snn=argparse.Namespace(accuracy=0.89),
                                 drift=argparse.Namespace(accuracy_pp=-1.0, ci95_pp=(-1.2, -0.8), agreement=0.97))
+    exact = argparse.Namespace(drift=argparse.Namespace(agreement=0.9999))
     given = paper.train.options(["vgg16", "cifar10", "--out", "x"])
-    *_, ours, theirs = paper.train.row(given, report).splitlines()
-    assert ours == "| cifar10 | vgg16 | 10,000 | 90.00 % | 89.00 % | -1.00 pp [-1.20, -0.80] | 97.00 % |"
-    assert theirs == "| cifar10 | vgg16, the paper's | 10,000 | 92.79 % | 92.72 % | -0.07 pp | |"
+    *_, ours, theirs = paper.train.row(given, report, exact).splitlines()
+    assert ours == "| cifar10 | vgg16 | 10,000 | 90.00 % | 89.00 % | -1.00 pp [-1.20, -0.80] | 97.00 % | 99.99 % |"
+    assert theirs == "| cifar10 | vgg16, the paper's | 10,000 | 92.79 % | 92.72 % | -0.07 pp | | |"
     given.width = 0.5
-    assert "the paper's" not in paper.train.row(given, report)
+    assert "the paper's" not in paper.train.row(given, report, exact)
