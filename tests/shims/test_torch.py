@@ -289,6 +289,7 @@ def test_exports_converts_and_runs_without_loss(trained, dynamo, tmp_path):
     path = tmp_path / "model.onnx"
     export_onnx(model, path, x[:1], dynamo=dynamo)
     assert model.training and [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+    assert __file__.encode() not in path.read_bytes() and b"stack_trace" not in path.read_bytes()
     (given,), (output,) = onnx.load(path).graph.input, onnx.load(path).graph.output
     assert given.name == "input" and output.name == "output"
     batch, *rest = given.type.tensor_type.shape.dim

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -229,6 +230,18 @@ def export_onnx(model: nn.Module, path: str | Path, example: Tensor, *, dynamo: 
     finally:
         for module, training in modes.items():
             module.training = training
+    _remove_stack_traces(Path(path))
+
+
+def _remove_stack_traces(path: Path) -> None:
+    """The exporters note with every node which lines of which files it is from: paths that are nobody else's business."""
+    model = onnx.load(path)
+    for part in (*model.graph.node, *model.graph.value_info):
+        part.ClearField("doc_string")
+        kept = [entry for entry in part.metadata_props if "stack_trace" not in entry.key]
+        del part.metadata_props[:]
+        part.metadata_props.extend(kept)
+    onnx.save(model, path)
 
 
 def _wide(values: Tensor) -> Tensor:
