@@ -62,7 +62,7 @@ def example(batch: int, threads: int) -> Work:
     with np.load(EXAMPLE / "images.npz") as archive:
         images = archive["x"][:128, None].astype(np.float32) / 255
     work = _network(network, original, images, batch, threads)
-    return replace(work, peers=lambda: peers.peers(network, original, images[:peers.IMAGES]), images=len(images))
+    return replace(work, peers=lambda: peers.peers(network, original, images[:peers.IMAGES]))
 
 
 @lru_cache(maxsize=1)

@@ -60,12 +60,10 @@ class LayerErrors:
 
     def compare(self, ours: np.ndarray, reference: np.ndarray) -> None:
         """Add |ours - reference|, float32 arrays of equal shape (one buffer is reused)."""
-        self.smallest, self.largest = min(self.smallest, float(reference.min())), max(self.largest, float(reference.max()))
         difference = np.subtract(reference, ours, dtype=np.float32)
         np.abs(difference, out=difference)
-        self.max_error = max(self.max_error, float(difference.max()))
-        self.sum_error += float(difference.sum(dtype=np.float64))
-        self.compared += difference.size
+        self.add(Errors(float(difference.max()), float(difference.sum(dtype=np.float64)), float(reference.min()), float(reference.max()), 0),
+                 difference.size)
 
 
 def original_activations(layer: Coded, tensor: np.ndarray, images: int) -> np.ndarray:
