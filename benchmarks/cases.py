@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from ttfs_convert.kernels.conv import conv_times
+from ttfs_convert.kernels.conv import Convolution
 from ttfs_convert.kernels.layout import dense_is_faster, pack, slides
 from ttfs_convert.kernels.threshold import ramp
 
@@ -104,14 +104,15 @@ def layer(size: tuple[int, int], channels: int, outputs: int, kernel: int, group
         sliding = slides(kernel, 1, 1)
         packed = pack(weights.transpose(2, 3, 1, 0), groups, sliding)
         rise, start = ramp(np.ones((1, outputs), np.float32), STEPS, 0.5), np.zeros((1, outputs), np.float32)
-        dense = size != (1, 1) and dense_is_faster(packed, silent, sliding)
-        pads = (kernel // 2, kernel // 2)
+        dense = dense_is_faster(packed, silent, sliding, batch * size[0] * size[1])
+        place = (kernel, kernel), (1, 1), (1, 1), (kernel // 2, kernel // 2)
+        ours = Convolution(packed, *place, steps.shape, times.shape, STEPS, STEPS, dense)
         original = session(_layer_model(weights, kernel, groups, size == (1, 1)), threads)
         values = (1 - steps / np.float32(STEPS)).astype(np.float32)
         values = values.reshape(batch, -1) if size == (1, 1) else np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
         def exact():
-            conv_times(steps, STEPS, packed, (kernel, kernel), (1, 1), (1, 1), pads, start, rise, STEPS, times, dense)
+            ours(steps, start, times, rise)
 
         def outputs_of_both():
             exact()

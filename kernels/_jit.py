@@ -5,14 +5,11 @@ answer. Here the cache lives in a folder named after the hash of all of them; wh
 """
 
 import hashlib
-import threading
 from pathlib import Path
 
 import numba
 import platformdirs
 from numba.core import config
-
-CALLER = threading.Lock()  # one network at a time has the threads, and Numba's own abort the process when two ask for them: hold this
 
 
 def _cache_folder() -> str | None:

@@ -184,6 +184,7 @@ class _Helper:
 class _Team:
     def __init__(self):
         self.state, self.helpers, self.growing = np.zeros(STATE, np.int64), [], threading.Lock()
+        self.threads = 0  # while somebody holds CALLER, as many as that one may use
 
     def ready(self, helpers: int) -> None:
         """So many helpers are awake, or about to be, and have a seat."""
@@ -209,15 +210,39 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
+class _Caller:
+    """One network at a time has the threads, and Numba's own abort the process when two ask for them: hold this for a batch. Inside, the
+    number of threads is known, which takes as long to ask for as a small layer takes to compute."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        _team.threads = numba.get_num_threads()
+
+    def __exit__(self, *_) -> None:
+        _team.threads = 0
+        self._lock.release()
+
+
+CALLER = _Caller()
+
+
+def threads() -> int:
+    """How many a kernel may use now."""
+    return _team.threads or numba.get_num_threads()
+
+
 def in_parallel(shared, items: int, arguments: tuple, alone: bool = False) -> None:
-    """Call shared(state, items, chunk, *arguments), compiled code that calls `share`, for as many threads as `numba.get_num_threads` says.
+    """Call shared(state, items, chunk, *arguments), compiled code that calls `share`, on as many threads as `threads` says.
 
     alone: too little work for a second thread. Raises RuntimeError where a thread had an error, such as no memory left.
     """
-    team, threads = _team, 1 if alone or items < 2 or config.DISABLE_JIT else numba.get_num_threads()
-    if threads > 1:
-        team.ready(threads - 1)
-    shared(team.state, items, items if threads == 1 else -(-items // (CHUNKS_PER_THREAD * threads)), *arguments)
+    team, count = _team, 1 if alone or items < 2 or config.DISABLE_JIT else threads()
+    if count > 1:
+        team.ready(count - 1)
+    shared(team.state, items, items if count == 1 else -(-items // (CHUNKS_PER_THREAD * count)), *arguments)
     if team.state[FAILED]:
         team.state[FAILED] = 0
         raise RuntimeError("a kernel failed in one of its threads; is there memory left?")

@@ -2,60 +2,64 @@
 
 from functools import lru_cache
 
-import numba as nb
 import numpy as np
 
-from ._threads import in_parallel
+from ._threads import in_parallel, threads
 from .integrate import integrate_shared
 from .layout import CHANNELWISE_SUMS, SERIAL_MACS, Slide, Weights, columns, tiling
 from .vector import LANES
 
-_NO_TIMES, _NO_VALUES, _NO_RAMP = np.empty((0, 0, 0, 0), np.uint8), np.empty((0, 0, 0, 0), np.float32), np.empty((2, 0, 0))
+NO_TIMES, _NO_VALUES, NO_RAMP = np.empty((0, 0, 0, 0), np.uint8), np.empty((0, 0, 0, 0), np.float32), np.empty((2, 0, 0))
+
+
+class Convolution:
+    """A layer at one batch size, with all that stays the same from batch to batch made ready: for a small one that takes longer than its sums.
+
+    weights: as `layout.pack` gives them. kernel, strides, dilations, pads: (y, x) integers; pads are those before the first row and column,
+    and padded taps add nothing. in_shape, out_shape: (n, height, width, channels). in_steps: N of inputs that are spike steps, 0 for
+    activations. steps: N of outputs that are spike steps, 0 for potentials. dense: whether to use silent inputs like the others, which is
+    faster where there are few. shortcut_steps: N of the shortcut's spikes, 0 where there is none.
+    """
+
+    def __init__(self, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int], pads: tuple[int, int],
+                 in_shape: tuple[int, ...], out_shape: tuple[int, ...], in_steps: int = 0, steps: int = 0, dense: bool = False,
+                 shortcut_steps: int = 0):
+        geometry, outputs = (strides, dilations, pads), (steps, int(dense), shortcut_steps)
+        integers, source, first, macs = _prepared(weights[1:], geometry, in_shape[1:3], out_shape[1:3], in_steps, outputs)
+        self._alone = macs * in_shape[0] < SERIAL_MACS
+        sums = weights.vectors // CHANNELWISE_SUMS or 1 if weights.channelwise else weights.vectors
+        cut, self._tiles = tiling(in_shape[0], *out_shape[1:3], weights.groups * weights.blocks, sums, 1 if self._alone else threads())
+        self._layer = weights.values, integers, source, first, tuple(cut)
+        self._coded, self._fires = in_steps > 0, steps > 0
+
+    def __call__(self, inputs: np.ndarray, start: np.ndarray, out: np.ndarray, ramp: np.ndarray = NO_RAMP, shortcut: np.ndarray = NO_TIMES) -> None:
+        """Write to `out` the potentials start + sum over taps and channels of a[n, y s - p + ky d, x s - p + kx d, c] weights[ky, kx, c, o], or
+        when they fire.
+
+        inputs: of in_shape, uint8 steps or float32 activations a, contiguous. start: (m, outputs) float32, of output positions modulo m. out:
+        of out_shape, uint8 steps or float32 potentials, contiguous. ramp: (2, m', outputs) float64, of `threshold.ramp` for N = steps <= 255.
+        shortcut: of out_shape, uint8 steps, whose activations add to `start`.
+        """
+        if not inputs.flags.carray:
+            inputs = np.require(inputs, requirements=("C", "W"))  # others would be compiled for anew
+        read = (inputs, _NO_VALUES) if self._coded else (NO_TIMES, inputs)
+        written = (_NO_VALUES, out) if self._fires else (out, NO_TIMES)
+        in_parallel(integrate_shared, self._tiles, (*read, *self._layer, start, shortcut, ramp, *written), self._alone)
 
 
 def conv(activation: np.ndarray, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int],
          pads: tuple[int, int], potential: np.ndarray, dense: bool = False) -> None:
-    """potential[n, y, x, o] += sum over taps and channels of activation[n, y s - p + ky d, x s - p + kx d, c] weights[ky, kx, c, o].
-
-    activation: (n, height, width, channels) float32. weights: as `layout.pack` gives them. kernel, strides, dilations, pads: (y, x) integers;
-    pads are those before the first row and column, and padded taps add nothing. potential: (n, out height, out width, outputs) float32,
-    contiguous, added to in place. dense: whether to use silent inputs like the others, which is faster where there are few.
-    """
-    start = potential.reshape(-1, potential.shape[3])
-    _run(_own(activation), 0, weights, (strides, dilations, pads, dense), start, _NO_RAMP, 0, potential)
-
-
-def conv_times(inputs: np.ndarray, in_steps: int, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int],
-               dilations: tuple[int, int], pads: tuple[int, int], start: np.ndarray, ramp: np.ndarray, steps: int, times: np.ndarray,
-               dense: bool = False) -> None:
-    """The spike times of neurons that `conv` feeds, without a trip of their potentials to memory.
-
-    inputs: uint8 steps of which `in_steps` is silent, or float32 activations, (n, height, width, channels). start: (m, outputs) float32, what
-    the potentials start from, for output positions modulo m. ramp: (2, m', outputs) float64, of `threshold.ramp` for N = steps <= 255.
-    times: (n, out height, out width, outputs) uint8. The others: as for `conv`.
-    """
-    _run(_own(inputs), in_steps if inputs.dtype == np.uint8 else 0, weights, (strides, dilations, pads, dense), start, ramp, steps, times)
-
-
-def _own(array):
-    """A contiguous and writeable array: others would be compiled for anew."""
-    return array if array.flags.carray else np.require(array, requirements=("C", "W"))
-
-
-def _run(inputs, in_steps, weights, geometry, start, ramp, steps, out):
-    integers, source, first, macs = _prepared(weights[1:], geometry, inputs.shape[1:3], out.shape[1:3], in_steps, steps)
-    alone = macs * len(inputs) < SERIAL_MACS
-    sums = weights.vectors // CHANNELWISE_SUMS or 1 if weights.channelwise else weights.vectors
-    cut, tiles = tiling(len(inputs), *out.shape[1:3], weights.groups * weights.blocks, sums, 1 if alone else nb.get_num_threads())
-    in_parallel(integrate_shared, tiles, (inputs if in_steps else _NO_TIMES, _NO_VALUES if in_steps else inputs, weights.values, integers, source,
-                                   first, cut, start, ramp, _NO_VALUES if steps else out, out if steps else _NO_TIMES), alone)
+    """Add to `potential`, (n, out height, out width, outputs) float32, contiguous, what a `Convolution` makes of `activation`, (n, height,
+    width, channels) float32."""
+    layer = Convolution(weights, kernel, strides, dilations, pads, activation.shape, potential.shape, dense=dense)
+    layer(activation, potential.reshape(-1, potential.shape[3]), potential)
 
 
 @lru_cache(maxsize=4096)
-def _prepared(sizes, geometry, in_size, out_size, in_steps, steps):
+def _prepared(sizes, geometry, in_size, out_size, in_steps, outputs):
     """What `integrate` needs to know of a layer, integers and columns, and the multiply-adds of one image."""
-    strides, dilations, pads, dense = geometry
+    strides, dilations, pads = geometry
     groups, blocks, _, _, vectors, channels, _, height, width, _ = sizes
-    slide = Slide(*in_size, *out_size, strides[0], dilations[0], pads[0], in_steps, steps, int(dense))
+    slide = Slide(*in_size, *out_size, strides[0], dilations[0], pads[0], in_steps, *outputs)
     taps = columns(in_size[1], width, strides[1], dilations[1], pads[1], out_size[1])
     return np.array([*sizes, *slide], np.int64), *taps, out_size[0] * out_size[1] * groups * blocks * vectors * LANES * height * width * channels

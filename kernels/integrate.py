@@ -8,7 +8,7 @@ import numpy as np
 
 from ._jit import jit
 from ._threads import share
-from .events import compress, decode
+from .events import compress, decode, decoded
 from .layout import Slide, Weights
 from .threshold import fire_at
 from .vector import (
@@ -33,14 +33,15 @@ _PIXELS = np.array([PIXELS.get(vectors, 0) for vectors in range(5)])
 
 
 @jit()
-def integrate(first_item, past_item, in_times, in_values, weight_values, integers, source, first_tap, cut, start, rise, potential, times):
+def integrate(first_item, past_item, in_times, in_values, weight_values, integers, source, first_tap, cut, start, shortcut, rise,
+              potential, times):
     """Of a layer, add the potentials of some tiles to `start`, and write them to `potential` or the spike times to `times`.
 
     in_times, in_values: (n, height, width, channels) uint8 steps, or float32 activations; the other one is empty. weight_values, source,
     first_tap: the arrays of `layout.Weights` and `layout.Columns`. integers: int64, see `_read`. cut: int64, `layout.Tiling`. start:
-    (m, outputs) float32, where position p, counted over all images, starts from row p % m; may be `potential` itself. rise: (2, m', outputs)
-    float64, see `threshold.ramp`. potential: (n, out height, out width, outputs) float32. times: the same, uint8. One of the two is written,
-    the other is empty. Few arguments, because taking a Python object apart costs as much as a small layer.
+    (m, outputs) float32, where position p, counted over all images, starts from row p % m; may be `potential` itself. shortcut: (n, out
+    height, out width, outputs) uint8 steps, whose activations are added to it; or empty. rise: (2, m', outputs) float64, see `threshold.ramp`.
+    potential: (n, out height, out width, outputs) float32. times: the same, uint8. One of the two is written, the other is empty.
     """
     n = max(in_times.shape[0], in_values.shape[0])
     weights, slide = _read(integers, weight_values)
@@ -52,7 +53,7 @@ def integrate(first_item, past_item, in_times, in_values, weight_values, integer
         band, together = rest % bands, rest // bands
         first = together * images, band * rows, part * blocks
         past = min(first[0] + images, n), min(first[1] + rows, slide.out_height), min(first[2] + blocks, units)
-        _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, rise, potential, times)
+        _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, shortcut, rise, potential, times)
 
 
 @jit()
@@ -60,7 +61,7 @@ def _read(integers, weight_values):
     """What `integers` holds: all of `layout.Weights` but the array, and `layout.Slide`."""
     i = integers
     weights = Weights(weight_values, i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7], i[8], i[9])
-    return weights, Slide(i[10], i[11], i[12], i[13], i[14], i[15], i[16], i[17], i[18], i[19])
+    return weights, Slide(i[10], i[11], i[12], i[13], i[14], i[15], i[16], i[17], i[18], i[19], i[20])
 
 
 @jit()
@@ -69,7 +70,7 @@ def integrate_shared(state, items, chunk, *arguments):
 
 
 @jit(inline="always")
-def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, rise, potential, times):
+def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, shortcut, rise, potential, times):
     """One tile: images, output rows and blocks from `first` to `past`."""
     groups = first[2] // weights.blocks, (past[2] - 1) // weights.blocks + 1
     in_rows = (past[1] - first[1] - 1) * slide.stride + (weights.kernel_height - 1) * slide.dilation + 1
@@ -93,7 +94,7 @@ def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, s
             _sum_channelwise(weights, down, place, value, sums)
         else:
             _sum_block(weights, unit, unit // weights.blocks - groups[0], area, down, place, row_pixels, events, value, row, begin, sums)
-        _finish(weights, slide, unit, first, past, block, sums, start, rise, potential, times)
+        _finish(weights, slide, unit, first, past, block, sums, start, shortcut, rise, potential, times)
 
 
 @jit(inline="always")
@@ -226,9 +227,10 @@ def _sum_channelwise(weights, down, place, value, sums):
 
 
 @jit()
-def _finish(weights, slide, unit, first, past, block, sums, start, rise, potential, times):
+def _finish(weights, slide, unit, first, past, block, sums, start, shortcut, rise, potential, times):
     """Write one block of a tile's potentials or spike times."""
-    potentials, spikes, starts, rises = potential.reshape(-1), times.reshape(-1), start.reshape(-1), rise.reshape(-1)
+    potentials, spikes, rises, shortcuts = potential.reshape(-1), times.reshape(-1), rise.reshape(-1), shortcut.reshape(-1)
+    starts, line = start.reshape(-1), np.empty(block if slide.shortcut_steps > 0 else 0, np.float32)
     outputs, offset = start.shape[1], rise.shape[1] * start.shape[1]
     lo = unit // weights.blocks * weights.outputs + unit % weights.blocks * block
     count = min(block, weights.outputs - unit % weights.blocks * block)
@@ -239,10 +241,15 @@ def _finish(weights, slide, unit, first, past, block, sums, start, rise, potenti
             to, begin = position * outputs + lo, position % start.shape[0] * outputs + lo
             rise_at = position % max(rise.shape[1], 1) * outputs + lo
             for _ in range(slide.out_width):
+                before, before_at = starts, begin
+                if slide.shortcut_steps > 0:
+                    for k in range(count):
+                        line[k] = starts[begin + k] + decoded(slide.shortcut_steps, shortcuts[to + k])
+                    before, before_at = line, 0
                 if slide.steps > 0:
-                    fire_at(sums, at, starts, begin, count, rises, rise_at, offset, slide.steps, spikes, to)
+                    fire_at(sums, at, before, before_at, count, rises, rise_at, offset, slide.steps, spikes, to)
                 else:
-                    add(sums, at, starts, begin, count, potentials, to)
+                    add(sums, at, before, before_at, count, potentials, to)
                 at += block
                 to += outputs
                 begin += outputs if start.shape[0] > 1 else 0

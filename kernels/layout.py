@@ -14,7 +14,7 @@ CHANNELWISE_SUMS = 4  # times as many sums as that where each is computed once, 
 SHORT_RUN = 24  # inputs of one row of taps below which looking for the silent ones costs more than it saves
 DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.54, 4: 0.49, 5: 0.45, 6: 0.44, 7: 0.4, 8: 0.38}  # silent share below which using all inputs is faster, per
 # vectors of a block: a multiply-add takes four cycles and two can start in each, so that events for fewer than eight sums leave gaps
-
+DENSE_PIXELS = 8
 SLIDING_DENSE_BELOW = {1: 0.7, 2: 0.5, 3: 0.35, 4: 0.35}  # the same for `vector.accumulate_row`
 
 
@@ -65,6 +65,7 @@ class Slide(NamedTuple):
     in_steps: int  # of inputs that are spike steps; 0: they are activations
     steps: int  # of outputs that are spike steps; 0: they are potentials
     dense: int  # 1: silent inputs are used like the others
+    shortcut_steps: int  # of spikes that add to one potential each, whose number they share; 0: there are none
 
 
 def block_vectors(outputs: int, most: int) -> int:
@@ -101,8 +102,11 @@ def pack(weights: np.ndarray, groups: int = 1, sliding: bool = False) -> Weights
     return Weights(values, groups, blocks, chunks, chunk, vectors, channels, per_group, height, width, False)
 
 
-def dense_is_faster(weights: Weights, silent: float, sliding: bool = False) -> bool:
-    """Whether to use all inputs of a convolution of which a share is silent. The result has the same bits either way."""
+def dense_is_faster(weights: Weights, silent: float, sliding: bool = False, pixels: int = TILE_PIXELS) -> bool:
+    """Whether to use all inputs of a layer of which a share is silent. The result has the same bits either way. pixels: output positions of
+    all images; of the weights that few of them share, not even those of silent inputs are loaded from memory."""
+    if pixels < DENSE_PIXELS:
+        return False
     below = SLIDING_DENSE_BELOW if sliding and weights.vectors <= MAX_SLIDING else DENSE_BELOW
     return weights.channelwise or weights.kernel_width * weights.chunk < SHORT_RUN or silent < below[weights.vectors]
 

@@ -57,20 +57,22 @@ def _fire_shared(state, items, chunk, *arguments):
     share(_fire, state, items, chunk, arguments)
 
 
-def encode(activation, steps, half, times):
-    """Write the spike times of analog values in [0, 1]: tau = 1 - a, on the grid if N > 0.
+def encode(values, low, width, steps, half, times):
+    """Write the spike times of analog values: tau = 1 - (x - low) / width, on the grid if N > 0.
 
-    activation: (rows, m) float32. steps, half, times: as for `fire`.
+    values: (rows, channels, positions) float32, contiguous, within [low, low + width]. low, width: (channels,) float32. steps, half: as for
+    `fire`. times: (rows, positions, channels), otherwise as for `fire`.
     """
-    in_parallel(_encode_shared, len(activation), (activation, steps, half, times), activation.size < SERIAL_ELEMENTS)
+    in_parallel(_encode_shared, len(values), (values, low, width, steps, half, times), values.size < SERIAL_ELEMENTS)
 
 
 @jit()
-def _encode(first, past, activation, steps, half, times):
+def _encode(first, past, values, low, width, steps, half, times):
     for r in range(first, past):
-        for i in range(activation.shape[1]):
-            tau = 1.0 - nb.float64(activation[r, i])
-            times[r, i] = time_step(tau, steps, half) if steps > 0 else tau
+        for c in range(values.shape[1]):
+            for p in range(values.shape[2]):
+                tau = 1.0 - nb.float64((values[r, c, p] - low[c]) / width[c])
+                times[r, p, c] = time_step(tau, steps, half) if steps > 0 else tau
 
 
 @jit()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+EIGHT_BITS = range(1, 256)  # numbers of steps N whose spike times 0 to N are stored as uint8
 ROUNDING = 1e-5  # of a window: in float32 a silent neuron of slope `fan_in` fires this close to its end
 
 
@@ -46,6 +47,11 @@ class Recording:
         """Where layer `name` has no a > 0: spikes at the window's end or later, or none."""
         times = self.spike_times[name]
         return ~(times < 1 - ROUNDING) if times.dtype.kind == "f" else times == self.steps[name]
+
+
+def step_dtype(steps: int | None) -> type[np.generic]:
+    """Of spike times on a grid of N `steps`; of tau in continuous time."""
+    return np.float32 if steps is None else np.uint8 if steps in EIGHT_BITS else np.uint16
 
 
 def decode(times: np.ndarray, steps: int | None) -> np.ndarray:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.conv import conv, conv_times
+from ttfs_convert.kernels.conv import NO_TIMES, Convolution, conv
 from ttfs_convert.kernels.layout import pack
 from ttfs_convert.kernels.threshold import fire, ramp
 
@@ -98,7 +98,8 @@ def test_leaving_out_silent_inputs_changes_no_bit(outputs):
 @PATHS
 @pytest.mark.parametrize("outputs, positions", ((10, 1), (72, 1), (24, 6)))
 @pytest.mark.parametrize("analog", (False, True))
-def test_spike_times_are_those_of_the_potentials(dense, outputs, positions, analog):
+@pytest.mark.parametrize("shortcut", (False, True))
+def test_spike_times_are_those_of_the_potentials(dense, outputs, positions, analog, shortcut):
     """A positive, a zero and a negative slope, and rows of start and slope for all positions or for each."""
     rng = np.random.default_rng(outputs)
     assert np.prod(SMALL.out) == 6
@@ -108,8 +109,12 @@ def test_spike_times_are_those_of_the_potentials(dense, outputs, positions, anal
     slope = rng.choice(np.array([1, 0.3, 0, -1], np.float32), (positions, outputs))
     times, expected = np.empty((3, *SMALL.out, outputs), np.uint8), np.empty((18 // positions, positions * outputs), np.uint8)
     activation = ((50 - inputs.astype(np.float32)) / 50).astype(np.float32)
-    conv_times(activation if analog else inputs, 50, pack(weights), *SMALL.arguments, start, ramp(slope, 20, 0.5), 20, times, dense)
+    layer = Convolution(pack(weights), *SMALL.arguments, inputs.shape, times.shape, 0 if analog else 50, 20, dense, 30 if shortcut else 0)
+    spikes = rng.integers(0, 31, times.shape).astype(np.uint8) if shortcut else NO_TIMES
+    layer(activation if analog else inputs, start, times, ramp(slope, 20, 0.5), spikes)
     potential = np.resize(start, (3, *SMALL.out, outputs))
+    if shortcut:
+        potential += (30 - spikes.astype(np.float32)) / np.float32(30)
     conv(activation, pack(weights), *SMALL.arguments, potential, dense)
     fire(potential.reshape(expected.shape), slope.ravel(), 20, 0.5, expected)
     np.testing.assert_array_equal(times.ravel(), expected.ravel())

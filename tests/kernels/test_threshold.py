@@ -77,12 +77,15 @@ def test_fire_equals_the_equation(steps, half, seed):
 @QUICK
 @given(st.sampled_from((0, 1, 7, 50, 255, 256, 65535)), HALVES, st.integers(0, 2 ** 32 - 1))
 def test_encode_equals_the_equation(steps, half, seed):
-    activation = activations(np.random.default_rng(seed), (4, 6), 0.8)
-    activation[0, :2] = 1
-    times = times_for(activation.shape, steps)
-    encode(activation, steps, half, times)
-    np.testing.assert_allclose(times, naive.encode(activation, steps, half), rtol=0, atol=0 if steps else 1e-7)
-    assert (times[0, :2] == 0).all() and (times[activation == 0] == (steps or 1)).all()
+    activation = activations(np.random.default_rng(seed), (4, 3, 6), 0.8)
+    activation[0, :, :2] = 1
+    low, width = np.array([0, -1, 3], np.float32), np.array([1, 4, 0.5], np.float32)  # powers of two: the range costs no rounding
+    times = times_for((4, 6, 3), steps)
+    encode(low[:, None] + activation * width[:, None], low, width, steps, half, times)
+    coded = ((low[:, None] + activation * width[:, None]) - low[:, None]) / width[:, None]
+    expected = naive.encode(coded.reshape(4, -1), steps, half).reshape(4, 3, 6)
+    np.testing.assert_allclose(times, np.moveaxis(expected, 1, 2), rtol=0, atol=0 if steps else 1e-7)
+    assert (times[0, :2] == 0).all() and (np.moveaxis(times, 2, 1)[coded == 0] == (steps or 1)).all()
 
 
 @pytest.mark.parametrize("steps", (0, 1, 50, 65535))
@@ -109,7 +112,7 @@ def test_no_bit_depends_on_batch_or_threads(steps):
     def run(x):
         times = times_for(x.shape, steps), times_for(x.shape, steps)
         fire(x, slope, steps, 0.5, times[0])
-        encode(x, steps, 0.5, times[1])
+        encode(x[:, None], np.zeros(1, np.float32), np.ones(1, np.float32), steps, 0.5, times[1][:, :, None])
         return np.concatenate(times, axis=1)
 
     assert_same_bits(run, rng.random((7, 6), np.float32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from ttfs_convert.kernels._jit import CALLER
+from ttfs_convert.kernels._threads import CALLER
 
 from tests.simulate.networks import Entries
 from ttfs_convert.ir import Input, Network, Readout, Spiking

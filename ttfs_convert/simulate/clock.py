@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Input, Network, Readout, Spiking
-from ..kernels._jit import CALLER
+from ..kernels._threads import CALLER
 from ..kernels.clock import UNFIRED, tick
 from ..kernels.threshold import TIE
-from ..recording import Recording
+from ..recording import Recording, step_dtype
 from ..synapses import Connection
 from .entries import channels_last, encoded
 from .integration import Integrator
@@ -60,7 +60,7 @@ class ClockSimulator:
                     times[layer.name] = WIRING[layer.kind](layer, times, silent)
         if self.fixed:
             return Recording({name: _tau(steps, self.steps[name]) for name, steps in times.items()}, readouts, dict.fromkeys(self.steps))
-        return Recording({name: steps.astype(_unsigned(self.steps[name])) for name, steps in times.items()}, readouts, self.steps)
+        return Recording({name: steps.astype(step_dtype(self.steps[name])) for name, steps in times.items()}, readouts, self.steps)
 
     def _encode(self, layer: Input, x: np.ndarray) -> np.ndarray:
         """An encoder charges to a at once and ramps with unit current."""
@@ -166,7 +166,3 @@ def _flat(values: np.ndarray, layer: Spiking | Readout) -> np.ndarray:
 
 def _tau(times: np.ndarray, steps: int) -> np.ndarray:
     return np.where(times == UNFIRED, np.nan, times / steps).astype(np.float32)
-
-
-def _unsigned(steps: int) -> type:
-    return np.uint8 if steps <= 255 else np.uint16

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..ir import Input, Network, Readout, Spiking
-from ..kernels._jit import CALLER
+from ..kernels._threads import CALLER
 from ..kernels.event import dynamic, fixed
 from ..recording import Recording
 from .entries import channels_last, encoded

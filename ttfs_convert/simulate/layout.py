@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Network, Spiking, has_neurons
+from ..ir import Network, Readout, Spiking, has_neurons
+from ..kernels.conv import NO_RAMP
 from ..kernels.layout import Weights, dense_is_faster, pack, slides
 from ..kernels.threshold import ramp
+from ..recording import EIGHT_BITS
 from ..synapses import AveragePool, Connection, Conv, Dense, Sliding
 
 WEIGHTS: dict[str, Callable] = {
@@ -21,15 +24,15 @@ WEIGHTS: dict[str, Callable] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How a layer fires straight out of the sums of its last connection with weights."""
+    """How a layer fires straight out of the sums of its last connection with weights, or a readout is read out of them."""
 
     last: Connection
-    others: tuple[Connection, ...]
+    others: tuple[Connection, ...]  # identities behind the others
     start: np.ndarray  # (m, outputs) float32: the bias, for output positions modulo m
+    steps: int  # N; 0: a readout
     ramp: np.ndarray  # (2, m', outputs) float64, of `threshold.ramp`
-    in_shape: tuple[int, int, int]  # height, width, channels
-    out_shape: tuple[int, int, int]
-    geometry: tuple[tuple[int, int], ...]  # kernel, strides, dilations, pads as (y, x)
+    out_shape: tuple[int, int, int]  # height, width, channels
+    shape: tuple[int, ...]  # the layer's own
 
 
 def weights(network: Network) -> dict[int, Weights]:
@@ -39,24 +42,25 @@ def weights(network: Network) -> dict[int, Weights]:
 
 
 def plans(network: Network) -> dict[str, Plan]:
-    """By name, of the layers whose steps fit eight bits and that have a connection with weights."""
+    """By name, of readouts and of the layers whose steps fit eight bits, if they have a connection with weights."""
     steps = network.steps_per_layer()
     found = {layer.name: _plan(layer, steps[layer.name], network.half) for layer in network.layers
-             if isinstance(layer, Spiking) and (steps[layer.name] or 256) <= 255}
+             if isinstance(layer, Readout) or isinstance(layer, Spiking) and steps[layer.name] in EIGHT_BITS}
     return {name: plan for name, plan in found.items() if plan is not None}
 
 
-def _plan(layer: Spiking, steps: int, half: float) -> Plan | None:
+def _plan(layer: Spiking | Readout, steps: int | None, half: float) -> Plan | None:
     last = next((each for each in reversed(layer.connections) if each.path and isinstance(each.path[-1], (Conv, Dense))), None)
     if last is None:
         return None
     outputs = last.path[-1].out_shape[-1]
-    slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
     bias = np.zeros(outputs, np.float32) if layer.bias is None else layer.bias
-    others = tuple(each for each in layer.connections if each is not last)
-    step = last.path[-1]
-    whole = (wide(step.in_shape), wide(step.out_shape), geometry(step) if isinstance(step, Conv) else ((1, 1), (1, 1), (1, 1), (0, 0)))
-    return Plan(last, others, _rows(bias, layer, outputs), ramp(_rows(slopes, layer, outputs), steps, half), *whole)
+    others = sorted((each for each in layer.connections if each is not last), key=lambda each: not each.path)
+    rise, fires = NO_RAMP, isinstance(layer, Spiking)
+    if fires:
+        slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
+        rise = ramp(_rows(slopes, layer, outputs), steps, half)
+    return Plan(last, tuple(others), _rows(bias, layer, outputs), steps if fires else 0, rise, wide(last.path[-1].out_shape), layer.shape)
 
 
 def wide(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -70,7 +74,7 @@ def geometry(step: Sliding) -> tuple[tuple[int, int], ...]:
     return tuple((value,) * (2 - len(axes)) + axes for axes, value in zip((step.kernel, step.strides, step.dilations, step.pads), neutral))
 
 
-def _rows(values: np.ndarray, layer: Spiking, outputs: int) -> np.ndarray:
+def _rows(values: np.ndarray, layer: Spiking | Readout, outputs: int) -> np.ndarray:
     """Values of channels or of whole layers as (positions, outputs); one position where all are the same."""
     if values.shape == (outputs,):
         return np.array(values[None])
@@ -89,14 +93,14 @@ def divisor(pool: AveragePool) -> np.ndarray:
 
 
 class Paths:
-    """Which convolutions use silent inputs like the others, because few are: decided at the first batch; no bit depends on it."""
+    """Which layers use silent inputs like the others, because few are: decided at the first batch; no bit depends on it."""
 
     def __init__(self, packed: dict[int, Weights]):
-        self._packed, self._dense = packed, {}
+        self._packed, self._silent = packed, {}
 
-    def dense(self, step: Conv, inputs: np.ndarray, silent: int) -> bool:
-        """For a convolution that reads `inputs`, in which the value `silent` is silent."""
-        if id(step) not in self._dense:
-            self._dense[id(step)] = dense_is_faster(self._packed[id(step)], np.count_nonzero(inputs == silent) / inputs.size,
-                                                  slides(*_row(step)))
-        return self._dense[id(step)]
+    def dense(self, step: Conv | Dense, inputs: np.ndarray, silent: int) -> bool:
+        """For a step that reads `inputs`, (n, ...), in which the value `silent` is silent."""
+        if id(step) not in self._silent:
+            self._silent[id(step)] = np.count_nonzero(inputs == silent) / inputs.size
+        sliding = isinstance(step, Conv) and slides(*_row(step))
+        return dense_is_faster(self._packed[id(step)], self._silent[id(step)], sliding, len(inputs) * math.prod(step.out_shape[:-1]))

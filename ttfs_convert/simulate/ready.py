@@ -1,0 +1,120 @@
+"""Layers made ready for batches of one size: what stays the same from batch to batch is worked out once.
+
+A small layer's sums take less time than finding out where its arrays lie. What is here knows the usual cases only; `exact` has all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ..ir import Input
+from ..kernels.conv import NO_TIMES, Convolution
+from ..kernels.pool import average_pool_decoded
+from ..kernels.threshold import encode
+from ..recording import EIGHT_BITS, step_dtype
+from ..synapses import AveragePool, Connection, Conv
+from .batch import Batch
+from .integration import Integrator
+from .layout import Plan, divisor, geometry, wide
+
+
+class Encoder:
+    """Spike times (n, *shape) of an input population."""
+
+    def __init__(self, layer: Input, steps: int | None, half: float, images: int):
+        same = bool((layer.lo == layer.lo[0]).all() and (layer.hi == layer.hi[0]).all())
+        channels, positions = layer.shape[-1], int(np.prod(layer.shape[:-1]))
+        low, width = layer.lo, layer.hi - layer.lo
+        if same and (channels == 1 or positions == 1 or not layer.channels_first):  # any order is the right one
+            size, low, width = (images, 1, channels * positions), low[:1], width[:1]
+        else:
+            size = (images, channels, positions) if layer.channels_first else (images * positions, channels, 1)
+        self._name, self._size, self._ranges = layer.onnx_name, size, (low, width)
+        self._grid, self._shape, self._dtype = (steps or 0, half), (images, *layer.shape), step_dtype(steps)
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        times, (rows, channels, positions) = np.empty(self._shape, self._dtype), self._size
+        values = np.ascontiguousarray(batch.entries[self._name], np.float32).reshape(self._size)
+        encode(values, *self._ranges, *self._grid, times.reshape(rows, positions, channels))
+        return times
+
+
+class Sums:
+    """Spike times (n, *shape) of a planned layer, or its potentials if it is a readout."""
+
+    def __init__(self, plan: Plan, steps: Mapping[str, int | None], integrator: Integrator, images: int):
+        self._plan, self._size, self._shape = plan, (images, *plan.out_shape), (images, *plan.shape)
+        others = list(plan.others)
+        self._shortcut = others.pop().source if others and _is_shortcut(others[-1], steps) else None
+        shortcut_steps = steps[self._shortcut] if self._shortcut else 0
+        self._others = [(each, _weighted(each) and Weighted(each, steps, integrator, images, plan.out_shape)) for each in others]
+        self._last = Weighted(plan.last, steps, integrator, images, plan.out_shape, plan.steps, shortcut_steps)
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        start = self._plan.start
+        for connection, weighted in self._others:
+            own = start is not self._plan.start
+            total = start if own else np.empty(self._size, np.float32)
+            if weighted:
+                weighted(batch, start.reshape(-1, self._size[-1]), total)
+            else:
+                if not own:
+                    total.reshape(-1, *start.shape)[:] = start
+                batch.add(connection, total)
+            start = total
+        out = np.empty(self._size, np.uint8 if self._plan.steps else np.float32)
+        shortcut = batch.times[self._shortcut].reshape(self._size) if self._shortcut else NO_TIMES
+        self._last(batch, start.reshape(-1, self._size[-1]), out, self._plan.ramp, shortcut)
+        return out.reshape(self._shape)
+
+
+class Weighted:
+    """A connection whose last step has weights, with spike steps or activations in front of it."""
+
+    def __init__(self, connection: Connection, steps: Mapping[str, int | None], integrator: Integrator, images: int,
+                 out_shape: tuple[int, ...], steps_out: int = 0, shortcut_steps: int = 0):
+        step = connection.path[-1]
+        self._read, self._in_steps = _reader(connection, steps)
+        self._weights, self._paths, self._step, self._steps_out = integrator.weights[id(step)], integrator.paths, step, steps_out
+        self._shapes, self._shortcut_steps = ((images, *wide(step.in_shape)), (images, *out_shape)), shortcut_steps
+        self._run: Convolution | None = None
+
+    def __call__(self, batch: Batch, start: np.ndarray, out: np.ndarray, *firing: np.ndarray) -> None:
+        inputs = self._read(batch).reshape(self._shapes[0])
+        if self._run is None:  # the first batch shows how many inputs are silent
+            sliding = isinstance(self._step, Conv)
+            dense = self._paths.dense(self._step, inputs, self._in_steps)
+            place = geometry(self._step) if sliding else ((1, 1), (1, 1), (1, 1), (0, 0))
+            self._run = Convolution(self._weights, *place, *self._shapes, self._in_steps, self._steps_out, dense, self._shortcut_steps)
+        self._run(inputs, start, out, *firing)
+
+
+def _reader(connection: Connection, steps: Mapping[str, int | None]) -> tuple[Callable[[Batch], np.ndarray], int]:
+    """What a connection's last step reads, and N if these are spike steps, 0 for activations."""
+    source, path, count = connection.source, connection.path, steps[connection.source]
+    if len(path) == 1 and count in EIGHT_BITS:
+        return (lambda batch: batch.times[source]), count
+    if len(path) == 2 and isinstance(path[0], AveragePool) and count:
+        return _pooled(path[0], source, count), 0
+    return (lambda batch: batch.before_last(connection)), 0
+
+
+def _pooled(pool: AveragePool, source: str, steps: int) -> Callable[[Batch], np.ndarray]:
+    inside, outside, windows = wide(pool.in_shape), wide(pool.out_shape), (divisor(pool), *geometry(pool))
+
+    def read(batch: Batch) -> np.ndarray:
+        values = np.zeros((batch.images, *outside), np.float32)
+        average_pool_decoded(batch.times[source].reshape(-1, *inside), steps, *windows, values)
+        return values
+
+    return read
+
+
+def _weighted(connection: Connection) -> bool:
+    return bool(connection.path) and connection.path[-1].kind in ("conv", "dense")
+
+
+def _is_shortcut(connection: Connection, steps: Mapping[str, int | None]) -> bool:
+    return not connection.path and steps[connection.source] in EIGHT_BITS
