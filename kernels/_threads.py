@@ -239,10 +239,12 @@ def in_parallel(shared, items: int, arguments: tuple, alone: bool = False) -> No
 
     alone: too little work for a second thread. Raises RuntimeError where a thread had an error, such as no memory left.
     """
-    team, count = _team, 1 if alone or items < 2 or config.DISABLE_JIT else threads()
-    if count > 1:
-        team.ready(count - 1)
-    shared(team.state, items, items if count == 1 else -(-items // (CHUNKS_PER_THREAD * count)), *arguments)
+    team = _team
+    if alone or items < 2 or config.DISABLE_JIT or (count := threads()) == 1:
+        shared(team.state, items, items, *arguments)
+        return
+    team.ready(count - 1)
+    shared(team.state, items, -(-items // (CHUNKS_PER_THREAD * count)), *arguments)
     if team.state[FAILED]:
         team.state[FAILED] = 0
         raise RuntimeError("a kernel failed in one of its threads; is there memory left?")

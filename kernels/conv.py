@@ -38,7 +38,7 @@ class Convolution:
 
         inputs: of in_shape, uint8 steps or float32 activations a, contiguous. start: (m, outputs) float32, of output positions modulo m. out:
         of out_shape, uint8 steps or float32 potentials, contiguous. ramp: (2, m', outputs) float64, of `threshold.ramp` for N = steps <= 255.
-        shortcut: of out_shape, uint8 steps, whose activations add to `start`.
+        shortcut: of out_shape, uint8 steps, whose activations the sums begin with.
         """
         if not inputs.flags.carray:
             inputs = np.require(inputs, requirements=("C", "W"))  # others would be compiled for anew

@@ -90,11 +90,33 @@ def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, s
     sums = np.empty(place.size * block, np.float32)
     for unit in range(first[2], past[2]):
         sums[:] = 0
+        if slide.shortcut_steps > 0:
+            _begin_with(shortcut, weights, slide, unit, first, past, block, sums)
         if weights.channelwise:
             _sum_channelwise(weights, down, place, value, sums)
         else:
             _sum_block(weights, unit, unit // weights.blocks - groups[0], area, down, place, row_pixels, events, value, row, begin, sums)
-        _finish(weights, slide, unit, first, past, block, sums, start, shortcut, rise, potential, times)
+        _finish(weights, slide, unit, first, past, block, sums, start, rise, potential, times)
+
+
+@jit()
+def _begin_with(shortcut, weights, slide, unit, first, past, block, sums):
+    """Let a block's sums begin with the activations of a shortcut."""
+    lo, count = _outputs(weights, unit, block)
+    at = 0
+    for image in range(first[0], past[0]):
+        for y in range(first[1], past[1]):
+            for x in range(slide.out_width):
+                line = shortcut[image, y, x]
+                for k in range(count):
+                    sums[at + k] = decoded(slide.shortcut_steps, line[lo + k])
+                at += block
+
+
+@jit(inline="always")
+def _outputs(weights, unit, block):
+    """The first output of a block, and how many it has."""
+    return unit // weights.blocks * weights.outputs + unit % weights.blocks * block, min(block, weights.outputs - unit % weights.blocks * block)
 
 
 @jit(inline="always")
@@ -227,13 +249,11 @@ def _sum_channelwise(weights, down, place, value, sums):
 
 
 @jit()
-def _finish(weights, slide, unit, first, past, block, sums, start, shortcut, rise, potential, times):
+def _finish(weights, slide, unit, first, past, block, sums, start, rise, potential, times):
     """Write one block of a tile's potentials or spike times."""
-    potentials, spikes, rises, shortcuts = potential.reshape(-1), times.reshape(-1), rise.reshape(-1), shortcut.reshape(-1)
-    starts, line = start.reshape(-1), np.empty(block if slide.shortcut_steps > 0 else 0, np.float32)
+    potentials, spikes, starts, rises = potential.reshape(-1), times.reshape(-1), start.reshape(-1), rise.reshape(-1)
     outputs, offset = start.shape[1], rise.shape[1] * start.shape[1]
-    lo = unit // weights.blocks * weights.outputs + unit % weights.blocks * block
-    count = min(block, weights.outputs - unit % weights.blocks * block)
+    lo, count = _outputs(weights, unit, block)
     at = 0
     for image in range(first[0], past[0]):
         for y in range(first[1], past[1]):
@@ -241,15 +261,10 @@ def _finish(weights, slide, unit, first, past, block, sums, start, shortcut, ris
             to, begin = position * outputs + lo, position % start.shape[0] * outputs + lo
             rise_at = position % max(rise.shape[1], 1) * outputs + lo
             for _ in range(slide.out_width):
-                before, before_at = starts, begin
-                if slide.shortcut_steps > 0:
-                    for k in range(count):
-                        line[k] = starts[begin + k] + decoded(slide.shortcut_steps, shortcuts[to + k])
-                    before, before_at = line, 0
                 if slide.steps > 0:
-                    fire_at(sums, at, before, before_at, count, rises, rise_at, offset, slide.steps, spikes, to)
+                    fire_at(sums, at, starts, begin, count, rises, rise_at, offset, slide.steps, spikes, to)
                 else:
-                    add(sums, at, before, before_at, count, potentials, to)
+                    add(sums, at, starts, begin, count, potentials, to)
                 at += block
                 to += outputs
                 begin += outputs if start.shape[0] > 1 else 0

@@ -109,15 +109,16 @@ def test_spike_times_are_those_of_the_potentials(dense, outputs, positions, anal
     slope = rng.choice(np.array([1, 0.3, 0, -1], np.float32), (positions, outputs))
     times, expected = np.empty((3, *SMALL.out, outputs), np.uint8), np.empty((18 // positions, positions * outputs), np.uint8)
     activation = ((50 - inputs.astype(np.float32)) / 50).astype(np.float32)
-    layer = Convolution(pack(weights), *SMALL.arguments, inputs.shape, times.shape, 0 if analog else 50, 20, dense, 30 if shortcut else 0)
     spikes = rng.integers(0, 31, times.shape).astype(np.uint8) if shortcut else NO_TIMES
-    layer(activation if analog else inputs, start, times, ramp(slope, 20, 0.5), spikes)
-    potential = np.resize(start, (3, *SMALL.out, outputs))
-    if shortcut:
-        potential += (30 - spikes.astype(np.float32)) / np.float32(30)
-    conv(activation, pack(weights), *SMALL.arguments, potential, dense)
+    given, potential = activation if analog else inputs, np.empty(times.shape, np.float32)
+    for out, steps in ((times, 20), (potential, 0)):
+        layer = Convolution(pack(weights), *SMALL.arguments, given.shape, out.shape, 0 if analog else 50, steps, dense, 30 if shortcut else 0)
+        layer(given, start, out, ramp(slope, 20, 0.5), spikes)
     fire(potential.reshape(expected.shape), slope.ravel(), 20, 0.5, expected)
     np.testing.assert_array_equal(times.ravel(), expected.ravel())
+    sums = np.resize(start, times.shape) + (1 - spikes / np.float32(30) if shortcut else 0)
+    conv(activation, pack(weights), *SMALL.arguments, sums, dense)
+    np.testing.assert_allclose(potential, sums, rtol=0, atol=1e-5)
 
 
 @PATHS

@@ -17,8 +17,8 @@ from .layout import divisor, geometry
 
 @dataclass
 class Batch:
-    """What is to be encoded, spike times of the layers so far, their decoded activations where some layer needs them, and which spikes noise
-    has lost. steps: per layer N of its spike times."""
+    """What is to be encoded, spike times of the layers so far, their decoded activations where some layer needs them, which spikes noise has
+    lost, and the readouts' potentials. steps: per layer N of its spike times."""
 
     steps: Mapping[str, int | None]
     integrator: Integrator
@@ -27,6 +27,7 @@ class Batch:
     times: dict[str, np.ndarray] = field(default_factory=dict)
     decoded: dict[str, np.ndarray] = field(default_factory=dict)
     lost: dict[str, np.ndarray] = field(default_factory=dict)
+    readouts: dict[str, np.ndarray] = field(default_factory=dict)
 
     def activations(self, name: str) -> np.ndarray:
         """(n, *shape) float32."""

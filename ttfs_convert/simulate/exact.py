@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..ir import Coded, Concat, Input, Network, Readout, Reorder, Spiking, sources
+from ..ir import Coded, Concat, Input, Layer, Network, Readout, Reorder, Spiking, sources
 from ..kernels._threads import CALLER, threads
 from ..kernels.pool import average_pool_steps
 from ..kernels.threshold import fire
@@ -36,23 +36,17 @@ class Simulator:
 
     def __init__(self, network: Network, disturb: Disturbance | None = None):
         self.network, self.steps, self._disturb = network, network.steps_per_layer(), disturb
-        self._integrator, self._plans, self._ready = Integrator(network), plans(network), {}
+        self._integrator, self._plans = Integrator(network), plans(network)
+        self._first_input = network.inputs[0].onnx_name
+        self._ready: dict[tuple[int, int], list[Callable[[Batch], None]]] = {}
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
         """As `simulate`."""
-        batch, readouts = self._batch(x), {}
+        batch = self._batch(x)
         with CALLER:
-            for layer in self.network.layers:
-                if layer.kind == "readout":
-                    potentials = self._computed(batch, layer).reshape(batch.images, -1)
-                    readouts[layer.tensor] = potentials[:, layer.index].reshape(batch.images, *layer.onnx_shape)
-                elif layer.kind == "input" and layer.coding == "direct":
-                    batch.decoded[layer.name] = channels_last(layer, batch.entries[layer.onnx_name])
-                elif layer.kind in WIRING:
-                    _wire(batch, layer)
-                else:
-                    self._spike(batch, layer)
-        return Recording(batch.times, readouts, self.steps)
+            for run in self._runs(batch.images):
+                run(batch)
+        return Recording(batch.times, batch.readouts, self.steps)
 
     def again(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]
               ) -> Iterator[tuple[Input | Spiking, np.ndarray, Callable[[], np.ndarray]]]:
@@ -61,11 +55,11 @@ class Simulator:
         batch = self._batch(x)
         for layer in self.network.layers:
             if isinstance(layer, Input) and layer.coding == "direct":
-                batch.decoded[layer.name] = channels_last(layer, batch.entries[layer.onnx_name])
+                _direct(layer, batch)
             elif isinstance(layer, (Input, Spiking)):
                 with CALLER:
-                    times = self._computed(batch, layer)
-                yield layer, times, functools.partial(self._any, batch, layer, None)
+                    times = self._computed(layer, batch.images)(batch)
+                yield layer, times, functools.partial(self._any, layer, None, batch)
             batch.times[layer.name] = recording.spike_times.get(layer.name)
 
     def potentials(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]) -> Iterator[tuple[Spiking, np.ndarray]]:
@@ -74,7 +68,7 @@ class Simulator:
         batch = replace(self._batch(x), steps=recording.steps)
         for layer in self.network.layers:
             if isinstance(layer, Input) and layer.coding == "direct":
-                batch.decoded[layer.name] = channels_last(layer, batch.entries[layer.onnx_name])
+                _direct(layer, batch)
                 continue
             if isinstance(layer, Spiking):
                 with CALLER:
@@ -87,27 +81,45 @@ class Simulator:
                 batch.times[layer.name] = times if times.dtype.kind == "u" else np.fmin(times, np.float32(1))
 
     def _batch(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Batch:
-        entries = x if isinstance(x, Mapping) else {self.network.inputs[0].onnx_name: x}
-        return Batch(self.steps, self._integrator, len(entries[self.network.inputs[0].onnx_name]), entries)
+        entries = x if isinstance(x, Mapping) else {self._first_input: x}
+        return Batch(self.steps, self._integrator, len(entries[self._first_input]), entries)
 
-    def _computed(self, batch: Batch, layer: Input | Spiking | Readout) -> np.ndarray:
-        """Spike times of an encoder or of neurons, (n, *shape), or a readout's potentials."""
-        if batch.lost:
-            return self._any(batch, layer, self.steps[layer.name])
-        key = layer.name, batch.images, threads()
+    def _runs(self, images: int) -> list[Callable[[Batch], None]]:
+        """One call per layer, for batches of this size."""
+        key = images, threads()
         if key not in self._ready:
-            self._ready[key] = self._made_ready(layer, batch.images)
-        return self._ready[key](batch)
+            self._ready[key] = [self._run(layer, images) for layer in self.network.layers]
+        return self._ready[key]
 
-    def _made_ready(self, layer: Input | Spiking | Readout, images: int) -> Callable[[Batch], np.ndarray]:
-        steps = self.steps[layer.name]
+    def _run(self, layer: Layer, images: int) -> Callable[[Batch], None]:
+        if layer.kind in WIRING:
+            return functools.partial(_wire, layer)
+        if isinstance(layer, Input) and layer.coding == "direct":
+            return functools.partial(_direct, layer)
+        computed = self._computed(layer, images)
+        if isinstance(layer, Readout):
+            return functools.partial(_read_out, layer, computed, np.array_equal(layer.index, np.arange(layer.index.size)))
+
+        def spike(batch: Batch) -> None:
+            batch.times[layer.name] = computed(batch)
+
+        def spike_in_noise(batch: Batch) -> None:
+            times = computed(batch) if not batch.lost else self._any(layer, self.steps[layer.name], batch)
+            batch.times[layer.name], lost = self._disturb(layer, times, self.steps[layer.name])
+            if lost is not None:
+                batch.lost[layer.name] = lost.astype(np.uint8)
+
+        return spike if self._disturb is None else spike_in_noise
+
+    def _computed(self, layer: Input | Spiking | Readout, images: int) -> Callable[[Batch], np.ndarray]:
+        """What gives spike times of an encoder or of neurons, (n, *shape), or a readout's potentials, where no spikes are lost."""
         if isinstance(layer, Input):
-            return Encoder(layer, steps, self.network.half, images)
+            return Encoder(layer, self.steps[layer.name], self.network.half, images)
         if layer.name in self._plans:
             return Sums(self._plans[layer.name], self.steps, self._integrator, images)
-        return lambda batch: self._any(batch, layer, steps)
+        return functools.partial(self._any, layer, self.steps[layer.name])
 
-    def _any(self, batch: Batch, layer: Input | Spiking | Readout, steps: int | None) -> np.ndarray:
+    def _any(self, layer: Input | Spiking | Readout, steps: int | None, batch: Batch) -> np.ndarray:
         """As `_computed`, of any layer; `steps` for its spike times."""
         if isinstance(layer, Readout):
             return batch.potential(layer)
@@ -115,16 +127,19 @@ class Simulator:
             return Encoder(layer, steps, self.network.half, batch.images)(batch)
         return _fire(batch, layer, steps, self.network.half)
 
-    def _spike(self, batch: Batch, layer: Input | Spiking) -> None:
-        times = self._computed(batch, layer)
-        batch.times[layer.name] = times
-        if self._disturb is not None:
-            batch.times[layer.name], lost = self._disturb(layer, times, self.steps[layer.name])
-            if lost is not None:
-                batch.lost[layer.name] = lost.astype(np.uint8)
+
+def _direct(layer: Input, batch: Batch) -> None:
+    batch.decoded[layer.name] = channels_last(layer, batch.entries[layer.onnx_name])
 
 
-def _wire(batch: Batch, layer: Coded | Reorder | Concat) -> None:
+def _read_out(layer: Readout, computed: Callable[[Batch], np.ndarray], in_order: bool, batch: Batch) -> None:
+    potentials = computed(batch)
+    if not in_order:
+        potentials = potentials.reshape(batch.images, -1)[:, layer.index]
+    batch.readouts[layer.tensor] = potentials.reshape(batch.images, *layer.onnx_shape)
+
+
+def _wire(layer: Coded | Reorder | Concat, batch: Batch) -> None:
     batch.times[layer.name] = WIRING[layer.kind](layer, batch.times, batch.steps[layer.name] or 1)
     if any(source in batch.lost for source in sources(layer)):  # of a pool's window all spikes must be lost
         whole = {source: batch.lost.get(source, np.zeros(batch.times[source].shape, np.uint8)) for source in sources(layer)}

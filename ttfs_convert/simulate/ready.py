@@ -46,6 +46,7 @@ class Sums:
 
     def __init__(self, plan: Plan, steps: Mapping[str, int | None], integrator: Integrator, images: int):
         self._plan, self._size, self._shape = plan, (images, *plan.out_shape), (images, *plan.shape)
+        self._start, self._dtype = plan.start, np.uint8 if plan.steps else np.float32
         others = list(plan.others)
         self._shortcut = others.pop().source if others and _is_shortcut(others[-1], steps) else None
         shortcut_steps = steps[self._shortcut] if self._shortcut else 0
@@ -53,21 +54,24 @@ class Sums:
         self._last = Weighted(plan.last, steps, integrator, images, plan.out_shape, plan.steps, shortcut_steps)
 
     def __call__(self, batch: Batch) -> np.ndarray:
-        start = self._plan.start
+        start = self._with_others(batch) if self._others else self._start
+        out = np.empty(self._size, self._dtype)
+        shortcut = batch.times[self._shortcut].reshape(self._size) if self._shortcut else NO_TIMES
+        self._last(batch, start, out, self._plan.ramp, shortcut)
+        return out.reshape(self._shape)
+
+    def _with_others(self, batch: Batch) -> np.ndarray:
+        """Bias and all connections but the last, (positions, outputs) float32."""
+        total, start = np.empty(self._size, np.float32), self._start
         for connection, weighted in self._others:
-            own = start is not self._plan.start
-            total = start if own else np.empty(self._size, np.float32)
             if weighted:
-                weighted(batch, start.reshape(-1, self._size[-1]), total)
+                weighted(batch, start, total)
             else:
-                if not own:
+                if start is self._start:
                     total.reshape(-1, *start.shape)[:] = start
                 batch.add(connection, total)
-            start = total
-        out = np.empty(self._size, np.uint8 if self._plan.steps else np.float32)
-        shortcut = batch.times[self._shortcut].reshape(self._size) if self._shortcut else NO_TIMES
-        self._last(batch, start.reshape(-1, self._size[-1]), out, self._plan.ramp, shortcut)
-        return out.reshape(self._shape)
+            start = total.reshape(-1, self._size[-1])
+        return start
 
 
 class Weighted:
