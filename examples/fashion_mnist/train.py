@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy
 
 from ttfs_convert.shims.torch import LcTtfs, ReLU1, export_onnx
 
+LAMBDA_A = 1e-2  # the paper leaves it open; see `LcTtfs`
 HELD_OUT = 5000  # or a tenth of a small training set
 
 
@@ -60,13 +61,13 @@ def accuracy(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     return right / len(y)
 
 
-def train(x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float, mean: float = 0.0) -> nn.Module:
+def train(x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float, mean: float = 0.0, lambda_a: float = LAMBDA_A) -> nn.Module:
     held = min(HELD_OUT, len(x) // 10)
     held_x, held_y, x, y = x[-held:], y[-held:], x[:-held], y[:-held]
     model = Net()
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * math.ceil(len(x) / batch))
-    lc = LcTtfs(model, optimizer, mean=mean)
+    lc = LcTtfs(model, optimizer, mean=mean, lambda_a=lambda_a)
     start = time.time()
     for epoch in range(epochs):
         for chosen in torch.randperm(len(x)).split(batch):
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mean", type=float, default=0.0, help="of the pre-activation's target distribution")
+    parser.add_argument("--lambda-a", type=float, default=LAMBDA_A, help="weight of the loss that draws pre-activations there")
     parser.add_argument("--limit", type=int, help="use the first images only")
     parser.add_argument("--threads", type=int, help="default: all cores")
     options = parser.parse_args()
@@ -97,7 +99,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     x, y = (array[:options.limit] for array in training_data(options.data))
-    model = train(x, y, options.epochs, options.batch, options.rate, options.mean)
+    model = train(x, y, options.epochs, options.batch, options.rate, options.mean, options.lambda_a)
     export_onnx(model, options.out, x[:2])
     print(f"wrote {options.out}")
 

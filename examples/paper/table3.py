@@ -102,7 +102,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", choices=MODELS, nargs="+", metavar="MODEL", default=list(MODELS),
                         help=f"of {', '.join(MODELS)}; the table has what else is finished")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the baseline; the other models have the first")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.05, help="the highest of the one cycle; model 3 has diverged at 0.1")
     parser.add_argument("--width", type=float, default=1.0, help="channels of the hidden layers, as a factor")
