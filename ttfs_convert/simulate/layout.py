@@ -50,17 +50,18 @@ def plans(network: Network) -> dict[str, Plan]:
 
 
 def _plan(layer: Spiking | Readout, steps: int | None, half: float) -> Plan | None:
-    last = next((each for each in reversed(layer.connections) if each.path and isinstance(each.path[-1], (Conv, Dense))), None)
-    if last is None:
+    others = list(layer.connections)
+    weighted = [number for number, each in enumerate(others) if each.path and isinstance(each.path[-1], (Conv, Dense))]
+    if not weighted:
         return None
+    last = others.pop(weighted[-1])
     outputs = last.path[-1].out_shape[-1]
     bias = np.zeros(outputs, np.float32) if layer.bias is None else layer.bias
-    others = sorted((each for each in layer.connections if each is not last), key=lambda each: not each.path)
     rise, fires = NO_RAMP, isinstance(layer, Spiking)
     if fires:
         slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
         rise = ramp(_rows(slopes, layer, outputs), steps, half)
-    return Plan(last, tuple(others), _rows(bias, layer, outputs), steps if fires else 0, rise, wide(last.path[-1].out_shape), layer.shape)
+    return Plan(last, tuple(sorted(others, key=lambda each: not each.path)), _rows(bias, layer, outputs), steps if fires else 0, rise, wide(last.path[-1].out_shape), layer.shape)
 
 
 def wide(shape: tuple[int, ...]) -> tuple[int, int, int]:
