@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import ttfs_convert
+from ttfs_convert.datasets import load_dataset
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "fashion_mnist"
@@ -22,8 +23,6 @@ def network():
 def full_test_set():
     if "TTFS_DATA" not in os.environ:
         pytest.skip("TTFS_DATA does not say where Fashion-MNIST is")
-    from ttfs_convert.datasets import load_dataset
-
     return load_dataset("fashion-mnist")
 
 
@@ -42,6 +41,18 @@ def test_continuous_time_on_all_test_images(network, full_test_set):
     spiking = [layer for layer in evaluation.report.layers if layer.slope]
     assert len(spiking) == 6 and all(layer.max_error <= 1e-5 for layer in spiking)
     assert evaluation.certificate.first_out_of_tolerance() is None
+
+
+def test_the_trained_resnet_is_converted_without_loss(tmp_path):
+    network = ttfs_convert.convert(ROOT / "examples" / "paper" / "resnet20.onnx")
+    assert network.mode == "strict" and network.windows == 20
+    with np.load(EXAMPLE / "images.npz") as archive:
+        padded = np.pad(archive["x"][:200], ((0, 0), (2, 2), (2, 2)))
+        np.savez(tmp_path / "images.npz", x=padded, y=archive["y"][:200])
+    images = load_dataset(str(tmp_path / "images.npz"))
+    continuous = ttfs_convert.evaluate(network.with_time(None), images)
+    assert continuous.report.drift.agreement == 1 and continuous.certificate.first_out_of_tolerance() is None
+    assert ttfs_convert.evaluate(network, images).report.drift.agreement >= 0.98
 
 
 def test_readme_python_snippet(tmp_path, monkeypatch):

@@ -23,6 +23,9 @@ from .ready import Encoder, Sums
 from .wiring import WIRING
 
 
+SIZES = 16  # of batches that are kept ready
+
+
 class Disturbance(Protocol):
     """What noise does to the spikes of one population on their way out."""
 
@@ -88,6 +91,8 @@ class Simulator:
         """One call per layer, for batches of this size."""
         key = images, threads()
         if key not in self._ready:
+            if len(self._ready) == SIZES:
+                self._ready.clear()
             self._ready[key] = [self._run(layer, images) for layer in self.network.layers]
         return self._ready[key]
 

@@ -61,7 +61,8 @@ def _plan(layer: Spiking | Readout, steps: int | None, half: float) -> Plan | No
     if fires:
         slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
         rise = ramp(_rows(slopes, layer, outputs), steps, half)
-    return Plan(last, tuple(sorted(others, key=lambda each: not each.path)), _rows(bias, layer, outputs), steps if fires else 0, rise, wide(last.path[-1].out_shape), layer.shape)
+    others.sort(key=lambda each: not each.path)
+    return Plan(last, tuple(others), _rows(bias, layer, outputs), steps if fires else 0, rise, wide(last.path[-1].out_shape), layer.shape)
 
 
 def wide(shape: tuple[int, ...]) -> tuple[int, int, int]:
