@@ -42,9 +42,9 @@ class Convolution:
         """
         if not inputs.flags.carray:
             inputs = np.require(inputs, requirements=("C", "W"))  # others would be compiled for anew
-        read = (inputs, _NO_VALUES) if self._coded else (NO_TIMES, inputs)
-        written = (_NO_VALUES, out) if self._fires else (out, NO_TIMES)
-        in_parallel(integrate_shared, self._tiles, (*read, *self._layer, start, shortcut, ramp, *written), self._alone)
+        times, values = (inputs, _NO_VALUES) if self._coded else (NO_TIMES, inputs)
+        potential, spikes = (_NO_VALUES, out) if self._fires else (out, NO_TIMES)
+        in_parallel(integrate_shared, self._tiles, (times, values, *self._layer, start, shortcut, ramp, potential, spikes), self._alone)
 
 
 def conv(activation: np.ndarray, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int],

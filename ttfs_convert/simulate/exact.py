@@ -22,7 +22,6 @@ from .layout import divisor, geometry, plans
 from .ready import Encoder, Sums
 from .wiring import WIRING
 
-
 SIZES = 16  # of batches that are kept ready
 
 

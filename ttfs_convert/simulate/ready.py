@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..ir import Input
-from ..kernels.conv import NO_TIMES, Convolution
+from ..kernels.conv import NO_RAMP, NO_TIMES, Convolution
 from ..kernels.pool import average_pool_decoded
 from ..kernels.threshold import encode
 from ..recording import EIGHT_BITS, step_dtype
@@ -81,18 +81,22 @@ class Weighted:
                  out_shape: tuple[int, ...], steps_out: int = 0, shortcut_steps: int = 0):
         step = connection.path[-1]
         self._read, self._in_steps = _reader(connection, steps)
+        self._source = connection.source if self._in_steps else None
         self._weights, self._paths, self._step, self._steps_out = integrator.weights[id(step)], integrator.paths, step, steps_out
-        self._shapes, self._shortcut_steps = ((images, *wide(step.in_shape)), (images, *out_shape)), shortcut_steps
+        self._in_shape, self._out_shape, self._shortcut_steps = (images, *wide(step.in_shape)), (images, *out_shape), shortcut_steps
         self._run: Convolution | None = None
 
-    def __call__(self, batch: Batch, start: np.ndarray, out: np.ndarray, *firing: np.ndarray) -> None:
-        inputs = self._read(batch).reshape(self._shapes[0])
-        if self._run is None:  # the first batch shows how many inputs are silent
-            sliding = isinstance(self._step, Conv)
-            dense = self._paths.dense(self._step, inputs, self._in_steps)
-            place = geometry(self._step) if sliding else ((1, 1), (1, 1), (1, 1), (0, 0))
-            self._run = Convolution(self._weights, *place, *self._shapes, self._in_steps, self._steps_out, dense, self._shortcut_steps)
-        self._run(inputs, start, out, *firing)
+    def __call__(self, batch: Batch, start: np.ndarray, out: np.ndarray, ramp: np.ndarray = NO_RAMP, shortcut: np.ndarray = NO_TIMES) -> None:
+        inputs = (self._read(batch) if self._source is None else batch.times[self._source]).reshape(self._in_shape)
+        if self._run is None:
+            self._run = self._made_ready(inputs)
+        self._run(inputs, start, out, ramp, shortcut)
+
+    def _made_ready(self, inputs: np.ndarray) -> Convolution:
+        """The first batch shows how many inputs are silent."""
+        dense = self._paths.dense(self._step, inputs, self._in_steps)
+        place = geometry(self._step) if isinstance(self._step, Conv) else ((1, 1), (1, 1), (1, 1), (0, 0))
+        return Convolution(self._weights, *place, self._in_shape, self._out_shape, self._in_steps, self._steps_out, dense, self._shortcut_steps)
 
 
 def _reader(connection: Connection, steps: Mapping[str, int | None]) -> tuple[Callable[[Batch], np.ndarray], int]:
