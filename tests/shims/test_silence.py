@@ -33,13 +33,13 @@ def test_one_command_trains_converts_and_goes_on(paper, squares, tmp_path, capsy
               if layer.name in recording.spike_times and layer not in network.inputs]
     share = sum(silent) / sum(layer.neurons for layer in report.layers if layer.slope)
     assert paper.silence.silent_share(report) == pytest.approx(share)
-    assert row[0] == "| -0.25" and row[5] == f"{100 * share:.1f} %" and len(row) == 13
-    assert row[6] == f"{report.energy.paper.p_proxy / 1e6:.2f} ({report.energy.paper.synops / 1e6:.2f})"
+    assert row[0] == "| -0.25" and row[6] == f"{100 * share:.1f} %" and len(row) == 14
+    assert row[7] == f"{report.energy.paper.p_proxy / 1e6:.2f} ({report.energy.paper.synops / 1e6:.2f})"
 
     monkeypatch.setattr(paper.silence, "train", lambda *given: pytest.fail("trained again"))
     monkeypatch.setattr(paper.silence, "measured", lambda *given: pytest.fail("run again"))
     paper.silence.main(command)
-    assert capsys.readouterr().out.splitlines()[-3].split(" | ")[:10] == row[:10]
+    assert capsys.readouterr().out.splitlines()[-3].split(" | ")[:11] == row[:11]
     with pytest.raises(SystemExit, match="2"):
         paper.silence.main([*command, "--seed", "3"])
     assert "'seed': 0" in capsys.readouterr().out and json.loads((folder / "options.json").read_text())["seed"] == 0
