@@ -38,12 +38,12 @@ def loop(b, first, past, step, state, body):
     before, inside, done = b.block, b.append_basic_block("inside"), b.append_basic_block("done")
     b.cbranch(b.icmp_signed("<=", b.add(first, integer(step)), past), inside, done)
     b.position_at_end(inside)
-    index, now = b.phi(I64), [b.phi(VECTOR) for _ in state]
+    index, now = b.phi(I64), [b.phi(value.type) for value in state]
     new = body(index, now)
     following, last = b.add(index, integer(step)), b.block
     b.cbranch(b.icmp_signed("<=", b.add(following, integer(step)), past), inside, done)
     b.position_at_end(done)
-    reached, after = b.phi(I64), [b.phi(VECTOR) for _ in state]
+    reached, after = b.phi(I64), [b.phi(value.type) for value in state]
     for phi, start, end in zip([index, *now], [first, *state], [following, *new]):
         phi.add_incoming(start, before)
         phi.add_incoming(end, last)

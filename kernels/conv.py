@@ -7,9 +7,11 @@ import numpy as np
 from ._threads import in_parallel, threads
 from .integrate import integrate_shared
 from .layout import CHANNELWISE_SUMS, SERIAL_MACS, Slide, Weights, columns, tiling
+from .threshold import Ramp
 from .vector import LANES
 
-NO_TIMES, _NO_VALUES, NO_RAMP = np.empty((0, 0, 0, 0), np.uint8), np.empty((0, 0, 0, 0), np.float32), np.empty((2, 0, 0))
+NO_TIMES, _NO_VALUES = np.empty((0, 0, 0, 0), np.uint8), np.empty((0, 0, 0, 0), np.float32)
+NO_RAMP = Ramp(np.empty((2, 0, 0)), np.empty((3, 0, 0), np.float32))
 
 
 class Convolution:
@@ -32,19 +34,19 @@ class Convolution:
         self._layer = weights.values, integers, source, first, tuple(cut)
         self._coded, self._fires = in_steps > 0, steps > 0
 
-    def __call__(self, inputs: np.ndarray, start: np.ndarray, out: np.ndarray, ramp: np.ndarray = NO_RAMP, shortcut: np.ndarray = NO_TIMES) -> None:
+    def __call__(self, inputs: np.ndarray, start: np.ndarray, out: np.ndarray, ramp: Ramp = NO_RAMP, shortcut: np.ndarray = NO_TIMES) -> None:
         """Write to `out` the potentials start + sum over taps and channels of a[n, y s - p + ky d, x s - p + kx d, c] weights[ky, kx, c, o], or
         when they fire.
 
         inputs: of in_shape, uint8 steps or float32 activations a, contiguous. start: (m, outputs) float32, of output positions modulo m. out:
-        of out_shape, uint8 steps or float32 potentials, contiguous. ramp: (2, m', outputs) float64, of `threshold.ramp` for N = steps <= 255.
+        of out_shape, uint8 steps or float32 potentials, contiguous. ramp: `threshold.ramp` of slopes (m', outputs) for N = steps <= 255.
         shortcut: of out_shape, uint8 steps, whose activations the sums begin with.
         """
         if not inputs.flags.carray:
             inputs = np.require(inputs, requirements=("C", "W"))  # others would be compiled for anew
         times, values = (inputs, _NO_VALUES) if self._coded else (NO_TIMES, inputs)
         potential, spikes = (_NO_VALUES, out) if self._fires else (out, NO_TIMES)
-        in_parallel(integrate_shared, self._tiles, (times, values, *self._layer, start, shortcut, ramp, potential, spikes), self._alone)
+        in_parallel(integrate_shared, self._tiles, (times, values, *self._layer, start, shortcut, *ramp, potential, spikes), self._alone)
 
 
 def conv(activation: np.ndarray, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int],

@@ -9,7 +9,7 @@ import numpy as np
 from ._jit import jit
 from ._threads import share
 from .events import compress, decode, decoded
-from .layout import Slide, Weights
+from .layout import TILE_BYTES, Slide, Weights
 from .threshold import fire_at
 from .vector import (
     LANES,
@@ -34,14 +34,14 @@ _PIXELS = np.array([PIXELS.get(vectors, 0) for vectors in range(5)])
 
 @jit()
 def integrate(first_item, past_item, in_times, in_values, weight_values, integers, source, first_tap, cut, start, shortcut, rise,
-              potential, times):
+              single_rise, potential, times):
     """Of a layer, add the potentials of some tiles to `start`, and write them to `potential` or the spike times to `times`.
 
     in_times, in_values: (n, height, width, channels) uint8 steps, or float32 activations; the other one is empty. weight_values, source,
     first_tap: the arrays of `layout.Weights` and `layout.Columns`. integers: int64, see `_read`. cut: int64, `layout.Tiling`. start:
     (m, outputs) float32, where position p, counted over all images, starts from row p % m; may be `potential` itself. shortcut: (n, out
-    height, out width, outputs) uint8 steps, whose activations are added to it; or empty. rise: (2, m', outputs) float64, see `threshold.ramp`.
-    potential: (n, out height, out width, outputs) float32. times: the same, uint8. One of the two is written, the other is empty.
+    height, out width, outputs) uint8 steps, whose activations are added to it; or empty. rise, single_rise: a `threshold.Ramp` of slopes
+    (m', outputs). potential: (n, out height, out width, outputs) float32. times: the same, uint8. One of the two is written, the other is empty.
     """
     n = max(in_times.shape[0], in_values.shape[0])
     weights, slide = _read(integers, weight_values)
@@ -53,7 +53,7 @@ def integrate(first_item, past_item, in_times, in_values, weight_values, integer
         band, together = rest % bands, rest // bands
         first = together * images, band * rows, part * blocks
         past = min(first[0] + images, n), min(first[1] + rows, slide.out_height), min(first[2] + blocks, units)
-        _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, shortcut, rise, potential, times)
+        _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, shortcut, rise, single_rise, potential, times)
 
 
 @jit()
@@ -70,7 +70,7 @@ def integrate_shared(state, items, chunk, *arguments):
 
 
 @jit(inline="always")
-def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, shortcut, rise, potential, times):
+def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, shortcut, rise, single_rise, potential, times):
     """One tile: images, output rows and blocks from `first` to `past`."""
     groups = first[2] // weights.blocks, (past[2] - 1) // weights.blocks + 1
     in_rows = (past[1] - first[1] - 1) * slide.stride + (weights.kernel_height - 1) * slide.dilation + 1
@@ -96,7 +96,7 @@ def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, s
             _sum_channelwise(weights, down, place, value, sums)
         else:
             _sum_block(weights, unit, unit // weights.blocks - groups[0], area, down, place, row_pixels, events, value, row, begin, sums)
-        _finish(weights, slide, unit, first, past, block, sums, start, rise, potential, times)
+        _finish(weights, slide, unit, first, past, block, sums, start, rise, single_rise, potential, times)
 
 
 @jit()
@@ -185,12 +185,16 @@ def _gather_values(inputs, steps, lines, source, weights, groups, value):
             count = min(weights.chunk, weights.channels - chunk * weights.chunk)
             for line in range(lines.shape[0]):
                 first = (lines[line, 0] * inputs.shape[1] + lines[line, 1]) * width
-                for x in source:
-                    filled = count if x >= 0 and lines[line, 1] >= 0 else 0
+                place = 0
+                while place < source.size:
+                    x, run = source[place], 1
+                    while weights.chunk == channels and 0 <= x and place + run < source.size and source[place + run] == x + run:
+                        run += 1
+                    filled = run * count if x >= 0 and lines[line, 1] >= 0 else 0
                     decode(flat, (first + x) * channels + c0, filled, steps, value, at)
-                    for k in range(filled, weights.chunk):
-                        value[at + k] = 0
-                    at += weights.chunk
+                    value[at + filled:at + run * weights.chunk] = 0
+                    at += run * weights.chunk
+                    place += run
 
 
 @jit(inline="always")
@@ -201,23 +205,27 @@ def _sum_block(weights, unit, group, area, down, place, row_pixels, events, valu
     pixels, tile = place.size - SPARE_PIXELS, unit * weights.chunks * weights.kernel_height * width * weights.chunk * block
     starts, size = place * weights.chunk, width * weights.chunk * block
     lines = size // FLOATS_PER_LINE // pixels if pixels >= SHARED_BY else 0
+    rows = weights.kernel_height if weights.kernel_height * size <= TILE_BYTES // 4 else 1  # of taps that share a visit of the sums
     for chunk in range(weights.chunks):
         part = (group * weights.chunks + chunk) * area
+        if not events:
+            for ky in range(0, weights.kernel_height, rows):
+                _sum_dense(weights, tile, (part + ky * down) * weights.chunk, starts, rows, down * weights.chunk, value, sums)
+                tile += rows * size
+            continue
         for ky in range(weights.kernel_height):
-            if events and row_pixels > 0:
+            if row_pixels > 0:
                 for pixel in range(0, pixels, row_pixels):
                     _prefetch(weights.values, tile + size, pixel * lines, (pixel + row_pixels) * lines)
                     at = place[pixel] + ky * down
                     accumulate_row(weights.vectors, sums, pixel * block, weights.values, tile - at * weights.chunk * block,
                                    weights.chunk * block, row, value, begin, part + at, row_pixels)
-            elif events:
+            else:
                 for pixel in range(pixels):
                     _prefetch(weights.values, tile + size, pixel * lines, (pixel + 1) * lines)
                     at = place[pixel] + ky * down
                     accumulate(weights.vectors, sums, pixel * block, weights.values, tile - at * weights.chunk * block,
                                row, value, begin[part + at], begin[part + at + width])
-            else:
-                _sum_dense(weights, tile, (part + ky * down) * weights.chunk, starts, value, sums)
             tile += size
 
 
@@ -228,14 +236,15 @@ def _prefetch(values, tile, first, past):
 
 
 @jit(inline="always")
-def _sum_dense(weights, tile, offset, starts, value, sums):
-    """Add one tile of weights, times all its inputs, to `sums`; where a pixel's inputs start: `offset` + `starts`."""
+def _sum_dense(weights, tile, offset, starts, rows, down, value, sums):
+    """Add so many rows of taps, times all their inputs, to `sums`; where a pixel's inputs start: `offset` + `starts`, and `down` from there for
+    each row."""
     block, lanes = LANES * weights.vectors, 0
     for vectors in _PASSES[weights.vectors - 1]:
         if vectors > 0:
             for pixel in range(0, starts.size - SPARE_PIXELS, _PIXELS[vectors]):
                 multiply(vectors, sums, pixel * block + lanes, block, weights.values, tile + lanes, value, offset, starts, pixel,
-                         weights.kernel_width * weights.chunk)
+                         weights.kernel_width * weights.chunk, rows, down)
         lanes += LANES * vectors
 
 
@@ -249,9 +258,10 @@ def _sum_channelwise(weights, down, place, value, sums):
 
 
 @jit()
-def _finish(weights, slide, unit, first, past, block, sums, start, rise, potential, times):
+def _finish(weights, slide, unit, first, past, block, sums, start, rise, single_rise, potential, times):
     """Write one block of a tile's potentials or spike times."""
-    potentials, spikes, starts, rises = potential.reshape(-1), times.reshape(-1), start.reshape(-1), rise.reshape(-1)
+    potentials, spikes, starts = potential.reshape(-1), times.reshape(-1), start.reshape(-1)
+    exact, single = rise.reshape(-1), single_rise.reshape(-1)
     outputs, offset = start.shape[1], rise.shape[1] * start.shape[1]
     lo, count = _outputs(weights, unit, block)
     at = 0
@@ -262,7 +272,7 @@ def _finish(weights, slide, unit, first, past, block, sums, start, rise, potenti
             rise_at = position % max(rise.shape[1], 1) * outputs + lo
             for _ in range(slide.out_width):
                 if slide.steps > 0:
-                    fire_at(sums, at, starts, begin, count, rises, rise_at, offset, slide.steps, spikes, to)
+                    fire_at(sums, at, starts, begin, count, exact, single, rise_at, offset, slide.steps, spikes, to)
                 else:
                     add(sums, at, starts, begin, count, potentials, to)
                 at += block

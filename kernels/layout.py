@@ -15,7 +15,7 @@ SHORT_RUN = 24  # inputs of one row of taps below which looking for the silent o
 DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.54, 4: 0.49, 5: 0.45, 6: 0.44, 7: 0.4, 8: 0.38}  # silent share below which using all inputs is faster, per
 # vectors of a block: a multiply-add takes four cycles and two can start in each, so that events for fewer than eight sums leave gaps
 DENSE_PIXELS = 8  # output positions below which each weight is loaded for few of them: then those of silent inputs are better left alone
-SLIDING_DENSE_BELOW = {1: 0.7, 2: 0.5, 3: 0.35, 4: 0.35}  # the same for `vector.accumulate_row`
+SLIDING_DENSE_BELOW = {1: 0.7, 2: 0.6, 3: 0.35, 4: 0.25}  # the same for `vector.accumulate_row`
 
 
 class Weights(NamedTuple):

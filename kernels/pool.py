@@ -2,8 +2,12 @@
 
 import numba as nb
 import numpy as np
+from llvmlite import ir
+from numba.core import config, types
+from numba.extending import intrinsic
 
 from ._jit import jit
+from ._llvm import I32, LANES, VECTOR, data, integer, loop, splat, store, vectors_at
 from ._threads import SERIAL_ELEMENTS, in_parallel, share
 from .threshold import time_step
 
@@ -51,33 +55,63 @@ def _average_pool_shared(state, items, chunk, *arguments):
     share(_average_pool, state, items, chunk, arguments)
 
 
-def average_pool_decoded(times, steps, divisor, kernel, strides, dilations, pads, potential):
-    """As `average_pool`, of the activations (N - k) / N that spike steps stand for, by integer sums.
+def average_pool_decoded(times, steps, divisor, kernel, strides, dilations, pads, out):
+    """out[n, y, x, c] = mean of the window's activations (N - k) / N that spike steps stand for, by integer sums.
 
-    times: (n, height, width, channels) unsigned. steps: N. The others: as for `average_pool`.
+    times: (n, height, width, channels) unsigned, contiguous. steps: N. out: (n, out height, out width, channels) float32, contiguous. The
+    others: as for `average_pool`.
     """
-    arguments = times, steps, divisor, kernel, strides, dilations, pads, potential
-    in_parallel(_average_pool_decoded_shared, len(times) * potential.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+    arguments = times, steps, divisor, kernel, strides, dilations, pads, out
+    in_parallel(_average_pool_decoded_shared, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+
+
+@intrinsic
+def _pool_lanes(typing_context, times, at, rows, down, columns, right, whole, share, out, to):
+    """out[to + k] = (whole - sum over r < rows, c < columns of times[at + r down + c right + k]) share, for eight k; flat arrays."""
+    signature = types.void(times, at, rows, down, columns, right, whole, share, out, to)
+
+    def codegen(context, b, sig, args):
+        integers, width = ir.VectorType(I32, LANES), sig.args[0].dtype.bitwidth
+        source = b.gep(data(context, b, sig, args, 0), [args[1]])
+
+        def add_row(r, sums):
+            line = b.gep(source, [b.mul(r, args[3])])
+
+            def add(c, sums):
+                read = b.load(b.bitcast(b.gep(line, [b.mul(c, args[5])]), ir.VectorType(ir.IntType(width), LANES).as_pointer()), align=width // 8)
+                return [b.sub(sums[0], read if width == 32 else b.zext(read, integers))]
+
+            return loop(b, integer(0), args[4], 1, sums, add)[1]
+
+        _, (total,) = loop(b, integer(0), args[2], 1, [splat(b, b.trunc(args[6], I32))], add_row)
+        store(b, b.fmul(b.sitofp(total, VECTOR), splat(b, args[7])), vectors_at(b, data(context, b, sig, args, 8), args[9]), 0)
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 @jit()
-def _average_pool_decoded(first, past, times, steps, divisor, kernel, strides, dilations, pads, potential):
-    out_height, out_width = potential.shape[1], potential.shape[2]
+def _average_pool_decoded(first, past, times, steps, divisor, kernel, strides, dilations, pads, out):
+    height, width, channels = times.shape[1:]
+    flat, result, whole = times.reshape(-1), out.reshape(-1), channels // LANES * LANES
+    down, right = dilations[0] * width * channels, dilations[1] * channels
     for row in range(first, past):
-        n, y = row // out_height, row % out_height
-        total = np.empty(times.shape[3], np.int32)
-        y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], times.shape[1])
-        for x in range(out_width):
-            x0, x1 = taps(x, kernel[1], strides[1], dilations[1], pads[1], times.shape[2])
-            total[:] = steps * max(y1 - y0, 0) * max(x1 - x0, 0)
-            for ky in range(y0, y1):
-                for kx in range(x0, x1):
-                    line = times[n, y * strides[0] - pads[0] + ky * dilations[0], x * strides[1] - pads[1] + kx * dilations[1]]
-                    for c in range(total.size):
-                        total[c] -= line[c]
-            share, out = np.float32(1 / (steps * nb.float64(divisor[y, x]))), potential[n, y, x]
-            for c in range(total.size):
-                out[c] += total[c] * share
+        n, y = row // out.shape[1], row % out.shape[1]
+        y0, y1 = taps(y, kernel[0], strides[0], dilations[0], pads[0], height)
+        for x in range(out.shape[2]):
+            x0, x1 = taps(x, kernel[1], strides[1], dilations[1], pads[1], width)
+            rows, columns = max(y1 - y0, 0), max(x1 - x0, 0)
+            at = ((n * height + y * strides[0] - pads[0]) * width + x * strides[1] - pads[1]) * channels + y0 * down + x0 * right
+            to = (row * out.shape[2] + x) * channels
+            full, share = steps * rows * columns, np.float32(1 / (steps * nb.float64(divisor[y, x])))
+            for c in range(0, whole, LANES):
+                _pool_lanes(flat, at + c, rows, down, columns, right, full, share, result, to + c)
+            for c in range(whole, channels):
+                total = full
+                for ky in range(rows):
+                    for kx in range(columns):
+                        total -= nb.int64(flat[at + c + ky * down + kx * right])
+                result[to + c] = np.float32(total) * share
 
 
 @jit()
@@ -170,3 +204,11 @@ def _max_pool(first, past, times, silent, kernel, strides, dilations, pads, out)
 @jit()
 def _max_pool_shared(state, items, chunk, *arguments):
     share(_max_pool, state, items, chunk, arguments)
+
+
+if config.DISABLE_JIT:  # intrinsics exist in compiled code only
+
+    def _pool_lanes(times, at, rows, down, columns, right, whole, share, out, to):
+        for k in range(LANES):
+            total = sum(int(times[at + k + r * down + c * right]) for r, c in np.ndindex(rows, columns))
+            out[to + k] = np.float32(whole - total) * share

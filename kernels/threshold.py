@@ -1,6 +1,7 @@
 """When a neuron fires: the crossing of its ramp with the threshold, in continuous time and on a grid of N steps."""
 
 import math
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
@@ -9,7 +10,7 @@ from numba.core import config, types
 from numba.extending import intrinsic
 
 from ._jit import jit
-from ._llvm import I32, LANES, call, data, load, splat, vectors_at
+from ._llvm import I32, LANES, VECTOR, call, data, load, splat, vectors_at
 from ._threads import SERIAL_ELEMENTS, in_parallel, share
 
 TIE = 1e-4  # in steps: a crossing this little after a grid point counts as on it, so that ties fire earlier in every engine
@@ -80,57 +81,78 @@ def _encode_shared(state, items, chunk, *arguments):
     share(_encode, state, items, chunk, arguments)
 
 
-def ramp(slope: np.ndarray, steps: int, half: float) -> np.ndarray:
-    """(2, *shape of slope) float64 A and B, so that clip(ceil(A - B V0), 0, N) is `time_step` of `crossing_time`: N (1 - V0) / S - h - 1e-4.
+class Ramp(NamedTuple):
+    """A and B, so that clip(ceil(A - B V0), 0, N) is `time_step` of `crossing_time`: N (1 - V0) / S - h - 1e-4.
 
-    For S <= 0, A = B = 1e30: what is not 0 is far outside the window.
+    For S <= 0, A = B = 1e30: what is not 0 is far outside the window. In single precision A - B V0 is off by 3 u (|A| + N + 1), u = 2^-24, at
+    most where it lies between -1 and N + 1, and outside of that it stays outside of [0, N]: so its ceiling is right wherever it is farther than
+    that from an integer.
     """
+
+    exact: np.ndarray  # (2, *shape of slope) float64: A, B
+    single: np.ndarray  # (3, *shape of slope) float32: A, B, and how far from the middle between two integers the ceiling can be trusted
+
+
+def ramp(slope: np.ndarray, steps: int, half: float) -> Ramp:
     slope = slope.astype(np.float64)
     rise = np.divide(steps, slope, out=np.full_like(slope, 1e30), where=slope > 0)
-    return np.stack([np.where(slope > 0, rise - half - TIE, rise), rise])
+    exact = np.stack([np.where(slope > 0, rise - half - TIE, rise), rise])
+    trusted = 0.5 - 2.0 ** -22 * (np.abs(exact[0]) + steps + 1)
+    return Ramp(exact, np.stack([*exact, trusted]).astype(np.float32))
 
 
 @intrinsic
-def _fire_lanes(typing_context, sums, at, start, start_at, ramp, ramp_at, offset, steps, times, to):
-    signature = types.void(sums, at, start, start_at, ramp, ramp_at, offset, steps, times, to)
+def _fire_lanes(typing_context, sums, at, start, start_at, exact, single, ramp_at, offset, steps, times, to):
+    signature = types.void(sums, at, start, start_at, exact, single, ramp_at, offset, steps, times, to)
 
     def codegen(context, b, sig, args):
-        doubles = ir.VectorType(ir.DoubleType(), LANES)
+        exact_data, single_data = (data(context, b, sig, args, i) for i in (4, 5))
+        parts = [b.add(args[6], b.mul(args[7], ir.Constant(args[7].type, k))) for k in range(3)]
 
-        def ramp_part(element):
-            values = b.load(b.bitcast(b.gep(data(context, b, sig, args, 4), [element]), doubles.as_pointer()))
-            values.align = 8
-            return values
+        def ceiling(kind, scalar, potential, begin, rise):
+            left = b.fsub(begin, b.fmul(rise, potential))
+            return left, call(b, f"llvm.ceil.v{LANES}{scalar}", kind, left)
+
+        def write(kind, step):
+            zero, last = ir.Constant(kind, [0.0] * LANES), splat(b, b.uitofp(args[8], kind.element))
+            step = b.select(b.fcmp_ordered(">", step, zero), step, zero)
+            step = b.select(b.fcmp_ordered("<", step, last), step, last)
+            small = b.trunc(b.fptosi(step, ir.VectorType(I32, LANES)), ir.VectorType(ir.IntType(8), LANES))
+            b.store(small, b.bitcast(b.gep(data(context, b, sig, args, 9), [args[10]]), small.type.as_pointer())).align = 1
 
         total, begin = (load(b, vectors_at(b, data(context, b, sig, args, i), args[i + 1]), 0) for i in (0, 2))
-        potential = b.fpext(b.fadd(begin, total), doubles)
-        left = b.fsub(ramp_part(args[5]), b.fmul(ramp_part(b.add(args[5], args[6])), potential))
-        step, zero, last = call(b, f"llvm.ceil.v{LANES}f64", doubles, left), ir.Constant(doubles, [0.0] * LANES), splat(b, b.uitofp(args[7], ir.DoubleType()))
-        step = b.select(b.fcmp_ordered(">", step, zero), step, zero)
-        step = b.select(b.fcmp_ordered("<", step, last), step, last)
-        small = b.trunc(b.fptosi(step, ir.VectorType(I32, LANES)), ir.VectorType(ir.IntType(8), LANES))
-        b.store(small, b.bitcast(b.gep(data(context, b, sig, args, 8), [args[9]]), small.type.as_pointer())).align = 1
+        potential = b.fadd(begin, total)
+        left, step = ceiling(VECTOR, "f32", potential, *(load(b, vectors_at(b, single_data, part), 0) for part in parts[:2]))
+        middle = call(b, f"llvm.fabs.v{LANES}f32", VECTOR, b.fsub(b.fsub(step, left), ir.Constant(VECTOR, [0.5] * LANES)))
+        doubtful = b.fcmp_unordered(">", middle, load(b, vectors_at(b, single_data, parts[2]), 0))
+        with b.if_else(b.icmp_unsigned("!=", b.bitcast(doubtful, ir.IntType(LANES)), ir.Constant(ir.IntType(LANES), 0)), likely=False) as (some, none):
+            with some:
+                doubles = ir.VectorType(ir.DoubleType(), LANES)
+                values = [b.load(b.bitcast(b.gep(exact_data, [part]), doubles.as_pointer()), align=8) for part in parts[:2]]
+                write(doubles, ceiling(doubles, "f64", b.fpext(potential, doubles), *values)[1])
+            with none:
+                write(VECTOR, step)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
 @jit(inline="always")
-def fire_at(sums, at, start, start_at, count, ramp, ramp_at, offset, steps, times, to):
-    """times[to + k] = the step at which V0 = start[start_at + k] + sums[at + k] fires, for k < count, by `ramp`'s A at ramp_at and B `offset`
-    behind. All one-dimensional: float32 sums and start, float64 ramp, uint8 times.
+def fire_at(sums, at, start, start_at, count, exact, single, ramp_at, offset, steps, times, to):
+    """times[to + k] = the step at which V0 = start[start_at + k] + sums[at + k] fires, for k < count, by a `Ramp` whose A is at ramp_at, B
+    `offset` behind, and so on. All one-dimensional: float32 sums and start, the ramp's arrays, uint8 times.
     """
     whole = count // LANES * LANES
     for k in range(0, whole, LANES):
-        _fire_lanes(sums, at + k, start, start_at + k, ramp, ramp_at + k, offset, steps, times, to + k)
+        _fire_lanes(sums, at + k, start, start_at + k, exact, single, ramp_at + k, offset, steps, times, to + k)
     for k in range(whole, count):
-        step = np.ceil(ramp[ramp_at + k] - ramp[ramp_at + offset + k] * nb.float64(start[start_at + k] + sums[at + k]))
+        step = np.ceil(exact[ramp_at + k] - exact[ramp_at + offset + k] * nb.float64(start[start_at + k] + sums[at + k]))
         times[to + k] = min(max(step, 0.0), nb.float64(steps))
 
 
 if config.DISABLE_JIT:  # intrinsics exist in compiled code only
 
-    def _fire_lanes(sums, at, start, start_at, ramp, ramp_at, offset, steps, times, to):
+    def _fire_lanes(sums, at, start, start_at, exact, single, ramp_at, offset, steps, times, to):
         potential = (start[start_at:start_at + LANES] + sums[at:at + LANES]).astype(np.float64)
-        step = np.ceil(ramp[ramp_at:ramp_at + LANES] - ramp[ramp_at + offset:ramp_at + offset + LANES] * potential)
+        step = np.ceil(exact[ramp_at:ramp_at + LANES] - exact[ramp_at + offset:ramp_at + offset + LANES] * potential)
         times[to:to + LANES] = np.clip(step, 0, steps)

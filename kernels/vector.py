@@ -109,14 +109,14 @@ def accumulate_row(typing_context, vectors, potential, at, weights, tile, tap, r
 
 
 @intrinsic
-def multiply(typing_context, vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count):
-    """potential[at + p block + o] += sum over i < count of inputs[offset + starts[pixel + p] + i] weights[tile + i block + o].
+def multiply(typing_context, vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count, rows, down):
+    """potential[at + p block + o] += sum over r < rows, i < count of inputs[offset + starts[pixel + p] + r down + i] w[(r count + i) block + o].
 
-    For o < 8 vectors, vectors 1 to 4, and p < PIXELS[vectors]. block: floats from one row of weights, or one pixel's potentials, to the
-    next. potential, weights, inputs: float32; starts: int64; all one-dimensional and contiguous. Nothing is checked. A pixel's inputs are
-    added in order, each in one rounding: a silent one, 0, changes no bit.
+    For o < 8 vectors, vectors 1 to 4, and p < PIXELS[vectors]; w is weights[tile:]. block: floats from one row of weights, or one pixel's
+    potentials, to the next. potential, weights, inputs: float32; starts: int64; all one-dimensional and contiguous. Nothing is checked. A
+    pixel's inputs are added in order, each in one rounding: a silent one, 0, changes no bit.
     """
-    signature = types.void(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count)
+    signature = types.void(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count, rows, down)
 
     def codegen(context, b, sig, args):
         potential_data, weight_data, input_data, start_data = (data(context, b, sig, args, i) for i in (1, 4, 6, 8))
@@ -127,19 +127,25 @@ def multiply(typing_context, vectors, potential, at, block, weights, tile, input
             outs = [vectors_at(b, potential_data, b.add(args[2], b.mul(block, integer(p)))) for p in pixels]
             sources = [b.gep(source_data, [b.load(b.gep(start_data, [b.add(args[9], integer(p))]))]) for p in pixels]
 
-            def add(index, sums):
-                line = vectors_at(b, tile_data, b.mul(index, block))
-                if size < len(sources):  # hold the fewer of the two in registers, else some potentials would have to leave theirs
-                    row = [load(b, line, k) for k in range(size)]
-                    factors = (splat(b, b.load(b.gep(source, [index]))) for source in sources)
-                    return [add_product(b, sums[p * size + k], factor, row[k]) for p, factor in enumerate(factors) for k in range(size)]
-                factors, new = [splat(b, b.load(b.gep(source, [index]))) for source in sources], {}
-                for k in range(size):
-                    weight = load(b, line, k)
-                    new.update({(p, k): add_product(b, sums[p * size + k], factors[p], weight) for p in pixels})
-                return [new[p, k] for p in pixels for k in range(size)]
+            def add_row(r, sums):
+                tile_row, input_row = b.gep(tile_data, [b.mul(b.mul(r, args[10]), block)]), b.mul(r, args[12])
+                sources_row = [b.gep(source, [input_row]) for source in sources]
 
-            _, sums = loop(b, integer(0), args[10], 1, [load(b, out, k) for out in outs for k in range(size)], add)
+                def add(index, sums):
+                    line = vectors_at(b, tile_row, b.mul(index, block))
+                    if size < len(sources):  # hold the fewer of the two in registers, else some potentials would have to leave theirs
+                        row = [load(b, line, k) for k in range(size)]
+                        factors = (splat(b, b.load(b.gep(source, [index]))) for source in sources_row)
+                        return [add_product(b, sums[p * size + k], factor, row[k]) for p, factor in enumerate(factors) for k in range(size)]
+                    factors, new = [splat(b, b.load(b.gep(source, [index]))) for source in sources_row], {}
+                    for k in range(size):
+                        weight = load(b, line, k)
+                        new.update({(p, k): add_product(b, sums[p * size + k], factors[p], weight) for p in pixels})
+                    return [new[p, k] for p in pixels for k in range(size)]
+
+                return loop(b, integer(0), args[10], 1, sums, add)[1]
+
+            _, sums = loop(b, integer(0), args[11], 1, [load(b, out, k) for out in outs for k in range(size)], add_row)
             for p in pixels:
                 for k in range(size):
                     store(b, sums[p * size + k], outs[p], k)
@@ -254,9 +260,9 @@ if config.DISABLE_JIT:  # intrinsics exist in compiled code only
         for p in range(pixels):
             accumulate(vectors, potential, at + p * block, weights, tile - p * tap, row, value, begin[first + p], begin[first + p + SLIDING])
 
-    def multiply(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count):
+    def multiply(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count, rows, down):
         for p in range(PIXELS[vectors]):
             out, source = at + p * block, offset + starts[pixel + p]
-            for i in range(count):
-                line = tile + i * block
-                potential[out:out + LANES * vectors] += inputs[source + i] * weights[line:line + LANES * vectors]
+            for r, i in np.ndindex(rows, count):
+                line = tile + (r * count + i) * block
+                potential[out:out + LANES * vectors] += inputs[source + r * down + i] * weights[line:line + LANES * vectors]

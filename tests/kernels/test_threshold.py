@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.threshold import crossing_time, encode, fire, time_step
+from ttfs_convert.kernels._jit import jit
+from ttfs_convert.kernels.threshold import crossing_time, encode, fire, fire_at, ramp, time_step
 
 from tests import naive
 from tests.kernels.cases import activations, assert_same_bits
@@ -72,6 +73,33 @@ def test_fire_equals_the_equation(steps, half, seed):
     times = times_for(potential.shape, steps)
     fire(potential, slope, steps, half, times)
     np.testing.assert_allclose(times, naive.fire(potential, slope, steps, half), rtol=0, atol=0 if steps else 1e-7)
+
+
+@jit()
+def fired(sums, start, exact, single, steps, times):
+    for row in range(sums.size // start.size):
+        at = row * start.size
+        fire_at(sums, at, start, 0, start.size, exact, single, 0, start.size, steps, times, at)
+
+
+@pytest.mark.parametrize("half", (0.0, 0.5))
+@pytest.mark.parametrize("steps", (1, 7, 50, 255))
+def test_single_precision_never_decides_what_it_cannot(steps, half):
+    """Potentials that cross at a grid point, at its tie, and a few roundings beside them; then any others, the largest included."""
+    slope = np.array([1, 1, 1, 1, 0.7, 3, 1e-3, 40, 1e-6, 1e6, 0, -2, 0.3], np.float32)  # eight at a time, and the others
+    exact, single = ramp(slope, steps, half)
+    at_grid = 1 - slope * ((np.arange(steps + 1)[:, None, None] + np.array([0, half, half + 1e-4])[:, None]) / steps)
+    ulps = np.arange(-40, 41, dtype=np.float32) * np.float32(2 ** -24)
+    sums = (at_grid[:, :, None] * (1 + ulps[:, None])).astype(np.float32).reshape(-1, slope.size)
+    rng = np.random.default_rng(0)
+    others = rng.normal(0.5, 1, (4000, slope.size)) * 10.0 ** rng.integers(-3, 12, (4000, slope.size))
+    special = np.broadcast_to(np.array([0, 1, -1, np.inf, -np.inf, np.finfo(np.float32).max])[:, None], (6, slope.size))
+    sums = np.concatenate([sums, others, special]).astype(np.float32)
+    times = np.empty(sums.shape, np.uint8)
+    fired(sums.reshape(-1), np.zeros_like(slope), exact.ravel(), single.ravel(), steps, times.reshape(-1))
+    with np.errstate(invalid="ignore"):
+        expected = np.clip(np.ceil(exact[0] - exact[1] * sums.astype(np.float64)), 0, steps)
+    np.testing.assert_array_equal(times, np.nan_to_num(expected))
 
 
 @QUICK

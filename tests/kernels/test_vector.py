@@ -10,8 +10,8 @@ def accumulated(vectors, potential, at, weights, tile, row, value, first, past):
 
 
 @jit()
-def multiplied(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count):
-    multiply(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count)
+def multiplied(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count, rows, down):
+    multiply(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count, rows, down)
 
 
 @pytest.mark.parametrize("vectors", range(1, MAX_VECTORS + 1))
@@ -30,17 +30,18 @@ def test_accumulate_adds_its_events_alone(vectors, first, past):
 
 
 @pytest.mark.parametrize("vectors", PIXELS)
-@pytest.mark.parametrize("count", (0, 1, 5))
-def test_multiply_reads_each_pixel_where_it_starts(vectors, count):
-    rng, pixels, lanes = np.random.default_rng(count), PIXELS[vectors], LANES * vectors
+@pytest.mark.parametrize("count, rows", ((0, 1), (1, 1), (5, 1), (2, 3), (1, 0)))
+def test_multiply_reads_each_pixel_where_it_starts(vectors, count, rows):
+    rng, pixels, lanes, down = np.random.default_rng(count), PIXELS[vectors], LANES * vectors, 6
     block = lanes + LANES
-    weights, inputs = rng.normal(size=(9, block)).astype(np.float32), rng.random(60, np.float32)
+    weights, inputs = rng.normal(size=(9, block)).astype(np.float32), rng.random(70, np.float32)
     starts = rng.integers(0, 40, pixels + 1)
     potential = np.zeros((pixels + 1, block), np.float32)
-    multiplied(vectors, potential.ravel(), block, block, weights.ravel(), 2 * block, inputs, 7, starts, 1, count)
+    multiplied(vectors, potential.ravel(), block, block, weights.ravel(), 2 * block, inputs, 7, starts, 1, count, rows, down)
     expected = np.zeros_like(potential)
     for p in range(pixels):
-        expected[1 + p, :lanes] = inputs[7 + starts[1 + p]:][:count] @ weights[2:2 + count, :lanes]
+        for r in range(rows):
+            expected[1 + p, :lanes] += inputs[7 + starts[1 + p] + r * down:][:count] @ weights[2 + r * count:, :lanes][:count]
     np.testing.assert_allclose(potential, expected, rtol=1e-5, atol=1e-6)
 
 

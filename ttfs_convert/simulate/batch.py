@@ -58,7 +58,7 @@ class Batch:
         """Activations behind all steps of the connection's path but the last."""
         times, path = self.times.get(connection.source), connection.path
         if len(path) > 1 and isinstance(path[0], AveragePool) and times is not None and times.dtype.kind == "u":
-            values = np.zeros((self.images, *path[0].out_shape), np.float32)
+            values = np.empty((self.images, *path[0].out_shape), np.float32)
             average_pool_decoded(image(times, path[0].in_shape), self.steps[connection.source], divisor(path[0]), *geometry(path[0]),
                                  image(values, path[0].out_shape))
             path = path[1:]

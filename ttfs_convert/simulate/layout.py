@@ -12,7 +12,7 @@ import numpy as np
 from ..ir import Network, Readout, Spiking, has_neurons
 from ..kernels.conv import NO_RAMP
 from ..kernels.layout import Weights, dense_is_faster, pack, slides
-from ..kernels.threshold import ramp
+from ..kernels.threshold import Ramp, ramp
 from ..recording import EIGHT_BITS
 from ..synapses import AveragePool, Connection, Conv, Dense, Sliding
 
@@ -30,7 +30,7 @@ class Plan:
     others: tuple[Connection, ...]  # identities behind the others
     start: np.ndarray  # (m, outputs) float32: the bias, for output positions modulo m
     steps: int  # N; 0: a readout
-    ramp: np.ndarray  # (2, m', outputs) float64, of `threshold.ramp`
+    ramp: Ramp  # of slopes (m', outputs)
     out_shape: tuple[int, int, int]  # height, width, channels
     shape: tuple[int, ...]  # the layer's own
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..ir import Input
 from ..kernels.conv import NO_RAMP, NO_TIMES, Convolution
 from ..kernels.pool import average_pool_decoded
-from ..kernels.threshold import encode
+from ..kernels.threshold import Ramp, encode
 from ..recording import EIGHT_BITS, step_dtype
 from ..synapses import AveragePool, Connection, Conv
 from .batch import Batch
@@ -86,7 +86,7 @@ class Weighted:
         self._in_shape, self._out_shape, self._shortcut_steps = (images, *wide(step.in_shape)), (images, *out_shape), shortcut_steps
         self._run: Convolution | None = None
 
-    def __call__(self, batch: Batch, start: np.ndarray, out: np.ndarray, ramp: np.ndarray = NO_RAMP, shortcut: np.ndarray = NO_TIMES) -> None:
+    def __call__(self, batch: Batch, start: np.ndarray, out: np.ndarray, ramp: Ramp = NO_RAMP, shortcut: np.ndarray = NO_TIMES) -> None:
         inputs = (self._read(batch) if self._source is None else batch.times[self._source]).reshape(self._in_shape)
         if self._run is None:
             self._run = self._made_ready(inputs)
@@ -113,7 +113,7 @@ def _pooled(pool: AveragePool, source: str, steps: int) -> Callable[[Batch], np.
     inside, outside, windows = wide(pool.in_shape), wide(pool.out_shape), (divisor(pool), *geometry(pool))
 
     def read(batch: Batch) -> np.ndarray:
-        values = np.zeros((batch.images, *outside), np.float32)
+        values = np.empty((batch.images, *outside), np.float32)
         average_pool_decoded(batch.times[source].reshape(-1, *inside), steps, *windows, values)
         return values
 
