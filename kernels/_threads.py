@@ -18,7 +18,7 @@ from ._jit import jit
 from ._llvm import I64, data
 
 SERIAL_ELEMENTS = 20_000  # of elementwise work: sharing less takes longer
-CHUNKS_PER_THREAD = 4  # so that one who is held up leaves the rest to the others
+CHUNKS_PER_THREAD = 8  # so that one who is held up leaves the rest to the others
 LOOKS = 40_000  # about a millisecond
 
 CALL, INSIDE, BUSY, SEATS, FUNCTION, ARGUMENTS, NEXT, ITEMS, CHUNK, FAILED = range(0, 80, 8)  # of a team's int64 state, each on a cache line
