@@ -7,6 +7,9 @@ many times what a layer takes. Here a helper that comes late finds nothing left 
 
 import os
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -17,7 +20,7 @@ from numba.extending import intrinsic, register_jitable
 from ._jit import jit
 from ._llvm import I64, data
 
-SERIAL_ELEMENTS = 20_000  # of elementwise work: sharing less takes longer
+SERIAL_ELEMENTS = 10_000  # of elementwise work: sharing less takes longer
 CHUNKS_PER_THREAD = 8  # so that one who is held up leaves the rest to the others
 LOOKS = 40_000  # about a millisecond
 
@@ -181,10 +184,20 @@ class _Helper:
             self._wake.acquire()
 
 
+class Call(NamedTuple):
+    """What `in_parallel` called."""
+
+    shared: Callable
+    items: int
+    chunk: int
+    arguments: tuple
+
+
 class _Team:
     def __init__(self):
         self.state, self.helpers, self.growing = np.zeros(STATE, np.int64), [], threading.Lock()
         self.threads = 0  # while somebody holds CALLER, as many as that one may use
+        self.instead: tuple[int, Callable[[Call], None]] | None = None  # whose calls of `in_parallel` are left to somebody, and to whom
 
     def ready(self, helpers: int) -> None:
         """So many helpers are awake, or about to be, and have a seat."""
@@ -240,11 +253,33 @@ def in_parallel(shared, items: int, arguments: tuple, alone: bool = False) -> No
     alone: too little work for a second thread. Raises RuntimeError where a thread had an error, such as no memory left.
     """
     team = _team
-    if alone or items < 2 or config.DISABLE_JIT or (count := threads()) == 1:
-        shared(team.state, items, items, *arguments)
-        return
-    team.ready(count - 1)
-    shared(team.state, items, -(-items // (CHUNKS_PER_THREAD * count)), *arguments)
+    count = 1 if alone or items < 2 or config.DISABLE_JIT else threads()
+    chunk = items if count == 1 else -(-items // (CHUNKS_PER_THREAD * count))
+    if team.instead is not None and team.instead[0] == threading.get_ident():
+        team.instead[1](Call(shared, items, chunk, arguments))
+    elif count == 1:
+        shared(team.state, items, chunk, *arguments)
+    else:
+        with_helpers(shared, items, chunk, *arguments)
+
+
+def with_helpers(run: Callable, *arguments) -> None:
+    """run(state, *arguments), compiled code that calls `share` any number of times; the rest as `in_parallel`."""
+    team = _team
+    if (count := threads()) > 1:
+        team.ready(count - 1)
+    run(team.state, *arguments)
     if team.state[FAILED]:
         team.state[FAILED] = 0
         raise RuntimeError("a kernel failed in one of its threads; is there memory left?")
+
+
+@contextmanager
+def left_to(somebody: Callable[[Call], None]) -> AbstractContextManager[None]:
+    """Inside, what this thread would do `in_parallel` is left to somebody. Hold CALLER."""
+    team = _team
+    team.instead = threading.get_ident(), somebody
+    try:
+        yield
+    finally:
+        team.instead = None

@@ -8,7 +8,7 @@ import numpy as np
 from .vector import LANES, MAX_SLIDING, MAX_VECTORS, SLIDING, aligned
 
 TILE_BYTES = 24576  # weights that all pixels of a tile use in turn: they stay in the first-level cache
-SERIAL_MACS = 1_000_000  # a layer with fewer is done before a second thread has woken up
+SERIAL_MACS = 100_000  # a layer with fewer is done before a second thread has begun
 TILE_PIXELS = 128  # output positions that share a loaded tile of weights, for the widest blocks: their sums take 32 KiB
 CHANNELWISE_SUMS = 4  # times as many sums as that where each is computed once, so that tiles share few rows of inputs
 SHORT_RUN = 24  # inputs of one row of taps below which looking for the silent ones costs more than it saves

@@ -58,11 +58,11 @@ def _average_pool_shared(state, items, chunk, *arguments):
 def average_pool_decoded(times, steps, divisor, kernel, strides, dilations, pads, out):
     """out[n, y, x, c] = mean of the window's activations (N - k) / N that spike steps stand for, by integer sums.
 
-    times: (n, height, width, channels) unsigned, contiguous. steps: N. out: (n, out height, out width, channels) float32, contiguous. The
+    times: (n, height, width, channels) unsigned. steps: N. out: (n, out height, out width, channels) float32, contiguous. The
     others: as for `average_pool`.
     """
-    arguments = times, steps, divisor, kernel, strides, dilations, pads, out
-    in_parallel(_average_pool_decoded_shared, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+    arguments = np.ascontiguousarray(times), steps, divisor, kernel, strides, dilations, pads, out
+    in_parallel(average_pool_decoded_shared, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
 
 
 @intrinsic
@@ -91,7 +91,7 @@ def _pool_lanes(typing_context, times, at, rows, down, columns, right, whole, sh
 
 
 @jit()
-def _average_pool_decoded(first, past, times, steps, divisor, kernel, strides, dilations, pads, out):
+def average_pool_decoded_rows(first, past, times, steps, divisor, kernel, strides, dilations, pads, out):
     height, width, channels = times.shape[1:]
     flat, result, whole = times.reshape(-1), out.reshape(-1), channels // LANES * LANES
     down, right = dilations[0] * width * channels, dilations[1] * channels
@@ -115,8 +115,8 @@ def _average_pool_decoded(first, past, times, steps, divisor, kernel, strides, d
 
 
 @jit()
-def _average_pool_decoded_shared(state, items, chunk, *arguments):
-    share(_average_pool_decoded, state, items, chunk, arguments)
+def average_pool_decoded_shared(state, items, chunk, *arguments):
+    share(average_pool_decoded_rows, state, items, chunk, arguments)
 
 
 def add_decoded(times, steps, potential):
@@ -181,11 +181,11 @@ def max_pool(times, silent, kernel, strides, dilations, pads, out):
     times, out: (n, height, width, channels), one dtype. silent: the time that means "no spike": N, or 1 in continuous time.
     """
     arguments = times, silent, kernel, strides, dilations, pads, out
-    in_parallel(_max_pool_shared, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+    in_parallel(max_pool_shared, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
 
 
 @jit()
-def _max_pool(first, past, times, silent, kernel, strides, dilations, pads, out):
+def max_pool_rows(first, past, times, silent, kernel, strides, dilations, pads, out):
     out_height, out_width = out.shape[1], out.shape[2]
     for row in range(first, past):
         n, y = row // out_height, row % out_height
@@ -202,8 +202,8 @@ def _max_pool(first, past, times, silent, kernel, strides, dilations, pads, out)
 
 
 @jit()
-def _max_pool_shared(state, items, chunk, *arguments):
-    share(_max_pool, state, items, chunk, arguments)
+def max_pool_shared(state, items, chunk, *arguments):
+    share(max_pool_rows, state, items, chunk, arguments)
 
 
 if config.DISABLE_JIT:  # intrinsics exist in compiled code only

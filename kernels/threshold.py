@@ -64,11 +64,11 @@ def encode(values, low, width, steps, half, times):
     values: (rows, channels, positions) float32, contiguous, within [low, low + width]. low, width: (channels,) float32. steps, half: as for
     `fire`. times: (rows, positions, channels), otherwise as for `fire`.
     """
-    in_parallel(_encode_shared, len(values), (values, low, width, steps, half, times), values.size < SERIAL_ELEMENTS)
+    in_parallel(encode_shared, len(values), (values, low, width, steps, half, times), values.size < SERIAL_ELEMENTS)
 
 
 @jit()
-def _encode(first, past, values, low, width, steps, half, times):
+def encode_rows(first, past, values, low, width, steps, half, times):
     for r in range(first, past):
         for c in range(values.shape[1]):
             for p in range(values.shape[2]):
@@ -77,8 +77,8 @@ def _encode(first, past, values, low, width, steps, half, times):
 
 
 @jit()
-def _encode_shared(state, items, chunk, *arguments):
-    share(_encode, state, items, chunk, arguments)
+def encode_shared(state, items, chunk, *arguments):
+    share(encode_rows, state, items, chunk, arguments)
 
 
 class Ramp(NamedTuple):

@@ -18,7 +18,8 @@ from .layout import divisor, geometry
 @dataclass
 class Batch:
     """What is to be encoded, spike times of the layers so far, their decoded activations where some layer needs them, which spikes noise has
-    lost, and the readouts' potentials. steps: per layer N of its spike times."""
+    lost, and the readouts' potentials. steps: per layer N of its spike times. results: the arrays that were made for spike times and
+    potentials, where somebody wants to know."""
 
     steps: Mapping[str, int | None]
     integrator: Integrator
@@ -28,6 +29,14 @@ class Batch:
     decoded: dict[str, np.ndarray] = field(default_factory=dict)
     lost: dict[str, np.ndarray] = field(default_factory=dict)
     readouts: dict[str, np.ndarray] = field(default_factory=dict)
+    results: list[np.ndarray] | None = None
+
+    def result(self, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+        """An array for spike times or a readout's potentials; its contents are undefined."""
+        made = np.empty(shape, dtype)
+        if self.results is not None:
+            self.results.append(made)
+        return made
 
     def activations(self, name: str) -> np.ndarray:
         """(n, *shape) float32."""

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Protocol
 
+import numba
 import numpy as np
 
-from ..ir import Coded, Concat, Input, Layer, Network, Readout, Reorder, Spiking, sources
+from ..ir import Coded, Concat, Input, Layer, MaxPool, Network, Readout, Reorder, Spiking, sources
 from ..kernels._threads import CALLER, threads
 from ..kernels.pool import average_pool_steps
+from ..kernels.program import through_run
 from ..kernels.threshold import fire
-from ..recording import Recording, step_dtype
+from ..recording import EIGHT_BITS, Recording, step_dtype
 from ..synapses import AveragePool
 from .batch import Batch
 from .entries import channels_last
 from .integration import Integrator, image
 from .layout import divisor, geometry, plans
-from .ready import Encoder, Sums
+from .program import Program
+from .ready import Encoder, Pooled, Sums
 from .wiring import WIRING
 
 SIZES = 16  # of batches that are kept ready
+PROGRAM_BYTES = 2 ** 25  # of spike times: in larger batches Python's share is small, and a program keeps what is between layers
 
 
 class Disturbance(Protocol):
@@ -39,22 +45,46 @@ class Simulator:
     def __init__(self, network: Network, disturb: Disturbance | None = None):
         self.network, self.steps, self._disturb = network, network.steps_per_layer(), disturb
         self._integrator, self._plans = Integrator(network), plans(network)
-        self._first_input = network.inputs[0].onnx_name
-        self._ready: dict[tuple[int, int], list[Callable[[Batch], None]]] = {}
+        self._inputs = [layer.onnx_name for layer in network.inputs]
+        self._first_input = self._inputs[0]
+        self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
         """As `simulate`."""
-        batch = self._batch(x)
+        entries = self._entries(x)
         with CALLER:
-            for run in self._runs(batch.images):
-                run(batch)
+            key = len(entries[self._first_input]), threads()
+            ready = self._ready.get(key)
+            if isinstance(ready, Program):
+                return Recording(*ready(entries), self.steps)
+            batch = self._batch(entries)
+            if ready is None:
+                if len(self._ready) == SIZES:
+                    self._ready.clear()
+                self._ready[key] = self._first(batch)
+            else:
+                ready(batch)
         return Recording(batch.times, batch.readouts, self.steps)
+
+    def _first(self, batch: Batch) -> Callable[[Batch], None] | Program:
+        """Run a batch of a size that is new, and return what runs others of that size."""
+        runs, compiled = zip(*(self._run(layer, batch.images) for layer in self.network.layers))
+        if numba.config.DISABLE_JIT or not all(compiled):
+            by_layer = functools.partial(_one_by_one, runs, nullcontext)
+        elif batch.images * sum(math.prod(layer.shape) for layer in self.network.layers) > PROGRAM_BYTES:
+            by_layer = functools.partial(_one_by_one, runs, through_run)
+        else:
+            calls, batch.results = [], []
+            _one_by_one(runs, functools.partial(through_run, calls), batch)
+            return Program(batch, calls)
+        by_layer(batch)
+        return by_layer
 
     def again(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]
               ) -> Iterator[tuple[Input | Spiking, np.ndarray, Callable[[], np.ndarray]]]:
         """What this engine makes of another one's spikes: for every encoder and layer of neurons its spike times if its sources fired as
         `recording` says, so that each layer is judged alone; and a function that gives them before they are rounded, tau."""
-        batch = self._batch(x)
+        batch = self._batch(self._entries(x))
         for layer in self.network.layers:
             if isinstance(layer, Input) and layer.coding == "direct":
                 _direct(layer, batch)
@@ -67,7 +97,7 @@ class Simulator:
     def potentials(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]) -> Iterator[tuple[Spiking, np.ndarray]]:
         """V0 of every layer of neurons as its window opens, (n, *shape) float32, if its sources fired as `recording`, of any engine, says:
         sum_j w_ij max(0, 1 - tau_j) + b_i. With a fixed threshold a spike that is late or missing adds nothing by then."""
-        batch = replace(self._batch(x), steps=recording.steps)
+        batch = replace(self._batch(self._entries(x)), steps=recording.steps)
         for layer in self.network.layers:
             if isinstance(layer, Input) and layer.coding == "direct":
                 _direct(layer, batch)
@@ -82,27 +112,26 @@ class Simulator:
                 times = recording.spike_times[layer.name]
                 batch.times[layer.name] = times if times.dtype.kind == "u" else np.fmin(times, np.float32(1))
 
-    def _batch(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Batch:
-        entries = x if isinstance(x, Mapping) else {self._first_input: x}
+    def _entries(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if not isinstance(x, Mapping):
+            return {self._first_input: np.ascontiguousarray(x, np.float32)}
+        return {name: np.ascontiguousarray(x[name], np.float32) for name in self._inputs}
+
+    def _batch(self, entries: Mapping[str, np.ndarray]) -> Batch:
         return Batch(self.steps, self._integrator, len(entries[self._first_input]), entries)
 
-    def _runs(self, images: int) -> list[Callable[[Batch], None]]:
-        """One call per layer, for batches of this size."""
-        key = images, threads()
-        if key not in self._ready:
-            if len(self._ready) == SIZES:
-                self._ready.clear()
-            self._ready[key] = [self._run(layer, images) for layer in self.network.layers]
-        return self._ready[key]
-
-    def _run(self, layer: Layer, images: int) -> Callable[[Batch], None]:
-        if layer.kind in WIRING:
-            return functools.partial(_wire, layer)
+    def _run(self, layer: Layer, images: int) -> tuple[Callable[[Batch], None], bool]:
+        """What runs a layer, and whether it is nothing but calls of kernels."""
+        pools = isinstance(layer, MaxPool) and self.steps[layer.name] in EIGHT_BITS and self._disturb is None
+        if layer.kind in WIRING and not pools:
+            return functools.partial(_wire, layer), False
         if isinstance(layer, Input) and layer.coding == "direct":
-            return functools.partial(_direct, layer)
-        computed = self._computed(layer, images)
+            return functools.partial(_direct, layer), False
+        computed = Pooled(layer, self.steps[layer.name], images) if pools else self._computed(layer, images)
+        compiled = getattr(computed, "compiled", False)
         if isinstance(layer, Readout):
-            return functools.partial(_read_out, layer, computed, np.array_equal(layer.index, np.arange(layer.index.size)))
+            in_order = np.array_equal(layer.index, np.arange(layer.index.size))
+            return functools.partial(_read_out, layer, computed, in_order), compiled and in_order
 
         def spike(batch: Batch) -> None:
             batch.times[layer.name] = computed(batch)
@@ -113,7 +142,7 @@ class Simulator:
             if lost is not None:
                 batch.lost[layer.name] = lost.astype(np.uint8)
 
-        return spike if self._disturb is None else spike_in_noise
+        return (spike, compiled) if self._disturb is None else (spike_in_noise, False)
 
     def _computed(self, layer: Input | Spiking | Readout, images: int) -> Callable[[Batch], np.ndarray]:
         """What gives spike times of an encoder or of neurons, (n, *shape), or a readout's potentials, where no spikes are lost."""
@@ -130,6 +159,12 @@ class Simulator:
         if isinstance(layer, Input):
             return Encoder(layer, steps, self.network.half, batch.images)(batch)
         return _fire(batch, layer, steps, self.network.half)
+
+
+def _one_by_one(runs: Sequence[Callable[[Batch], None]], how: Callable[[], AbstractContextManager], batch: Batch) -> None:
+    with how():
+        for run in runs:
+            run(batch)
 
 
 def _direct(layer: Input, batch: Batch) -> None:

@@ -1,6 +1,7 @@
 """Layers made ready for batches of one size: what stays the same from batch to batch is worked out once.
 
 A small layer's sums take less time than finding out where its arrays lie. What is here knows the usual cases only; `exact` has all of them.
+`compiled` says of a layer that kernels do all of its work, so that a `program.Program` can.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ..ir import Input
+from ..ir import Input, MaxPool
 from ..kernels.conv import NO_RAMP, NO_TIMES, Convolution
-from ..kernels.pool import average_pool_decoded
+from ..kernels.pool import average_pool_decoded, max_pool
 from ..kernels.threshold import Ramp, encode
 from ..recording import EIGHT_BITS, step_dtype
 from ..synapses import AveragePool, Connection, Conv
@@ -33,11 +34,27 @@ class Encoder:
             size = (images, channels, positions) if layer.channels_first else (images * positions, channels, 1)
         self._name, self._size, self._ranges = layer.onnx_name, size, (low, width)
         self._grid, self._shape, self._dtype = (steps or 0, half), (images, *layer.shape), step_dtype(steps)
+        self.compiled = steps in EIGHT_BITS
 
     def __call__(self, batch: Batch) -> np.ndarray:
-        times, (rows, channels, positions) = np.empty(self._shape, self._dtype), self._size
+        times, (rows, channels, positions) = batch.result(self._shape, self._dtype), self._size
         values = np.ascontiguousarray(batch.entries[self._name], np.float32).reshape(self._size)
         encode(values, *self._ranges, *self._grid, times.reshape(rows, positions, channels))
+        return times
+
+
+class Pooled:
+    """Spike steps (n, *shape) that a max-pool passes on."""
+
+    compiled = True
+
+    def __init__(self, layer: MaxPool, steps: int, images: int):
+        self._source, self._silent, self._geometry = layer.source, np.uint8(steps), geometry(layer)
+        self._inside, self._outside, self._shape = (images, *wide(layer.in_shape)), (images, *wide(layer.out_shape)), (images, *layer.shape)
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        times = batch.result(self._shape, np.uint8)
+        max_pool(batch.times[self._source].reshape(self._inside), self._silent, *self._geometry, times.reshape(self._outside))
         return times
 
 
@@ -52,10 +69,11 @@ class Sums:
         shortcut_steps = steps[self._shortcut] if self._shortcut else 0
         self._others = [(each, _weighted(each) and Weighted(each, steps, integrator, images, plan.out_shape)) for each in others]
         self._last = Weighted(plan.last, steps, integrator, images, plan.out_shape, plan.steps, shortcut_steps)
+        self.compiled = self._last.compiled and all(weighted and weighted.compiled for _, weighted in self._others)
 
     def __call__(self, batch: Batch) -> np.ndarray:
         start = self._with_others(batch) if self._others else self._start
-        out = np.empty(self._size, self._dtype)
+        out = batch.result(self._size, self._dtype)
         shortcut = batch.times[self._shortcut].reshape(self._size) if self._shortcut else NO_TIMES
         self._last(batch, start, out, self._plan.ramp, shortcut)
         return out.reshape(self._shape)
@@ -82,6 +100,7 @@ class Weighted:
         step = connection.path[-1]
         self._read, self._in_steps = _reader(connection, steps)
         self._source = connection.source if self._in_steps else None
+        self.compiled = bool(self._in_steps) or isinstance(self._read, _AveragePooled)
         self._weights, self._paths, self._step, self._steps_out = integrator.weights[id(step)], integrator.paths, step, steps_out
         self._in_shape, self._out_shape, self._shortcut_steps = (images, *wide(step.in_shape)), (images, *out_shape), shortcut_steps
         self._run: Convolution | None = None
@@ -105,19 +124,21 @@ def _reader(connection: Connection, steps: Mapping[str, int | None]) -> tuple[Ca
     if len(path) == 1 and count in EIGHT_BITS:
         return (lambda batch: batch.times[source]), count
     if len(path) == 2 and isinstance(path[0], AveragePool) and count:
-        return _pooled(path[0], source, count), 0
+        return _AveragePooled(path[0], source, count), 0
     return (lambda batch: batch.before_last(connection)), 0
 
 
-def _pooled(pool: AveragePool, source: str, steps: int) -> Callable[[Batch], np.ndarray]:
-    inside, outside, windows = wide(pool.in_shape), wide(pool.out_shape), (divisor(pool), *geometry(pool))
+class _AveragePooled:
+    """What an average pool makes of spike steps: activations (n, height, width, channels)."""
 
-    def read(batch: Batch) -> np.ndarray:
-        values = np.empty((batch.images, *outside), np.float32)
-        average_pool_decoded(batch.times[source].reshape(-1, *inside), steps, *windows, values)
+    def __init__(self, pool: AveragePool, source: str, steps: int):
+        self._source, self._steps, self._windows = source, steps, (divisor(pool), *geometry(pool))
+        self._inside, self._outside = wide(pool.in_shape), wide(pool.out_shape)
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        values = np.empty((batch.images, *self._outside), np.float32)
+        average_pool_decoded(batch.times[self._source].reshape(-1, *self._inside), self._steps, *self._windows, values)
         return values
-
-    return read
 
 
 def _weighted(connection: Connection) -> bool:
