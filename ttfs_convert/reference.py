@@ -38,6 +38,7 @@ class Reference:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that look out for work keep a core from the kernels
         try:
             self._session = onnxruntime.InferenceSession(_source(model, folder), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has one exception class per status, none of them public

@@ -110,3 +110,17 @@ def test_what_run_does_not_know_is_called_as_it_is():
 def test_run_takes_what_it_was_compiled_for_alone(arguments):
     call = program.Call(program.max_pool_shared, 1, 1, (*arguments, (2, 2), (2, 2), (1, 1), (0, 0), np.zeros((1, 1, 1, 8), np.uint8)))
     assert program.table([call], lambda array: (0, 0)) is None
+
+
+def test_memory_is_used_again_when_nobody_holds_it():
+    rng = np.random.default_rng(8)
+    simulator = Simulator(_network_of_weights("one", "spiking", rng))
+    x, other = (_random(simulator.network, rng, 2) for _ in range(2))
+    simulator(x)
+    first = simulator(x)
+    view, copy = first.spike_times["l"][1], first.spike_times["l"].copy()
+    del first
+    for _ in range(3):
+        simulator(other)
+    np.testing.assert_array_equal(view, copy[1])  # one row keeps all of it
+    assert len({program.address(simulator(other).potentials) for _ in range(4)}) == 1

@@ -28,7 +28,7 @@ from .ready import Encoder, Pooled, Sums
 from .wiring import WIRING
 
 SIZES = 16  # of batches that are kept ready
-PROGRAM_BYTES = 2 ** 25  # of spike times: in larger batches Python's share is small, and a program keeps what is between layers
+PROGRAM_BYTES = 2 ** 27  # of spike times: in larger batches Python's share is small, and a program keeps its memory
 
 
 class Disturbance(Protocol):
@@ -130,8 +130,8 @@ class Simulator:
         computed = Pooled(layer, self.steps[layer.name], images) if pools else self._computed(layer, images)
         compiled = getattr(computed, "compiled", False)
         if isinstance(layer, Readout):
-            in_order = np.array_equal(layer.index, np.arange(layer.index.size))
-            return functools.partial(_read_out, layer, computed, in_order), compiled and in_order
+            shaped = _shaped(layer)
+            return functools.partial(_read_out, layer, computed, shaped), compiled and shaped is not None
 
         def spike(batch: Batch) -> None:
             batch.times[layer.name] = computed(batch)
@@ -171,11 +171,21 @@ def _direct(layer: Input, batch: Batch) -> None:
     batch.decoded[layer.name] = channels_last(layer, batch.entries[layer.onnx_name])
 
 
-def _read_out(layer: Readout, computed: Callable[[Batch], np.ndarray], in_order: bool, batch: Batch) -> None:
+def _read_out(layer: Readout, computed: Callable[[Batch], np.ndarray], shaped: Callable[[np.ndarray], np.ndarray] | None, batch: Batch) -> None:
     potentials = computed(batch)
-    if not in_order:
-        potentials = potentials.reshape(batch.images, -1)[:, layer.index]
-    batch.readouts[layer.tensor] = potentials.reshape(batch.images, *layer.onnx_shape)
+    batch.readouts[layer.tensor] = (potentials.reshape(batch.images, -1)[:, layer.index].reshape(batch.images, *layer.onnx_shape)
+                                    if shaped is None else shaped(potentials))
+
+
+def _shaped(layer: Readout) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Potentials (n, *shape) as (n, *onnx_shape) without a copy; None where neurons are in an order that no axes can give."""
+    neurons = np.arange(layer.index.size).reshape(layer.shape)
+    if np.array_equal(layer.index, neurons.ravel()):
+        return lambda potentials: potentials.reshape(-1, *layer.onnx_shape)
+    channels_first = np.moveaxis(neurons, -1, 0)
+    if channels_first.shape == layer.onnx_shape and np.array_equal(layer.index, channels_first.ravel()):
+        return lambda potentials: np.moveaxis(potentials.reshape(-1, *layer.shape), -1, 1)
+    return None
 
 
 def _wire(layer: Coded | Reorder | Concat, batch: Batch) -> None:
