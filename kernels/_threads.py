@@ -7,8 +7,8 @@ many times what a layer takes. Here a helper that comes late finds nothing left 
 
 import os
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numba
@@ -275,7 +275,7 @@ def with_helpers(run: Callable, *arguments) -> None:
 
 
 @contextmanager
-def left_to(somebody: Callable[[Call], None]) -> AbstractContextManager[None]:
+def left_to(somebody: Callable[[Call], None]) -> Iterator[None]:
     """Inside, what this thread would do `in_parallel` is left to somebody. Hold CALLER."""
     team = _team
     team.instead = threading.get_ident(), somebody

@@ -25,18 +25,22 @@ HELD_OUT = 5000  # or a tenth of a small training set
 
 
 class Net(nn.Sequential):
-    """24-24-P-48-48-P-96-FC128-10: 3x3 convolutions, P an average pool of 2, ReLU1, no BatchNorm and no bias. Input (n, 1, 28, 28)."""
+    """24-24-P-48-48-P-96-FC128-10: 3x3 convolutions, P an average pool of 2, ReLU1, no BatchNorm. Input (n, 1, 28, 28).
 
-    def __init__(self):
+    bias: whether hidden neurons have one, a charge that is there when the window opens. With weights that sum to 1, it alone can make the
+    mean of a neuron's potentials another than that of its inputs.
+    """
+
+    def __init__(self, bias: bool = False):
         layers: list[nn.Module] = []
         channels = 1
         for width in (24, 24, "P", 48, 48, "P", 96):
             if width == "P":
                 layers += [nn.AvgPool2d(2)]
             else:
-                layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), ReLU1()]
+                layers += [nn.Conv2d(channels, width, 3, padding=1, bias=bias), ReLU1()]
                 channels = width
-        layers += [nn.Flatten(), nn.Dropout(0.3), nn.Linear(channels * 7 * 7, 128, bias=False), ReLU1(), nn.Dropout(0.3),
+        layers += [nn.Flatten(), nn.Dropout(0.3), nn.Linear(channels * 7 * 7, 128, bias=bias), ReLU1(), nn.Dropout(0.3),
                    nn.Linear(128, 10, bias=False)]
         super().__init__(*layers)
 
@@ -61,10 +65,11 @@ def accuracy(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     return right / len(y)
 
 
-def train(x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float, mean: float = 0.0, lambda_a: float = LAMBDA_A) -> nn.Module:
+def train(x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float, mean: float = 0.0, lambda_a: float = LAMBDA_A,
+          bias: bool = False) -> nn.Module:
     held = min(HELD_OUT, len(x) // 10)
     held_x, held_y, x, y = x[-held:], y[-held:], x[:-held], y[:-held]
-    model = Net()
+    model = Net(bias)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * math.ceil(len(x) / batch))
     lc = LcTtfs(model, optimizer, mean=mean, lambda_a=lambda_a)
@@ -92,6 +97,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mean", type=float, default=0.0, help="of the pre-activation's target distribution")
     parser.add_argument("--lambda-a", type=float, default=LAMBDA_A, help="weight of the loss that draws pre-activations there")
+    parser.add_argument("--bias", action="store_true", help="give hidden neurons one: without it a mean below 0 silences few")
     parser.add_argument("--limit", type=int, help="use the first images only")
     parser.add_argument("--threads", type=int, help="default: all cores")
     options = parser.parse_args()
@@ -99,7 +105,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     x, y = (array[:options.limit] for array in training_data(options.data))
-    model = train(x, y, options.epochs, options.batch, options.rate, options.mean, options.lambda_a)
+    model = train(x, y, options.epochs, options.batch, options.rate, options.mean, options.lambda_a, options.bias)
     export_onnx(model, options.out, x[:2])
     print(f"wrote {options.out}")
 
