@@ -24,8 +24,12 @@ SERIAL_ELEMENTS = 10_000  # of elementwise work: sharing less takes longer
 CHUNKS_PER_THREAD = 8  # so that one who is held up leaves the rest to the others
 LOOKS = 40_000  # about a millisecond
 
-CALL, INSIDE, BUSY, SEATS, FUNCTION, ARGUMENTS, NEXT, ITEMS, CHUNK, FAILED = range(0, 80, 8)  # of a team's int64 state, each on a cache line
-STATE = 80
+LINE = 8  # int64 of a cache line
+CALL, INSIDE, BUSY, SEATS, FUNCTION, ARGUMENTS, ITEMS, CHUNK, FAILED, NEXT = range(0, 10 * LINE, LINE)  # of a team's int64 state, each on a
+# line of its own; from NEXT on one for each thread
+
+
+PARAMETERS = types.voidptr, types.int64  # of what `_outline` gives: its argument, and which thread calls
 
 
 @intrinsic
@@ -73,20 +77,24 @@ def _give_way(typing_context):
 
 
 @register_jitable
-def _chunks(kernel, state, arguments):
-    """Do chunks of the call under way until nobody has to begin one."""
-    chunk, items = state[CHUNK], state[ITEMS]
-    first = _raise(state, NEXT, chunk)
-    while first < items:
-        kernel(first, min(first + chunk, items), *arguments)
-        first = _raise(state, NEXT, chunk)
+def _chunks(kernel, state, arguments, thread):
+    """Do chunks of the call under way until nobody has to begin one: first of this thread's own part of the items, which from call to call
+    is the same share of the images or weights and so in its core's cache, then of the others'."""
+    chunk, items, threads = state[CHUNK], state[ITEMS], state[SEATS] + 1
+    for k in range(threads):
+        part = (thread + k) % threads
+        past = (part + 1) * items // threads
+        first = _raise(state, NEXT + part * LINE, chunk)
+        while first < past:
+            kernel(first, min(first + chunk, past), *arguments)
+            first = _raise(state, NEXT + part * LINE, chunk)
 
 
 @intrinsic
 def _outline(typing_context, kernel, state, arguments):
     """Addresses of a function and of its one argument, good until the caller returns: it does what `_chunks` does."""
     chunks = typing_context.resolve_value_type(_chunks)
-    inner = chunks.get_call_type(typing_context, (kernel, state, arguments), {})
+    inner = chunks.get_call_type(typing_context, (kernel, state, arguments, types.int64), {})
 
     def codegen(context, b, sig, args):
         box = ir.LiteralStructType([value.type for value in args[1:]])
@@ -96,10 +104,10 @@ def _outline(typing_context, kernel, state, arguments):
         function = ir.Function(b.module, _function_type(context), b.module.get_unique_name("chunks"))
         function.linkage = "internal"
         inside = ir.IRBuilder(function.append_basic_block())
-        values = inside.load(inside.bitcast(function.args[-1], box.as_pointer()))
+        values = inside.load(inside.bitcast(function.args[-2], box.as_pointer()))
         call = context.get_function(chunks, inner)
         context.add_linking_libs(getattr(call, "libs", ()))
-        call(inside, [context.get_dummy_value(), *(inside.extract_value(values, k) for k in range(2))])
+        call(inside, [context.get_dummy_value(), *(inside.extract_value(values, k) for k in range(2)), function.args[-1]])
         context.call_conv.return_value(inside, context.get_dummy_value())
         return context.make_tuple(b, sig.return_type, [b.ptrtoint(function, I64), b.ptrtoint(place, I64)])
 
@@ -107,19 +115,19 @@ def _outline(typing_context, kernel, state, arguments):
 
 
 @intrinsic
-def _call(typing_context, function, argument):
-    """Call what `_outline` gave; 1 if that raised an error, else 0."""
+def _call(typing_context, function, argument, thread):
+    """Call what `_outline` gave, for a thread of the team; 1 if that raised an error, else 0."""
 
     def codegen(context, b, sig, args):
         function = b.inttoptr(args[0], _function_type(context).as_pointer())
-        status, _ = context.call_conv.call_function(b, function, types.none, (types.voidptr,), [b.inttoptr(args[1], cgutils.voidptr_t)])
+        status, _ = context.call_conv.call_function(b, function, types.none, PARAMETERS, [b.inttoptr(args[1], cgutils.voidptr_t), args[2]])
         return b.zext(status.is_error, I64)
 
-    return types.int64(function, argument), codegen
+    return types.int64(function, argument, thread), codegen
 
 
 def _function_type(context):
-    return context.call_conv.get_function_type(types.none, (types.voidptr,))
+    return context.call_conv.get_function_type(types.none, PARAMETERS)
 
 
 @register_jitable(inline="always")  # what has a kernel for an argument when it runs cannot be cached
@@ -136,9 +144,12 @@ def share(kernel, state, items, chunk, arguments):
         kernel(0, items, *arguments)
     else:
         state[FUNCTION], state[ARGUMENTS] = _outline(kernel, state, arguments)
-        state[NEXT], state[ITEMS], state[CHUNK] = 0, items, chunk
+        state[ITEMS], state[CHUNK] = items, chunk
+        threads = state[SEATS] + 1
+        for part in range(threads):
+            state[NEXT + part * LINE] = part * items // threads
         _raise(state, CALL, 1)  # odd: open
-        _raise(state, FAILED, _call(state[FUNCTION], state[ARGUMENTS]))
+        _raise(state, FAILED, _call(state[FUNCTION], state[ARGUMENTS], 0))
         _raise(state, CALL, 1)
         looks = 0
         while _now(state, INSIDE) > 0:
@@ -162,7 +173,7 @@ def _help(state, seat, looks):
         seen, left = call, looks
         _raise(state, INSIDE, 1)
         if seat < _now(state, SEATS) and _now(state, CALL) == call:  # still the same, so its caller sees that somebody is inside
-            _raise(state, FAILED, _call(state[FUNCTION], state[ARGUMENTS]))
+            _raise(state, FAILED, _call(state[FUNCTION], state[ARGUMENTS], seat + 1))
         _raise(state, INSIDE, -1)
 
 
@@ -195,7 +206,8 @@ class Call(NamedTuple):
 
 class _Team:
     def __init__(self):
-        self.state, self.helpers, self.growing = np.zeros(STATE, np.int64), [], threading.Lock()
+        self.helpers, self.growing = [], threading.Lock()
+        self.state = np.zeros(NEXT + LINE * config.NUMBA_NUM_THREADS, np.int64)
         self.threads = 0  # while somebody holds CALLER, as many as that one may use
         self.instead: tuple[int, Callable[[Call], None]] | None = None  # whose calls of `in_parallel` are left to somebody, and to whom
 

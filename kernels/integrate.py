@@ -88,6 +88,8 @@ def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, s
     place = _places(past[0] - first[0], past[1] - first[1], in_rows, slide.stride, source.size, first_tap)
     block = LANES * weights.vectors
     sums = np.empty(place.size * block, np.float32)
+    starts, exact, single, potentials, spikes = (start.reshape(-1), rise.reshape(-1), single_rise.reshape(-1), potential.reshape(-1),
+                                                 times.reshape(-1))
     for unit in range(first[2], past[2]):
         sums[:] = 0
         if slide.shortcut_steps > 0:
@@ -96,7 +98,7 @@ def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, s
             _sum_channelwise(weights, down, place, value, sums)
         else:
             _sum_block(weights, unit, unit // weights.blocks - groups[0], area, down, place, row_pixels, events, value, row, begin, sums)
-        _finish(weights, slide, unit, first, past, block, sums, start, rise, single_rise, potential, times)
+        _finish(weights, slide, unit, first, past, block, sums, starts, start.shape[0], exact, single, rise.shape[1], potentials, spikes)
 
 
 @jit()
@@ -203,7 +205,7 @@ def _sum_block(weights, unit, group, area, down, place, row_pixels, events, valu
     of a row lie one place behind another; 0 where `accumulate_row` does not apply."""
     block, width = LANES * weights.vectors, weights.kernel_width
     pixels, tile = place.size - SPARE_PIXELS, unit * weights.chunks * weights.kernel_height * width * weights.chunk * block
-    starts, size = place * weights.chunk, width * weights.chunk * block
+    starts, size = place if events else place * weights.chunk, width * weights.chunk * block
     lines = size // FLOATS_PER_LINE // pixels if pixels >= SHARED_BY else 0
     rows = weights.kernel_height if weights.kernel_height * size <= TILE_BYTES // 4 else 1  # of taps that share a visit of the sums
     for chunk in range(weights.chunks):
@@ -258,24 +260,23 @@ def _sum_channelwise(weights, down, place, value, sums):
 
 
 @jit()
-def _finish(weights, slide, unit, first, past, block, sums, start, rise, single_rise, potential, times):
-    """Write one block of a tile's potentials or spike times."""
-    potentials, spikes, starts = potential.reshape(-1), times.reshape(-1), start.reshape(-1)
-    exact, single = rise.reshape(-1), single_rise.reshape(-1)
-    outputs, offset = start.shape[1], rise.shape[1] * start.shape[1]
+def _finish(weights, slide, unit, first, past, block, sums, starts, start_rows, exact, single, rise_rows, potentials, spikes):
+    """Write one block of a tile's potentials or spike times. start_rows, rise_rows: after how many positions `starts` and the ramp repeat."""
+    outputs = weights.groups * weights.outputs
     lo, count = _outputs(weights, unit, block)
     at = 0
     for image in range(first[0], past[0]):
         for y in range(first[1], past[1]):
             position = (image * slide.out_height + y) * slide.out_width
-            to, begin = position * outputs + lo, position % start.shape[0] * outputs + lo
-            rise_at = position % max(rise.shape[1], 1) * outputs + lo
+            to = position * outputs + lo
+            begin = lo if start_rows == 1 else position % start_rows * outputs + lo
+            rise_at = lo if rise_rows <= 1 else position % rise_rows * outputs + lo
             for _ in range(slide.out_width):
                 if slide.steps > 0:
-                    fire_at(sums, at, starts, begin, count, exact, single, rise_at, offset, slide.steps, spikes, to)
+                    fire_at(sums, at, starts, begin, count, exact, single, rise_at, rise_rows * outputs, slide.steps, spikes, to)
                 else:
                     add(sums, at, starts, begin, count, potentials, to)
                 at += block
                 to += outputs
-                begin += outputs if start.shape[0] > 1 else 0
-                rise_at += outputs if rise.shape[1] > 1 else 0
+                begin += outputs if start_rows > 1 else 0
+                rise_at += outputs if rise_rows > 1 else 0

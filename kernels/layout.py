@@ -145,6 +145,6 @@ def tiling(images: int, out_height: int, out_width: int, blocks: int, vectors: i
     together = max(1, pixels // (out_height * out_width)) if rows == out_height else 1
     together = -(-images // -(-images // together))
     tiles = -(-images // together) * -(-out_height // rows)
-    parts = 1 if tiles >= 2 * threads else min(blocks, -(-2 * threads // tiles))
+    parts = 1 if tiles >= threads else min(blocks, -(-threads // tiles))
     some = -(-blocks // parts)
     return Tiling(together, rows, some), tiles * -(-blocks // some)
