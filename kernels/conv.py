@@ -27,11 +27,11 @@ class Convolution:
                  in_shape: tuple[int, ...], out_shape: tuple[int, ...], in_steps: int = 0, steps: int = 0, dense: bool = False,
                  shortcut_steps: int = 0):
         geometry, outputs = (strides, dilations, pads), (steps, int(dense), shortcut_steps)
-        integers, source, first, macs = _prepared(weights[1:], geometry, in_shape[1:3], out_shape[1:3], in_steps, outputs)
+        integers, source, order, first, macs = _prepared(weights[1:], geometry, in_shape[1:3], out_shape[1:3], in_steps, outputs)
         self._alone = macs * in_shape[0] < SERIAL_MACS
         sums = weights.vectors // CHANNELWISE_SUMS or 1 if weights.channelwise else weights.vectors
         cut, self._tiles = tiling(in_shape[0], *out_shape[1:3], weights.groups * weights.blocks, sums, 1 if self._alone else threads())
-        self._layer = weights.values, integers, source, first, tuple(cut)
+        self._layer = weights.values, integers, source, order, first, tuple(cut)
         self._coded, self._fires = in_steps > 0, steps > 0
 
     def __call__(self, inputs: np.ndarray, start: np.ndarray, out: np.ndarray, ramp: Ramp = NO_RAMP, shortcut: np.ndarray = NO_TIMES) -> None:

@@ -33,11 +33,11 @@ _PIXELS = np.array([PIXELS.get(vectors, 0) for vectors in range(5)])
 
 
 @jit()
-def integrate(first_item, past_item, in_times, in_values, weight_values, integers, source, first_tap, cut, start, shortcut, rise,
+def integrate(first_item, past_item, in_times, in_values, weight_values, integers, source, order, first_tap, cut, start, shortcut, rise,
               single_rise, potential, times):
     """Of a layer, add the potentials of some tiles to `start`, and write them to `potential` or the spike times to `times`.
 
-    in_times, in_values: (n, height, width, channels) uint8 steps, or float32 activations; the other one is empty. weight_values, source,
+    in_times, in_values: (n, height, width, channels) uint8 steps, or float32 activations; the other one is empty. weight_values, source, order,
     first_tap: the arrays of `layout.Weights` and `layout.Columns`. integers: int64, see `_read`. cut: int64, `layout.Tiling`. start:
     (m, outputs) float32, where position p, counted over all images, starts from row p % m; may be `potential` itself. shortcut: (n, out
     height, out width, outputs) uint8 steps, whose activations are added to it; or empty. rise, single_rise: a `threshold.Ramp` of slopes
@@ -46,14 +46,18 @@ def integrate(first_item, past_item, in_times, in_values, weight_values, integer
     n = max(in_times.shape[0], in_values.shape[0])
     weights, slide = _read(integers, weight_values)
     units = weights.groups * weights.blocks
-    images, rows, blocks = cut
-    bands, parts = -(-slide.out_height // rows), -(-units // blocks)
+    images, rows, columns, blocks = cut
+    bands, strips, parts = -(-slide.out_height // rows), -(-slide.out_width // columns), -(-units // blocks)
     for item in range(first_item, past_item):
         part, rest = item % parts, item // parts
+        strip, rest = rest % strips, rest // strips
         band, together = rest % bands, rest // bands
         first = together * images, band * rows, part * blocks
         past = min(first[0] + images, n), min(first[1] + rows, slide.out_height), min(first[2] + blocks, units)
-        _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, shortcut, rise, single_rise, potential, times)
+        left, right = strip * columns, min(strip * columns + columns, slide.out_width)
+        begin, end = first_tap[left], first_tap[right - 1] + weights.kernel_width
+        _tile(in_times, in_values, weights, slide, source[begin:end], order[left:right], first_tap[left:right] - begin, first, past, start,
+              shortcut, rise, single_rise, potential, times)
 
 
 @jit()
@@ -70,8 +74,8 @@ def integrate_shared(state, items, chunk, *arguments):
 
 
 @jit(inline="always")
-def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, start, shortcut, rise, single_rise, potential, times):
-    """One tile: images, output rows and blocks from `first` to `past`."""
+def _tile(in_times, in_values, weights, slide, source, order, first_tap, first, past, start, shortcut, rise, single_rise, potential, times):
+    """One tile: images, output rows and blocks from `first` to `past`, and the output columns of `order`; the others are their `Columns`."""
     groups = first[2] // weights.blocks, (past[2] - 1) // weights.blocks + 1
     in_rows = (past[1] - first[1] - 1) * slide.stride + (weights.kernel_height - 1) * slide.dilation + 1
     lines = _lines(first[0], past[0], first[1] * slide.stride - slide.pad, in_rows, slide.in_height)
@@ -83,7 +87,7 @@ def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, s
         _gather(in_times, slide.in_steps, lines, source, weights, groups, events, row, value, begin)
     else:
         _gather(in_values, slide.in_steps, lines, source, weights, groups, events, row, value, begin)
-    neighbours = first_tap.size > 1 and first_tap[1] == 1 and weights.kernel_width == SLIDING and weights.vectors <= MAX_SLIDING
+    neighbours = 1 < first_tap.size == first_tap[-1] + 1 and weights.kernel_width == SLIDING and weights.vectors <= MAX_SLIDING
     row_pixels = first_tap.size if neighbours else 0
     place = _places(past[0] - first[0], past[1] - first[1], in_rows, slide.stride, source.size, first_tap)
     block = LANES * weights.vectors
@@ -93,23 +97,23 @@ def _tile(in_times, in_values, weights, slide, source, first_tap, first, past, s
     for unit in range(first[2], past[2]):
         sums[:] = 0
         if slide.shortcut_steps > 0:
-            _begin_with(shortcut, weights, slide, unit, first, past, block, sums)
+            _begin_with(shortcut, weights, slide, unit, order, first, past, block, sums)
         if weights.channelwise:
             _sum_channelwise(weights, down, place, value, sums)
         else:
             _sum_block(weights, unit, unit // weights.blocks - groups[0], area, down, place, row_pixels, events, value, row, begin, sums)
-        _finish(weights, slide, unit, first, past, block, sums, starts, start.shape[0], exact, single, rise.shape[1], potentials, spikes)
+        _finish(weights, slide, unit, order, first, past, block, sums, starts, start.shape[0], exact, single, rise.shape[1], potentials, spikes)
 
 
 @jit()
-def _begin_with(shortcut, weights, slide, unit, first, past, block, sums):
+def _begin_with(shortcut, weights, slide, unit, order, first, past, block, sums):
     """Let a block's sums begin with the activations of a shortcut."""
     lo, count = _outputs(weights, unit, block)
     at = 0
     for image in range(first[0], past[0]):
         for y in range(first[1], past[1]):
-            for x in range(slide.out_width):
-                line = shortcut[image, y, x]
+            for column in range(order.size):
+                line = shortcut[image, y, order[column]]
                 for k in range(count):
                     sums[at + k] = decoded(slide.shortcut_steps, line[lo + k])
                 at += block
@@ -167,7 +171,8 @@ def _gather_events(inputs, steps, lines, source, weights, groups, row, value, be
             place = 0
             for line in range(lines.shape[0]):
                 first = (lines[line, 0] * inputs.shape[1] + lines[line, 1]) * width
-                for x in source:
+                for column in range(source.size):
+                    x = source[column]
                     begin[at] = event
                     at += 1
                     if x >= 0 and lines[line, 1] >= 0:
@@ -260,23 +265,24 @@ def _sum_channelwise(weights, down, place, value, sums):
 
 
 @jit()
-def _finish(weights, slide, unit, first, past, block, sums, starts, start_rows, exact, single, rise_rows, potentials, spikes):
+def _finish(weights, slide, unit, order, first, past, block, sums, starts, start_rows, exact, single, rise_rows, potentials, spikes):
     """Write one block of a tile's potentials or spike times. start_rows, rise_rows: after how many positions `starts` and the ramp repeat."""
     outputs = weights.groups * weights.outputs
     lo, count = _outputs(weights, unit, block)
     at = 0
     for image in range(first[0], past[0]):
         for y in range(first[1], past[1]):
-            position = (image * slide.out_height + y) * slide.out_width
-            to = position * outputs + lo
-            begin = lo if start_rows == 1 else position % start_rows * outputs + lo
-            rise_at = lo if rise_rows <= 1 else position % rise_rows * outputs + lo
-            for _ in range(slide.out_width):
+            row = (image * slide.out_height + y) * slide.out_width
+            for column in range(order.size):
+                position = row + order[column]
+                to = position * outputs + lo
+                begin, rise_at = lo, lo
+                if start_rows > 1:
+                    begin += position % start_rows * outputs
+                if rise_rows > 1:
+                    rise_at += position % rise_rows * outputs
                 if slide.steps > 0:
                     fire_at(sums, at, starts, begin, count, exact, single, rise_at, rise_rows * outputs, slide.steps, spikes, to)
                 else:
                     add(sums, at, starts, begin, count, potentials, to)
                 at += block
-                to += outputs
-                begin += outputs if start_rows > 1 else 0
-                rise_at += outputs if rise_rows > 1 else 0

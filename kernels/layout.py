@@ -38,10 +38,11 @@ class Weights(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The columns of an input row in the order in which an output's taps are neighbours."""
+    """The columns of an input row in the order in which an output's taps are neighbours, and those of an output row in that of their taps."""
 
     source: np.ndarray  # (columns,) int64: input column, or -1 where there is padding
-    first: np.ndarray  # (out width,) int64: where the first tap of each output column lies; the others follow
+    order: np.ndarray  # (out width,) int64: output column
+    first: np.ndarray  # (out width,) int64, ascending: where the first tap of each of `order` lies; the others follow
 
 
 class Tiling(NamedTuple):
@@ -49,6 +50,7 @@ class Tiling(NamedTuple):
 
     images: int
     rows: int  # of outputs
+    columns: int  # of `Columns.order`
     blocks: int  # of all groups
 
 
@@ -131,20 +133,26 @@ def columns(width: int, kernel: int, stride: int, dilation: int, pad: int, out_w
         source += [p + dilation * q for q in range(start, place[mine].max() + kernel)]
     source = np.array(source, np.int64)
     source[(source < 0) | (source >= width)] = -1
-    return Columns(source, first)
+    order = np.argsort(first)
+    return Columns(source, order, first[order])
 
 
 @lru_cache(maxsize=4096)
 def tiling(images: int, out_height: int, out_width: int, blocks: int, vectors: int, threads: int) -> tuple[Tiling, int]:
     """Tiles of about TILE_PIXELS output positions, and how many; where these are too few for the threads, the blocks are divided too."""
     pixels = TILE_PIXELS * MAX_VECTORS // vectors
-    rows = min(out_height, max(1, pixels // out_width))
+    columns = _evenly(out_width, pixels)
+    rows = min(out_height, max(1, pixels // columns))
     if blocks < 2 * threads and images < 2 * threads:
         rows = min(rows, -(-out_height * images // (2 * threads)))
-    rows = -(-out_height // -(-out_height // rows))
-    together = max(1, pixels // (out_height * out_width)) if rows == out_height else 1
-    together = -(-images // -(-images // together))
-    tiles = -(-images // together) * -(-out_height // rows)
+    rows = _evenly(out_height, rows)
+    together = _evenly(images, max(1, pixels // (out_height * out_width)) if rows == out_height else 1)
+    tiles = -(-images // together) * -(-out_height // rows) * -(-out_width // columns)
     parts = 1 if tiles >= threads else min(blocks, -(-threads // tiles))
     some = -(-blocks // parts)
-    return Tiling(together, rows, some), tiles * -(-blocks // some)
+    return Tiling(together, rows, columns, some), tiles * -(-blocks // some)
+
+
+def _evenly(count: int, most: int) -> int:
+    """Into as few parts as have `most` at most, but of one size: how large these are."""
+    return -(-count // -(-count // most))

@@ -20,8 +20,8 @@ from .threshold import encode_rows, encode_shared
 
 BYTES, SINGLES, DOUBLES, INTEGERS = np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 ARGUMENTS = {  # of each function `run` can call: arrays by dtype and dimensions, or so many integers, or one float
-    integrate_shared: ((BYTES, 4), (SINGLES, 4), (SINGLES, 1), (INTEGERS, 1), (INTEGERS, 1), (INTEGERS, 1), 3, (SINGLES, 2), (BYTES, 4),
-                       (DOUBLES, 3), (SINGLES, 3), (SINGLES, 4), (BYTES, 4)),
+    integrate_shared: ((BYTES, 4), (SINGLES, 4), (SINGLES, 1), (INTEGERS, 1), (INTEGERS, 1), (INTEGERS, 1), (INTEGERS, 1), 4, (SINGLES, 2),
+                       (BYTES, 4), (DOUBLES, 3), (SINGLES, 3), (SINGLES, 4), (BYTES, 4)),
     encode_shared: ((SINGLES, 3), (SINGLES, 1), (SINGLES, 1), 1, float, (BYTES, 3)),
     average_pool_decoded_shared: ((BYTES, 4), 1, (SINGLES, 2), 2, 2, 2, 2, (SINGLES, 4)),
     max_pool_shared: ((BYTES, 4), 1, 2, 2, 2, 2, (BYTES, 4))}
@@ -129,9 +129,9 @@ def run(state, table, bases):
             share(integrate, state, items, chunk, (
                 _array_4(row, k[0], bases, np.uint8), _array_4(row, k[1], bases, np.float32), _array_1(row, k[2], bases, np.float32),
                 _array_1(row, k[3], bases, np.int64), _array_1(row, k[4], bases, np.int64), _array_1(row, k[5], bases, np.int64),
-                (row[k[6]], row[k[6] + 1], row[k[6] + 2]), _array_2(row, k[7], bases, np.float32), _array_4(row, k[8], bases, np.uint8),
-                _array_3(row, k[9], bases, np.float64), _array_3(row, k[10], bases, np.float32), _array_4(row, k[11], bases, np.float32),
-                _array_4(row, k[12], bases, np.uint8)))
+                _array_1(row, k[6], bases, np.int64), (row[k[7]], row[k[7] + 1], row[k[7] + 2], row[k[7] + 3]),
+                _array_2(row, k[8], bases, np.float32), _array_4(row, k[9], bases, np.uint8), _array_3(row, k[10], bases, np.float64),
+                _array_3(row, k[11], bases, np.float32), _array_4(row, k[12], bases, np.float32), _array_4(row, k[13], bases, np.uint8)))
         elif function == 1:
             k = _ENCODE
             share(encode_rows, state, items, chunk, (

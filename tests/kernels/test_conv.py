@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ttfs_convert.kernels.conv import NO_TIMES, Convolution, conv
-from ttfs_convert.kernels.layout import pack
+from ttfs_convert.kernels.layout import pack, slides, tiling
 from ttfs_convert.kernels.threshold import fire, ramp
 
 from tests import naive
@@ -65,6 +65,28 @@ def test_one_dimension_is_an_image_of_one_row(dense):
     inputs = np.pad(activation[:, 0].astype(np.float64), ((0, 0), (4, 3), (0, 0)))
     expected = np.stack([np.einsum("nkc,kco->no", inputs[:, x * 2:x * 2 + 9:2], weights[0]) for x in range(line.out[1])], axis=1)
     np.testing.assert_allclose(run(activation, weights, 1, line, dense)[:, 0], expected, rtol=1e-5, atol=1e-5)
+
+
+@PATHS
+@pytest.mark.parametrize("stride, dilation", ((1, 1), (1, 7), (2, 3), (2, 2)))
+def test_long_rows_are_cut_into_strips(stride, dilation, dense):
+    """Start, spikes of a shortcut, slope: each position has its own."""
+    rng, sliding = np.random.default_rng(stride + dilation), slides(3, stride, dilation)
+    line = Geometry((1, 3000), (1, 3), (1, stride), (1, dilation), (0, 2), (0, 2 * dilation))
+    activation, weights = activations(rng, (2, 1, 3000, 5), 0.5), random_weights(rng, line, 5, 9) / 4
+    positions, shape = line.out[1], (2, *line.out, 9)
+    cut, _ = tiling(2, *line.out, 1, 1, 1)
+    assert cut.columns < positions
+    start, slope = (rng.uniform(low, 1, (positions, 9)).astype(np.float32) for low in (-1, 0.5))
+    spikes, potential, times, expected = (np.empty(shape, dtype) for dtype in (np.uint8, np.float32, np.uint8, np.uint8))
+    spikes[:] = rng.integers(0, 31, shape)
+    for out, steps in ((potential, 0), (times, 20)):
+        layer = Convolution(pack(weights, 1, sliding), *line.arguments, activation.shape, shape, 0, steps, dense, 30)
+        layer(activation, start, out, ramp(slope, 20, 0.5), spikes)
+    sums = naive.conv(activation, weights, 1, *line.arguments, line.out) + start + (1 - spikes / 30)
+    np.testing.assert_allclose(potential, sums, rtol=1e-5, atol=1e-5)
+    fire(potential.reshape(2, -1), slope.ravel(), 20, 0.5, expected.reshape(2, -1))
+    np.testing.assert_array_equal(times, expected)
 
 
 SLIDING = (Geometry((7, 9), (3, 3), (1, 1), (1, 1), (1, 1), (1, 1)), Geometry((9, 11), (2, 3), (2, 1), (2, 1), (0, 0), (1, 0)),

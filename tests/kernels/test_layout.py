@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.layout import block_vectors, columns, pack, tiling
+from ttfs_convert.kernels.layout import TILE_PIXELS, block_vectors, columns, pack, tiling
 from ttfs_convert.kernels.vector import ALIGNMENT, LANES, MAX_SLIDING, MAX_VECTORS
 
 
@@ -42,17 +42,20 @@ def test_depthwise_weights_keep_to_their_channels():
 @settings(derandomize=True, deadline=None)
 @given(st.integers(1, 20), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(0, 5), st.integers(1, 9))
 def test_taps_are_neighbours(width, kernel, stride, dilation, pad, out_width):
-    source, first = columns(width, kernel, stride, dilation, pad, out_width)
-    for x in range(out_width):
+    source, order, first = columns(width, kernel, stride, dilation, pad, out_width)
+    assert sorted(order) == list(range(out_width)) and (np.diff(first) > 0).all()
+    for x, at in zip(order, first):
         for k in range(kernel):
             column = x * stride - pad + k * dilation
-            assert source[first[x] + k] == (column if 0 <= column < width else -1)
+            assert source[at + k] == (column if 0 <= column < width else -1)
 
 
 @pytest.mark.parametrize("threads", (1, 2, 16))
 @pytest.mark.parametrize("images, height, width, blocks", ((1, 1, 1, 1), (1, 4, 4, 8), (64, 4, 4, 8), (3, 32, 32, 1), (5, 7, 7, 3), (2, 1, 5000, 2)))
 def test_tiles_keep_to_the_layer(images, height, width, blocks, threads):
     cut, tiles = tiling(images, height, width, blocks, 8, threads)
-    assert 1 <= cut.images <= images and 1 <= cut.rows <= height and 1 <= cut.blocks <= blocks
+    assert 1 <= cut.images <= images and 1 <= cut.rows <= height and 1 <= cut.columns <= width and 1 <= cut.blocks <= blocks
     assert cut.images == 1 or cut.rows == height
-    assert tiles == -(-images // cut.images) * -(-height // cut.rows) * -(-blocks // cut.blocks)
+    assert cut.rows == 1 or cut.columns == width
+    assert cut.rows * cut.columns <= max(TILE_PIXELS, width) and cut.columns <= TILE_PIXELS
+    assert tiles == -(-images // cut.images) * -(-height // cut.rows) * -(-width // cut.columns) * -(-blocks // cut.blocks)
