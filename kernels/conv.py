@@ -6,9 +6,9 @@ import numpy as np
 
 from ._threads import in_parallel, threads
 from .integrate import integrate_shared
-from .layout import CHANNELWISE_SUMS, SERIAL_MACS, Slide, Weights, columns, tiling
+from .layout import CHANNELWISE_SUMS, FEW_PIXELS, SERIAL_MACS, Slide, Weights, columns, in_long_rows, tiling
 from .threshold import Ramp
-from .vector import LANES
+from .vector import LANES, MAX_VECTORS
 
 NO_TIMES, _NO_VALUES = np.empty((0, 0, 0, 0), np.uint8), np.empty((0, 0, 0, 0), np.float32)
 NO_RAMP = Ramp(np.empty((2, 0, 0)), np.empty((3, 0, 0), np.float32))
@@ -26,6 +26,9 @@ class Convolution:
     def __init__(self, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int], pads: tuple[int, int],
                  in_shape: tuple[int, ...], out_shape: tuple[int, ...], in_steps: int = 0, steps: int = 0, dense: bool = False,
                  shortcut_steps: int = 0):
+        positions, blocks = in_shape[0] * out_shape[1] * out_shape[2], min(threads(), -(-weights.outputs // (LANES * MAX_VECTORS)))
+        if positions < FEW_PIXELS and weights.groups == 1 and not (dense or weights.channelwise) and weights.blocks > blocks:
+            weights = in_long_rows(weights, blocks)
         geometry, outputs = (strides, dilations, pads), (steps, int(dense), shortcut_steps)
         integers, source, order, first, macs = _prepared(weights[1:], geometry, in_shape[1:3], out_shape[1:3], in_steps, outputs)
         self._alone = macs * in_shape[0] < SERIAL_MACS

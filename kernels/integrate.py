@@ -14,11 +14,13 @@ from .threshold import fire_at
 from .vector import (
     LANES,
     MAX_SLIDING,
+    MAX_VECTORS,
     PASSES,
     PIXELS,
     SLIDING,
     SPARE_PIXELS,
     accumulate,
+    accumulate_long,
     accumulate_row,
     add,
     multiply,
@@ -231,8 +233,11 @@ def _sum_block(weights, unit, group, area, down, place, row_pixels, events, valu
                 for pixel in range(pixels):
                     _prefetch(weights.values, tile + size, pixel * lines, (pixel + 1) * lines)
                     at = place[pixel] + ky * down
-                    accumulate(weights.vectors, sums, pixel * block, weights.values, tile - at * weights.chunk * block,
-                               row, value, begin[part + at], begin[part + at + width])
+                    here, first, past = tile - at * weights.chunk * block, begin[part + at], begin[part + at + width]
+                    if weights.vectors > MAX_VECTORS:
+                        accumulate_long(block, sums, pixel * block, weights.values, here, row, value, first, past)
+                    else:
+                        accumulate(weights.vectors, sums, pixel * block, weights.values, here, row, value, first, past)
             tile += size
 
 

@@ -14,7 +14,7 @@ CHANNELWISE_SUMS = 4  # times as many sums as that where each is computed once, 
 SHORT_RUN = 24  # inputs of one row of taps below which looking for the silent ones costs more than it saves
 DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.54, 4: 0.49, 5: 0.45, 6: 0.44, 7: 0.4, 8: 0.38}  # silent share below which using all inputs is faster, per
 # vectors of a block: a multiply-add takes four cycles and two can start in each, so that events for fewer than eight sums leave gaps
-DENSE_PIXELS = 8  # output positions below which each weight is loaded for few of them: then those of silent inputs are better left alone
+FEW_PIXELS = 8  # output positions below which each weight is loaded for few of them: then those of silent inputs are better left alone
 SLIDING_DENSE_BELOW = {1: 0.7, 2: 0.6, 3: 0.35, 4: 0.25}  # the same for `vector.accumulate_row`
 
 
@@ -104,10 +104,24 @@ def pack(weights: np.ndarray, groups: int = 1, sliding: bool = False) -> Weights
     return Weights(values, groups, blocks, chunks, chunk, vectors, channels, per_group, height, width, False)
 
 
+def in_long_rows(weights: Weights, blocks: int) -> Weights:
+    """The same weights in so many blocks of outputs, for `vector.accumulate_long`: what an event needs of a tap is then one stretch of memory,
+    and no more is read than that where few pixels share it. Chunks stay as they are, and with them the order of sums."""
+    w = weights
+    vectors = -(-w.outputs // (LANES * blocks))
+    outputs_last = w.values.reshape(w.blocks, -1, LANES * w.vectors).swapaxes(0, 1).reshape(-1, w.blocks * LANES * w.vectors)[:, :w.outputs]
+    values = aligned(len(outputs_last) * blocks * vectors * LANES)
+    rows = values.reshape(blocks, len(outputs_last), vectors * LANES)
+    for b in range(blocks):
+        part = outputs_last[:, b * vectors * LANES:(b + 1) * vectors * LANES]
+        rows[b, :, :part.shape[1]] = part
+    return w._replace(values=values, blocks=blocks, vectors=vectors)
+
+
 def dense_is_faster(weights: Weights, silent: float, sliding: bool = False, pixels: int = TILE_PIXELS) -> bool:
     """Whether to use all inputs of a layer of which a share is silent. The result has the same bits either way. pixels: output positions of
     all images."""
-    if pixels < DENSE_PIXELS:
+    if pixels < FEW_PIXELS:
         return False
     below = SLIDING_DENSE_BELOW if sliding and weights.vectors <= MAX_SLIDING else DENSE_BELOW
     return weights.channelwise or weights.kernel_width * weights.chunk < SHORT_RUN or silent < below[weights.vectors]

@@ -18,6 +18,7 @@ PIXELS = {1: 8, 2: 6, 3: 4, 4: 3}  # at a time, per vectors of one pass of `mult
 PASSES = {1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (3, 2), 6: (3, 3), 7: (4, 3), 8: (4, 4)}  # vectors of each, per vectors of a block
 SLIDING = 3  # taps of a kernel that `accumulate_row` slides along a row
 MAX_SLIDING = 4  # vectors of a block for which it does: twelve registers of potentials
+TOGETHER = 4  # events of `accumulate_long`
 CHANNEL_VECTORS = 4  # at a time where channels do not mix
 SPARE_PIXELS = max(PIXELS.values())
 
@@ -58,6 +59,51 @@ def accumulate(typing_context, vectors, potential, at, weights, tile, row, value
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+def _accumulating(count):
+    """potential[at + o] += sum over so many events k of value[first + k] weights[tile + row[first + k] block + o], for o < block."""
+
+    @intrinsic
+    def accumulate_events(typing_context, potential, at, weights, tile, block, row, value, first):
+        signature = types.void(potential, at, weights, tile, block, row, value, first)
+
+        def codegen(context, b, sig, args):
+            potential_data, weight_data, row_data, value_data = (data(context, b, sig, args, i) for i in (0, 2, 5, 6))
+            events = [b.add(args[7], integer(k)) for k in range(count)]
+            rows = [b.sext(b.load(b.gep(row_data, [event])), I64) for event in events]
+            lines = [b.gep(weight_data, [b.add(args[3], b.mul(row, args[4]))]) for row in rows]
+            factors = [splat(b, b.load(b.gep(value_data, [event]))) for event in events]
+            out = b.gep(potential_data, [args[1]])
+
+            def add(lane, _):
+                total = load(b, vectors_at(b, out, lane), 0)
+                for factor, line in zip(factors, lines):
+                    total = add_product(b, total, factor, load(b, vectors_at(b, line, lane), 0))
+                store(b, total, vectors_at(b, out, lane), 0)
+                return []
+
+            loop(b, integer(0), args[4], LANES, [], add)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return accumulate_events
+
+
+_accumulate_one, _accumulate_together = _accumulating(1), _accumulating(TOGETHER)
+
+
+@jit(inline="always")
+def accumulate_long(block, potential, at, weights, tile, row, value, first, past):
+    """As `accumulate`, for any number of outputs, whose potentials stay in memory: TOGETHER events are added in one visit."""
+    event = first
+    while event + TOGETHER <= past:
+        _accumulate_together(potential, at, weights, tile, block, row, value, event)
+        event += TOGETHER
+    while event < past:
+        _accumulate_one(potential, at, weights, tile, block, row, value, event)
+        event += 1
 
 
 @intrinsic
@@ -254,6 +300,14 @@ if config.DISABLE_JIT:  # intrinsics exist in compiled code only
         for j in range(first, past):
             line = tile + row[j] * block
             potential[at:at + block] += value[j] * weights[line:line + block]
+
+    def _accumulate_one(potential, at, weights, tile, block, row, value, event):
+        line = tile + row[event] * block
+        potential[at:at + block] += value[event] * weights[line:line + block]
+
+    def _accumulate_together(potential, at, weights, tile, block, row, value, first):
+        for event in range(first, first + TOGETHER):
+            _accumulate_one(potential, at, weights, tile, block, row, value, event)
 
     def accumulate_row(vectors, potential, at, weights, tile, tap, row, value, begin, first, pixels):
         block = LANES * vectors

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ttfs_convert.kernels.conv import NO_TIMES, Convolution, conv
-from ttfs_convert.kernels.layout import pack, slides, tiling
+from ttfs_convert.kernels.layout import FEW_PIXELS, pack, slides, tiling
 from ttfs_convert.kernels.threshold import fire, ramp
 
 from tests import naive
@@ -141,6 +141,19 @@ def test_spike_times_are_those_of_the_potentials(dense, outputs, positions, anal
     sums = np.resize(start, times.shape) + (1 - spikes / np.float32(30) if shortcut else 0)
     conv(activation, pack(weights), *SMALL.arguments, sums, dense)
     np.testing.assert_allclose(potential, sums, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", (200, 1000))
+@pytest.mark.parametrize("sliding", (False, True))
+def test_few_positions_have_the_bits_of_many(outputs, sliding):
+    """Their weights lie in long rows."""
+    rng, small = np.random.default_rng(outputs), Geometry((2, 2), (3, 3), (1, 1), (1, 1), (1, 1), (1, 1))
+    assert 1 * 2 * 2 < FEW_PIXELS <= 3 * 2 * 2
+    activation, weights = activations(rng, (3, 2, 2, 70), 0.5), random_weights(rng, small, 70, outputs)
+    together = run(activation, weights, 1, small, False, 0.5, sliding)
+    np.testing.assert_allclose(together, 0.5 + naive.conv(activation, weights, 1, *small.arguments, small.out), rtol=1e-5, atol=2e-5)
+    for image in range(3):
+        assert run(activation[image:image + 1], weights, 1, small, False, 0.5, sliding).tobytes() == together[image].tobytes()
 
 
 @PATHS

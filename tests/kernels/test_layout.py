@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.layout import TILE_PIXELS, block_vectors, columns, pack, tiling
+from ttfs_convert.kernels.layout import TILE_PIXELS, block_vectors, columns, in_long_rows, pack, tiling
 from ttfs_convert.kernels.vector import ALIGNMENT, LANES, MAX_SLIDING, MAX_VECTORS
 
 
@@ -59,3 +59,17 @@ def test_tiles_keep_to_the_layer(images, height, width, blocks, threads):
     assert cut.rows == 1 or cut.columns == width
     assert cut.rows * cut.columns <= max(TILE_PIXELS, width) and cut.columns <= TILE_PIXELS
     assert tiles == -(-images // cut.images) * -(-height // cut.rows) * -(-width // cut.columns) * -(-blocks // cut.blocks)
+
+
+@pytest.mark.parametrize("blocks", (1, 2, 3))
+@pytest.mark.parametrize("sliding", (False, True))
+def test_long_rows_hold_every_weight(blocks, sliding):
+    weights = np.random.default_rng(blocks).normal(size=(2, 3, 300, 203)).astype(np.float32)
+    packed = pack(weights, sliding=sliding)
+    assert packed.chunks > 1 and packed.blocks > 1
+    rows = in_long_rows(packed, blocks)
+    assert (rows.blocks, rows.chunks, rows.chunk) == (blocks, packed.chunks, packed.chunk) and rows.vectors * LANES * blocks >= 203
+    parts = rows.values.reshape(blocks, rows.chunks, 2, 3, rows.chunk, -1)
+    whole = np.concatenate(list(parts), axis=-1).transpose(1, 2, 0, 3, 4).reshape(2, 3, rows.chunks * rows.chunk, -1)
+    np.testing.assert_array_equal(whole[:, :, :300, :203], weights)
+    assert not whole[:, :, 300:].any() and not whole[..., 203:].any()

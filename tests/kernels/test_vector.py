@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from ttfs_convert.kernels._jit import jit
-from ttfs_convert.kernels.vector import LANES, MAX_VECTORS, PIXELS, accumulate, aligned, multiply
+from ttfs_convert.kernels.vector import LANES, MAX_VECTORS, PIXELS, accumulate, accumulate_long, aligned, multiply
 
 
 @jit()
@@ -10,20 +10,25 @@ def accumulated(vectors, potential, at, weights, tile, row, value, first, past):
 
 
 @jit()
+def accumulated_long(vectors, potential, at, weights, tile, row, value, first, past):
+    accumulate_long(LANES * vectors, potential, at, weights, tile, row, value, first, past)
+
+
+@jit()
 def multiplied(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count, rows, down):
     multiply(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count, rows, down)
 
 
-@pytest.mark.parametrize("vectors", range(1, MAX_VECTORS + 1))
+@pytest.mark.parametrize("run, vectors", (*((accumulated, vectors) for vectors in range(1, MAX_VECTORS + 1)), (accumulated_long, 1), (accumulated_long, 11)))
 @pytest.mark.parametrize("first, past", ((0, 0), (1, 2), (2, 4), (1, 10), (3, 2)))
-def test_accumulate_adds_its_events_alone(vectors, first, past):
+def test_accumulate_adds_its_events_alone(run, vectors, first, past):
     rng, block = np.random.default_rng(10 * vectors + past), LANES * vectors
     weights = rng.normal(size=(13, block)).astype(np.float32)
     row, value = rng.integers(1, 13, 12).astype(np.int32), rng.random(12, np.float32)
     value[:first], value[past:] = np.nan, np.nan
     start = rng.normal(size=3 * block).astype(np.float32)
     potential = start.copy()
-    accumulated(vectors, potential, block, weights.ravel(), -block, row, value, first, past)
+    run(vectors, potential, block, weights.ravel(), -block, row, value, first, past)
     expected = start.astype(np.float64)
     expected[block:2 * block] += value[first:past].astype(np.float64) @ weights[row[first:past] - 1]
     np.testing.assert_allclose(potential, expected, rtol=1e-5, atol=1e-6)
