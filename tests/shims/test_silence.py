@@ -15,17 +15,19 @@ from ttfs_convert.simulate.engines import simulate  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's exporters
 
 
-def test_one_command_trains_converts_and_goes_on(paper, squares, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("bias", (False, True))
+def test_one_command_trains_converts_and_goes_on(bias, paper, squares, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(paper.silence, "EFFORT", {"rounds": 1, "at_least": 0.0})
     out = tmp_path / "out"
     command = ["--data", str(squares), "--out", str(out), "--epochs", "1", "--limit", "80", "--test-limit", "40", "--batch", "16",
-               "--threads", "1", "--means", "-0.25"]
+               "--threads", "1", "--means", "-0.25", *(["--bias"] if bias else [])]
     paper.silence.main(command)
     row = capsys.readouterr().out.splitlines()[-3].split(" | ")
-    folder = out / "mean-0.25"
+    folder = out / ("mean-0.25-bias" if bias else "mean-0.25")
     assert {path.name for path in folder.iterdir()} == {"log.txt", "options.json", "model.onnx", "snn.npz", "report.json"}
     assert "'mean': -0.25" in (folder / "log.txt").read_text() and "epoch 1/1" in (folder / "log.txt").read_text()
     network = convert(folder / "model.onnx")
+    assert all((layer.bias is not None) == bias for layer in network.layers if layer.kind == "spiking")
     report = Report.model_validate_json((folder / "report.json").read_text())
     x = np.moveaxis(paper.images.test_images("fashion-mnist", squares, 40, 28).x, -1, 1).astype(np.float32) / 255
     recording = simulate(network, x)
@@ -33,13 +35,13 @@ def test_one_command_trains_converts_and_goes_on(paper, squares, tmp_path, capsy
               if layer.name in recording.spike_times and layer not in network.inputs]
     share = sum(silent) / sum(layer.neurons for layer in report.layers if layer.slope)
     assert paper.silence.silent_share(report) == pytest.approx(share)
-    assert row[0] == "| -0.25" and row[6] == f"{100 * share:.1f} %" and len(row) == 14
-    assert row[7] == f"{report.energy.paper.p_proxy / 1e6:.2f} ({report.energy.paper.synops / 1e6:.2f})"
+    assert row[0] == "| -0.25" and row[2] == ("yes" if bias else "no") and row[7] == f"{100 * share:.1f} %" and len(row) == 15
+    assert row[8] == f"{report.energy.paper.p_proxy / 1e6:.2f} ({report.energy.paper.synops / 1e6:.2f})"
 
     monkeypatch.setattr(paper.silence, "train", lambda *given: pytest.fail("trained again"))
     monkeypatch.setattr(paper.silence, "measured", lambda *given: pytest.fail("run again"))
     paper.silence.main(command)
-    assert capsys.readouterr().out.splitlines()[-3].split(" | ")[:11] == row[:11]
+    assert capsys.readouterr().out.splitlines()[-3].split(" | ")[:12] == row[:12]
     with pytest.raises(SystemExit, match="2"):
         paper.silence.main([*command, "--seed", "3"])
     assert "'seed': 0" in capsys.readouterr().out and json.loads((folder / "options.json").read_text())["seed"] == 0
