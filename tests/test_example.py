@@ -63,9 +63,9 @@ def test_readme_python_snippet(tmp_path, monkeypatch):
     with np.load(EXAMPLE / "images.npz") as archive:
         np.savez(tmp_path / "examples" / "fashion_mnist" / "images.npz", x=archive["x"][:100], y=archive["y"][:100])  # fewer: quick
         scope = {"x": archive["x"][:4, None].astype(np.float32) / 255}
-    exec(snippet, scope)
+    exec(snippet.replace('"fashion-mnist"', '"examples/fashion_mnist/images.npz"'), scope)  # at hand everywhere
     assert scope["evaluation"].report.data.samples == 100
-    assert scope["recording"].spike_times["node_Conv_71"].shape == (4, 28, 28, 24)
+    assert scope["recording"].spike_times["node_conv2d"].shape == (4, 28, 28, 24)
     assert scope["recording"].potentials.shape == (4, 10)
     assert ttfs_convert.load(tmp_path / "snn.npz").windows == 7
 

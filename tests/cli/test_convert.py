@@ -48,7 +48,7 @@ def test_example_converts(tmp_path):
     out = tmp_path / "snn.npz"
     result = run(EXAMPLE, "--out", out)
     assert result.exit_code == 0, result.output
-    for text in ("node_Conv_71", "average_pool+conv", "fan_in", "18,816", "3,873,024", "(exempt)", "7 windows, 50 steps per window"):
+    for text in ("node_conv2d", "average_pool+conv", "fan_in", "18,816", "3,873,024", "(exempt)", "7 windows, 50 steps per window"):
         assert text in result.stdout
     network = load(out)
     assert [layer.window for layer in network.layers] == [0, 1, 2, 3, 4, 5, 6, 7]

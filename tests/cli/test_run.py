@@ -77,7 +77,7 @@ def test_json_adds_up(report):
 def test_report_on_the_terminal(networks):
     result = run(networks / "snn.npz", "--data", IMAGES, "--limit", "50")
     assert result.exit_code == 0, result.output
-    for text in ("node_Conv_71", "ANN accuracy", "SNN accuracy", "95 % interval", "latency 350 steps (7 windows)", "paper",
+    for text in ("node_conv2d", "ANN accuracy", "SNN accuracy", "95 % interval", "latency 350 steps (7 windows)", "paper",
                  "synaptic", "event_if_gated", "first layer out of tolerance", "0 .. 1", "slope fan_in", "the outputs' range"):
         assert text in result.stdout
     assert "note: --limit: a subset, 50 of 2,000 samples" in result.stderr

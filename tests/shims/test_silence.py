@@ -20,10 +20,10 @@ def test_one_command_trains_converts_and_goes_on(bias, paper, squares, tmp_path,
     monkeypatch.setattr(paper.silence, "EFFORT", {"rounds": 1, "at_least": 0.0})
     out = tmp_path / "out"
     command = ["--data", str(squares), "--out", str(out), "--epochs", "1", "--limit", "80", "--test-limit", "40", "--batch", "16",
-               "--threads", "1", "--means", "-0.25", *(["--bias"] if bias else [])]
+               "--threads", "1", "--means", "-0.25", *([] if bias else ["--no-bias"])]
     paper.silence.main(command)
     row = capsys.readouterr().out.splitlines()[-3].split(" | ")
-    folder = out / ("mean-0.25-bias" if bias else "mean-0.25")
+    folder = out / ("mean-0.25" if bias else "mean-0.25-no-bias")
     assert {path.name for path in folder.iterdir()} == {"log.txt", "options.json", "model.onnx", "snn.npz", "report.json"}
     assert "'mean': -0.25" in (folder / "log.txt").read_text() and "epoch 1/1" in (folder / "log.txt").read_text()
     network = convert(folder / "model.onnx")
