@@ -25,10 +25,8 @@ CHUNKS_PER_THREAD = 8  # so that one who is held up leaves the rest to the other
 LOOKS = 40_000  # about a millisecond
 
 LINE = 8  # int64 of a cache line
-CALL, INSIDE, BUSY, SEATS, FUNCTION, ARGUMENTS, ITEMS, CHUNK, FAILED, NEXT = range(0, 10 * LINE, LINE)  # of a team's int64 state, each on a
-# line of its own; from NEXT on one for each thread
-
-
+CALL, INSIDE, BUSY, SEATS, FUNCTION, ARGUMENTS, ITEMS, CHUNK, PARTS, FAILED, NEXT = range(0, 11 * LINE, LINE)  # of a team's int64 state, each on
+# a line of its own; from NEXT on one for each thread
 PARAMETERS = types.voidptr, types.int64  # of what `_outline` gives: its argument, and which thread calls
 
 
@@ -80,10 +78,10 @@ def _give_way(typing_context):
 def _chunks(kernel, state, arguments, thread):
     """Do chunks of the call under way until nobody has to begin one: first of this thread's own part of the items, which from call to call
     is the same share of the images or weights and so in its core's cache, then of the others'."""
-    chunk, items, threads = state[CHUNK], state[ITEMS], state[SEATS] + 1
-    for k in range(threads):
-        part = (thread + k) % threads
-        past = (part + 1) * items // threads
+    chunk, items, parts = state[CHUNK], state[ITEMS], state[PARTS]
+    for k in range(parts):
+        part = (thread + k) % parts
+        past = (part + 1) * items // parts
         first = _raise(state, NEXT + part * LINE, chunk)
         while first < past:
             kernel(first, min(first + chunk, past), *arguments)
@@ -144,10 +142,10 @@ def share(kernel, state, items, chunk, arguments):
         kernel(0, items, *arguments)
     else:
         state[FUNCTION], state[ARGUMENTS] = _outline(kernel, state, arguments)
-        state[ITEMS], state[CHUNK] = items, chunk
-        threads = state[SEATS] + 1
-        for part in range(threads):
-            state[NEXT + part * LINE] = part * items // threads
+        parts = state[SEATS] + 1
+        state[ITEMS], state[CHUNK], state[PARTS] = items, chunk, parts
+        for part in range(parts):
+            state[NEXT + part * LINE] = part * items // parts
         _raise(state, CALL, 1)  # odd: open
         _raise(state, FAILED, _call(state[FUNCTION], state[ARGUMENTS], 0))
         _raise(state, CALL, 1)
