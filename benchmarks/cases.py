@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from ttfs_convert.kernels.conv import Convolution
-from ttfs_convert.kernels.layout import dense_is_faster, pack, slides
+from ttfs_convert.kernels.layout import dense_is_faster, in_long_rows, long_row_blocks, pack, slides
 from ttfs_convert.kernels.threshold import ramp
 
 from ttfs_convert import convert
@@ -105,6 +105,8 @@ def layer(size: tuple[int, int], channels: int, outputs: int, kernel: int, group
         packed = pack(weights.transpose(2, 3, 1, 0), groups, sliding)
         rise, start = ramp(np.ones((1, outputs), np.float32), STEPS, 0.5), np.zeros((1, outputs), np.float32)
         dense = dense_is_faster(packed, silent, sliding, batch * size[0] * size[1])
+        blocks = long_row_blocks(packed, batch * size[0] * size[1], dense, threads)
+        packed = in_long_rows(packed, blocks) if blocks else packed
         place = (kernel, kernel), (1, 1), (1, 1), (kernel // 2, kernel // 2)
         ours = Convolution(packed, *place, steps.shape, times.shape, STEPS, STEPS, dense)
         original = session(_layer_model(weights, kernel, groups, size == (1, 1)), threads)

@@ -21,7 +21,7 @@ from ._jit import jit
 from ._llvm import I64, data
 
 SERIAL_ELEMENTS = 10_000  # of elementwise work: sharing less takes longer
-CHUNKS_PER_THREAD = 8  # so that one who is held up leaves the rest to the others
+CHUNKS_PER_THREAD = 8  # where there are as many items, so that one who is held up leaves the rest to the others
 LOOKS = 40_000  # about a millisecond
 
 LINE = 8  # int64 of a cache line

@@ -6,9 +6,9 @@ import numpy as np
 
 from ._threads import in_parallel, threads
 from .integrate import integrate_shared
-from .layout import CHANNELWISE_SUMS, FEW_PIXELS, SERIAL_MACS, Slide, Weights, columns, in_long_rows, tiling
+from .layout import CHANNELWISE_SUMS, SERIAL_MACS, Slide, Weights, columns, tiling
 from .threshold import Ramp
-from .vector import LANES, MAX_VECTORS
+from .vector import LANES
 
 NO_TIMES, _NO_VALUES = np.empty((0, 0, 0, 0), np.uint8), np.empty((0, 0, 0, 0), np.float32)
 NO_RAMP = Ramp(np.empty((2, 0, 0)), np.empty((3, 0, 0), np.float32))
@@ -17,7 +17,7 @@ NO_RAMP = Ramp(np.empty((2, 0, 0)), np.empty((3, 0, 0), np.float32))
 class Convolution:
     """A layer at one batch size, with all that stays the same from batch to batch made ready: for a small one that takes longer than its sums.
 
-    weights: as `layout.pack` gives them. kernel, strides, dilations, pads: (y, x) integers; pads are those before the first row and column,
+    weights: as `layout.pack` or `in_long_rows` give them. kernel, strides, dilations, pads: (y, x) integers; pads are those before the first row and column,
     and padded taps add nothing. in_shape, out_shape: (n, height, width, channels). in_steps: N of inputs that are spike steps, 0 for
     activations. steps: N of outputs that are spike steps, 0 for potentials. dense: whether to use silent inputs like the others, which is
     faster where there are few. shortcut_steps: N of the shortcut's spikes, 0 where there is none.
@@ -26,9 +26,6 @@ class Convolution:
     def __init__(self, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int], pads: tuple[int, int],
                  in_shape: tuple[int, ...], out_shape: tuple[int, ...], in_steps: int = 0, steps: int = 0, dense: bool = False,
                  shortcut_steps: int = 0):
-        positions, blocks = in_shape[0] * out_shape[1] * out_shape[2], min(threads(), -(-weights.outputs // (LANES * MAX_VECTORS)))
-        if positions < FEW_PIXELS and weights.groups == 1 and not (dense or weights.channelwise) and weights.blocks > blocks:
-            weights = in_long_rows(weights, blocks)
         geometry, outputs = (strides, dilations, pads), (steps, int(dense), shortcut_steps)
         integers, source, order, first, macs = _prepared(weights[1:], geometry, in_shape[1:3], out_shape[1:3], in_steps, outputs)
         self._alone = macs * in_shape[0] < SERIAL_MACS

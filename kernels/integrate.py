@@ -1,7 +1,8 @@
 """Membrane potentials of any sliding layer, from events or densely, and their firing, tile by tile: see `layout` for the cuts.
 
-A tile is a few rows of outputs, or a few small images. For each tile the inputs are gathered once, either as events (the inputs that are
-not silent, with their place) or as plain values. Then each block of outputs adds up one tile of weights after the other, all pixels in turn.
+A tile is a few rows of outputs, a few small images, or a strip of a wide row. For each tile the inputs are gathered once, either as
+events (the inputs that are not silent, with their place) or as plain values. Then each block of outputs adds up one tile of weights after
+the other, all pixels in turn.
 """
 
 import numpy as np
@@ -77,7 +78,8 @@ def integrate_shared(state, items, chunk, *arguments):
 
 @jit(inline="always")
 def _tile(in_times, in_values, weights, slide, source, order, first_tap, first, past, start, shortcut, rise, single_rise, potential, times):
-    """One tile: images, output rows and blocks from `first` to `past`, and the output columns of `order`; the others are their `Columns`."""
+    """One tile: images, output rows and blocks from `first` to `past`, and the output columns of `order`, whose `layout.Columns` also are
+    `source` and `first_tap`."""
     groups = first[2] // weights.blocks, (past[2] - 1) // weights.blocks + 1
     in_rows = (past[1] - first[1] - 1) * slide.stride + (weights.kernel_height - 1) * slide.dilation + 1
     lines = _lines(first[0], past[0], first[1] * slide.stride - slide.pad, in_rows, slide.in_height)
@@ -93,7 +95,8 @@ def _tile(in_times, in_values, weights, slide, source, order, first_tap, first, 
     row_pixels = first_tap.size if neighbours else 0
     place = _places(past[0] - first[0], past[1] - first[1], in_rows, slide.stride, source.size, first_tap)
     block = LANES * weights.vectors
-    sums = np.empty(place.size * block, np.float32)
+    sums = np.empty((place.size - SPARE_PIXELS if events else place.size) * block, np.float32)
+    # flat here and not in _finish, where each view would be made once per block
     starts, exact, single, potentials, spikes = (start.reshape(-1), rise.reshape(-1), single_rise.reshape(-1), potential.reshape(-1),
                                                  times.reshape(-1))
     for unit in range(first[2], past[2]):
@@ -212,9 +215,10 @@ def _sum_block(weights, unit, group, area, down, place, row_pixels, events, valu
     of a row lie one place behind another; 0 where `accumulate_row` does not apply."""
     block, width = LANES * weights.vectors, weights.kernel_width
     pixels, tile = place.size - SPARE_PIXELS, unit * weights.chunks * weights.kernel_height * width * weights.chunk * block
-    starts, size = place if events else place * weights.chunk, width * weights.chunk * block
+    size = width * weights.chunk * block
     lines = size // FLOATS_PER_LINE // pixels if pixels >= SHARED_BY else 0
     rows = weights.kernel_height if weights.kernel_height * size <= TILE_BYTES // 4 else 1  # of taps that share a visit of the sums
+    starts = place if events else place * weights.chunk
     for chunk in range(weights.chunks):
         part = (group * weights.chunks + chunk) * area
         if not events:

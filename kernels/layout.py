@@ -15,6 +15,8 @@ SHORT_RUN = 24  # inputs of one row of taps below which looking for the silent o
 DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.54, 4: 0.49, 5: 0.45, 6: 0.44, 7: 0.4, 8: 0.38}  # silent share below which using all inputs is faster, per
 # vectors of a block: a multiply-add takes four cycles and two can start in each, so that events for fewer than eight sums leave gaps
 FEW_PIXELS = 8  # output positions below which each weight is loaded for few of them: then those of silent inputs are better left alone
+LONG_VECTORS = 128  # of a block in long rows at most: 4 KiB, and as much of sums
+LONG_BYTES = 2 ** 26  # of weights that are laid out once more in long rows: beyond, memory matters more
 SLIDING_DENSE_BELOW = {1: 0.7, 2: 0.6, 3: 0.35, 4: 0.25}  # the same for `vector.accumulate_row`
 
 
@@ -104,16 +106,25 @@ def pack(weights: np.ndarray, groups: int = 1, sliding: bool = False) -> Weights
     return Weights(values, groups, blocks, chunks, chunk, vectors, channels, per_group, height, width, False)
 
 
+def long_row_blocks(weights: Weights, pixels: int, dense: bool, threads: int) -> int:
+    """In how many blocks `in_long_rows` pays for a layer with so many output positions in all images; 0: not at all."""
+    worth_it = pixels < FEW_PIXELS and weights.blocks > 1 and weights.values.nbytes <= LONG_BYTES
+    if dense or weights.channelwise or weights.groups > 1 or not worth_it:
+        return 0
+    return 1 if weights.values.size * pixels < SERIAL_MACS else threads
+
+
 def in_long_rows(weights: Weights, blocks: int) -> Weights:
-    """The same weights in so many blocks of outputs, for `vector.accumulate_long`: what an event needs of a tap is then one stretch of memory,
-    and no more is read than that where few pixels share it. Chunks stay as they are, and with them the order of sums."""
+    """The same weights in about so many blocks of outputs, for `vector.accumulate_long`: what an event needs of a tap is then one stretch of
+    memory, and no more is read than that. Chunks stay as they are, and with them the order of sums."""
     w = weights
-    vectors = -(-w.outputs // (LANES * blocks))
-    outputs_last = w.values.reshape(w.blocks, -1, LANES * w.vectors).swapaxes(0, 1).reshape(-1, w.blocks * LANES * w.vectors)[:, :w.outputs]
-    values = aligned(len(outputs_last) * blocks * vectors * LANES)
-    rows = values.reshape(blocks, len(outputs_last), vectors * LANES)
+    vectors = min(-(-w.outputs // (LANES * blocks)), LONG_VECTORS)
+    blocks, block = -(-w.outputs // (LANES * vectors)), LANES * vectors
+    outputs_last = w.values.reshape(w.blocks, -1, LANES * w.vectors).swapaxes(0, 1).reshape(-1, w.blocks * LANES * w.vectors)
+    values = aligned(len(outputs_last) * blocks * block)
+    rows = values.reshape(blocks, len(outputs_last), block)
     for b in range(blocks):
-        part = outputs_last[:, b * vectors * LANES:(b + 1) * vectors * LANES]
+        part = outputs_last[:, b * block:(b + 1) * block]
         rows[b, :, :part.shape[1]] = part
     return w._replace(values=values, blocks=blocks, vectors=vectors)
 
@@ -154,7 +165,7 @@ def columns(width: int, kernel: int, stride: int, dilation: int, pad: int, out_w
 @lru_cache(maxsize=4096)
 def tiling(images: int, out_height: int, out_width: int, blocks: int, vectors: int, threads: int) -> tuple[Tiling, int]:
     """Tiles of about TILE_PIXELS output positions, and how many; where these are too few for the threads, the blocks are divided too."""
-    pixels = TILE_PIXELS * MAX_VECTORS // vectors
+    pixels = max(1, TILE_PIXELS * MAX_VECTORS // vectors)
     columns = _evenly(out_width, pixels)
     rows = min(out_height, max(1, pixels // columns))
     if blocks < 2 * threads and images < 2 * threads:
@@ -162,9 +173,19 @@ def tiling(images: int, out_height: int, out_width: int, blocks: int, vectors: i
     rows = _evenly(out_height, rows)
     together = _evenly(images, max(1, pixels // (out_height * out_width)) if rows == out_height else 1)
     tiles = -(-images // together) * -(-out_height // rows) * -(-out_width // columns)
-    parts = 1 if tiles >= threads else min(blocks, -(-threads // tiles))
-    some = -(-blocks // parts)
+    some = _blocks_together(tiles, blocks, threads)
     return Tiling(together, rows, columns, some), tiles * -(-blocks // some)
+
+
+def _blocks_together(tiles: int, blocks: int, threads: int) -> int:
+    """How many blocks of a tile one thread computes: as many as leave all threads busy, since each part of a tile gathers its inputs anew."""
+
+    def busy(some):
+        items = tiles * -(-blocks // some)
+        return items / (-(-items // threads) * threads)
+
+    best = max(busy(some) for some in range(1, blocks + 1))
+    return max(some for some in range(1, blocks + 1) if busy(some) >= 0.95 * best)
 
 
 def _evenly(count: int, most: int) -> int:

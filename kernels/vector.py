@@ -1,7 +1,8 @@
 """The vector primitives: add weighted inputs to potentials that stay in registers, from events or from every input.
 
 Plain loops reload and store the potentials for every input, at a fraction of the speed; so both are emitted as LLVM vectors of eight
-floats. One variant for each block of 1 to 8 vectors (8 to 64 outputs); `vectors` chooses among them at run time.
+floats. One variant for each block of 1 to 8 vectors (8 to 64 outputs); `vectors` chooses among them at run time. In longer blocks,
+for `accumulate_long`, potentials stay in memory.
 """
 
 import numpy as np

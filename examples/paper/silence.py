@@ -2,8 +2,9 @@
 
     python examples/paper/silence.py --data DIR --out runs/silence
 
-trains the Fashion-MNIST example (examples/fashion_mnist/train.py) once for each mean of the pre-activation's target distribution (LC-
-TTFS, Eq. 20, has 0; --lambda-a is how much the loss weighs that draws pre-activations there; without biases hidden neurons can hardly follow it), converts it in strict mode, runs it on all test images, and prints one table. A silent neuron is one that has not
+trains the Fashion-MNIST example (examples/fashion_mnist/train.py) once for each mean of the pre-activation's target distribution (LC-TTFS,
+Eq. 20, has 0; --lambda-a is how much the loss weighs that draws pre-activations there; without biases hidden neurons can hardly follow
+it), converts it in strict mode, runs it on all test images, and prints one table. A silent neuron is one that has not
 fired before its window ends: its activation is 0. The operations are the report's four counts, of which `event` has a spike of every
 neuron, as the paper's slope demands, and only `event, if gated` leaves silent ones out. Speed is that of the `exact` engine and of
 ONNX Runtime, in turn in one process, same threads, batches of 64.
@@ -143,7 +144,8 @@ def table(given: argparse.Namespace, reports: list[Report], speeds: list[dict[st
         low, high = report.drift.ci95_pp
         counts = " | ".join(operations(count) for count in (report.energy.paper, report.energy.synaptic, report.energy.event,
                                                             report.energy.event_if_gated))
-        lines += [f"| {mean:g} | {given.lambda_a:g} | {'yes' if given.bias else 'no'} | {100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | "
+        lines += [f"| {mean:g} | {given.lambda_a:g} | {'yes' if given.bias else 'no'} | "
+                  f"{100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | "
                   f"{report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | {100 * report.drift.agreement:.2f} % | "
                   f"{100 * silent_share(report):.1f} % | {counts} | "
                   f"{1e6 * taken['exact']:.0f} | {1e6 * taken['onnxruntime']:.0f} | {taken['onnxruntime'] / taken['exact']:.2f} |"]

@@ -3,11 +3,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ttfs_convert.kernels.conv import NO_TIMES, Convolution, conv
-from ttfs_convert.kernels.layout import FEW_PIXELS, pack, slides, tiling
+from ttfs_convert.kernels.layout import in_long_rows, pack, slides, tiling
 from ttfs_convert.kernels.threshold import fire, ramp
 
 from tests import naive
-from tests.kernels.cases import OUTPUTS, Geometry, activations, assert_same_bits, geometries
+from tests.kernels.cases import OUTPUTS, Geometry, activations, assert_same_bits, geometries, with_threads
 
 PATHS = pytest.mark.parametrize("dense", (False, True))
 
@@ -69,7 +69,7 @@ def test_one_dimension_is_an_image_of_one_row(dense):
 
 @PATHS
 @pytest.mark.parametrize("stride, dilation", ((1, 1), (1, 7), (2, 3), (2, 2)))
-def test_long_rows_are_cut_into_strips(stride, dilation, dense):
+def test_wide_rows_are_cut_into_strips(stride, dilation, dense):
     """Start, spikes of a shortcut, slope: each position has its own."""
     rng, sliding = np.random.default_rng(stride + dilation), slides(3, stride, dilation)
     line = Geometry((1, 3000), (1, 3), (1, stride), (1, dilation), (0, 2), (0, 2 * dilation))
@@ -87,6 +87,16 @@ def test_long_rows_are_cut_into_strips(stride, dilation, dense):
     np.testing.assert_allclose(potential, sums, rtol=1e-5, atol=1e-5)
     fire(potential.reshape(2, -1), slope.ravel(), 20, 0.5, expected.reshape(2, -1))
     np.testing.assert_array_equal(times, expected)
+
+
+@PATHS
+@pytest.mark.parametrize("groups", (1, 9))
+def test_strips_of_images(groups, dense):
+    rng, wide = np.random.default_rng(groups), Geometry((5, 1100), (3, 3), (2, 1), (1, 2), (1, 2), (1, 2))
+    activation, weights = activations(rng, (1, *wide.size, 9), 0.5), random_weights(rng, wide, 9 // groups, 9)
+    assert tiling(1, *wide.out, 1, 1, 1)[0].columns < wide.out[1]
+    expected = naive.conv(activation, weights, groups, *wide.arguments, wide.out)
+    np.testing.assert_allclose(run(activation, weights, groups, wide, dense), expected, rtol=1e-5, atol=1e-5)
 
 
 SLIDING = (Geometry((7, 9), (3, 3), (1, 1), (1, 1), (1, 1), (1, 1)), Geometry((9, 11), (2, 3), (2, 1), (2, 1), (0, 0), (1, 0)),
@@ -143,17 +153,23 @@ def test_spike_times_are_those_of_the_potentials(dense, outputs, positions, anal
     np.testing.assert_allclose(potential, sums, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("outputs", (200, 1000))
+@pytest.mark.parametrize("outputs", (65, 200, 1036))
+@pytest.mark.parametrize("blocks", (1, 2, 16))
 @pytest.mark.parametrize("sliding", (False, True))
-def test_few_positions_have_the_bits_of_many(outputs, sliding):
-    """Their weights lie in long rows."""
+def test_long_rows_of_weights_give_the_same_bits(outputs, blocks, sliding):
     rng, small = np.random.default_rng(outputs), Geometry((2, 2), (3, 3), (1, 1), (1, 1), (1, 1), (1, 1))
-    assert 1 * 2 * 2 < FEW_PIXELS <= 3 * 2 * 2
     activation, weights = activations(rng, (3, 2, 2, 70), 0.5), random_weights(rng, small, 70, outputs)
-    together = run(activation, weights, 1, small, False, 0.5, sliding)
-    np.testing.assert_allclose(together, 0.5 + naive.conv(activation, weights, 1, *small.arguments, small.out), rtol=1e-5, atol=2e-5)
-    for image in range(3):
-        assert run(activation[image:image + 1], weights, 1, small, False, 0.5, sliding).tobytes() == together[image].tobytes()
+    packed = pack(weights, sliding=sliding)
+    expected = 0.5 + naive.conv(activation, weights, 1, *small.arguments, small.out)
+    together = np.full(expected.shape, 0.5, np.float32)
+    conv(activation, packed, *small.arguments, together)
+    np.testing.assert_allclose(together, expected, rtol=1e-5, atol=2e-5)
+    alone = np.full((1, *expected.shape[1:]), 0.5, np.float32)
+    for threads in (1, 2):
+        for image in range(3):
+            alone[:] = 0.5
+            with_threads(threads, lambda: conv(activation[image:image + 1], in_long_rows(packed, blocks), *small.arguments, alone))
+            assert alone[0].tobytes() == together[image].tobytes()
 
 
 @PATHS

@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.layout import TILE_PIXELS, block_vectors, columns, in_long_rows, pack, tiling
+from ttfs_convert.kernels.layout import (
+    FEW_PIXELS,
+    LONG_VECTORS,
+    TILE_PIXELS,
+    block_vectors,
+    columns,
+    in_long_rows,
+    long_row_blocks,
+    pack,
+    tiling,
+)
 from ttfs_convert.kernels.vector import ALIGNMENT, LANES, MAX_SLIDING, MAX_VECTORS
 
 
@@ -52,13 +62,41 @@ def test_taps_are_neighbours(width, kernel, stride, dilation, pad, out_width):
 
 @pytest.mark.parametrize("threads", (1, 2, 16))
 @pytest.mark.parametrize("images, height, width, blocks", ((1, 1, 1, 1), (1, 4, 4, 8), (64, 4, 4, 8), (3, 32, 32, 1), (5, 7, 7, 3), (2, 1, 5000, 2)))
-def test_tiles_keep_to_the_layer(images, height, width, blocks, threads):
-    cut, tiles = tiling(images, height, width, blocks, 8, threads)
+@pytest.mark.parametrize("vectors", (1, 8, 63, 2000))
+def test_tiles_keep_to_the_layer(images, height, width, blocks, threads, vectors):
+    cut, tiles = tiling(images, height, width, blocks, vectors, threads)
     assert 1 <= cut.images <= images and 1 <= cut.rows <= height and 1 <= cut.columns <= width and 1 <= cut.blocks <= blocks
     assert cut.images == 1 or cut.rows == height
     assert cut.rows == 1 or cut.columns == width
-    assert cut.rows * cut.columns <= max(TILE_PIXELS, width) and cut.columns <= TILE_PIXELS
+    assert cut.rows * cut.columns <= max(1, TILE_PIXELS * MAX_VECTORS // vectors)
     assert tiles == -(-images // cut.images) * -(-height // cut.rows) * -(-width // cut.columns) * -(-blocks // cut.blocks)
+
+
+@pytest.mark.parametrize("tiles, blocks, threads", ((1, 16, 2), (3, 16, 2), (1, 4, 2), (64, 4, 2), (1, 6, 3)))
+def test_all_threads_have_as_much_to_do(tiles, blocks, threads):
+    """Images of 16 x 16, a tile each."""
+    cut, items = tiling(tiles, 16, 16, blocks, MAX_SLIDING, threads)
+    assert items % threads == 0 and items >= threads
+    assert tiles % threads or cut.blocks == blocks  # no tile is gathered twice for nothing
+
+
+@pytest.mark.parametrize("threads", (1, 2, 10, 11, 16, 64))
+@pytest.mark.parametrize("outputs", (65, 641, 705, 1036, 9000))
+def test_no_block_of_long_rows_is_empty(outputs, threads):
+    packed = pack(np.ones((1, 1, 2, outputs), np.float32))
+    rows = in_long_rows(packed, threads)
+    block = LANES * rows.vectors
+    assert rows.vectors <= LONG_VECTORS and (rows.blocks - 1) * block < outputs <= rows.blocks * block
+    assert rows.values.size == rows.blocks * 2 * block and rows.values.sum() == 2 * outputs
+
+
+def test_long_rows_are_for_few_positions():
+    packed, narrow = pack(np.zeros((3, 3, 100, 200), np.float32)), pack(np.zeros((1, 1, 100, 64), np.float32))
+    assert long_row_blocks(packed, FEW_PIXELS - 1, False, 2) == 2
+    assert long_row_blocks(pack(np.zeros((1, 1, 100, 200), np.float32)), 1, False, 2) == 1  # too little work for two
+    grouped = pack(np.zeros((1, 1, 50, 400), np.float32), 2)
+    for weights, pixels, dense in ((packed, FEW_PIXELS, False), (packed, 1, True), (narrow, 1, False), (grouped, 1, False)):
+        assert long_row_blocks(weights, pixels, dense, 2) == 0
 
 
 @pytest.mark.parametrize("blocks", (1, 2, 3))

@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 from numba.core import config
+from ttfs_convert.kernels import _threads
 from ttfs_convert.kernels._jit import jit
 from ttfs_convert.kernels._threads import in_parallel, share
 
@@ -41,6 +42,38 @@ def test_calls_from_several_threads_do_not_mix():
     for caller in callers:
         caller.join()
     assert all((counts == 50).all() for counts in arrays)
+
+
+@jit()
+def count_slowly(first, past, counts, sums):
+    for item in range(first, past):
+        counts[item] += 1
+        for _ in range(10_000):  # some 20 us
+            sums[item] = np.sqrt(sums[item] + 1)
+
+
+@jit()
+def count_slowly_shared(state, items, chunk, *arguments):
+    share(count_slowly, state, items, chunk, arguments)
+
+
+@pytest.mark.skipif(config.DISABLE_JIT or config.NUMBA_NUM_THREADS < 2, reason="no helper")
+def test_seats_may_change_during_a_call():
+    """As they do when another thread, which may use fewer, asks for helpers."""
+    done = threading.Event()
+
+    def change():
+        while not done.is_set():
+            for seats in (0, 1):
+                _threads._team.state[_threads.SEATS] = seats
+
+    other = threading.Thread(target=change)
+    counts, sums = np.zeros(100, np.int64), np.zeros(100)
+    other.start()
+    with_threads(2, lambda: [in_parallel(count_slowly_shared, 100, (counts, sums)) for _ in range(100)])
+    done.set()
+    other.join()
+    assert (counts == 100).all()
 
 
 @jit()

@@ -19,7 +19,8 @@ def multiplied(vectors, potential, at, block, weights, tile, inputs, offset, sta
     multiply(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count, rows, down)
 
 
-@pytest.mark.parametrize("run, vectors", (*((accumulated, vectors) for vectors in range(1, MAX_VECTORS + 1)), (accumulated_long, 1), (accumulated_long, 11)))
+@pytest.mark.parametrize("run, vectors", (*((accumulated, vectors) for vectors in range(1, MAX_VECTORS + 1)), (accumulated_long, 1),
+                                          (accumulated_long, 11)))
 @pytest.mark.parametrize("first, past", ((0, 0), (1, 2), (2, 4), (1, 10), (3, 2)))
 def test_accumulate_adds_its_events_alone(run, vectors, first, past):
     rng, block = np.random.default_rng(10 * vectors + past), LANES * vectors

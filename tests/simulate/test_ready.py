@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ttfs_convert.kernels._threads import CALLER
+from ttfs_convert.kernels.layout import pack
 from ttfs_convert.kernels.threshold import time_step
 
 from ttfs_convert.ir import Input, Network, Readout, Spiking
@@ -10,7 +11,7 @@ from ttfs_convert.recording import decode
 from ttfs_convert.simulate.batch import Batch
 from ttfs_convert.simulate.entries import encoded
 from ttfs_convert.simulate.integration import Integrator
-from ttfs_convert.simulate.layout import plans
+from ttfs_convert.simulate.layout import Paths, plans
 from ttfs_convert.simulate.ready import Encoder, Sums
 from ttfs_convert.synapses import Connection, Conv, Dense, Scale
 
@@ -80,3 +81,11 @@ def test_sums_are_the_potential(case, kind, wide_bias):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     else:
         np.testing.assert_allclose(decode(found, 50), np.clip(expected, 0, 1), rtol=0, atol=0.0101)
+
+
+def test_single_images_share_their_long_rows_of_weights():
+    step = Dense(in_shape=(30,), out_shape=(400,), weights=np.ones((30, 400), np.float32))
+    packed = pack(step.weights[None, None])
+    paths = Paths({id(step): packed})
+    assert paths.weights(step, 1, False) is paths.weights(step, 2, False) is not packed
+    assert paths.weights(step, 64, False) is paths.weights(step, 1, True) is packed

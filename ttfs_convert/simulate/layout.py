@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Network, Readout, Spiking, has_neurons
+from ..kernels._threads import threads
 from ..kernels.conv import NO_RAMP
-from ..kernels.layout import Weights, dense_is_faster, pack, slides
+from ..kernels.layout import Weights, dense_is_faster, in_long_rows, long_row_blocks, pack, slides
 from ..kernels.threshold import Ramp, ramp
 from ..recording import EIGHT_BITS
 from ..synapses import AveragePool, Connection, Conv, Dense, Sliding
@@ -95,10 +96,22 @@ def divisor(pool: AveragePool) -> np.ndarray:
 
 
 class Paths:
-    """Which layers use silent inputs like the others, because few are: decided at the first batch; no bit depends on it."""
+    """How each step with weights is computed for so many images: no bit depends on it. Whether silent inputs are used like the others, because
+    few are, is decided at the first batch."""
 
     def __init__(self, packed: dict[int, Weights]):
-        self._packed, self._silent = packed, {}
+        self._packed, self._silent, self._long = packed, {}, {}
+
+    def weights(self, step: Conv | Dense, images: int, dense: bool) -> Weights:
+        """As they are packed, or once more in long rows, which all sizes of batches that want them share."""
+        packed = self._packed[id(step)]
+        blocks = long_row_blocks(packed, images * math.prod(step.out_shape[:-1]), dense, threads())
+        if blocks == 0:
+            return packed
+        key = id(step), blocks
+        if key not in self._long:
+            self._long[key] = in_long_rows(packed, blocks)
+        return self._long[key]
 
     def dense(self, step: Conv | Dense, inputs: np.ndarray, silent: int) -> bool:
         """For a step that reads `inputs`, (n, ...), in which the value `silent` is silent."""

@@ -101,7 +101,7 @@ class Weighted:
         self._read, self._in_steps = _reader(connection, steps)
         self._source = connection.source if self._in_steps else None
         self.compiled = bool(self._in_steps) or isinstance(self._read, _AveragePooled)
-        self._weights, self._paths, self._step, self._steps_out = integrator.weights[id(step)], integrator.paths, step, steps_out
+        self._paths, self._step, self._steps_out = integrator.paths, step, steps_out
         self._in_shape, self._out_shape, self._shortcut_steps = (images, *wide(step.in_shape)), (images, *out_shape), shortcut_steps
         self._run: Convolution | None = None
 
@@ -115,7 +115,8 @@ class Weighted:
         """The first batch shows how many inputs are silent."""
         dense = self._paths.dense(self._step, inputs, self._in_steps)
         place = geometry(self._step) if isinstance(self._step, Conv) else ((1, 1), (1, 1), (1, 1), (0, 0))
-        return Convolution(self._weights, *place, self._in_shape, self._out_shape, self._in_steps, self._steps_out, dense, self._shortcut_steps)
+        weights = self._paths.weights(self._step, len(inputs), dense)
+        return Convolution(weights, *place, self._in_shape, self._out_shape, self._in_steps, self._steps_out, dense, self._shortcut_steps)
 
 
 def _reader(connection: Connection, steps: Mapping[str, int | None]) -> tuple[Callable[[Batch], np.ndarray], int]:
