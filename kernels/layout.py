@@ -180,9 +180,9 @@ def tiling(images: int, out_height: int, out_width: int, blocks: int, vectors: i
 def _blocks_together(tiles: int, blocks: int, threads: int) -> int:
     """How many blocks of a tile one thread computes: as many as leave all threads busy, since each part of a tile gathers its inputs anew."""
 
-    def busy(some):
+    def busy(some):  # share of all threads' time, where every block takes as long
         items = tiles * -(-blocks // some)
-        return items / (-(-items // threads) * threads)
+        return tiles * blocks / (-(-items // threads) * some * threads)
 
     best = max(busy(some) for some in range(1, blocks + 1))
     return max(some for some in range(1, blocks + 1) if busy(some) >= 0.95 * best)

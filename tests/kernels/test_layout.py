@@ -76,7 +76,7 @@ def test_tiles_keep_to_the_layer(images, height, width, blocks, threads, vectors
 def test_all_threads_have_as_much_to_do(tiles, blocks, threads):
     """Images of 16 x 16, a tile each."""
     cut, items = tiling(tiles, 16, 16, blocks, MAX_SLIDING, threads)
-    assert items % threads == 0 and items >= threads
+    assert items % threads == 0 and items >= threads and blocks % cut.blocks == 0
     assert tiles % threads or cut.blocks == blocks  # no tile is gathered twice for nothing
 
 
