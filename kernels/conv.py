@@ -17,10 +17,10 @@ NO_RAMP = Ramp(np.empty((2, 0, 0)), np.empty((3, 0, 0), np.float32))
 class Convolution:
     """A layer at one batch size, with all that stays the same from batch to batch made ready: for a small one that takes longer than its sums.
 
-    weights: as `layout.pack` or `in_long_rows` give them. kernel, strides, dilations, pads: (y, x) integers; pads are those before the first row and column,
-    and padded taps add nothing. in_shape, out_shape: (n, height, width, channels). in_steps: N of inputs that are spike steps, 0 for
-    activations. steps: N of outputs that are spike steps, 0 for potentials. dense: whether to use silent inputs like the others, which is
-    faster where there are few. shortcut_steps: N of the shortcut's spikes, 0 where there is none.
+    weights: as `layout.pack` or `in_long_rows` give them. kernel, strides, dilations, pads: (y, x) integers; pads are those before the
+    first row and column, and padded taps add nothing. in_shape, out_shape: (n, height, width, channels). in_steps: N of inputs that are
+    spike steps, 0 for activations. steps: N of outputs that are spike steps, 0 for potentials. dense: whether to use silent inputs like
+    the others, which is faster where there are few. shortcut_steps: N of the shortcut's spikes, 0 where there is none.
     """
 
     def __init__(self, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int], pads: tuple[int, int],

@@ -108,10 +108,9 @@ def pack(weights: np.ndarray, groups: int = 1, sliding: bool = False) -> Weights
 
 def long_row_blocks(weights: Weights, pixels: int, dense: bool, threads: int) -> int:
     """In how many blocks `in_long_rows` pays for a layer with so many output positions in all images; 0: not at all."""
-    worth_it = pixels < FEW_PIXELS and weights.blocks > 1 and weights.values.nbytes <= LONG_BYTES
-    if dense or weights.channelwise or weights.groups > 1 or not worth_it:
-        return 0
-    return 1 if weights.values.size * pixels < SERIAL_MACS else threads
+    blocks = 1 if weights.values.size * pixels < SERIAL_MACS else threads
+    worth_it = pixels < FEW_PIXELS and weights.blocks > blocks and weights.values.nbytes <= LONG_BYTES
+    return blocks if worth_it and not (dense or weights.channelwise or weights.groups > 1) else 0
 
 
 def in_long_rows(weights: Weights, blocks: int) -> Weights:

@@ -93,6 +93,7 @@ def test_no_block_of_long_rows_is_empty(outputs, threads):
 def test_long_rows_are_for_few_positions():
     packed, narrow = pack(np.zeros((3, 3, 100, 200), np.float32)), pack(np.zeros((1, 1, 100, 64), np.float32))
     assert long_row_blocks(packed, FEW_PIXELS - 1, False, 2) == 2
+    assert long_row_blocks(packed, FEW_PIXELS - 1, False, packed.blocks) == 0  # nothing would change
     assert long_row_blocks(pack(np.zeros((1, 1, 100, 200), np.float32)), 1, False, 2) == 1  # too little work for two
     grouped = pack(np.zeros((1, 1, 50, 400), np.float32), 2)
     for weights, pixels, dense in ((packed, FEW_PIXELS, False), (packed, 1, True), (narrow, 1, False), (grouped, 1, False)):
