@@ -74,9 +74,7 @@ class Slide(NamedTuple):
 
 def block_vectors(outputs: int, most: int) -> int:
     """Vectors per block, 1 to `most`, so that `outputs` split into the fewest blocks with the least padding."""
-    vectors = -(-outputs // LANES)
-    blocks = -(-vectors // most)
-    return -(-vectors // blocks)
+    return _evenly(-(-outputs // LANES), most)
 
 
 def slides(kernel_width: int, stride: int, dilation: int) -> bool:
