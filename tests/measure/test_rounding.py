@@ -56,7 +56,7 @@ def test_a_wrong_weight_among_large_values_is_none():
     network = converted(model, mode="exact", calibrate=dataset(X))
     for name in hidden(network)[:2]:
         tolerance = certified(network, model, X).tolerances()[name]
-        assert tolerance < 0.1 and certified(with_wrong_weight(network, name, 5 * tolerance), model, X).first_out_of_tolerance() == name
+        assert tolerance < 0.2 and certified(with_wrong_weight(network, name, 5 * tolerance), model, X).first_out_of_tolerance() == name
 
 
 @pytest.mark.parametrize("mode, slope", [("strict", "gated"), ("exact", "gated"), ("exact", "reference")])
