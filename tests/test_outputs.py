@@ -203,7 +203,7 @@ def test_the_output_is_chosen_by_name(folder):
         wrong = invoke(command, folder / "two.npz", "--data", folder / "labels.npz", "--output", "none", *arguments)
         assert wrong.exit_code == 2 and f"one of the model's outputs: {first}, {second}" in wrong.stderr
     shown = invoke(run, folder / "two.npz", "--data", folder / "labels.npz", "--output", second).stdout
-    assert f"labels: the largest of 2 values (output {second})" in shown and f"output {first}" in shown
+    assert f"labels: the largest of 2 values (output {second!r})" in shown and f"output {first}" in shown
 
 
 def test_a_threshold_is_asked_for_and_taken(folder):
