@@ -11,9 +11,10 @@ import numba
 import numpy as np
 import onnx
 
-from .datasets import Dataset, fit_to_inputs, load_dataset
+from .datasets import Dataset, fit_to_inputs, image_size, load_dataset
 from .ends import Ends
 from .errors import ModelError, UsageError
+from .input_sizes import set_sizes
 from .ir import Network
 from .onnx_file import check_onnx, load_onnx, sha256_of
 from .precision import to_float32
@@ -33,17 +34,19 @@ class Comparison:
     def __init__(self, network: Network, data: Dataset | str, onnx_file: str | Path | None = None, batch: int = 64, threads: int = 0):
         if batch < 1:
             raise UsageError("batch", f"{batch}", "at least 1")
-        self.data = load_dataset(data) if isinstance(data, str) else data
+        self.data = load_dataset(data, size=picture_size(network)) if isinstance(data, str) else data
         self.model = _original(network, onnx_file)
         if network.precision != "float32":
             with tempfile.TemporaryDirectory() as folder:
                 to_float32(self.model, Path(folder))
+        set_sizes(self.model, network.input_sizes)
         self.threads, self._batch = threads, batch
         self.original, self.ends = Reference(self.model, threads=threads), Ends(network, threads)
         self.output = self.model.graph.output[0].name
         self._threshold = binary_threshold(None if network.tail is None else onnx.ModelProto.FromString(network.tail.tobytes()))
-        self._fitted = fit_to_inputs(self.data, self.original.inputs, {layer.onnx_name: layer.bounds for layer in network.inputs})
-        self.notes = self._fitted.notes
+        bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
+        self._fitted = fit_to_inputs(self.data, self.original.inputs, bounds, {**bounds, **network.input_ranges})
+        self.notes, self.treatments = self._fitted.notes, self._fitted.treatments
 
     def batches(self) -> Iterator[slice]:
         for first in range(0, len(self.data), self._batch):
@@ -65,7 +68,7 @@ class Comparison:
         """True labels of the samples `rows`, None without. Raises DataError for one that the model has no score for."""
         if self.data.y is None:
             return None
-        check_labels(self.data.y[rows], outputs[self.output], self.data.name)
+        check_labels(self.data.y, outputs[self.output], self.data.name)
         return self.data.y[rows]
 
 
@@ -86,6 +89,11 @@ class Comparison:
             x = self.inputs(rows)
             recording = simulate(self.ends.entries(x))
             yield recording, self.snn_labels(recording, x)
+
+
+def picture_size(network: Network) -> tuple[int, int] | None:
+    """Height and width of the pictures that `network` takes; None if it takes none, or something beside them."""
+    return image_size(network.inputs[0].onnx_shape) if len(network.inputs) == 1 else None
 
 
 @contextlib.contextmanager

@@ -28,11 +28,17 @@ def classes(shape: tuple[int, ...]) -> int | None:
 
 
 def check_labels(labels: np.ndarray, output: np.ndarray, where: str) -> None:
-    """Raise DataError for labels (n,) that no score of `output` stands for; an output of labels allows any."""
-    count = classes(output.shape)
-    if not np.issubdtype(output.dtype, np.integer) and count is not None and labels.max() >= count:
-        raise DataError(where, f"label {labels.max()}", f"labels from 0 to {count - 1}: the model has {count} classes",
+    """Raise DataError for labels, of all samples, that no score of `output` stands for; an output of labels allows any number."""
+    if labels.dtype.kind == "U":
+        raise DataError(where, f"class names as labels, such as {labels[0]!r}", "numbers: the model's output is no class name",
                         "number the classes from 0, in the model's order")
+    count = classes(output.shape)
+    if np.issubdtype(output.dtype, np.integer) or count is None or labels.max() < count:
+        return
+    one_based = labels.min() == 1 and labels.max() == count
+    raise DataError(where, f"labels from 1 to {count}" if one_based else f"label {labels.max()}",
+                    f"labels from 0 to {count - 1}: the model has {count} classes",
+                    "subtract 1 from the labels" if one_based else "number the classes from 0, in the model's order")
 
 
 def binary_threshold(tail: onnx.ModelProto | None) -> float:

@@ -31,6 +31,7 @@ def main(network, data, data_dir, limit, max_drop, share, seed, out, onnx_file, 
 
     One part of the data chooses, another judges: the table's accuracies are of samples that had no say.
     """
+    from ..comparison import picture_size
     from ..datasets import load_dataset
     from ..store import load, save
     from ..tuning import tune
@@ -38,8 +39,9 @@ def main(network, data, data_dir, limit, max_drop, share, seed, out, onnx_file, 
 
     check_output(json_file)
     check_output(out)
-    dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit)
-    found = tune(load(network), dataset, max_drop, share=share, seed=seed, onnx_file=onnx_file, batch=batch, threads=threads,
+    loaded = load(network)
+    dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit, size=picture_size(loaded))
+    found = tune(loaded, dataset, max_drop, share=share, seed=seed, onnx_file=onnx_file, batch=batch, threads=threads,
                  progress=lambda text: click.echo(text, err=True))
     if json_file != "-":
         console().print(tuning_table(found))
