@@ -21,7 +21,8 @@ class Truth:
         self.labels, self.targets, self.notes = None, None, ()
         if labels_needed and isinstance(rule, NoRule):
             raise rule.refusal()
-        fitting = None if data.targets is None else _fitted(data.targets, shape)
+        values = data.y.astype(np.float32) if data.targets is None and data.y is not None and _are_values(data.y) else data.targets
+        fitting = None if values is None else _fitted(values, shape)
         if data.y is not None and isinstance(rule, Rule) and not (rule.kind == "threshold" and fitting is not None and _are_values(data.y)):
             self.labels = rule.truth(data.y, data.class_names, data.name)
             return

@@ -6,12 +6,12 @@ Steps are chosen on one part of the data and judged on the other, so that luck i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .comparison import Comparison, numba_threads
+from .comparison import Comparison, numba_threads, picture_size
 from .datasets import Dataset, load_dataset
 from .errors import UsageError
 from .ir import Input, Network, Readout, Spiking, sources
@@ -65,7 +65,7 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
     """
     if network.steps is None:
         raise UsageError("network", "continuous time", "a number of steps to come down from", "convert with --steps N")
-    data = load_dataset(data) if isinstance(data, str) else data
+    data = load_dataset(data, size=picture_size(network)) if isinstance(data, str) else data
     first, second = _split(data, share, seed)
     options = {"output": output, "decision_threshold": decision_threshold, "labels_needed": True}
     with numba_threads(threads):
@@ -88,12 +88,7 @@ def _split(data: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
     size = round(share * len(data))
     if not 0 < size < len(data):
         raise UsageError("share", f"{share:g} of {len(data)} samples", "at least one sample to choose on and one to judge on")
-    return _subset(data, np.sort(order[:size])), _subset(data, np.sort(order[size:]))
-
-
-def _subset(data: Dataset, rows: np.ndarray) -> Dataset:
-    y, targets = (None if values is None else values[rows] for values in (data.y, data.targets))
-    return replace(data, x=data.x[rows], y=y, targets=targets, inputs={name: values[rows] for name, values in data.inputs.items()})
+    return data.take(np.sort(order[:size])), data.take(np.sort(order[size:]))
 
 
 class _Chooser:

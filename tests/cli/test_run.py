@@ -65,7 +65,7 @@ def test_json_has_exactly_the_documented_fields(report):
     (output,) = report["outputs"]
     assert set(output) == {"name", "shape", "judged", "rule", "agreement", "max_error", "mean_error", "range", "psnr"}
     assert output["rule"] == "labels: the largest of 10 values" and output["judged"] and output["agreement"] == report["drift"]["agreement"]
-    assert report["notes"] == []
+    assert report["notes"] == ["uint8 pixels are divided by 255: the input's range is 0 to 1"]
 
 
 def test_json_adds_up(report):

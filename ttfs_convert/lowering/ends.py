@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import onnx
 
 from ..ir import Input, Readout
-from ..onnx_file import Simplified
-from .values import captured
+from ..onnx_file import Simplified, captured
 
 
 def head_model(source: Simplified, inputs: Sequence[Input]) -> bytes | None:
