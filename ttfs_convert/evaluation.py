@@ -16,6 +16,7 @@ from .measure.certificate import Certificate
 from .measure.distributions import Distributions
 from .measure.drift import PairedOutcomes
 from .measure.engine_check import AT_A_TIE, EngineCheck
+from .measure.plausibility import Plausibility
 from .measure.spike_timing import SpikeTiming
 from .plots.folder import check_plots
 from .quantised import QuantisedTally
@@ -78,7 +79,7 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
 def _compare(network: Network, comparison: Comparison, simulate: Callable, measured: Measured, writer: SpikeWriter | None,
              progress: Callable[[int, int], None]) -> Evaluation:
     tapped = Reference(comparison.model, [layer.tensor for layer in network.layers if layer.tensor], comparison.threads)
-    certificate, outcomes, agreeing = Certificate(network), PairedOutcomes(0, 0, 0, 0), 0
+    certificate, outcomes, agreeing, plausibility = Certificate(network), PairedOutcomes(0, 0, 0, 0), 0, Plausibility()
     start = time.perf_counter()
     simulate(comparison.ends.entries(comparison.inputs(slice(0, 1))))
     measured.compile_seconds = time.perf_counter() - start
@@ -108,10 +109,11 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
             measured.rounded.add(x, recording, outputs[comparison.output], truth)
         if truth is not None:
             outcomes += PairedOutcomes.of(ann, snn, truth)
+            plausibility.add(ann, truth)
         progress(rows.stop, len(comparison.data))
     outcomes = None if comparison.data.y is None else outcomes
-    report = report_of(measured, comparison.data, agreeing / len(comparison.data), outcomes, certificate)
-    notes = (*comparison.data.notes, *comparison.notes, *_warnings(network, certificate, measured))
+    report = report_of(measured, comparison.data, comparison.treatments, agreeing / len(comparison.data), outcomes, certificate)
+    notes = (*comparison.data.notes, *comparison.notes, *plausibility.suspicions(), *_warnings(network, certificate, measured))
     return Evaluation(report, certificate, outcomes, network.slope, notes)
 
 

@@ -36,9 +36,8 @@ def check_labels(labels: np.ndarray, output: np.ndarray, where: str) -> None:
     if np.issubdtype(output.dtype, np.integer) or count is None or labels.max() < count:
         return
     one_based = labels.min() == 1 and labels.max() == count
-    raise DataError(where, f"labels from 1 to {count}" if one_based else f"label {labels.max()}",
-                    f"labels from 0 to {count - 1}: the model has {count} classes",
-                    "subtract 1 from the labels" if one_based else "number the classes from 0, in the model's order")
+    raise DataError(where, f"label {labels.max()}", f"labels from 0 to {count - 1}: the model has {count} classes",
+                    f"subtract 1: yours go from 1 to {count}" if one_based else "number the classes from 0, in the model's order")
 
 
 def binary_threshold(tail: onnx.ModelProto | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .datasets import Dataset
@@ -47,7 +48,9 @@ class Measured:
     compile_seconds: float = 0.0
 
 
-def report_of(run: Measured, data: Dataset, agreement: float, outcomes: PairedOutcomes | None, certificate: Certificate) -> Report:
+def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], agreement: float, outcomes: PairedOutcomes | None,
+              certificate: Certificate) -> Report:
+    """treatments: what became of the samples, by input of the model."""
     network, synaptic, active = run.network, counts.synaptic(run.network), certificate.active_shares()
     sent = certificate.sent_shares() if run.threshold == "fixed" else None
     events = {layer.name: counts.event_of_layer(network, layer, active, sent) for layer in network.layers}
@@ -58,7 +61,7 @@ def report_of(run: Measured, data: Dataset, agreement: float, outcomes: PairedOu
                         neurons=sum(map(neurons, network.layers)), synapses=int(synaptic.synops), windows=network.windows,
                         steps=network.steps, rounding=network.rounding, spiking_mac_share=counts.spiking_mac_share(network)),
         engine=_engine(run),
-        data=DataPart(name=data.name, sha256=data.sha256, samples=len(data)),
+        data=DataPart(name=data.name, sha256=data.sha256, samples=len(data), treatments=dict(treatments)),
         ann=AnnPart(accuracy=None if outcomes is None else outcomes.ann_accuracy),
         snn=SnnPart(accuracy=None if outcomes is None else outcomes.snn_accuracy, latency_steps=network.latency_steps,
                     spikes_per_neuron=counts.spikes_per_neuron(network, active, sent)),
