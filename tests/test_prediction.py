@@ -148,7 +148,7 @@ def test_labels_out_of_range():
     assert labels.truth(np.array([0, 9]), (), "data").tolist() == [0, 9]  # an ArgMax output does not say how many classes there are
     with pytest.raises(DataError, match="label 5; expected labels from 0 to 4"):
         scores.truth(np.array([0, 5]), (), "data")
-    with pytest.raises(DataError, match="labels from 1 to 5; expected labels from 0 to 4: .*; subtract 1 from the labels"):
+    with pytest.raises(DataError, match="label 5; expected labels from 0 to 4: .*; subtract 1: yours go from 1 to 5"):
         scores.truth(np.array([1, 5]), (), "data")
     with pytest.raises(DataError, match="label 2; expected labels from 0 to 1"):
         Rule("y", "threshold", 2, 0.5).truth(np.array([0, 2]), (), "data")

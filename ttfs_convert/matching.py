@@ -29,10 +29,10 @@ def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str
     renamed = {layer.name: layer.tensor for layer in layers if layer.tensor not in present}
     if not renamed:
         return list(layers)
-    simplified = Reference(model.graph, list(renamed.values()), folder=model.folder)
-    x = _probes(layers, simplified, known)
-    theirs = {name: value for name, value in Reference(model.original, produced, folder=model.folder)(x).items() if value.dtype == np.float32}
-    ours = simplified(x)
+    original = Reference(model.original, produced, folder=model.folder)
+    x = _probes(layers, original, known)
+    theirs = {name: value for name, value in original(x).items() if value.dtype == np.float32}
+    ours = Reference(model.graph, list(renamed.values()), folder=model.folder)(x)
     return [_renamed(layer, ours[layer.tensor], theirs) if layer.name in renamed else layer for layer in layers]
 
 

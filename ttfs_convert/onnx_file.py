@@ -180,6 +180,8 @@ def simplified(path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping
         check_onnx(folder / "original.onnx", where)
         original = without_unread_inputs(original)
         precision = to_float32(original, folder)
+        for value in _inputs(original):
+            input_type(value)  # that it takes numbers
         chosen = sizes(original, where) if sizes else chosen_sizes(original, where, None, None)
         set_sizes(original, chosen)
         fixed = onnx.ModelProto()
@@ -229,12 +231,13 @@ def _move_weights(model: onnx.ModelProto, base: Path, target: Path, where: str) 
             tensor.ClearField("raw_data")
 
 
-def _fix_batch(model: onnx.ModelProto, where: str) -> None:
+def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     constants = {tensor.name for tensor in model.graph.initializer}
-    for value in model.graph.input:
-        if value.name in constants:
-            continue
-        input_type(value)  # that it takes numbers
+    return [value for value in model.graph.input if value.name not in constants]
+
+
+def _fix_batch(model: onnx.ModelProto, where: str) -> None:
+    for value in _inputs(model):
         for dim in value.type.tensor_type.shape.dim[:1]:
             dim.ClearField("dim_param")
             dim.dim_value = 1
@@ -284,7 +287,6 @@ def _with_shapes(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
 
 
 def _zeros(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    constants = {tensor.name for tensor in model.graph.initializer}
-    tensors = {value.name: value.type.tensor_type for value in model.graph.input if value.name not in constants}
+    tensors = {value.name: value.type.tensor_type for value in _inputs(model)}
     return {name: np.zeros([dim.dim_value for dim in tensor.shape.dim], onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
             for name, tensor in tensors.items()}

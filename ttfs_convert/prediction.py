@@ -59,9 +59,8 @@ class Rule:
             return self._numbered(y, where)
         if self.count is not None and not 0 <= y.min() <= y.max() < self.count:
             one_based, wrong = (y.min(), y.max()) == (1, self.count), y.max() if y.max() >= self.count else y.min()
-            raise DataError(where, f"labels from 1 to {self.count}" if one_based else f"label {wrong}",
-                            f"labels from 0 to {self.count - 1}: the model has {self.count} classes",
-                            "subtract 1 from the labels" if one_based else "number the classes from 0, in the model's order")
+            raise DataError(where, f"label {wrong}", f"labels from 0 to {self.count - 1}: the model has {self.count} classes",
+                            f"subtract 1: yours go from 1 to {self.count}" if one_based else "number the classes from 0, in the model's order")
         return y
 
     def _named(self, y: np.ndarray, listed: Sequence[str], where: str) -> np.ndarray:

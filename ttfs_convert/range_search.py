@@ -9,6 +9,7 @@ import numpy as np
 from .calibration import RangeRequest, Rule, ranges
 from .datasets import Dataset, fit_to_inputs
 from .datasets.fit import NARROW
+from .input_types import input_type
 from .ir import Input
 from .lowering.input_range import InputRanges, measured_ends
 from .lowering.ranges import Range, Unbounded
@@ -65,13 +66,16 @@ class _Observed:
 
     def __init__(self, watched: Sequence[Unbounded], model: Simplified, data: Dataset, known: InputRanges):
         self._watched, self._samples = watched, len(data)
-        self._reference = Reference(model.graph, [each.tensor for each in watched], folder=model.folder)
-        self._computed = bool(self._reference.available)
-        self.fitted = fit_to_inputs(data, self._reference.inputs, known.bounds, known.known)
+        constants = {tensor.name for tensor in model.graph.graph.initializer}
+        inputs = {value.name: (tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:]), input_type(value))
+                  for value in model.graph.graph.input if value.name not in constants}
+        computed = [each.tensor for each in watched if each.tensor not in inputs]
+        self._reference = Reference(model.graph, computed, folder=model.folder) if computed else None
+        self.fitted = fit_to_inputs(data, inputs, known.bounds, known.known)
         self._batch = max(1, MEMORY // (4 * max(1, sum(each.index.size for each in watched))))
 
     def values(self, x: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        values, images = {**(self._reference(x) if self._computed else {}), **x}, len(next(iter(x.values())))
+        values, images = {**(self._reference(x) if self._reference else {}), **x}, len(next(iter(x.values())))
         return {each.tensor: in_population_order(values[each.tensor], each.index, each.channels, images) for each in self._watched}
 
     def batches(self) -> Iterable[dict[str, np.ndarray]]:

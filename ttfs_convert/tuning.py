@@ -18,6 +18,7 @@ from .ir import Input, Network, Readout, Spiking, sources
 from .measure import counts
 from .measure.certificate import Certificate
 from .measure.drift import PairedOutcomes
+from .measure.plausibility import Plausibility
 from .simulate.exact import Simulator
 
 LADDER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 512, 1024)
@@ -74,8 +75,10 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
         tuned = chooser.per_layer(uniform)
         judge = Comparison(network, second, onnx_file, batch, threads or 0, **options)
         variants = tuple(_judged(name, each, judge) for name, each in (("as given", network), ("uniform", uniform), ("per layer", tuned)))
-    return Tuning(tuned, variants, len(first), len(second), chooser.runs,
-                  (*data.notes, *judge.notes, *_over_budget(variants, max_drop)), str(judge.rule))
+    plausibility = Plausibility()
+    plausibility.add(chooser.original, chooser.truth)
+    notes = (*data.notes, *judge.notes, *plausibility.suspicions(), *_over_budget(variants, max_drop))
+    return Tuning(tuned, variants, len(first), len(second), chooser.runs, notes, str(judge.rule))
 
 
 def _over_budget(variants: tuple[Variant, ...], max_drop: float) -> list[str]:
@@ -96,7 +99,8 @@ class _Chooser:
 
     def __init__(self, comparison: Comparison, max_drop: float, progress: Callable[[str], None]):
         self._comparison, self._max_drop, self._progress = comparison, max_drop / 100, progress
-        self._accuracy = _accuracy(comparison, comparison.original_predictions())
+        self.original, self.truth = comparison.original_predictions(), comparison.truth.labels  # of the samples that choose
+        self._accuracy = _accuracy(comparison, self.original)
         self._known: dict[tuple, float] = {}
 
     @property

@@ -50,8 +50,8 @@ def _decode(paths: list[Path], wanted: tuple[int, int] | None) -> np.ndarray:
     size = headers[0][0] if wanted is None else wanted[::-1]
     for path, (other, mode) in zip(paths, headers):
         if other != size:
-            expected = f"{size[0]} x {size[1]} " + (f"like {paths[0]}" if wanted is None else "as the model's input")
-            raise DataError(f"{path}", f"an image of {other[0]} x {other[1]}", f"{expected} (width x height)",
+            expected = f"{size[0]} x {size[1]} " + (f"like {paths[0]}" if wanted is None else "(width x height), as the model takes")
+            raise DataError(f"{path}", f"an image of {other[0]} x {other[1]}", expected,
                             f"resize or pad the images to {'one size' if wanted is None else f'{size[0]} x {size[1]}'}")
         if mode not in GRAY | COLOUR:
             raise DataError(f"{path}", f"an image of mode {mode}", "gray or colour with 8 bits (gray also 16)", "convert the image")

@@ -143,4 +143,4 @@ def _samples(x: np.ndarray, path: Path, name: str) -> np.ndarray:
     if not np.isfinite([lowest, highest]).all():
         raise DataError(f"{path}", f"{name} with values that are not finite in float32", "finite values",
                         "scale, mend or leave out the samples")
-    return x if x.itemsize > 4 and max(-lowest, highest) > FLOAT32_WHOLE else single
+    return x if x.itemsize > 4 and max(-lowest, highest) >= FLOAT32_WHOLE else single

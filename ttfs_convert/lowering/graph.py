@@ -129,6 +129,9 @@ class _Walk:
             for name, value in given.items():
                 if isinstance(value, Head):
                     self.builder.values[name] = self._entered(name)
+            if node.operator == "Concat" and all(map(_is_analog, map(self.builder.value, given))):
+                self.builder.values.update({name: Head(name) for name in node.outputs})  # wiring needs spikes, which it would cost neurons
+                return None
             try:
                 operator.lower(node, self.builder)
             except AnalogMoved:
@@ -146,7 +149,7 @@ class _Walk:
     def _lower_on_moved(self, operator: Operator, node: Node, given: Mapping[str, Value]) -> None:
         """Lower a node that wants analog input in another order: what moves it is left to the head, and its result enters as it comes.
         Raises UnsupportedNode if it still has not the order it wants."""
-        analog = [name for name in given if isinstance(value := self.builder.values[name], Spikes) and value.direct and value.raw]
+        analog = [name for name in given if _is_analog(self.builder.values[name])]
         problem: UnsupportedNode = AnalogMoved()
         for first in (None, False, True):
             try:
@@ -223,6 +226,11 @@ def _feeds_body(nodes: list[Node]) -> set[str]:
 def _is_raw(value: Value) -> bool:
     """Whether ONNX has computed it, and no neuron yet."""
     return isinstance(value, (Constant, Head)) or (isinstance(value, Spikes) and value.raw)
+
+
+def _is_analog(value: Value) -> bool:
+    """Whether it is a current that ONNX has computed."""
+    return isinstance(value, Spikes) and value.direct and value.raw
 
 
 def _ends(node: Node, given: dict[str, Value]) -> bool:

@@ -64,6 +64,7 @@ def input_ranges(model: Simplified, given: InputRange) -> InputRanges:
     constants = {tensor.name for tensor in model.graph.graph.initializer}
     inputs = {value.name: value for value in model.graph.graph.input if value.name not in constants}
     asked = dict(given) if isinstance(given, Mapping) else dict.fromkeys(inputs, given)
+    asked = {name: ends if ends is None or isinstance(ends, str) else (float(ends[0]), float(ends[1])) for name, ends in asked.items()}
     unknown = sorted(set(asked) - set(inputs))
     if unknown:
         raise UsageError(OPTION, f"{', '.join(unknown)}", f"inputs that the model has: {', '.join(inputs)}")

@@ -72,6 +72,6 @@ def _takes_pixels(factor: np.ndarray, shift: np.ndarray, image: bool) -> bool:
     if not image:
         return False
     lowest, highest = shift, shift + 255 * factor
-    normalised = (factor < 0.05).all() and (-4 <= lowest).all() and (lowest <= 0.01).all() and (0.9 <= highest).all() and (highest <= 6).all()
+    normalised = (factor < 0.05).all() and (-4 <= lowest).all() and (lowest <= -0.3).all() and (0.9 <= highest).all() and (highest <= 6).all()
     centred = (factor == 1).all() and np.size(shift) == 3 and (-140 <= shift).all() and (shift <= -90).all()
     return bool(normalised or centred)
