@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from click.testing import CliRunner
@@ -127,6 +128,54 @@ def test_a_regression_has_a_mean_squared_error():
         report = evaluate(network, dataclasses.replace(dataset(X), y=y, targets=targets if y is None else None), threads=1).report
         expected = ((theirs[:, 0] - (targets if y is None else y)) ** 2).mean()
         assert report.ann.mean_squared_error == pytest.approx(expected, rel=1e-5) and report.ann.accuracy is None
+
+
+def test_labels_of_every_pixel_are_not_judged():
+    model = Chain((1, 6, 6), seed=2).conv(4, pads=[1] * 4).add("Relu").conv(3, pads=[1] * 4).add("ArgMax", axis=1, keepdims=0).model()
+    network = coarse(model, IMAGES)
+    report = evaluate(network, dataset(IMAGES), threads=1).report
+    assert report.drift.agreement is None and report.outputs[0].max_error in (0, 1, 2)
+    with pytest.raises(DataError, match=r"y of shape \(6, 6\) per sample for an output of int64; .* leave y out"):
+        evaluate(network, dataclasses.replace(dataset(IMAGES), targets=np.ones((12, 6, 6), np.float32)))
+
+
+@pytest.mark.parametrize("factor, noted", [(1, 0), (255, 1)])
+def test_targets_of_another_scale_are_noted(factor, noted):
+    data = dataclasses.replace(dataset(IMAGES), targets=factor * IMAGES)
+    notes = evaluate(coarse(pictures(1, "Sigmoid"), IMAGES), data, threads=1).notes
+    assert sum("the targets y reach from 0 to" in note for note in notes) == noted
+
+
+NAMES = ["ant", "bee", "cat"]
+
+
+@pytest.mark.parametrize("encoder", ["Gather", "ArrayFeatureExtractor", "LabelEncoder"])
+def test_names_of_classes(encoder):
+    """y may be names, or numbers in the model's order, which need not be that of the alphabet."""
+    chain = body().readout(3)
+    scores, names = chain.model(), [NAMES[place] for place in (2, 0, 1)]
+    best = original(scores, X)[chain.at].argmax(1)
+    model = chain.add("ArgMax", axis=1, keepdims=0).model()
+    index = model.graph.output[0].name
+    attributes = {"keys_int64s": [1, 0, 2], "values_strings": [names[1], names[0], names[2]]} if encoder == "LabelEncoder" else {}
+    inputs = [index] if attributes else ["names", index]
+    model.graph.node.append(onnx.helper.make_node(encoder, inputs, ["name"], domain="" if encoder == "Gather" else "ai.onnx.ml", **attributes))
+    if not attributes:
+        model.graph.initializer.append(onnx.helper.make_tensor("names", onnx.TensorProto.STRING, [3], [name.encode() for name in names]))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("name", onnx.TensorProto.STRING, None if encoder == "ArrayFeatureExtractor" else ["n"]))
+    if encoder == "ArrayFeatureExtractor":
+        model.graph.output[0].type.tensor_type.shape.dim.extend([onnx.TensorShapeProto.Dimension(dim_value=1), onnx.TensorShapeProto.Dimension(dim_param="n")])
+    model.opset_import.append(onnx.helper.make_opsetid("ai.onnx.ml", 3))
+    network = coarse(model, steps=None)
+    wrong = best.copy()
+    wrong[:16] = (wrong[:16] + 1) % 3
+    for y in (wrong, np.array(names)[wrong]):
+        report = evaluate(network, dataclasses.replace(dataset(X), y=y), batch=9, threads=1).report
+        assert (report.ann.accuracy, report.snn.accuracy, report.drift.agreement) == (0.8, 0.8, 1)
+    assert evaluate(network, dataset(X), threads=1).report.drift.agreement == 1
+    with pytest.raises(DataError, match=r"names as labels \(dog\); expected some of cat, ant, bee"):
+        evaluate(network, dataclasses.replace(dataset(X), y=np.full(80, "dog")))
 
 
 def test_targets_of_another_shape_are_refused():

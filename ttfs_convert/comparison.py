@@ -65,7 +65,7 @@ class Comparison:
         self._batch = -(-batch // unit) * unit
         self.rules = self._rules(few, unit, bounds, decision_threshold)
         self.rule = self.rules[self.output]
-        self.truth = Truth(self.data, self.rule, self._sample[self.output].shape[1:], labels_needed)
+        self.truth = Truth(self.data, self.rule, self._sample[self.output], labels_needed)
         self.notes, self.treatments = (*self._fitted.notes, *mixing, *self.truth.notes), self._fitted.treatments
 
     def _few(self, count: int) -> dict[str, np.ndarray]:

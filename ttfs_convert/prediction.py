@@ -54,6 +54,9 @@ class Rule:
         """
         listed = self.names or tuple(class_names)
         if self.kind == "names":
+            if y.dtype.kind == "U" and self.names and not set(self.names).intersection(y.tolist()):
+                raise DataError(where, f"names as labels ({_shortened(sorted(set(y.tolist())))})", f"some of {_shortened(self.names)}",
+                                "name the classes as the model does, or number them from 0 in its order")
             return y.astype(str) if y.dtype.kind == "U" else self._named(y, listed, where)
         if y.dtype.kind == "U":
             return self._numbered(y, where)

@@ -41,10 +41,11 @@ class OutputErrors:
         same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
         error = np.where(same, 0.0, np.abs(np.subtract(ours, theirs, where=~same, out=np.zeros_like(ours))))
         self.values += error.size
-        self.max_error = max(self.max_error, float(error.max(initial=0.0)))
+        self.max_error = float(np.maximum(self.max_error, error.max(initial=0.0)))  # not a number on one side alone stays one
         self.sum_error += float(error.sum())
         self.sum_square += float((error**2).sum())
-        self.smallest, self.largest = min(self.smallest, float(theirs.min(initial=np.inf))), max(self.largest, float(theirs.max(initial=-np.inf)))
+        finite = theirs[np.isfinite(theirs)]
+        self.smallest, self.largest = min(self.smallest, float(finite.min(initial=np.inf))), max(self.largest, float(finite.max(initial=-np.inf)))
         if targets is not None:
             self.targets += targets.size
             self.ann_square += float(((theirs - targets) ** 2).sum())
@@ -65,7 +66,7 @@ class OutputErrors:
 
     @property
     def range(self) -> tuple[float, float] | None:
-        return (self.smallest, self.largest) if self.values else None
+        return (self.smallest, self.largest) if self.smallest <= self.largest else None
 
     @property
     def psnr(self) -> float | None:
