@@ -95,7 +95,7 @@ class Chain:
                                                           ["batch", *values[name].shape[1:]]) for name in names], opset)
 
     def _run(self, results: list[onnx.ValueInfoProto], opset: int) -> dict[str, np.ndarray]:
-        return Reference(self._model(results, opset))({name: np.zeros((1, *shape), np.float32) for name, shape in self._inputs.items()})
+        return Reference(self._model(results, opset)).as_computed({name: np.zeros((1, *shape), np.float32) for name, shape in self._inputs.items()})
 
     def _model(self, results: list[onnx.ValueInfoProto], opset: int) -> onnx.ModelProto:
         entries = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape]) for name, shape in self._inputs.items()]

@@ -11,12 +11,13 @@ from ..ir import Input, Network
 
 
 def entries_of(network: Network, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Arrays by ONNX tensor. x: as for `simulate`. Raises DataError for one that is missing, of another shape, or out of its range."""
+    """Arrays by ONNX tensor. x: as for `simulate`. What a range from data does not reach is cut off. Raises DataError for one that is
+    missing, of another shape, or out of its range."""
     entries = x if isinstance(x, Mapping) else {network.inputs[0].onnx_name: x}
     images = {len(_checked(layer, entries.get(layer.onnx_name))) for layer in network.inputs}
     if len(images) > 1:
         raise DataError("x", f"inputs of {sorted(images)} images", "as many of each")
-    return dict(entries)
+    return {**entries, **{layer.onnx_name: _within_range(layer, entries[layer.onnx_name]) for layer in network.inputs if layer.measured}}
 
 
 def _checked(layer: Input, x: np.ndarray | None) -> np.ndarray:
@@ -33,6 +34,11 @@ def _checked(layer: Input, x: np.ndarray | None) -> np.ndarray:
         raise DataError(where, f"values from {x.min():g} to {x.max():g}", f"{lo:g} to {hi:g}, or the range of each channel",
                         "scale the inputs, or convert with --input-range")
     return x
+
+
+def _within_range(layer: Input, x: np.ndarray) -> np.ndarray:
+    along = (-1, *(1,) * (x.ndim - 2)) if layer.channels_first else (-1,)
+    return np.clip(x, layer.lo.reshape(along), layer.hi.reshape(along), dtype=np.float32)
 
 
 def channels_last(layer: Input, x: np.ndarray) -> np.ndarray:
