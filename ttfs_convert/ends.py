@@ -11,18 +11,25 @@ from .ir import Network
 from .recording import Recording
 from .reference import Reference, feeds_of
 from .simulate.engines import simulate
+from .simulate.entries import checked
 
 
 class Ends:
     """Head and tail of `network`. threads: as for `Reference`."""
 
     def __init__(self, network: Network, threads: int = 0):
+        self._inputs = network.inputs
         self._head, self._tail = (None if part is None else Reference(onnx.ModelProto.FromString(part.tobytes()), threads=threads)
                                   for part in (network.head, network.tail))
 
     def entries(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What the input populations encode, by tensor. feeds: the model's inputs, by name."""
-        return {**feeds, **(self._head(feeds) if self._head else {})}
+        """What the input populations encode, by tensor. feeds: the model's inputs, by name. Raises DataError for what the head makes of them
+        that is outside its range."""
+        computed = self._head(feeds) if self._head else {}
+        for layer in self._inputs:
+            if layer.onnx_name in computed:
+                checked(layer, computed[layer.onnx_name])
+        return {**feeds, **computed}
 
     def outputs(self, recording: Recording, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's outputs, by name, from the readouts' potentials and, where the tail reads them, its inputs."""
