@@ -64,8 +64,8 @@ class Comparison:
         self.together, mixing = self._settled(few, unit)
         self._batch = -(-batch // unit) * unit
         self.rules = self._rules(few, unit, bounds, decision_threshold)
-        self.rule = self.rules[self.output]
-        self.truth = Truth(self.data, self.rule, self._sample[self.output], labels_needed)
+        self.truth = Truth(self.data, self.rules[self.output], self._sample[self.output], labels_needed)
+        self.rule = self.rules[self.output] = self.truth.rule
         self.notes, self.treatments = (*self._fitted.notes, *mixing, *self.truth.notes), self._fitted.treatments
 
     def _few(self, count: int) -> dict[str, np.ndarray]:
