@@ -30,7 +30,7 @@ def classes(shape: tuple[int, ...]) -> int | None:
 def check_labels(labels: np.ndarray, output: np.ndarray, where: str) -> None:
     """Raise DataError for labels, of all samples, that no score of `output` stands for; an output of labels allows any number."""
     if labels.dtype.kind == "U":
-        raise DataError(where, f"class names as labels, such as {labels[0]!r}", "numbers: the model's output is no class name",
+        raise DataError(where, f"class names as labels, such as {str(labels[0])!r}", "numbers: the model's output is no class name",
                         "number the classes from 0, in the model's order")
     count = classes(output.shape)
     if np.issubdtype(output.dtype, np.integer) or count is None or labels.max() < count:
