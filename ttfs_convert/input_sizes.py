@@ -14,16 +14,11 @@ OPTION = "--input-shape"
 Sizes = Mapping[str, Sequence[int]]  # by input, "" for the only one; with the batch (1) or without
 
 
-def open_inputs(model: onnx.ModelProto) -> dict[str, list[int | None] | None]:
-    """Sizes without the batch, None where the model leaves one open, of the inputs that do; None for one of unknown rank."""
+def _declared(model: onnx.ModelProto) -> dict[str, list[int | None]]:
+    """Sizes of each input without the batch, None where the model leaves one open."""
     constants = {tensor.name for tensor in model.graph.initializer}
-    found = {}
-    for value in model.graph.input:
-        tensor = value.type.tensor_type
-        sizes = [dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim][1:] if tensor.HasField("shape") else None
-        if value.name not in constants and (sizes is None or None in sizes):
-            found[value.name] = sizes
-    return found
+    return {value.name: [dim.dim_value if dim.dim_value > 0 else None for dim in value.type.tensor_type.shape.dim][1:]
+            for value in model.graph.input if value.name not in constants}
 
 
 def chosen_sizes(model: onnx.ModelProto, where: str, given: Sizes | None, data: Dataset | None) -> dict[str, tuple[int, ...]]:
@@ -32,16 +27,14 @@ def chosen_sizes(model: onnx.ModelProto, where: str, given: Sizes | None, data: 
     Raises UsageError for sizes that do not fit the model, ModelError for an input that nothing gives sizes to, DataError for samples of
     other sizes than the model's.
     """
-    inputs = [value.name for value in model.graph.input if value.name not in {tensor.name for tensor in model.graph.initializer}]
-    unset = open_inputs(model)
-    named = _by_name(dict(given or {}), inputs, list(unset))
-    fixed = {name: _fixed(model, name) for name in inputs}
-    chosen = {name: _checked(sizes, unset.get(name, fixed[name]), name) for name, sizes in named.items()}
-    for name, sizes in unset.items():
-        if name not in chosen and data is not None:
-            chosen[name] = _of_samples(model, name, sizes, data, len(inputs) == 1)
+    declared = _declared(model)
+    unset = [name for name, sizes in declared.items() if None in sizes]
+    chosen = {name: _checked(sizes, declared[name], name) for name, sizes in _by_name(dict(given or {}), list(declared), unset).items()}
+    for name in unset:
+        if name not in chosen and data is None:
+            raise _left_open(where, name, declared[name])
         if name not in chosen:
-            raise _left_open(where, name, sizes)
+            chosen[name] = _of_samples(model, name, declared[name], data, len(declared) == 1)
     return {name: sizes for name, sizes in chosen.items() if name in unset}
 
 
@@ -67,11 +60,6 @@ def parsed_sizes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _fixed(model: onnx.ModelProto, name: str) -> list[int | None]:
-    value = next(value for value in model.graph.input if value.name == name)
-    return [dim.dim_value for dim in value.type.tensor_type.shape.dim][1:]
-
-
 def _by_name(given: dict[str, Sequence[int]], inputs: list[str], unset: list[str]) -> dict[str, Sequence[int]]:
     if "" in given:
         lone = inputs if len(inputs) == 1 else unset
@@ -84,13 +72,13 @@ def _by_name(given: dict[str, Sequence[int]], inputs: list[str], unset: list[str
     return given
 
 
-def _checked(sizes: Sequence[int], declared: list[int | None] | None, name: str) -> tuple[int, ...]:
+def _checked(sizes: Sequence[int], declared: list[int | None], name: str) -> tuple[int, ...]:
     """Without the batch."""
     sizes = tuple(sizes)
-    if declared is not None and len(sizes) == len(declared) + 1 and sizes[0] == 1:
+    if len(sizes) == len(declared) + 1 and sizes[0] == 1:
         sizes = sizes[1:]
-    if min(sizes, default=1) < 1 or (declared is not None and not _fits(sizes, declared)):
-        raise UsageError(OPTION, f"{_text(sizes)} for input {name!r}", f"sizes of at least 1 that fit the model's, {_text(declared or [None])}")
+    if min(sizes, default=1) < 1 or not _fits(sizes, declared):
+        raise UsageError(OPTION, f"{_text(sizes)} for input {name!r}", f"sizes of at least 1 that fit the model's, {_text(declared)}")
     return sizes
 
 
@@ -98,13 +86,11 @@ def _fits(sizes: Sequence[int], declared: Sequence[int | None]) -> bool:
     return len(sizes) == len(declared) and all(size in (None, own) for own, size in zip(sizes, declared))
 
 
-def _of_samples(model: onnx.ModelProto, name: str, declared: list[int | None] | None, data: Dataset, lone: bool) -> tuple[int, ...] | None:
+def _of_samples(model: onnx.ModelProto, name: str, declared: list[int | None], data: Dataset, lone: bool) -> tuple[int, ...]:
     array = data.x if lone and (data.x_name == "x" or name not in data.inputs) else data.inputs.get(name)
     if array is None:
-        raise DataError(data.name, f"no array for the input {name!r}", f"samples that show its sizes, {_text(declared or [None])}",
+        raise DataError(data.name, f"no array for the input {name!r}", f"samples that show its sizes, {_text(declared)}",
                         f"or name them with {OPTION} {name}:SIZES")
-    if declared is None:
-        return array.shape[1:]
     shapes = [shape for shape in shapes_of_samples(array.shape[1:], len(declared), data.image) if _fits(shape, declared)]
     if not shapes:
         raise DataError(data.name, f"samples of shape {array.shape[1:]}", f"{_text(declared)} as the model's input {name!r}",
@@ -123,11 +109,9 @@ def _channels(model: onnx.ModelProto, name: str) -> int | None:
     return None
 
 
-def _left_open(where: str, name: str, sizes: list[int | None] | None) -> ModelError:
-    axis = "its shape" if sizes is None else f"axis {sizes.index(None) + 1}"
-    return ModelError(where, f"{axis} of input {name!r} has no fixed size" if sizes else f"input {name!r} has no shape",
-                      "only the batch (axis 0) to be dynamic",
-                      f"name the sizes, ttfs-convert {OPTION} {name}:{_text(sizes or [None])}, or give ttfs-convert --calibrate data of that size")
+def _left_open(where: str, name: str, sizes: list[int | None]) -> ModelError:
+    return ModelError(where, f"axis {sizes.index(None) + 1} of input {name!r} has no fixed size", "only the batch (axis 0) to be dynamic",
+                      f"name the sizes, ttfs-convert {OPTION} {name}:{_text(sizes)}, or give ttfs-convert --calibrate data of that size")
 
 
 def _text(sizes: Sequence[int | None]) -> str:

@@ -20,6 +20,7 @@ from .reference import Reference
 
 PROBES = 4
 CLOSE = 1e-4  # of the tensor's largest value
+LARGEST_PROBES = (255, 15, 1, 0)  # of integers whose range nobody knows, such as indices of a table
 
 
 def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str, tuple[float, float]] = MappingProxyType({})) -> list[Layer]:
@@ -29,18 +30,26 @@ def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str
     renamed = {layer.name: layer.tensor for layer in layers if layer.tensor not in present}
     if not renamed:
         return list(layers)
-    original = Reference(model.original, produced, folder=model.folder)
-    x = _probes(layers, original, known)
-    theirs = {name: value for name, value in original(x).items() if value.dtype == np.float32}
-    ours = Reference(model.graph, list(renamed.values()), folder=model.folder)(x)
+    original, simplified = (Reference(graph, names, folder=model.folder)
+                            for graph, names in ((model.original, produced), (model.graph, list(renamed.values()))))
+    for highest in LARGEST_PROBES:
+        x = _probes(layers, original, known, highest)
+        try:
+            theirs, ours = original(x), simplified(x)
+            break
+        except Exception:  # ONNX Runtime has one exception class per status, none of them public: an index that a table does not have
+            continue
+    else:
+        return [layer.model_copy(update={"tensor": None}) if layer.name in renamed else layer for layer in layers]
+    theirs = {name: value for name, value in theirs.items() if value.dtype == np.float32}
     return [_renamed(layer, ours[layer.tensor], theirs) if layer.name in renamed else layer for layer in layers]
 
 
-def _probes(layers: Sequence[Layer], reference: Reference, known: Mapping[str, tuple[float, float]]) -> dict[str, np.ndarray]:
-    """Random values of each input's type, in its range as far as that is known."""
+def _probes(layers: Sequence[Layer], reference: Reference, known: Mapping[str, tuple[float, float]], highest: int) -> dict[str, np.ndarray]:
+    """Random values of each input's type, in its range as far as that is known; integers of unknown range up to `highest`."""
     ranges = {**known, **{layer.onnx_name: (layer.lo.min(), layer.hi.max()) for layer in layers if isinstance(layer, Input)}}
     rng = np.random.default_rng(0)
-    return {name: _random(rng, *ranges.get(name, (0, 1 if is_float(kind) else 255)), (PROBES, *shape), kind)
+    return {name: _random(rng, *ranges.get(name, (0, 1 if is_float(kind) else highest)), (PROBES, *shape), kind)
             for name, (shape, kind) in reference.inputs.items()}
 
 

@@ -120,7 +120,7 @@ def test_an_array_per_input(tmp_path):
     np.testing.assert_array_equal(feeds["picture"], X[1:3].astype(np.float32))
     np.testing.assert_array_equal(feeds["size"], X[1:3, :2].astype(np.float32))
     np.testing.assert_array_equal(_fed(data, size=(2,))["size"], X[1:3, :2].astype(np.float32))
-    with pytest.raises(DataError, match="arrays picture, size, nothing for the input x; expected x .and y."):
+    with pytest.raises(DataError, match="arrays picture, size, y, nothing for the input x; expected x .and y."):
         _fed(data, x=(6,))
 
 

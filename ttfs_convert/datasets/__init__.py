@@ -32,6 +32,7 @@ class Dataset:
     targets: np.ndarray | None = None  # (n, ...) float32: values that the model's output should have; whole numbers that may be labels are in both
     class_names: tuple[str, ...] = ()  # of label 0, 1, ..., where the source has names for them
     x_name: str = "x"  # of x in `inputs`; "" where the source does not say which it is: the model's input has to have the name of one
+    arrays: tuple[str, ...] = ("x",)  # names of all that the source holds
 
     def __len__(self) -> int:
         return len(self.x)
@@ -71,7 +72,8 @@ def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None
     elif Path(source).suffix.lower() == ".npz" and Path(source).is_file():
         found = npz.read(Path(source), split)
         x = found.inputs[found.x_name] if found.x_name else next(iter(found.inputs.values()))
-        data = Dataset(Path(source).name, x, found.y, "", len(x), found.notes, False, found.inputs, found.targets, x_name=found.x_name)
+        data = Dataset(Path(source).name, x, found.y, "", len(x), found.notes, False, found.inputs, found.targets, x_name=found.x_name,
+                       arrays=found.names)
     else:
         found = "not an .npz file" if Path(source).is_file() else "no such data set, file or folder"
         raise DataError(source, found, f"{', '.join(files.SOURCES)}, or the path of an .npz or of a folder with images")

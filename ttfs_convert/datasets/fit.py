@@ -125,7 +125,7 @@ def _arrays(dataset: Dataset, names: list[str]) -> dict[str, np.ndarray]:
         return {names[0]: dataset.x}
     if not by_name:
         missing = sorted(set(names) - set(dataset.inputs))
-        raise DataError(dataset.name, f"arrays {', '.join(dataset.inputs) or 'x'}, nothing for the input{'s' * (len(missing) > 1)} "
+        raise DataError(dataset.name, f"arrays {', '.join(dataset.arrays)}, nothing for the input{'s' * (len(missing) > 1)} "
                         f"{', '.join(missing)}", "x (and y) for a model with one input, else an array per input under its name",
                         "write them with numpy.savez(path, name=array, ...)")
     return {name: dataset.inputs[name] for name in names}

@@ -24,10 +24,11 @@ FLOAT32_WHOLE = 2**24  # up to here float32 holds every whole number
 @dataclass(frozen=True)
 class Contents:
     """inputs: every array that may be a model's input, by name, all of as many samples. x_name: which of them is x, "" if the file does
-    not say. y, targets: see `labels_or_targets`."""
+    not say. names: of all arrays in the file. y, targets: see `labels_or_targets`."""
 
     inputs: dict[str, np.ndarray]
     x_name: str
+    names: tuple[str, ...]
     y: np.ndarray | None = None
     targets: np.ndarray | None = None
     notes: tuple[str, ...] = ()
@@ -49,7 +50,8 @@ def read(path: Path, split: str = "test") -> Contents:
         raise DataError(f"{path}", "not an .npz file", "a zip archive of arrays", REMEDY)
     try:
         with np.load(path, allow_pickle=False) as archive:
-            choice = _chosen(list(archive.files), path, split)
+            names = tuple(archive.files)
+            choice = _chosen(names, path, split)
             first = choice.x or choice.inputs[0]
             arrays = {first: _samples(_array(archive, path, first), path, first)}
             samples = len(arrays[first])
@@ -62,9 +64,9 @@ def read(path: Path, split: str = "test") -> Contents:
     if len(set(sizes.values())) > 1:
         raise DataError(f"{path}", f"samples per input {sizes}", "as many of each")
     if y is None:
-        return Contents(arrays, choice.x, notes=choice.notes)
-    labels, targets, notes = labels_or_targets(y, f"{path}", choice.y, samples)
-    return Contents(arrays, choice.x, labels, targets, (*choice.notes, *notes))
+        return Contents(arrays, choice.x, names, notes=choice.notes)
+    labels, targets, notes = labels_or_targets(y, f"{path}", choice.y, samples, first)
+    return Contents(arrays, choice.x, names, labels, targets, (*choice.notes, *notes))
 
 
 def _chosen(names: Sequence[str], path: Path, split: str) -> _Choice:

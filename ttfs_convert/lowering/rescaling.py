@@ -67,7 +67,7 @@ def _affine(node: Node, tensor: str, factor: np.ndarray, shift: np.ndarray, cons
 
 def _takes_pixels(factor: np.ndarray, shift: np.ndarray, image: bool) -> bool:
     """Whether factor x + shift brings 0..255 to the scale of a network's inputs, and no other scale."""
-    if np.size(factor) == 1 and any(abs(float(np.ravel(factor)[0]) * scale - 1) < 1e-3 for scale in FULL_SCALES):
+    if np.size(factor) == 1 and any(abs(abs(float(np.ravel(factor)[0])) * scale - 1) < 1e-3 for scale in FULL_SCALES):
         return True
     if not image:
         return False
