@@ -87,6 +87,15 @@ def test_figures_are_those_of_the_samples_alone(name):
     assert one_by_one and any("was run 1 at a time" in note for note in comparison.notes), "samples mix"
 
 
+@pytest.mark.parametrize("name", ["one row", "squeezed", "head softmax", "scalar"])
+def test_a_single_sample(name):
+    model = model_of(name)
+    network = converted(model, mode="exact", calibrate=dataset(X))
+    report = evaluate(network, dataset(X[:1]), threads=1).report
+    assert report.outputs[0].agreement in (None, 1) and report.outputs[0].max_error < 1e-5 and report.notes == ()
+    assert np.allclose(report.outputs[0].range, (alone(model, X[:1]).min(), alone(model, X[:1]).max()))
+
+
 @pytest.mark.parametrize("name", ["one row", "squeezed", "head norm"])
 def test_the_quantised_twin_and_other_engines_see_the_same_samples(name):
     model = model_of(name)

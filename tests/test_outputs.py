@@ -14,6 +14,8 @@ from ttfs_convert.cli import convert, run, tune
 from ttfs_convert.comparison import Comparison
 from ttfs_convert.errors import DataError, UsageError
 from ttfs_convert.evaluation import evaluate
+from ttfs_convert.measure.outputs import OutputErrors
+from ttfs_convert.prediction import Rule
 from ttfs_convert.robustness import sweep
 from ttfs_convert.simulate.exact import Simulator
 from ttfs_convert.tuning import tune as tuned
@@ -124,10 +126,15 @@ def test_a_regression_has_a_mean_squared_error():
     model = body().readout(1).model()
     network, targets = coarse(model), np.random.default_rng(0).normal(size=80).astype(np.float32)
     (theirs,) = original(model, X).values()
-    for y in (None, np.arange(80) - 7):  # whole numbers that are no labels of two classes
-        report = evaluate(network, dataclasses.replace(dataset(X), y=y, targets=targets if y is None else None), threads=1).report
+    for y in (None, np.arange(80)):  # floats that are whole numbers may be labels, but not of two classes
+        data = dataclasses.replace(dataset(X), y=y, targets=targets if y is None else y.astype(np.float32))
+        report = evaluate(network, data, threads=1).report
         expected = ((theirs[:, 0] - (targets if y is None else y)) ** 2).mean()
         assert report.ann.mean_squared_error == pytest.approx(expected, rel=1e-5) and report.ann.accuracy is None
+        assert report.drift.agreement is None and report.outputs[0].rule == "no labels: values, for which the data has targets"
+    for y in (np.arange(80), np.arange(80) % 2 + 1):  # integers are labels
+        with pytest.raises(DataError, match="expected labels from 0 to 1"):
+            evaluate(network, dataclasses.replace(dataset(X), y=y))
 
 
 def test_labels_of_every_pixel_are_not_judged():
@@ -231,10 +238,12 @@ def test_a_network_that_ends_in_a_spiking_clamp_is_bounded():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("outputs")
-    for name, model, x in (("two", two_outputs(), X), ("relu", body().readout(1).add("Relu").model(), X), ("picture", pictures(), IMAGES)):
+    lone = body().readout(1).add("Relu").model()
+    for name, model, x in (("two", two_outputs(), X), ("relu", lone, X), ("picture", pictures(), IMAGES)):
         np.savez(folder / f"{name}_x.npz", x=x)
         (folder / name).mkdir()
-        found = invoke(convert, save(model, folder / name), "--out", folder / f"{name}.npz", "--mode", "exact", "--calibrate", folder / f"{name}_x.npz")
+        path, data = save(model, folder / name), folder / f"{name}_x.npz"
+        found = invoke(convert, path, "--out", folder / f"{name}.npz", "--mode", "exact", "--calibrate", data)
         assert found.exit_code == 0, found.stderr
     np.savez(folder / "labels.npz", x=X, y=original(two_outputs(), X)[two_outputs().graph.output[1].name].argmax(1))
     return folder
@@ -273,3 +282,13 @@ def test_an_image_is_reported_and_not_gated(folder):
     np.savez(folder / "picture_y.npz", x=IMAGES, y=np.arange(12) % 3)
     labelled = invoke(run, folder / "picture.npz", "--data", folder / "picture_y.npz", "--max-drop", 1)
     assert labelled.exit_code == 2 and "shape (1, 6, 6) per sample" in labelled.stderr
+
+
+def test_infinite_and_missing_values():
+    """Equal ones are no error; no number on one side alone is none that could be passed over."""
+    errors = OutputErrors(Rule("y", "largest", 3))
+    theirs = np.array([[-np.inf, 1, 2], [np.nan, 3, 0]], np.float32)
+    errors.add(theirs + np.float32([0, 0.5, 0]), theirs)
+    assert (errors.max_error, errors.mean_error, errors.range) == (0.5, 1 / 6, (0, 3))
+    errors.add(np.float32([[np.nan, 1, 2]]), np.float32([[0, 1, 2]]))
+    assert np.isnan(errors.largest_error)

@@ -60,12 +60,12 @@ class Comparison:
         bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
         self._fitted = fit_to_inputs(self.data, self.original.inputs, bounds, {**bounds, **network.input_ranges})
         unit = self.original.fixed_batch or 1
-        few = self._few(max(FEW, 2 * unit))
+        few = self._few(max(min(FEW, len(self.data)), 2 * unit) if len(self.data) > unit else unit)
         self.together, mixing = self._settled(few, unit)
         self._batch = -(-batch // unit) * unit
         self.rules = self._rules(few, unit, bounds, decision_threshold)
-        self.rule = self.rules[self.output]
-        self.truth = Truth(self.data, self.rule, self._sample[self.output], labels_needed)
+        self.truth = Truth(self.data, self.rules[self.output], self._sample[self.output], labels_needed)
+        self.rule = self.rules[self.output] = self.truth.rule
         self.notes, self.treatments = (*self._fitted.notes, *mixing, *self.truth.notes), self._fitted.treatments
 
     def _few(self, count: int) -> dict[str, np.ndarray]:
@@ -76,6 +76,9 @@ class Comparison:
 
     def _settled(self, few: Mapping[str, np.ndarray], unit: int) -> tuple[int | None, list[str]]:
         """How many samples to run at a time, None for any number, and what to say of it."""
+        if len(self.data) <= unit:  # there is nothing to mix
+            self.ends.run_by(unit)
+            return unit, []
         mixed = [name for name in (self.ends.settle(few, unit), self.original.settle(few, unit)) if name is not None]
         if not mixed:
             return self.original.fixed_batch, []

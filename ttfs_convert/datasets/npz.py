@@ -65,7 +65,7 @@ def read(path: Path, split: str = "test") -> Contents:
         raise DataError(f"{path}", f"samples per input {sizes}", "as many of each")
     if y is None:
         return Contents(arrays, choice.x, names, notes=choice.notes)
-    labels, targets, notes = labels_or_targets(y, f"{path}", choice.y, samples)
+    labels, targets, notes = labels_or_targets(y, f"{path}", choice.y, samples, first)
     return Contents(arrays, choice.x, names, labels, targets, (*choice.notes, *notes))
 
 
