@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from .conversion import Options, misfit
 from .errors import ModelError
 from .ir import Layer, Violation
-from .lowering.graph import UnsupportedModel, lower_graph, macs
+from .lowering.graph import UnsupportedModel, lower_graph
+from .lowering.macs import macs
 from .lowering.ranges import Unbounded
 from .measure.counts import layer_macs
 from .onnx_file import Simplified, simplified
