@@ -59,7 +59,7 @@ class Ranges:
             end = UNIT[1] if self.mode != "exact" and low < UNIT[1] < high else high  # the paper's neurons end at 1
             lo, hi = np.full(channels, low), np.full(channels, end)
         elif self.mode != "exact":
-            lo, hi = np.where(np.isfinite(lo), lo, min(UNIT[0], high - 1)), np.where(np.isfinite(hi), hi, UNIT[1])
+            lo, hi = np.where(np.isfinite(lo), lo, UNIT[0] if high > UNIT[0] else high - 1), np.where(np.isfinite(hi), hi, UNIT[1])
         elif not (np.isfinite(lo).all() and np.isfinite(hi).all()):
             key = measured(tensor, part)
             if key not in self.calibrated:

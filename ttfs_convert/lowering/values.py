@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from ..subgraphs import captured
 from ..synapses import Connection, Shape
 
 
@@ -120,16 +121,6 @@ class Node:
         texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
         inputs = (*proto.input, *sorted(captured(proto) - set(proto.input)))
         return cls(proto.op_type, proto.name or proto.output[0], inputs, tuple(proto.output), texts, proto.domain, proto)
-
-
-def captured(proto: onnx.NodeProto) -> set[str]:
-    """Tensors from outside that the node's subgraphs (If, Loop, Scan) read."""
-    names: set[str] = set()
-    for graph in (attribute.g for attribute in proto.attribute if attribute.type == onnx.AttributeProto.GRAPH):
-        own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {
-            name for node in graph.node for name in node.output}
-        names |= {name for node in graph.node for name in (*node.input, *captured(node)) if name} - own
-    return names
 
 
 _numbers = np.arange(1 << 16)  # 0, 1, 2, ...: every index of a whole population is a view of it
