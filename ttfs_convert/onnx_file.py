@@ -22,7 +22,7 @@ from .runnable import runnable
 
 SMALL = 1024  # bytes; larger weights stay on the disk while a model is converted
 WEIGHTS = "weights.bin"
-DOMAINS = ("", "ai.onnx", "ai.onnx.ml")  # that ONNX Runtime has operators of, besides its own
+DOMAINS = ("ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")  # that ONNX Runtime has operators of
 
 
 def load_onnx(path: str | Path) -> onnx.ModelProto:
@@ -240,15 +240,15 @@ def _simplify(fixed: onnx.ModelProto, folder: Path, where: str) -> None:
         session = onnxruntime.InferenceSession(str(folder / "fixed.onnx"), options, providers=["CPUExecutionProvider"])
         session.run(None, _zeros(fixed))  # some shapes are checked only now, such as those that rely on a fixed batch
     except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
-        _refuse_foreign(fixed, where)
+        _refuse_foreign(fixed, where, str(error))
         raise ModelError(where, f"ONNX Runtime cannot run it with one image ({one_line(error, folder)})", "a model that runs",
                          "check it with onnxruntime alone, and export it with a dynamic batch axis") from error
 
 
-def _refuse_foreign(model: onnx.ModelProto, where: str) -> None:
-    """Raise ModelError for a node whose domain ONNX Runtime has no operators of."""
+def _refuse_foreign(model: onnx.ModelProto, where: str, problem: str) -> None:
+    """Raise ModelError for a node that ONNX Runtime has no operator for. problem: what it says."""
     for node in model.graph.node:
-        if node.domain not in DOMAINS and not node.domain.startswith("com.microsoft"):
+        if node.domain and (node.domain not in DOMAINS or f"{node.domain}:{node.op_type}(" in problem):
             raise ModelError(where, f"{node.op_type} {node.name or node.output[0]!r} is an operator of the domain {node.domain}",
                              "operators that ONNX Runtime knows", "export it with operators of ONNX alone")
 

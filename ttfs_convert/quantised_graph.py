@@ -122,10 +122,8 @@ class Insertion:
                 _rename(node, tensor, result[wanted] if wanted else exact)
             node.output[:] = [exact if name == tensor else name for name in node.output]
         self.readouts |= {tensor: result[ends]} if ends else {}
-        halves = {each.readers: result[each.layer.name] for each in group if each.layer.part == "positive"}
-        return {exact: [node for each in group for node in self._nodes(
-            each, result.get(each.parent, exact), result[each.layer.name],
-            halves.get(each.readers) if each.layer.part in ("negative", "negated") else None)]}
+        return {exact: [node for each in group for node in self._nodes(each, result.get(each.parent, exact), result[each.layer.name],
+                                                                       result.get(_other_half(each, group)))]}
 
     def _chosen(self, group: Sequence[Quantiser], layers: set[str]) -> str | None:
         """Of the quantisers of one tensor the last one that some of `layers` read, by its layer; None if they read none."""
@@ -167,6 +165,13 @@ class Insertion:
             candidate, count = f"{name}_{count}", count + 1
         self._taken.add(candidate)
         return candidate
+
+
+def _other_half(quantiser: Quantiser, group: Sequence[Quantiser]) -> str | None:
+    """The layer that carries the positive part where `quantiser`'s carries the negative one, for the same readers."""
+    if quantiser.layer.part not in ("negative", "negated"):
+        return None
+    return next((each.layer.name for each in group if each.layer.part == "positive" and each.readers & quantiser.readers), None)
 
 
 def _ends(layer: Coded) -> tuple[np.ndarray, np.ndarray, list[int]]:

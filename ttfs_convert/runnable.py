@@ -2,11 +2,13 @@
 
 1. Functions of the model's own            -> their operators (`onnx.inliner`)
 2. Initializers that are inputs too (IR 3) -> constants, which ONNX Runtime folds; nobody feeds them here
-3. Sparse initializers                     -> dense ones
+3. Sparse initializers and constants        -> dense ones
 4. Nodes of one name                       -> nodes of different names, as ONNX Runtime demands
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import onnx
@@ -17,16 +19,27 @@ OVERRIDABLE = 3  # last version of the file format in which every initializer is
 def runnable(model: onnx.ModelProto) -> onnx.ModelProto:
     """`model`, changed in place, or what the inliner makes of it. Inputs that need data, outputs and what is computed stay as they are."""
     if model.functions:
+        import onnx.inliner  # not a part of onnx until it is imported
+
         own = {function.domain for function in model.functions}
         model = onnx.inliner.inline_local_functions(model)
         imports = [entry for entry in model.opset_import if entry.domain not in own or entry.domain in ("", "ai.onnx")]
         del model.opset_import[:]
         model.opset_import.extend(imports)
-    model.graph.initializer.extend(_dense(sparse) for sparse in model.graph.sparse_initializer)
-    del model.graph.sparse_initializer[:]
     _without_overridable(model)
-    _rename(model.graph)
+    for graph in _graphs(model.graph):
+        _make_dense(graph)
+        _rename(graph)
     return model
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """`graph` and those inside its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _graphs(attribute.g)
 
 
 def _without_overridable(model: onnx.ModelProto) -> None:
@@ -36,6 +49,15 @@ def _without_overridable(model: onnx.ModelProto) -> None:
         del model.graph.input[:]
         model.graph.input.extend(needing_data)
     model.ir_version = max(model.ir_version, OVERRIDABLE + 1)
+
+
+def _make_dense(graph: onnx.GraphProto) -> None:
+    graph.initializer.extend(_dense(sparse) for sparse in graph.sparse_initializer)
+    del graph.sparse_initializer[:]
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.name == "sparse_value":
+                attribute.CopyFrom(onnx.helper.make_attribute("value", _dense(attribute.sparse_tensor)))
 
 
 def _dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
@@ -51,7 +73,7 @@ def _dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
 
 
 def _rename(graph: onnx.GraphProto) -> None:
-    """Give nodes that share a name others, subgraphs included."""
+    """Give nodes that share a name others."""
     taken: set[str] = {node.name for node in graph.node}
     seen: set[str] = set()
     for node in graph.node:
@@ -61,6 +83,3 @@ def _rename(graph: onnx.GraphProto) -> None:
             node.name = candidate
         elif node.name:
             seen.add(node.name)
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                _rename(attribute.g)

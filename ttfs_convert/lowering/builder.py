@@ -274,7 +274,7 @@ class Builder:
         if isinstance(value, Spikes):  # a pool or an activation that ends the network: each output neuron reads one spike train
             value = replace(self.potential(value, "readout"), name="readout")
         if not isinstance(value, Potential):
-            raise ModelError(f"output {tensor!r}", "a constant", "potentials or spikes of a layer")
+            raise ModelError(f"output {tensor!r}", "a constant", "potentials or spikes of a layer", "export without this output")
         sums = compact(np.asarray(sum(weight_sums(connection, value.shape) for connection in value.connections)))
         self.add(Readout(name=self.unique(value.name), shape=value.shape, connections=value.connections, tensor=tensor,
                          window=self.window_after(value.connections), bias=_stored(value.bias, value.shape),

@@ -135,7 +135,9 @@ class _Walk:
 
     def _lowered(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
         if node.domain not in ("", "ai.onnx"):
-            return f"operator of the domain {node.domain}", "export the plain float32 network, not an optimised or quantised one"
+            return f"operator of the domain {node.domain}", (
+                "export the plain float32 network, not an optimised or quantised one" if node.domain.startswith("com.microsoft")
+                else "between its first and last layer: operators of ONNX alone")
         operator = OPERATORS.get(node.operator)
         if operator is None:
             return REMEDIES.get(node.operator, NO_REMEDY)
