@@ -15,6 +15,7 @@ from ..ir import Concat, Layer, MaxPool, Part, Readout, Reorder, Spiking, Violat
 from ..synapses import Connection, Shape, Synapses
 from .linear import Linear, scaled
 from .ranges import UNIT, Ranges, measured
+from .sums import spike_trains
 from .values import Constant, Node, Potential, Spikes, Value, channels_first, compact, flat_index, is_flat_order
 from .weight_sum import weight_sums
 
@@ -155,9 +156,10 @@ class Builder:
     def synapses(self, value: Value, node: Node, steps: Synapses | tuple[Synapses, ...], index: np.ndarray, position: int = 0) -> Potential:
         """`value`, the input of `node` at `position` read in the flat order `index`, through the synapses `steps`; spike-coded first where no neuron has done so."""
         steps = steps if isinstance(steps, tuple) else (steps,)
-        if isinstance(value, Potential) and value.pooled_only and is_flat_order(index, index.size):
+        parts = self._parts(value, index) if isinstance(value, Potential) and value.pooled_only else []
+        if parts:
             with contextlib.suppress(ValueError):  # factors that differ by position
-                return self._behind([part.through(steps) for part in _parts(value)], node)
+                return self._behind([part.through(steps) for part in parts], node)
         spikes = self.spikes(value, node, position)
         ordered = self.relaid(spikes, index)
         try:
@@ -168,6 +170,12 @@ class Builder:
             own = self.values[node.inputs[position]].index  # the tensor's; `value` may show it turned round
             again = self.fire(replace(self.potential(ordered, node.name), index=place[own]), node.inputs[position])
             return self._behind([self.linear(again, ordered.index).through(steps)], node)
+
+    def _parts(self, value: Potential, index: np.ndarray) -> list[Linear]:
+        """Values that sum up to `value` read in the flat order `index`, the first with the bias; none where synapses stand in the way."""
+        if is_flat_order(index, index.size):
+            return [Linear(each.source, each.path, value.shape, np.zeros(1) if k else value.bias) for k, each in enumerate(value.connections)]
+        return [self.linear(train, index) for train in spike_trains(value) or ()]
 
     def _behind(self, parts: list[Linear], node: Node) -> Potential:
         """The sum of `parts`, of one shape."""
@@ -280,11 +288,6 @@ class Builder:
                          window=self.window_after(value.connections), bias=_stored(value.bias, value.shape),
                          weight_sums=sums.astype(np.float32), onnx_shape=value.index.shape[1:],
                          index=np.ascontiguousarray(value.index.reshape(-1))))
-
-
-def _parts(value: Potential) -> list[Linear]:
-    """Its connections as values that sum up to it, the first with the bias."""
-    return [Linear(each.source, each.path, value.shape, np.zeros(1) if k else value.bias) for k, each in enumerate(value.connections)]
 
 
 def _matched(index: np.ndarray, shape: Shape, tensor: str) -> dict:

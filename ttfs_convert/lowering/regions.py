@@ -11,7 +11,7 @@ from .values import Node
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what a network is made of: never left to ONNX Runtime without a word
 TAIL_MACS = 0.1  # share of all multiply-accumulates that may stand behind an operator which classifies, such as Softmax
 MAX_POOLS = ("GlobalMaxPool", "MaxPool", "ReduceMax")
-KEEPS_ORDER = ("Add", "BatchNormalization", "Div", "Dropout", "Identity", "Mul", "Sub", *MOVERS)  # may stand in front of a max-pool
+KEEPS_ORDER = ("Add", "BatchNormalization", "Concat", "Div", "Dropout", "Identity", "Mul", "Resize", "Sub", "Upsample", *MOVERS)
 
 
 class Regions:
