@@ -17,7 +17,8 @@ from .input_sizes import Sizes, chosen_sizes
 from .ir import MAX_STEPS, Calibration, Input, Network, Readout, Violation, first_problem
 from .lowering.builder import Builder
 from .lowering.ends import head_model, tail_model
-from .lowering.graph import lower_graph, macs
+from .lowering.graph import lower_graph
+from .lowering.macs import macs
 from .lowering.input_range import InputRange, InputRanges, check_input_range, input_ranges
 from .lowering.ranges import Range, Ranges, Unbounded
 from .matching import match_tensors

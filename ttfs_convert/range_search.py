@@ -10,7 +10,7 @@ from .calibration import RangeRequest, Rule, ranges
 from .datasets import Dataset, fit_to_inputs
 from .datasets.fit import NARROW
 from .input_types import input_type
-from .ir import Input
+from .ir import Input, part_of
 from .lowering.input_range import InputRanges, measured_ends
 from .lowering.ranges import Range, Unbounded
 from .lowering.values import channels_first, flat_index, in_population_order
@@ -26,7 +26,7 @@ def measured_ranges(layers: Sequence[Unbounded], inputs: Sequence[Unbounded], mo
     """lo and hi, (channels,) float32, by tensor, of `layers` by `rule` and of `inputs`, whose extremes `rule.margin` moves outward, on
     `data`; and notes on the data. known: of the model's inputs."""
     observed = _Observed(layers, model, data, known)
-    found = ranges([RangeRequest(layer.tensor, 2, layer.low, layer.high) for layer in layers], observed.values, observed.batches, rule)
+    found = ranges([RangeRequest(layer.measured, 2, layer.low, layer.high) for layer in layers], observed.values, observed.batches, rule)
     ends = {name: measured_ends(*extremes, rule.margin) for name, extremes in _extremes(inputs, model, data, known).items()}
     return {**found, **ends}, (*data.notes, *observed.fitted.notes)
 
@@ -75,8 +75,10 @@ class _Observed:
         self._batch = max(1, MEMORY // (4 * max(1, sum(each.index.size for each in watched))))
 
     def values(self, x: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """By what is `measured` of each."""
         values, images = {**(self._reference(x) if self._reference else {}), **x}, len(next(iter(x.values())))
-        return {each.tensor: in_population_order(values[each.tensor], each.index, each.channels, images) for each in self._watched}
+        return {each.measured: part_of(in_population_order(values[each.tensor], each.index, each.channels, images), each.part)
+                for each in self._watched}
 
     def batches(self) -> Iterable[dict[str, np.ndarray]]:
         return (self.fitted(slice(first, min(first + self._batch, self._samples))) for first in range(0, self._samples, self._batch))

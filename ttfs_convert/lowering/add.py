@@ -8,6 +8,7 @@ import numpy as np
 
 from .affine import affine
 from .builder import Builder, UnsupportedNode
+from .sums import spike_trains
 from .values import Constant, Node, Potential, Spikes
 
 
@@ -52,12 +53,14 @@ def _sum_of(first: Potential | Spikes, second: Potential | Spikes, node: Node, b
         first = builder.potential(first, node.name)
     if first.max_pools or (isinstance(second, Potential) and second.max_pools):
         raise UnsupportedNode("it adds to a max-pool of pre-activations", "add before pooling, or pool behind the activation")
-    if isinstance(second, Spikes):
-        spikes = builder.aligned(second, first)
-        values = builder.linear(spikes, spikes.index)
-        connections, bias = (values.connection,), values.offset
-    elif np.array_equal(first.index, second.index) and first.shape == second.shape:
-        connections, bias = second.connections, second.bias
-    else:
+    if isinstance(second, Potential) and np.array_equal(first.index, second.index) and first.shape == second.shape:
+        return Potential(node.name, first.connections + second.connections, first.bias + second.bias, first.shape, first.index)
+    if isinstance(second, Potential) and spike_trains(second) is None:
+        first, second = second, first
+    trains = spike_trains(second)
+    if trains is None:
         raise UnsupportedNode("its two inputs are laid out differently", "add before reshaping")
-    return Potential(node.name, first.connections + connections, first.bias + bias, first.shape, first.index)
+    aligned = [builder.aligned(train, first) for train in trains]
+    values = [builder.linear(spikes, spikes.index) for spikes in aligned]
+    return Potential(node.name, first.connections + tuple(each.connection for each in values),
+                     first.bias + sum(each.offset for each in values), first.shape, first.index)

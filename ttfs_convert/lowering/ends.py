@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import onnx
 
 from ..ir import Input, Readout
-from ..onnx_file import Simplified, captured
+from ..onnx_file import Simplified
+from ..subgraphs import captured
 
 
 def head_model(source: Simplified, inputs: Sequence[Input]) -> bytes | None:

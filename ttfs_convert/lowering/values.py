@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from ..onnx_file import captured
+from ..subgraphs import captured
 from ..synapses import Connection, Shape
 
 
@@ -68,7 +68,8 @@ class Potential:
     bounds: tuple[np.ndarray, np.ndarray] = (np.full(1, -math.inf), np.full(1, math.inf))  # smallest and largest value, as far as known
     low: float = -math.inf  # a clamp to [low, high] that has yet to come, where another one is to follow
     high: float = math.inf
-    pooled_only: bool = False  # whether it is a bare average of one spike train, maybe scaled and shifted
+    pooled_only: bool = False  # whether all it holds are spike trains, scaled, shifted or averaged: what is linear reads these themselves
+    comonotone: bool = False  # whether these are increasing functions of one value, so that its maxima are those of each
 
 
 @dataclass(frozen=True)
