@@ -208,7 +208,7 @@ def _is_raw(value: Value) -> bool:
 def _ends(node: Node, given: dict[str, Value]) -> bool:
     """Whether ONNX Runtime shall run a node although it might spike: classifying, and an activation that ends the network."""
     value = given[node.inputs[0]]
-    if node.operator in TAIL_OPERATORS or node.operator in ("Concat", "Max", "Where"):
+    if node.operator in TAIL_OPERATORS or node.operator in ("Concat", "Max", "ReduceMax", "Where"):
         return not all(map(_is_raw, given.values()))
     activation = node.operator in OPERATORS and OPERATORS[node.operator].activation
     return activation and isinstance(value, (Spikes, Potential)) and not _in_unit_interval(value) and not _is_raw(value)

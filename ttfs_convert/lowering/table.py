@@ -24,7 +24,15 @@ from .conv import lower_conv
 from .conv_transpose import lower_conv_transpose
 from .dense import lower_gemm, lower_matmul
 from .pad import lower_pad
-from .pooling import lower_average_pool, lower_global_average_pool, lower_global_max_pool, lower_max_pool, lower_reduce_mean
+from .pooling import lower_average_pool, lower_max_pool
+from .reduction import (
+    lower_global_average_pool,
+    lower_global_max_pool,
+    lower_reduce_l1,
+    lower_reduce_max,
+    lower_reduce_mean,
+    lower_reduce_sum,
+)
 from .shape import lower_identity, lower_moved
 from .values import Node
 
@@ -48,8 +56,8 @@ OPERATORS = {
     "Div": Operator(lower_div, "by constants"),
     "Dropout": Operator(lower_identity, "as the identity"),
     "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, bias", body=True),
-    "GlobalAveragePool": Operator(lower_global_average_pool, "1-D and 2-D", body=True),
-    "GlobalMaxPool": Operator(lower_global_max_pool, "1-D and 2-D", body=True),
+    "GlobalAveragePool": Operator(lower_global_average_pool, "over any number of axes", body=True),
+    "GlobalMaxPool": Operator(lower_global_max_pool, "over any number of axes", body=True),
     "Identity": Operator(lower_identity, "anything"),
     "MatMul": Operator(lower_matmul, "a constant matrix on either side", body=True),
     "HardSigmoid": Operator(lower_hard_sigmoid, "in the middle of the network", activation=True),
@@ -60,8 +68,11 @@ OPERATORS = {
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
     "Mul": Operator(lower_mul, "by constants"),
     "Neg": Operator(lower_neg, "anything"),
-    "Pad": Operator(lower_pad, "positions, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
-    "ReduceMean": Operator(lower_reduce_mean, "over all positions, channels first or last: a global average pool", body=True),
+    "Pad": Operator(lower_pad, "any axes but the batch, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
+    "ReduceL1": Operator(lower_reduce_l1, "over any axes but the batch, of values that are not negative"),
+    "ReduceMax": Operator(lower_reduce_max, "over any axes but the batch, before or after the activation"),
+    "ReduceMean": Operator(lower_reduce_mean, "over any axes but the batch", body=True),
+    "ReduceSum": Operator(lower_reduce_sum, "over any axes but the batch"),
     "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
                      activation=True),
     "Sub": Operator(lower_sub, "a constant, of a constant, or two tensors of equal shape"),
@@ -97,8 +108,7 @@ REMEDIES = {  # why an operator cannot spike, and what would help
     **dict.fromkeys(("ConstantOfShape", "Range", "Shape"), _SHAPES),
     **dict.fromkeys(QUANTISED, _QUANTISED),
     "Einsum": ("no general sum of products", "with a constant matrix: MatMul or Conv"),
-    "ReduceMax": ("no maximum over axes", "over all positions: GlobalMaxPool"),
-    "ReduceSum": ("no sum over axes", "over all positions: ReduceMean, times a constant"),
+    "ReduceMin": ("the latest of several spikes", "use ReduceMax"),
     "Attention": ("it multiplies two computed tensors", "leave attention out"),
     "ArgMax": ("it stands in the middle of the network", "keep it for the output"),
     "Sigmoid": ("it stands in the middle of the network",
