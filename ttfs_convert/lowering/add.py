@@ -8,6 +8,7 @@ import numpy as np
 
 from .affine import affine
 from .builder import Builder, UnsupportedNode
+from .linear_map import in_one_order
 from .values import Constant, Node, Potential, Spikes
 
 
@@ -56,8 +57,7 @@ def _sum_of(first: Potential | Spikes, second: Potential | Spikes, node: Node, b
         spikes = builder.aligned(second, first)
         values = builder.linear(spikes, spikes.index)
         connections, bias = (values.connection,), values.offset
-    elif np.array_equal(first.index, second.index) and first.shape == second.shape:
-        connections, bias = second.connections, second.bias
     else:
-        raise UnsupportedNode("its two inputs are laid out differently", "add before reshaping")
+        first, second = in_one_order(first, second)
+        connections, bias = second.connections, second.bias
     return Potential(node.name, first.connections + connections, first.bias + bias, first.shape, first.index)

@@ -33,6 +33,7 @@ from .reduction import (
     lower_reduce_mean,
     lower_reduce_sum,
 )
+from .resize import lower_resize
 from .shape import lower_identity, lower_moved
 from .values import Node
 
@@ -82,7 +83,7 @@ OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARIS
 MOVERS = ("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape", "ReverseSequence", "Slice", "SpaceToDepth",
           "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze")
 OPERATORS |= {name: Operator(lower_moved, "with constant parameters; the batch axis stays") for name in MOVERS}
-OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_moved, "mode nearest, with constant sizes or scales")
+OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_resize, "nearest, linear and cubic, with constant sizes or scales; all but tf_crop_and_resize")
 OPERATORS = dict(sorted(OPERATORS.items()))
 
 TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # at the output only: ONNX Runtime runs them on the potentials
