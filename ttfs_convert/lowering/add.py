@@ -8,6 +8,7 @@ import numpy as np
 
 from .affine import affine
 from .builder import Builder, UnsupportedNode
+from .linear_map import in_one_order
 from .sums import spike_trains
 from .values import Constant, Node, Potential, Spikes
 
@@ -53,13 +54,13 @@ def _sum_of(first: Potential | Spikes, second: Potential | Spikes, node: Node, b
         first = builder.potential(first, node.name)
     if first.max_pools or (isinstance(second, Potential) and second.max_pools):
         raise UnsupportedNode("it adds to a max-pool of pre-activations", "add before pooling, or pool behind the activation")
-    if isinstance(second, Potential) and np.array_equal(first.index, second.index) and first.shape == second.shape:
-        return Potential(node.name, first.connections + second.connections, first.bias + second.bias, first.shape, first.index)
-    if isinstance(second, Potential) and spike_trains(second) is None:
+    same = isinstance(second, Potential) and np.array_equal(first.index, second.index) and first.shape == second.shape
+    if not same and spike_trains(second) is None:
         first, second = second, first
-    trains = spike_trains(second)
+    trains = None if same else spike_trains(second)
     if trains is None:
-        raise UnsupportedNode("its two inputs are laid out differently", "add before reshaping")
+        first, second = in_one_order(first, second)
+        return Potential(node.name, first.connections + second.connections, first.bias + second.bias, first.shape, first.index)
     aligned = [builder.aligned(train, first) for train in trains]
     values = [builder.linear(spikes, spikes.index) for spikes in aligned]
     return Potential(node.name, first.connections + tuple(each.connection for each in values),

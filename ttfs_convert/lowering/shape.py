@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from ..onnx_file import one_line
 from .builder import Builder, UnsupportedNode
+from .single_node import alone, constants_of
 from .sums import spike_trains, sum_of
-from .values import Constant, Node, Potential, Spikes
+from .values import Node, Potential, Spikes
 
 FIXED_BATCH = ("Expand", "GatherElements", "GatherND", "Reshape", "Resize")  # in a graph for one image their shapes hold that 1; Reshape may fold positions into it
 
@@ -28,9 +28,6 @@ def lower_moved(node: Node, builder: Builder) -> None:
     value = builder.value(node.inputs[0])
     if not isinstance(value, (Spikes, Potential)):
         raise UnsupportedNode("its data input is a constant", "fold constants before export")
-    mode = node.attributes.get("mode", "nearest") if node.operator in ("Resize", "Upsample") else "nearest"
-    if mode != "nearest":
-        raise UnsupportedNode(f"it interpolates (mode {mode})", "use mode nearest, or ConvTranspose")
     indices = moved(node, builder, value.index)
     trains = None
     if isinstance(value, Potential) and not all(_is_permutation(index, value.index) for index in indices):
@@ -43,9 +40,7 @@ def lower_moved(node: Node, builder: Builder) -> None:
 
 def moved(node: Node, builder: Builder, index: np.ndarray) -> list[np.ndarray]:
     """`index` as `node` moves data: one array per output. Raises UnsupportedNode if it adds elements, or moves the batch axis."""
-    constants = {name: builder.values[name].array for name in node.inputs[1:] if name and isinstance(builder.values[name], Constant)}
-    if set(constants) != {name for name in node.inputs[1:] if name}:
-        raise UnsupportedNode("where it moves elements to is computed by the network", "make it constant")
+    constants = constants_of(node, builder)
     size = int(index.max()) + 1
     labels = np.random.default_rng(0).permutation(size)  # of the neurons: what moves elements moves any labels alike
     images = [index, labels[index] + size]
@@ -81,12 +76,6 @@ def _is_permutation(index: np.ndarray, before: np.ndarray) -> bool:
 def _run(node: Node, opset: int, index: np.ndarray, constants: dict[str, np.ndarray]) -> list[np.ndarray]:
     """int64 arrays. Every operator and opset knows float32, which holds whole numbers up to 2^24; nearly all know int32."""
     small = index.max() < 1 << 24
-    outputs = [name for name in node.outputs if name]
-    data = onnx.helper.make_tensor_value_info(node.inputs[0], onnx.TensorProto.FLOAT if small else onnx.TensorProto.INT32, index.shape)
-    graph = onnx.helper.make_graph([node.proto], "moved", [data], [onnx.helper.make_empty_tensor_value_info(name) for name in outputs],
-                                   [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return [np.rint(result).astype(np.int64) for result in session.run(outputs, {node.inputs[0]: index.astype(np.float32 if small else np.int32)})]
+    kind, dtype = (onnx.TensorProto.FLOAT, np.float32) if small else (onnx.TensorProto.INT32, np.int32)
+    results = alone(node, opset, constants, index.ndim, kind=kind)(index.astype(dtype))
+    return [np.rint(result).astype(np.int64) for result in results]
