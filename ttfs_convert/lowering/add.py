@@ -57,7 +57,7 @@ def _sum_of(first: Potential | Spikes, second: Potential | Spikes, node: Node, b
         return Potential(node.name, first.connections + second.connections, first.bias + second.bias, first.shape, first.index)
     if isinstance(second, Potential) and spike_trains(second) is None:
         first, second = second, first
-    trains = [second] if isinstance(second, Spikes) else spike_trains(second)
+    trains = spike_trains(second)
     if trains is None:
         raise UnsupportedNode("its two inputs are laid out differently", "add before reshaping")
     aligned = [builder.aligned(train, first) for train in trains]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -11,7 +12,7 @@ from operator import add
 import numpy as np
 
 from ..errors import ModelError
-from ..ir import Concat, Layer, MaxPool, Part, Readout, Reorder, Spiking, Violation
+from ..ir import Coded, Concat, Layer, MaxPool, Part, Readout, Reorder, Spiking, Violation
 from ..synapses import Connection, Shape, Synapses
 from .linear import Linear, scaled
 from .ranges import UNIT, Ranges, measured
@@ -153,27 +154,35 @@ class Builder:
         values = self.linear(spikes, spikes.index)
         return Potential(name, (values.connection,), values.offset, values.shape, index, bounds=spikes.bounds)
 
+    def summed(self, trains: Sequence[Spikes], name: str) -> Potential:
+        """The sum of spike trains of one shape that show the same places, as `potential`."""
+        parts = [self.potential(train, name) for train in trains]
+        bounds = sum(part.bounds[0] for part in parts), sum(part.bounds[1] for part in parts)
+        return replace(parts[0], connections=tuple(connection for part in parts for connection in part.connections),
+                       bias=sum(part.bias for part in parts), bounds=bounds)
+
     def synapses(self, value: Value, node: Node, steps: Synapses | tuple[Synapses, ...], index: np.ndarray, position: int = 0) -> Potential:
         """`value`, the input of `node` at `position` read in the flat order `index`, through the synapses `steps`; spike-coded first where no neuron has done so."""
         steps = steps if isinstance(steps, tuple) else (steps,)
-        parts = self._parts(value, index) if isinstance(value, Potential) and value.pooled_only else []
-        if parts:
-            with contextlib.suppress(ValueError):  # factors that differ by position
-                return self._behind([part.through(steps) for part in parts], node)
-        spikes = self.spikes(value, node, position)
-        ordered = self.relaid(spikes, index)
-        try:
-            return self._behind([self.linear(ordered, ordered.index).through(steps)], node)
-        except ValueError:  # neurons give the values one range per channel
-            place = np.empty(math.prod(spikes.shape), np.int64)
-            place[index.reshape(-1)] = np.arange(index.size)
-            own = self.values[node.inputs[position]].index  # the tensor's; `value` may show it turned round
-            again = self.fire(replace(self.potential(ordered, node.name), index=place[own]), node.inputs[position])
-            return self._behind([self.linear(again, ordered.index).through(steps)], node)
+        parts = self._parts(value, index)
+        if not parts:
+            value = self.spikes(value, node, position)
+            parts = self._parts(value, index)
+        with contextlib.suppress(ValueError):  # factors that differ by position
+            return self._behind([part.through(steps) for part in parts], node)
+        trains = spike_trains(value)
+        if trains is None:
+            return self.synapses(self.spikes(value, node, position), node, steps, index, position)
+        ordered = self.summed([self.relaid(train, index) for train in trains], node.name)
+        place = np.empty(math.prod(trains[0].shape), np.int64)
+        place[index.reshape(-1)] = np.arange(index.size)
+        own = self.values[node.inputs[position]].index  # the tensor's; `value` may show it turned round
+        again = self.fire(replace(ordered, index=place[own]), node.inputs[position])  # neurons give the values one range per channel
+        return self._behind([self.linear(again, flat_index(index.shape)).through(steps)], node)
 
-    def _parts(self, value: Potential, index: np.ndarray) -> list[Linear]:
-        """Values that sum up to `value` read in the flat order `index`, the first with the bias; none where synapses stand in the way."""
-        if is_flat_order(index, index.size):
+    def _parts(self, value: Value, index: np.ndarray) -> list[Linear]:
+        """Values that sum up to `value` read in the flat order `index`, the first with the bias; none where neurons have to come first."""
+        if isinstance(value, Potential) and value.pooled_only and is_flat_order(index, index.size):
             return [Linear(each.source, each.path, value.shape, np.zeros(1) if k else value.bias) for k, each in enumerate(value.connections)]
         return [self.linear(train, index) for train in spike_trains(value) or ()]
 
@@ -263,9 +272,12 @@ class Builder:
         factor per channel: the earliest spikes of each. index: of the result."""
         connections = []
         for each in value.connections:
-            source, factors = self._populations[each.source], each.path[0].weights if each.path else np.ones(geometry["out_shape"][-1])
-            layer = self.add(MaxPool(name=self.unique(node.name), shape=geometry["out_shape"], source=source.name, lo=source.lo, hi=source.hi,
-                                     window=source.window, part=source.part, **geometry, **NO_MATCH))
+            source = self._populations[each.source]
+            factors = each.path[0].weights if each.path else np.ones(geometry["out_shape"][-1], np.float32)
+            ends = ({"lo": source.lo, "hi": source.hi, "part": source.part} if isinstance(source, Coded) else
+                    {"lo": np.zeros_like(factors), "hi": factors})
+            layer = self.add(MaxPool(name=self.unique(node.name), shape=geometry["out_shape"], source=source.name, window=source.window,
+                                     **ends, **geometry, **NO_MATCH))
             connections.append(Connection(source=layer.name, path=scaled((), factors, layer.shape)))
         return replace(value, name=node.name, connections=tuple(connections), shape=geometry["out_shape"], index=index)
 

@@ -19,7 +19,7 @@ def lower_concat(node: Node, builder: Builder) -> None:
     if node.attributes["axis"] % values[0].index.ndim == 0:
         raise UnsupportedNode("it joins batches", "concatenate along another axis")
     trains = [spike_trains(value) for value in values]
-    if all(trains) and len({len(each) for each in trains}) == 1:  # of both halves of an activation with two slopes
+    if all(trains) and {len(each) for each in trains} == {2}:  # both halves of an activation with two slopes
         joined = [_joined(list(parts), node, builder) for parts in zip(*trains)]
         builder.values[node.outputs[0]] = sum_of(joined, values, node.name, builder)
     else:

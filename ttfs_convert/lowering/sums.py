@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 def spike_trains(value: Value | None) -> list[Spikes] | None:
     """The trains whose sum `value` is, each seen through its index, the first with its bias; None where it is no such sum."""
+    if isinstance(value, Spikes):
+        return [value]
     if not isinstance(value, Potential) or not value.pooled_only or not all(_is_bare(each.path) for each in value.connections):
         return None
     ones, none = np.ones(value.shape[-1]), np.zeros(value.shape[-1])
@@ -25,12 +28,10 @@ def spike_trains(value: Value | None) -> list[Spikes] | None:
 
 def sum_of(trains: Sequence[Spikes], like: Sequence[Potential], name: str, builder: Builder) -> Potential:
     """The sum of `trains`, which are of one shape and show the same places. like: the sums whose elements they hold."""
-    parts = [builder.potential(train, name) for train in trains]
-    bounds = (np.maximum(sum(part.bounds[0] for part in parts), min(float(value.bounds[0].min()) for value in like)),
-              np.minimum(sum(part.bounds[1] for part in parts), max(float(value.bounds[1].max()) for value in like)))
-    return Potential(name, tuple(connection for part in parts for connection in part.connections), sum(part.bias for part in parts),
-                     parts[0].shape, parts[0].index, bounds=bounds, pooled_only=True,
-                     comonotone=all(value.comonotone for value in like))
+    result = builder.summed(trains, name)
+    bounds = (np.maximum(result.bounds[0], min(float(value.bounds[0].min()) for value in like)),
+              np.minimum(result.bounds[1], max(float(value.bounds[1].max()) for value in like)))
+    return replace(result, bounds=bounds, pooled_only=True, comonotone=all(value.comonotone for value in like))
 
 
 def _is_bare(path: tuple) -> bool:

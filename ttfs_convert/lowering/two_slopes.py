@@ -72,7 +72,5 @@ def _halves(value: Spikes | Potential, positive: np.ndarray, negative: np.ndarra
 
 def _sum(parts: list[Spikes], increasing: bool, node: Node, builder: Builder) -> Potential:
     """Of two spike trains of which one is 0 at a time."""
-    first, second = (builder.potential(part, node.name) for part in parts)
-    bounds = np.minimum(first.bounds[0], second.bounds[0]), np.maximum(first.bounds[1], second.bounds[1])
-    return replace(first, connections=first.connections + second.connections, bias=first.bias + second.bias, bounds=bounds, pooled_only=True,
-                   comonotone=increasing)
+    bounds = [fold(*(part.bounds[end] for part in parts)) for end, fold in ((0, np.minimum), (1, np.maximum))]
+    return replace(builder.summed(parts, node.name), bounds=tuple(bounds), pooled_only=True, comonotone=increasing)
