@@ -82,8 +82,8 @@ def test_in_the_middle_it_is_refused(operator):
 @pytest.mark.parametrize("operator", ("Softmax", "Sigmoid"))
 @pytest.mark.parametrize("nodes", (
     lambda chain: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4), lambda chain: chain.add("GlobalAveragePool"),
-    lambda chain: chain.add("ReduceMean", axes=[1]), lambda chain: chain.add("Clip", np.float32(0.3)).add("GlobalMaxPool"),
-    lambda chain: chain.add("Relu").add("AveragePool", kernel_shape=[2, 2]).add("Concat", chain.constant(np.ones((1, 5, 3, 2), np.float32)), axis=1),
+    lambda chain: chain.add("ReduceMean", axes=[2]), lambda chain: chain.add("Clip", np.float32(0.15)).add("GlobalMaxPool"),
+    lambda chain: chain.add("Relu").add("AveragePool", kernel_shape=[2, 2]).add("Concat", chain.at, axis=1),
     lambda chain: chain.add("Pad", np.array([0, 1, 0, 0, 0, 0, 0, 0]))))
 def test_what_follows_it_runs_behind_it_whatever_that_is(operator, nodes):
     chain = Chain((3, 6, 5)).conv(4).relu1().conv(5, (1, 1))
