@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 
 from .macs import Sizes, node_macs
-from .table import MOVERS, OPERATORS
+from .table import MOVERS, OPERATORS, TAIL_MACS
 from .values import Node
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what a network is made of: never left to ONNX Runtime without a word
-TAIL_MACS = 0.1  # share of all multiply-accumulates that may stand behind an operator which classifies, such as Softmax
 MAX_POOLS = ("GlobalMaxPool", "MaxPool", "ReduceMax")
 KEEPS_ORDER = ("Add", "BatchNormalization", "Concat", "Div", "Dropout", "Identity", "Mul", "Resize", "Sub", "Upsample", *MOVERS)
 

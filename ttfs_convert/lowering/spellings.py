@@ -54,8 +54,8 @@ def with_two_slopes(nodes: Sequence[Node], constant: Callable[[str], np.ndarray 
     result, absorbed = list(nodes), set()
     for place in reversed(range(len(nodes))):
         slopes = found.get(nodes[place].outputs[0])
-        if (slopes is None or slopes.gain or not slopes.switched or place in absorbed or nodes[place].operator not in WRITTEN_OUT
-                or not slopes.made_by - {place} or any(not readers.get(name, set()) <= slopes.made_by or name in outputs
+        if (slopes is None or slopes.gain or place in absorbed or nodes[place].operator not in (WRITTEN_OUT if slopes.switched else EXTREMES)
+                or (slopes.switched and len(slopes.made_by) == 1) or any(not readers.get(name, set()) <= slopes.made_by or name in outputs
                        for inner in slopes.bends - {place} for name in nodes[inner].outputs)):
             continue
         absorbed |= slopes.made_by
