@@ -104,6 +104,18 @@ def test_an_expectation_over_bins_is_a_small_part_of_the_network(product):
     assert spiking_mac_share(network) == pytest.approx(1 - 5 / network.ann_macs)
 
 
+def test_a_recurrent_layer_at_the_output_is_counted():
+    """5 steps of an LSTM with 3 inputs and 4 states behind two layers on every step."""
+    chain = Chain((5, 6))
+    chain.add("MatMul", chain.rng.normal(size=(6, 7)).astype(np.float32)).relu1().add("MatMul", chain.rng.normal(size=(7, 3)).astype(np.float32))
+    chain.add("Transpose", perm=[1, 0, 2])
+    chain.add("LSTM", *(chain.rng.normal(size=(1, 16, size)).astype(np.float32) for size in (3, 4)), hidden_size=4)
+    chain.add("Squeeze", np.array([1])).add("Transpose", perm=[1, 0, 2])
+    network = assert_equals_onnx_runtime(chain.model(), chain.images(), mode="exact")
+    spiking, recurrent = 5 * (6 * 7 + 7 * 3), 5 * 16 * (3 + 4)
+    assert network.ann_macs == spiking + recurrent and spiking_mac_share(network) == pytest.approx(spiking / (spiking + recurrent))
+
+
 def test_a_large_part_of_the_network_is_none():
     """36 classes of 49 of the multiply-accumulates; and a share below the limit that stands for two products above it."""
     for build in (lambda chain: chain.gemm(40), lambda chain: chain.gemm(20).add("Relu").gemm(6)):
