@@ -1,9 +1,8 @@
 """Nodes that draw random numbers or are in training mode are refused by name, wherever they stand."""
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted
 from ttfs_convert.errors import ModelError

@@ -8,11 +8,11 @@ from onnx import helper
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted, exact
 from ttfs_convert.conversion import ConstraintError
-from ttfs_convert.lowering.affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
+from ttfs_convert.lowering.affine import lower_div, lower_mul, lower_neg
 from ttfs_convert.lowering.builder import Builder, UnsupportedNode
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.lowering.ranges import Ranges
-from ttfs_convert.lowering.values import Constant, Node, Spikes, flat_index
+from ttfs_convert.lowering.values import Constant, Node
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=15)
 SHAPES = ((), (1,), (4, 1, 1), (1, 4, 1, 1), (4, 6, 5), (1, 4, 6, 5), (6, 5), (5,), (6, 1))  # that broadcast to (n, 4, 6, 5)

@@ -136,6 +136,16 @@ def test_preprocessing_may_hold_any_operators():
     assert network.head is not None and [layer.kind for layer in network.layers] == ["input", "spiking", "readout"]
 
 
+def test_results_that_nobody_names_connect_nothing():
+    """An output and an input that are left out have the same name, and no more in common."""
+    chain = Chain((6,)).add("Dropout", outputs=2).add("Clip", None, np.float32(0.8)).add("Sqrt").gemm(8).relu1().add("Dropout", outputs=2).readout()
+    model = chain.model()
+    for node in model.graph.node:
+        node.output[:] = ["" if name.endswith("_extra1") else name for name in node.output]
+    network = assert_equals_onnx_runtime(model, chain.images(), mode="exact")
+    assert network.head is not None and [layer.kind for layer in network.layers] == ["input", "spiking", "readout"]
+
+
 def test_preprocessing_that_ends_in_a_softmax():
     chain = Chain((6,)).add("Softmax", axis=1).gemm(8).relu1().readout()
     network = assert_equals_onnx_runtime(chain.model(), chain.images(), mode="exact")

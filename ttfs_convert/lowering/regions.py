@@ -27,7 +27,7 @@ class Regions:
         behind_weights: set[str] = set()
         for node in nodes:
             if node.operator in WEIGHTED or behind_weights.intersection(node.inputs):
-                behind_weights.update(node.outputs)
+                behind_weights.update(filter(None, node.outputs))
         self.before_weights = {name for node in nodes for name in node.outputs} - behind_weights
         self._behind, self._total = _macs_behind(nodes, sizes)
 
@@ -49,7 +49,7 @@ def _reaching(nodes: Sequence[Node], target: Callable[[Node], bool], through: Co
     reached: set[str] = set()
     for node in reversed(nodes):
         if target(node) or ((through is None or node.operator in through) and reached.intersection(node.outputs)):
-            reached.update(node.inputs)
+            reached.update(filter(None, node.inputs))
     return reached
 
 
@@ -64,7 +64,7 @@ def _macs_behind(nodes: Sequence[Node], sizes: Sizes) -> tuple[dict[str, int], i
         for name in node.outputs:
             found |= reached.get(name, 0)
         if found:
-            for name in node.inputs:
+            for name in filter(None, node.inputs):
                 reached[name] = reached.get(name, 0) | found
     sums: dict[int, int] = {}
     for found in reached.values():
