@@ -89,9 +89,9 @@ class Reference:
         return {name: np.concatenate([run[name] for run in runs]) for name in self.names}
 
     def as_computed(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What ONNX Runtime gives for all of `feeds` at once, no shape or type changed. Raises ModelError if it cannot."""
+        """What ONNX Runtime gives for all of `feeds`, which may hold more than the inputs, at once, no shape or type changed. Raises ModelError if it cannot."""
         try:
-            return dict(zip(self.names, self._session.run(self.names, dict(feeds))))
+            return dict(zip(self.names, self._session.run(self.names, {name: feeds[name] for name in self.inputs})))
         except Exception as error:  # as above
             raise ModelError("model", f"ONNX Runtime cannot run it on {len(next(iter(feeds.values())))} of the samples ({one_line(error)})",
                              "a model that runs on them", "check it with onnxruntime alone") from error
