@@ -6,7 +6,6 @@ import pytest
 from tests.models import Chain, assert_equals_onnx_runtime, converted, dataset, exact, outputs_of
 from ttfs_convert.conversion import CalibrationError, ConstraintError
 from ttfs_convert.errors import DataError, UsageError
-from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.engines import simulate
 
@@ -200,16 +199,24 @@ def test_strict_mode_names_direct_input():
     assert network.layers[1].slope == "gated" and network.slope == "fan_in"
 
 
-@pytest.mark.parametrize("build", (lambda chain: chain.add("MaxPool", kernel_shape=[2, 2]),
-                                   lambda chain: chain.add("Concat", "x", axis=1), lambda chain: chain.add("Concat", "x", axis=2)))
-def test_wiring_right_behind_direct_input_gets_encoders(build):
-    chain = build(Chain((3, 6, 6))).conv(4).add("Relu").readout()
+def test_a_pool_right_behind_direct_input_gets_encoders():
+    chain = Chain((3, 6, 6)).add("MaxPool", kernel_shape=[2, 2]).conv(4).add("Relu").readout()
     network = exact(chain.model(), chain.images(3, -2, 2), input_range=None)
     encoder = network.layers[1]
     assert encoder.name == "x/encoder" and encoder.kind == "spiking" and encoder.window == 0
     assert (encoder.lo < -1).all() and (encoder.hi > 1).all()
     with pytest.raises(ConstraintError, match="analog input before"):
         converted(chain.model(), input_range=None)
+
+
+@pytest.mark.parametrize("axis", (1, 2))
+def test_direct_input_is_joined_without_neurons(axis):
+    chain = Chain((3, 6, 6)).add("Concat", "x", axis=axis).conv(4).add("Relu").readout()
+    network = exact(chain.model(), chain.images(3, -2, 2), input_range=None)
+    assert [layer.kind for layer in network.layers] == ["input", "spiking", "readout"] and network.head is not None
+    with pytest.raises(ConstraintError) as refusal:
+        converted(chain.model(), input_range=None)
+    assert any("analog input" in violation.problem for violation in refusal.value.violations)
 
 
 @pytest.mark.parametrize("build", (lambda chain: chain.add("Flatten").gemm(5).add("Relu"),

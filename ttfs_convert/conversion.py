@@ -94,9 +94,9 @@ def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", ste
     `nearest` or `ceil` (see `kernels.threshold.time_step`). pooling: average pools as `synaptic` weights of the next layer or as
     `spiking` neurons. tolerance: on |weight sum - 1|. input_range: smallest and largest input value; None for inputs without bounds,
     which then enter as analog current; "data" for those that `calibrate` shows, feature by feature (of two axes) or channel by channel,
-    and `margin`; "auto": 0 to 255 where the model rescales pixels itself, else 0 to 1; or one of these by input name. input_shape: sizes, with or without the batch, of an input that leaves some open,
-    or several by name; else they are those of `calibrate`'s samples. calibrate, method, margin: the data that shows mode exact how large unbounded activations get,
-    of a named data set its first 1,000 training samples, and the rule (see `calibration.Rule`). embed: keep the ONNX file inside the
+    and `margin`; "auto": 0 to 255 where the model rescales pixels itself, else 0 to 1; or one of these by input name. input_shape: sizes,
+    with or without the batch, of an input that leaves some open, or several by name; else they are those of `calibrate`'s samples.
+    calibrate, method, margin: the data that shows mode exact how large unbounded activations get, of a named data set its first 1,000 training samples, and the rule (see `calibration.Rule`). embed: keep the ONNX file inside the
     network. Raises ModelError for a model that is broken or unsupported, UsageError for options out of range, CalibrationError for
     missing data, DataError for data that does not fit.
     """

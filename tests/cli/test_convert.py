@@ -323,7 +323,8 @@ def table(tmp_path):
 @pytest.mark.parametrize("words, lows, highs", [
     (["--input-range", "data"], TABLE.min(0), TABLE.max(0)), (["--input-range=data"], TABLE.min(0), TABLE.max(0)),
     (["--input-range", "x:data"], TABLE.min(0), TABLE.max(0)), (["--input-range", "0", "1000"], [0] * 6, [1000] * 6),
-    (["--input-range=0", "1000"], [0] * 6, [1000] * 6), (["--input-range", "x:-5:1e3"], [-5] * 6, [1000] * 6), (["--input-range", "-1", "1000"], [-1] * 6, [1000] * 6),
+    (["--input-range=0", "1000"], [0] * 6, [1000] * 6), (["--input-range", "x:-5:1e3"], [-5] * 6, [1000] * 6),
+    (["--input-range", "-1", "1000"], [-1] * 6, [1000] * 6),
 ])
 def test_ranges_of_inputs(table, tmp_path, words, lows, highs):
     data = ["--calibrate", tmp_path / "table.npz", "--margin", 0, "--mode", "exact"] if "data" in words[-1] else []

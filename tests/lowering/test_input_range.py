@@ -31,7 +31,8 @@ RESCALED = {
     "backwards": (ROWS, lambda c: c.add("Sub", F(255)).add("Div", F(-255))),
 }
 OTHERWISE = {
-    "nothing": (IMAGE, lambda c: c), "std alone": (IMAGE, lambda c: c.add("Div", STD)), "units of 0 to 1": (IMAGE, lambda c: c.add("Sub", MEAN / 255).add("Div", STD / 255)),
+    "nothing": (IMAGE, lambda c: c), "std alone": (IMAGE, lambda c: c.add("Div", STD)),
+    "units of 0 to 1": (IMAGE, lambda c: c.add("Sub", MEAN / 255).add("Div", STD / 255)),
     "times 255": (IMAGE, lambda c: c.add("Mul", F(255)).add("Sub", MEAN).add("Div", STD)), "by 100": (ROWS, lambda c: c.add("Div", F(100))),
     "scaled columns": (ROWS, lambda c: c.add("Sub", F([120] * 8)).add("Div", F([58, 50, 60, 61, 59, 57, 58, 62]))),
 }

@@ -358,7 +358,6 @@ def test_moves_of_the_input(move):
     exact(chain.model(), chain.images(3, -1, 1), input_range=(-1, 1))
 
 
-@pytest.mark.xfail(strict=True, reason="a moved input is not taken for an image, and its channels cannot be put last")
 @INPUT_MOVES
 def test_moves_of_analog_input(move):
     chain = read(MOVES[move](Chain((4, 4, 6))), conv)

@@ -110,7 +110,8 @@ class Feeds:
 def fit_to_inputs(dataset: Dataset, inputs: Mapping[str, tuple[tuple[int, ...], np.dtype]], bounds: Mapping[str, tuple[float, float] | None],
                   ranges: Mapping[str, tuple[float, float]] | None = None) -> Feeds:
     """`fit_to_input` for a model of one or several inputs. inputs: shape without the batch, and type, by name. bounds, ranges: by name;
-    without an entry any finite values, and no known range. ranges: by default the bounds. Raises DataError where an input has no array of its name."""
+    without an entry any finite values, and no known range. ranges: by default the bounds. Raises DataError where an input has no array
+    of its name."""
     ranges = bounds if ranges is None else ranges
     arrays = _arrays(dataset, list(inputs))
     return Feeds({name: fit_to_input(replace(dataset, x=arrays[name]), shape, bounds.get(name), kind, ranges.get(name))
@@ -135,15 +136,17 @@ def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...], bounds: tuple[fl
                  dtype: np.dtype | type = np.float32, meaning: tuple[float, float] | None | Literal["bounds"] = "bounds") -> Batches:
     """Batches of `dataset` for a model whose input, without the batch, has the shape `onnx_shape`.
 
-    bounds: lowest and highest value the input takes; None for any finite values. dtype: of the input. meaning: the range that the model was made for, as far as it is
-    known, by default the bounds.
+    bounds: lowest and highest value the input takes; None for any finite values. dtype: of the input. meaning: the range that the model
+    was made for, as far as it is known, by default the bounds.
 
     uint8 is divided by 255 where the input is a float of range 0 to 1, or an image's and of no known range; not where the samples are
-    masks, of 0 and 1 alone. All other values are taken as they are; notes say what may surprise. Samples of the very shape `onnx_shape` keep their order. Others have to be
-    images of the input's height and width: samples (h, w), (h, w, c) or (c, h, w); the input (c, h, w), (h, w, c), (h, w) or, of one
+    masks, of 0 and 1 alone. All other values are taken as they are; notes say what may surprise.
+
+    Samples of the very shape `onnx_shape` keep their order. Others have to be images of the input's height and width: samples (h, w), (h, w, c) or (c, h, w); the input (c, h, w), (h, w, c), (h, w) or, of one
     channel, flat (h w,); c is 1 or 3. Gray becomes 3 channels by repeating, RGB becomes 1 by the luma of ITU-R BT.601; a note says so.
     If the shapes can be read in several ways that fit (all with equal channel counts or none: the number of values decides), samples
-    are taken to be channels last and the input channels first. Axes of one element may be added or left out. Raises DataError for any other shape.
+    are taken to be channels last and the input channels first. Axes of one element may be added or left out. Raises DataError for any
+    other shape.
     """
     meaning, dtype = bounds if meaning == "bounds" else meaning, np.dtype(dtype)
     divided, notes = _scaling(dataset, bounds, meaning, dtype)

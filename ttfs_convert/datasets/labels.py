@@ -19,7 +19,8 @@ def labels_or_targets(y: np.ndarray, where: str, name: str, samples: int, beside
     4. One-hot, (n, classes) of 0 and 1, one 1 in each row -> labels: where the 1 is.
     5. Any other numbers                                   -> targets.
 
-    name, beside: of the labels and of the samples in the file. Raises DataError for another number of rows than `samples`, negative integers, numbers that are not finite, other types.
+    name, beside: of the labels and of the samples in the file. Raises DataError for another number of rows than `samples`, negative
+    integers, numbers that are not finite, other types.
     """
     if y.dtype.kind not in "USbiuf":
         raise DataError(where, f"{name} of type {y.dtype}", "integers, floats or strings", INDICES)

@@ -44,8 +44,8 @@ class _Choice:
 
 def read(path: Path, split: str = "test") -> Contents:
     """Samples and labels: x and y, or a usual pair of other names (images and labels, x_test and y_test, ...), of which `split` chooses the
-    part; or an array per input of the model. Each (n, ...): floats become float32, other numbers stay. Raises DataError, also where the names leave open which arrays are
-    meant."""
+    part; or an array per input of the model. Each (n, ...): floats become float32, other numbers stay. Raises DataError, also where the
+    names leave open which arrays are meant."""
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path}", "not an .npz file", "a zip archive of arrays", REMEDY)
     try:

@@ -12,7 +12,8 @@ from .builder import Builder, UnsupportedNode
 from .values import Node, Spikes, channels_first, flat_index
 
 POSITIONAL = ("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")  # read (batch, channels, *positions)
-ELEMENTWISE = ("Add", "BatchNormalization", "Cast", "Div", "Identity", "Mul", "Neg", "Sub")  # may stand between them and the input
+KEEPING = ("Add", "BatchNormalization", "Cast", "Clip", "Div", "Gather", "Identity", "Mul", "Neg", "Pad", "Relu", "Resize", "Slice", "Split", "Sub",
+           "Upsample")  # may stand between them and the input: axis 1 stays the channels'
 
 
 def enter(name: str, info: onnx.TypeProto.Tensor, nodes: list[Node], builder: Builder,
@@ -45,6 +46,6 @@ def read_by_position(name: str, nodes: list[Node]) -> bool:
     """Whether the tensor is an image with its channels first."""
     same = {name}
     for node in nodes:
-        if same.intersection(node.inputs) and node.operator in ELEMENTWISE:
+        if same.intersection(node.inputs) and node.operator in KEEPING:
             same.update(node.outputs)
     return any(node.operator in POSITIONAL and node.inputs[0] in same for node in nodes)

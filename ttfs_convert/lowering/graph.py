@@ -170,8 +170,9 @@ class _Walk:
         """Lower a node that wants analog input in another order: what moves it is left to the head, and its result enters as it comes.
         Raises UnsupportedNode if it still has not the order it wants."""
         analog = [name for name in given if _is_analog(self.builder.values[name])]
-        problem: UnsupportedNode = AnalogMoved()
+        problem, violations = AnalogMoved(), len(self.builder.violations)
         for first in (None, False, True):
+            del self.builder.violations[violations:]
             try:
                 for name in analog:
                     self.builder.values[name] = enter(name, self.infos[name], self.nodes, self.builder, None, first)

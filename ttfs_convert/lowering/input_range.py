@@ -24,8 +24,8 @@ InputRange = Ends | Mapping[str, Ends]
 @dataclass(frozen=True)
 class InputRanges:
     """ends: of each input: lowest and highest value; None where any value may come, as analog current; "data" where calibration data shows
-    them, channel by channel. known: the range that each float input is made for, where it is known: it says what pixels mean. roots: input by tensor that holds its
-    values, moved or cast at most. notes: what was taken for granted."""
+    them, channel by channel. known: the range that each input is made for, where it is known: it says what pixels mean. roots: input by
+    tensor that holds its values, moved or cast at most. notes: what was taken for granted."""
 
     ends: Mapping[str, tuple[float, float] | None | Literal["data"]]
     known: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -58,8 +58,8 @@ def check_input_range(given: InputRange) -> None:
 
 
 def input_ranges(model: Simplified, given: InputRange) -> InputRanges:
-    """Of every input of `model`. given: for all inputs or by name. `auto`: 0 to 255 for an input that the model rescales from there itself, else 0 to 1 for floats, and nothing known for integers.
-    Raises UsageError for the name of no input."""
+    """Of every input of `model`. given: for all inputs or by name. `auto`: 0 to 255 for an input that the model rescales from there itself,
+    else 0 to 1 for floats, and nothing known for integers. Raises UsageError for the name of no input."""
     nodes = [Node.of(proto) for proto in model.graph.graph.node]
     constants = {tensor.name for tensor in model.graph.graph.initializer}
     inputs = {value.name: value for value in model.graph.graph.input if value.name not in constants}
