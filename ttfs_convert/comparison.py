@@ -39,7 +39,7 @@ class Comparison:
             with tempfile.TemporaryDirectory() as folder:
                 to_float32(self.model, Path(folder))
         self.threads, self._batch = threads, batch
-        self.original, self.ends = Reference(self.model, threads=threads), Ends(network, threads)
+        self.original, self.ends = Reference(self.model, threads=threads, unbatched=network.unbatched), Ends(network, threads)
         self.output = self.model.graph.output[0].name
         self._threshold = binary_threshold(None if network.tail is None else onnx.ModelProto.FromString(network.tail.tobytes()))
         self._fitted = fit_to_inputs(self.data, self.original.inputs, {layer.onnx_name: layer.bounds for layer in network.inputs})

@@ -133,7 +133,7 @@ def _converted(path: str | Path, model: Simplified, options: Options, calibrate:
                    pooling=options.pooling, onnx_sha256=model.sha256, violations=tuple(builder.violations), calibration=calibration,
                    ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model)),
                    onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
-                   head=None if head is None else np.frombuffer(head, np.uint8),
+                   unbatched=model.unbatched, head=None if head is None else np.frombuffer(head, np.uint8),
                    tail=None if tail is None else np.frombuffer(tail, np.uint8), precision=model.precision)
 
 

@@ -17,7 +17,7 @@ class Ends:
     """Head and tail of `network`. threads: as for `Reference`."""
 
     def __init__(self, network: Network, threads: int = 0):
-        self._head, self._tail = (None if part is None else Reference(onnx.ModelProto.FromString(part.tobytes()), threads=threads)
+        self._head, self._tail = (None if part is None else Reference(onnx.ModelProto.FromString(part.tobytes()), threads=threads, unbatched=network.without_batch)
                                   for part in (network.head, network.tail))
 
     def entries(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

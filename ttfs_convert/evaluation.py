@@ -77,7 +77,8 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
 
 def _compare(network: Network, comparison: Comparison, simulate: Callable, measured: Measured, writer: SpikeWriter | None,
              progress: Callable[[int, int], None]) -> Evaluation:
-    tapped = Reference(comparison.model, [layer.tensor for layer in network.layers if layer.tensor], comparison.threads)
+    tapped = Reference(comparison.model, [layer.tensor for layer in network.layers if layer.tensor], comparison.threads,
+                       unbatched=network.unbatched)
     certificate, outcomes, agreeing = Certificate(network), PairedOutcomes(0, 0, 0, 0), 0
     start = time.perf_counter()
     simulate(comparison.ends.entries(comparison.inputs(slice(0, 1))))

@@ -26,9 +26,10 @@ def match_tensors(layers: Sequence[Layer], model: Simplified) -> list[Layer]:
     renamed = {layer.name: layer.tensor for layer in layers if layer.tensor not in known}
     if not renamed:
         return list(layers)
-    simplified = Reference(model.graph, list(renamed.values()), folder=model.folder)
+    simplified = Reference(model.graph, list(renamed.values()), folder=model.folder, unbatched=model.unbatched)
     x = _probes(layers, simplified)
-    theirs = {name: value for name, value in Reference(model.original, produced, folder=model.folder)(x).items() if value.dtype == np.float32}
+    original = Reference(model.original, produced, folder=model.folder, unbatched=model.unbatched)
+    theirs = {name: value for name, value in original(x).items() if value.dtype == np.float32}
     ours = simplified(x)
     return [_renamed(layer, ours[layer.tensor], theirs) if layer.name in renamed else layer for layer in layers]
 

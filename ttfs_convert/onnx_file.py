@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
 
+from .batch_axis import unbatched_inputs
 from .errors import ModelError
 from .precision import to_float32, weight
 
@@ -111,6 +112,7 @@ class Simplified:
     path: Path
     original: onnx.ModelProto
     graph: onnx.ModelProto
+    unbatched: tuple[str, ...]  # inputs without an axis for the batch
     folder: Path
     external: tuple[Path, ...]  # files with weights that the one at `path` does not hold
     precision: str
@@ -133,7 +135,7 @@ class Simplified:
 def simplified(path: str | Path) -> Iterator[Simplified]:
     """The model at `path`, checked, and simplified by ONNX Runtime's basic rewrites for one image.
 
-    The batch axis (the first one of every input) becomes 1, and with it all shapes are known. Raises ModelError for a file that is no
+    The batch axis (the first one of every input that has one, see `batch_axis`) becomes 1, and with it all shapes are known. Raises ModelError for a file that is no
     model, when ONNX Runtime cannot run it, or for an input with another axis of unknown size. Memory: hardly more than the weights once;
     the rest is in a temporary folder.
     """
@@ -145,11 +147,12 @@ def simplified(path: str | Path) -> Iterator[Simplified]:
         precision = to_float32(original, folder)
         fixed = onnx.ModelProto()
         fixed.CopyFrom(original)
-        _fix_batch(fixed, where)
+        unbatched = unbatched_inputs(fixed, folder)
+        _fix_batch(fixed, unbatched, where)
         onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
-        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), folder, external, precision)
+        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external, precision)
 
 
 def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
@@ -190,13 +193,13 @@ def _move_weights(model: onnx.ModelProto, base: Path, target: Path, where: str) 
             tensor.ClearField("raw_data")
 
 
-def _fix_batch(model: onnx.ModelProto, where: str) -> None:
+def _fix_batch(model: onnx.ModelProto, unbatched: Sequence[str], where: str) -> None:
     constants = {tensor.name for tensor in model.graph.initializer}
     for value in model.graph.input:
         if value.name in constants:
             continue
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
-            if axis == 0:
+            if axis == 0 and value.name not in unbatched:
                 dim.ClearField("dim_param")
                 dim.dim_value = 1
             elif not dim.HasField("dim_value") or dim.dim_value < 1:

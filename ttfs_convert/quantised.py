@@ -43,9 +43,9 @@ class QuantisedAnn:
     `Reference`. Raises as `quantised_model`."""
 
     def __init__(self, network: Network, model: onnx.ModelProto, threads: int = 0):
-        self._inserted, self._threads = Insertion(network, model), threads
+        self._inserted, self._threads, self._unbatched = Insertion(network, model), threads, network.unbatched
         self.quantisers = {each.layer.name: each for each in self._inserted.quantisers}
-        self._plain = Reference(self._inserted.model, list(self._inserted.levels.values()), threads)
+        self._plain = Reference(self._inserted.model, list(self._inserted.levels.values()), threads, unbatched=network.unbatched)
         self._detailed: Reference | None = None
         self._outputs = [value.name for value in model.graph.output]
 
@@ -54,7 +54,7 @@ class QuantisedAnn:
         inserted = self._inserted
         if details and self._detailed is None:
             tensors = [*inserted.levels.values(), *inserted.positions.values(), *inserted.readouts.values()]
-            self._detailed = Reference(inserted.model, tensors, self._threads)
+            self._detailed = Reference(inserted.model, tensors, self._threads, unbatched=self._unbatched)
         found, images = (self._detailed if details else self._plain)(feeds), len(next(iter(feeds.values())))
         levels, positions = ({name: in_neuron_order(found[at], self.quantisers[name].layer, images) for name, at in part.items()}
                              for part in (inserted.levels, inserted.positions if details else {}))

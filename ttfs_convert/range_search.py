@@ -19,7 +19,7 @@ MEMORY = 64 << 20  # bytes of activations at a time
 def measured_ranges(layers: list[Unbounded], model: Simplified, data: Dataset, rule: Rule,
                     bounds: tuple[float, float] | None) -> tuple[Mapping[str, Range], tuple[str, ...]]:
     """lo and hi, (channels,) float32, by tensor, of `layers` on `data`; and notes on the data. bounds: that the inputs have to lie in."""
-    reference = Reference(model.graph, [layer.tensor for layer in layers], folder=model.folder)
+    reference = Reference(model.graph, [layer.tensor for layer in layers], folder=model.folder, unbatched=model.unbatched)
     fitted = fit_to_inputs(data, reference.inputs, dict.fromkeys(reference.inputs, bounds))
     batch = max(1, MEMORY // (4 * sum(layer.index.size for layer in layers)))
 

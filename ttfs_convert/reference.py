@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,12 @@ class Reference:
     """One ONNX Runtime session over `model` that also returns the inner tensors named.
 
     tensors: names inside the graph; those that the graph does not have are ignored (see `available`). threads: intra-op threads, 0
-    for ONNX Runtime's own choice. folder: of the model's external data, if it has some; a copy of the graph is written there. A model with a fixed batch is run in batches of that size. Raises ModelError for a model that ONNX
+    for ONNX Runtime's own choice. folder: of the model's external data, if it has some; a copy of the graph is written there. A model with a fixed batch is run in batches of that size. unbatched: inputs that have no axis for the batch, so that the model is run one sample at a time. Raises ModelError for a model that ONNX
     Runtime cannot run.
     """
 
-    def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None):
+    def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None,
+                 unbatched: Collection[str] = ()):
         produced = {name for node in model.graph.node for name in node.output}
         outputs = [value.name for value in model.graph.output]
         self.available = [name for name in dict.fromkeys(tensors) if name in produced]
@@ -46,13 +47,15 @@ class Reference:
                              "check it with onnxruntime alone") from error
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in self._session.get_inputs() if value.name not in constants]
-        self.inputs = {value.name: (tuple(value.shape[1:]), DTYPES.get(value.type, np.float32)) for value in inputs}
+        self._unbatched = [value.name for value in inputs if value.name in unbatched]
+        self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched:]), DTYPES.get(value.type, np.float32)) for value in inputs}
         batch = inputs[0].shape[0] if inputs and inputs[0].shape else None
-        self._fixed_batch = batch if isinstance(batch, int) else None
+        self._fixed_batch = 1 if self._unbatched else batch if isinstance(batch, int) else None
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """All outputs and tapped tensors for `x`: (n, ...) in the model's own layout, of several inputs a mapping by name, which may hold
-        more. Each result has n rows, or a multiple where positions are folded into the batch; floats come as float32."""
+        more. Each result has n rows: where positions are folded into the batch, or one sample's result has no axis for it, all that belongs
+        to a sample is its row. Floats come as float32."""
         feeds = {name: np.asarray(value, self.inputs[name][1]) for name, value in feeds_of(x, list(self.inputs)).items()}
         images = len(next(iter(feeds.values())))
         if self._fixed_batch is None or images == self._fixed_batch:
@@ -62,12 +65,23 @@ class Reference:
             parts = {name: value[start:start + self._fixed_batch] for name, value in feeds.items()}
             rows = len(next(iter(parts.values())))
             padded = {name: np.concatenate([part, np.repeat(part[-1:], self._fixed_batch - rows, axis=0)]) for name, part in parts.items()}
-            runs.append({name: value[:rows * (len(value) // self._fixed_batch)] for name, value in self._run(padded).items()})
+            runs.append({name: value[:rows] for name, value in self._run(padded).items()})
         return {name: np.concatenate([run[name] for run in runs]) for name in self.names}
 
     def _run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        values = self._session.run(self.names, dict(feeds))
-        return {name: value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value for name, value in zip(self.names, values)}
+        samples = len(next(iter(feeds.values())))
+        values = self._session.run(self.names, {name: value[0] if name in self._unbatched else value for name, value in feeds.items()})
+        return {name: _by_sample(value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value, samples)
+                for name, value in zip(self.names, values)}
+
+
+def _by_sample(value: np.ndarray, samples: int) -> np.ndarray:
+    """A tensor that was computed for so many samples as one row each."""
+    if value.ndim and len(value) == samples:
+        return value
+    if samples == 1:
+        return value[None]
+    return value.reshape(samples, len(value) // samples, *value.shape[1:])
 
 
 def feeds_of(x: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -17,9 +17,7 @@ def lower_concat(node: Node, builder: Builder) -> None:
         raise UnsupportedNode("a part of it is a constant", "concatenate computed tensors only")
     parts = [builder.sent(value, node, position) for position, value in enumerate(values)]
     axis = node.attributes["axis"] % parts[0].index.ndim
-    if axis == 0:
-        raise UnsupportedNode("it joins batches", "concatenate along another axis")
-    by_channel = axis == 1 and parts[0].index.ndim > 2 and all(part.index.shape[0] == 1 for part in parts)
+    by_channel = axis == 1 and parts[0].index.ndim > 2 and len(parts[0].index) == 1
     builder.values[node.outputs[0]] = _channels(node, builder, parts) if by_channel else _flat(node, builder, parts, axis)
 
 

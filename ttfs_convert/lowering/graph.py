@@ -111,7 +111,7 @@ class _Walk:
         """Why a node would not convert even if what stands before it did."""
         if not self.feeds_body.intersection(node.outputs) and node.operator not in WEIGHTED:
             return None
-        if node.operator in PRODUCTS and sum(not isinstance(value, Constant) for value in given.values()) > 1:
+        if node.operator in PRODUCTS and not any(isinstance(given[name], Constant) for name in node.inputs[:2]):
             return PRODUCT_OF_COMPUTED
         return None if node.operator in OPERATORS else REMEDIES.get(node.operator, NO_REMEDY)
 

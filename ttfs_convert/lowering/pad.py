@@ -13,10 +13,10 @@ import numpy as np
 from ..synapses import AveragePool
 from .affine import affine
 from .builder import Builder, UnsupportedNode
-from .geometry import image_index
+from .geometry import image_index, image_order
 from .pooling import average_bounds
 from .shape import lower_moved
-from .values import Node, Potential, Spikes, channels_first
+from .values import Node, Potential, Spikes
 
 
 def lower_pad(node: Node, builder: Builder) -> None:
@@ -53,9 +53,10 @@ def _cropped(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, n
 
 def _with_zeros(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, node: Node, builder: Builder) -> Potential:
     order = image_index(value)
+    before, after = (np.pad(pads, (order.ndim - 1 - len(pads), 0)) for pads in (before, after))  # none between images
     sizes = np.array(order.shape[:-1]) + before + after
     ones = (1,) * len(sizes)
     step = AveragePool(in_shape=order.shape, out_shape=(*map(int, sizes), order.shape[-1]), kernel=ones, strides=ones, dilations=ones,
                        pads=tuple(map(int, before)), pads_end=tuple(map(int, after)), include_pad=True)
     bounds = average_bounds(value, step)
-    return replace(builder.synapses(value, node, step, order), index=channels_first(step.out_shape), pooled_only=True, bounds=bounds)
+    return replace(builder.synapses(value, node, step, order), index=image_order(step.out_shape, value.index.ndim), pooled_only=True, bounds=bounds)

@@ -16,9 +16,9 @@ import numpy as np
 
 from ..synapses import AveragePool
 from .builder import Builder, UnsupportedNode
-from .geometry import image_index, sliding
+from .geometry import image_index, image_order, sliding
 from .linear import Linear
-from .values import Node, Potential, Spikes, channels_first, is_flat_order
+from .values import Node, Potential, Spikes, is_flat_order
 
 
 def _kernel(node: Node) -> tuple[int, ...]:
@@ -58,10 +58,15 @@ def lower_reduce_mean(node: Node, builder: Builder) -> None:
 
 def _global_average(value: Potential | Spikes, node: Node, builder: Builder) -> Potential | Spikes:
     shape = image_index(value).shape
-    if len(shape) > 3:
-        raise UnsupportedNode(f"a {len(shape) - 1}-D pool", "use 1-D or 2-D pools")
     plain = replace(node, attributes={})  # a ReduceMean's are no geometry
-    return _average(value, AveragePool(**sliding(plain, shape, shape[-1], shape[:-1]), include_pad=False), node, builder)
+    return _average(value, AveragePool(**sliding(plain, shape, shape[-1], _positions(value)), include_pad=False), node, builder)
+
+
+def _positions(value: Potential | Spikes) -> tuple[int, ...]:
+    """The sizes of an image, as the kernel of a global pool."""
+    if value.index.ndim > 4:
+        raise UnsupportedNode(f"a {value.index.ndim - 2}-D pool", "use 1-D or 2-D pools")
+    return value.index.shape[2:]
 
 
 def _average(value: Potential | Spikes, step: AveragePool, node: Node, builder: Builder) -> Potential | Spikes:
@@ -70,7 +75,8 @@ def _average(value: Potential | Spikes, step: AveragePool, node: Node, builder: 
         with contextlib.suppress(UnsupportedNode):
             return _average_of_potential(value, step, index, builder)
         value = builder.spikes(value, node)
-    pooled = replace(builder.synapses(value, node, step, index), pooled_only=True, bounds=average_bounds(value, step))
+    pooled = replace(builder.synapses(value, node, step, index), index=image_order(step.out_shape, value.index.ndim), pooled_only=True,
+                     bounds=average_bounds(value, step))
     return builder.fire(pooled, node.outputs[0]) if builder.pooling == "spiking" else pooled
 
 
@@ -92,7 +98,7 @@ def _average_of_potential(value: Potential, step: AveragePool, index: np.ndarray
         raise UnsupportedNode(f"an average of pre-activations whose {error}", "pool behind the activation") from None
     offset = Linear("", (), value.shape, value.bias).then(step).offset
     return replace(value, connections=tuple(each.connection for each in pooled), bias=offset, shape=step.out_shape,
-                   index=channels_first(step.out_shape), bounds=average_bounds(value, step))
+                   index=image_order(step.out_shape, value.index.ndim), bounds=average_bounds(value, step))
 
 
 def lower_max_pool(node: Node, builder: Builder) -> None:
@@ -102,20 +108,20 @@ def lower_max_pool(node: Node, builder: Builder) -> None:
 
 
 def lower_global_max_pool(node: Node, builder: Builder) -> None:
-    _max(node, builder, image_index(builder.value(node.inputs[0])).shape[:-1])
+    _max(node, builder, _positions(builder.value(node.inputs[0])))
 
 
 def _max(node: Node, builder: Builder, kernel: tuple[int, ...]) -> None:
     value = builder.value(node.inputs[0])
     index = image_index(value)
     geometry = sliding(node, index.shape, index.shape[-1], kernel)
-    out_index = channels_first(geometry["out_shape"])
+    out_index = image_order(geometry["out_shape"], value.index.ndim)
     if isinstance(value, Spikes) or value.pooled_only:
         spikes = builder.relaid(builder.sent(value, node), index)
         if spikes.scale.ndim == 1 and spikes.offset.ndim == 1 and (spikes.scale >= 0).all():
             builder.values[node.outputs[0]] = builder.max_pool(spikes, node, geometry, out_index)
             return
-        value = replace(builder.potential(spikes, node.name), index=channels_first(spikes.shape))  # upside down: neurons turn it round
+        value = replace(builder.potential(spikes, node.name), index=image_order(spikes.shape, value.index.ndim))  # upside down: neurons turn it round
         index = image_index(value)
     if not is_flat_order(index, math.prod(geometry["in_shape"])):  # pre-activations in another order
         ordered = builder.relaid(builder.spikes(value, node), index)

@@ -16,7 +16,6 @@ from .activation import (
     lower_thresholded_relu,
     lower_where,
 )
-from .add import lower_add, lower_sub
 from .affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
 from .builder import Builder
 from .concat import lower_concat
@@ -26,6 +25,7 @@ from .dense import lower_gemm, lower_matmul
 from .pad import lower_pad
 from .pooling import lower_average_pool, lower_global_average_pool, lower_global_max_pool, lower_max_pool, lower_reduce_mean
 from .shape import lower_identity, lower_moved
+from .sums import lower_add, lower_mean, lower_sub, lower_sum
 from .values import Node
 
 
@@ -38,7 +38,7 @@ class Operator:
 
 
 OPERATORS = {
-    "Add": Operator(lower_add, "a constant, or two tensors of equal shape (residual)"),
+    "Add": Operator(lower_add, "a constant, or two tensors that broadcast (residual)"),
     "AveragePool": Operator(lower_average_pool, "1-D and 2-D; strides, pads, ceil_mode, count_include_pad", body=True),
     "BatchNormalization": Operator(lower_batch_normalization, "of evaluation, anywhere; folded into weights or ranges"),
     "Clip": Operator(lower_clip, "ReLU1 (0 to 1); mode exact: any minimum below any maximum; mode unchecked: clamped at 1", activation=True),
@@ -47,11 +47,12 @@ OPERATORS = {
     "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
     "Div": Operator(lower_div, "by constants"),
     "Dropout": Operator(lower_identity, "as the identity"),
-    "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, bias", body=True),
+    "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, any C", body=True),
     "GlobalAveragePool": Operator(lower_global_average_pool, "1-D and 2-D", body=True),
     "GlobalMaxPool": Operator(lower_global_max_pool, "1-D and 2-D", body=True),
     "Identity": Operator(lower_identity, "anything"),
-    "MatMul": Operator(lower_matmul, "a constant matrix on either side", body=True),
+    "MatMul": Operator(lower_matmul, "a constant vector, matrix or stack of matrices on either side", body=True),
+    "Mean": Operator(lower_mean, "of constants and tensors that broadcast"),
     "HardSigmoid": Operator(lower_hard_sigmoid, "in the middle of the network", activation=True),
     "Max": Operator(lower_max, "a constant; or several tensors, whose earliest spike wins", activation=True),
     "Min": Operator(lower_min, "a constant", activation=True),
@@ -64,13 +65,14 @@ OPERATORS = {
     "ReduceMean": Operator(lower_reduce_mean, "over all positions, channels first or last: a global average pool", body=True),
     "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
                      activation=True),
-    "Sub": Operator(lower_sub, "a constant, of a constant, or two tensors of equal shape"),
+    "Sub": Operator(lower_sub, "a constant, of a constant, or two tensors that broadcast"),
+    "Sum": Operator(lower_sum, "of constants and tensors that broadcast"),
 }
 
 OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARISONS}
 MOVERS = ("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape", "ReverseSequence", "Slice", "SpaceToDepth",
           "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze")
-OPERATORS |= {name: Operator(lower_moved, "with constant parameters; the batch axis stays") for name in MOVERS}
+OPERATORS |= {name: Operator(lower_moved, "with constant parameters") for name in MOVERS}
 OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_moved, "mode nearest, with constant sizes or scales")
 OPERATORS = dict(sorted(OPERATORS.items()))
 

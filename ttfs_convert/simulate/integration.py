@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..kernels.dense import dense
 from ..kernels.layout import Weights
 from ..kernels.pool import average_pool
 from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Spread, Synapses, has_virtual_neurons
-from .layout import Paths, divisor, geometry, weights, wide
+from .layout import Paths, divisor, geometry, weights, wide_batch
 
 
 class Integrator:
@@ -57,7 +58,7 @@ def _conv(weights: Weights | None, step: Conv, activation: np.ndarray, potential
 
 
 def _dense(weights: Weights | None, step: Dense, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
-    dense(activation, weights, potential.reshape(len(potential), -1))
+    dense(activation, weights, potential.reshape(len(activation), -1))
 
 
 def _average(weights: Weights | None, step: AveragePool, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
@@ -69,7 +70,7 @@ def _scale(weights: Weights | None, step: Scale, activation: np.ndarray, potenti
 
 
 def _spread(weights: Weights | None, step: Spread, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
-    wide = potential.reshape(len(potential), *step.out_shape)
+    wide = potential.reshape(len(activation), *step.out_shape)
     wide[(slice(None), *(slice(None, None, stride) for stride in step.strides))] += activation
 
 
@@ -77,5 +78,5 @@ SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool":
 
 
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A view (n, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
-    return array.reshape(len(array), *wide(shape))
+    """A view (images, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
+    return array.reshape(wide_batch(array.size // math.prod(shape), shape))
