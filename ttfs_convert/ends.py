@@ -7,18 +7,48 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
+from .dataflow import data_tensors
 from .ir import Network
 from .recording import Recording
 from .reference import Reference, feeds_of
 from .simulate.engines import simulate
 
+POTENTIALS = 3.0  # standard deviation of those on which a tail is tried
+
 
 class Ends:
-    """Head and tail of `network`. threads: as for `Reference`."""
+    """Head and tail of `network`. threads: as for `Reference`. Samples are taken to be independent, see `settle`."""
 
     def __init__(self, network: Network, threads: int = 0):
-        self._head, self._tail = (None if part is None else Reference(onnx.ModelProto.FromString(part.tobytes()), threads=threads, unbatched=network.without_batch)
-                                  for part in (network.head, network.tail))
+        self._readouts, self._without_batch = network.readouts, network.without_batch
+        self._head_model, self._tail_model = (None if part is None else onnx.ModelProto.FromString(part.tobytes())
+                                              for part in (network.head, network.tail))
+        self._head, self._tail = (None if model is None else Reference(model, threads=threads, unbatched=network.without_batch)
+                                  for model in (self._head_model, self._tail_model))
+
+    def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> bool:
+        """Whether neither part mixes the samples of a batch, tried on `feeds`, a few different ones, and on random potentials; a part
+        that does is run `unit` samples at a time from now on. Raises ModelError if that is impossible."""
+        rng, samples = np.random.default_rng(0), len(next(iter(feeds.values())))
+        potentials = {layer.tensor: rng.normal(0, POTENTIALS, (samples, *layer.onnx_shape)).astype(np.float32) for layer in self._readouts}
+        tail = self._tail is None or self._settled(self._tail_model, self._tail, {**feeds, **potentials}, unit)
+        return self.settle_head(feeds, unit) and tail
+
+    def settle_head(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> bool:
+        """As `settle`, for the head alone."""
+        return self._head is None or self._settled(self._head_model, self._head, feeds, unit)
+
+    def _settled(self, model: onnx.ModelProto, part: Reference, feeds: Mapping[str, np.ndarray], unit: int) -> bool:
+        watched = Reference(model, [name for name in _floats(model) if name not in part.names], unbatched=self._without_batch)
+        independent = watched.settle(feeds, unit)
+        part.together = watched.together
+        return independent
+
+    def run_by(self, unit: int) -> None:
+        """Run both parts `unit` samples at a time."""
+        for part in (self._head, self._tail):
+            if part is not None:
+                part.together = part.fixed_batch or unit
 
     def entries(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the input populations encode, by tensor. feeds: the model's inputs, by name."""
@@ -27,6 +57,14 @@ class Ends:
     def outputs(self, recording: Recording, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's outputs, by name, from the readouts' potentials and, where the tail reads them, its inputs."""
         return self._tail({**feeds, **recording.readouts}) if self._tail else recording.readouts
+
+
+def _floats(model: onnx.ModelProto) -> list[str]:
+    """Tensors that show whether samples mix: a label alone may hide it."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    kinds = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.output)}
+    produced = data_tensors(model.graph) - {value.name for value in model.graph.input}
+    return sorted(name for name in produced if kinds.get(name) == onnx.TensorProto.FLOAT)
 
 
 def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str = "exact", threshold: str = "dynamic") -> Recording:
@@ -39,4 +77,6 @@ def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str 
     head = onnx.ModelProto.FromString(network.head.tobytes())
     names = [value.name for value in head.graph.input] + [layer.onnx_name for layer in network.inputs
                                                           if layer.onnx_name not in {value.name for value in head.graph.output}]
-    return simulate(network, Ends(network).entries(feeds_of(x, list(dict.fromkeys(names)))), engine, threshold)
+    feeds, ends = feeds_of(x, list(dict.fromkeys(names))), Ends(network)
+    ends.settle_head(feeds)
+    return simulate(network, ends.entries(feeds), engine, threshold)

@@ -20,8 +20,12 @@ class Reference:
     """One ONNX Runtime session over `model` that also returns the inner tensors named.
 
     tensors: names inside the graph; those that the graph does not have are ignored (see `available`). threads: intra-op threads, 0
-    for ONNX Runtime's own choice. folder: of the model's external data, if it has some; a copy of the graph is written there. A model with a fixed batch is run in batches of that size. unbatched: inputs that have no axis for the batch, so that the model is run one sample at a time. Raises ModelError for a model that ONNX
-    Runtime cannot run.
+    for ONNX Runtime's own choice. folder: of the model's external data, if it has some; a copy of the graph is written there. A model
+    with a fixed batch is run in batches of that size. unbatched: inputs without an axis for the batch; a model that has some is run one
+    sample at a time. Raises ModelError for a model that ONNX Runtime cannot run.
+
+    together: samples at a time, None for any number: a model in which samples mix gives what it gives alone for one at a time alone,
+    see `settle`.
     """
 
     def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None,
@@ -47,41 +51,82 @@ class Reference:
                              "check it with onnxruntime alone") from error
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in self._session.get_inputs() if value.name not in constants]
-        self._unbatched = [value.name for value in inputs if value.name in unbatched]
-        self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched:]), DTYPES.get(value.type, np.float32)) for value in inputs}
+        self._unbatched = {value.name for value in inputs}.intersection(unbatched)
+        self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched:]), DTYPES.get(value.type, np.float32))
+                       for value in inputs}
         batch = inputs[0].shape[0] if inputs and inputs[0].shape else None
-        self._fixed_batch = 1 if self._unbatched else batch if isinstance(batch, int) else None
+        self.fixed_batch = 1 if self._unbatched else batch if isinstance(batch, int) else None
+        self.together = self.fixed_batch
+
+    def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> bool:
+        """Whether samples are independent: `feeds`, a few different ones, together give what `unit` of them at a time give. If not, the
+        model is run `unit` samples at a time from now on. Raises ModelError if it gives no rows for `unit` samples either."""
+        if self.fixed_batch is not None:
+            return True
+        self.together = unit
+        alone = self(feeds)
+        self.together = None
+        try:
+            mixed = next((name for name, value in self(feeds).items() if not _equal(value, alone[name])), None)
+        except ModelError:
+            mixed = self.names[0]
+        self.together = None if mixed is None else unit
+        return mixed is None
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """All outputs and tapped tensors for `x`: (n, ...) in the model's own layout, of several inputs a mapping by name, which may hold
-        more. Each result has n rows: where positions are folded into the batch, or one sample's result has no axis for it, all that belongs
-        to a sample is its row. Floats come as float32."""
+        more. Each result has n rows: where positions are folded into the batch, or one sample's result has no batch axis, all that belongs
+        to a sample is its row. Floats come as float32. Raises ModelError for results that no rows can be made of."""
         feeds = {name: np.asarray(value, self.inputs[name][1]) for name, value in feeds_of(x, list(self.inputs)).items()}
-        images = len(next(iter(feeds.values())))
-        if self._fixed_batch is None or images == self._fixed_batch:
-            return self._run(feeds)
+        samples, size = len(next(iter(feeds.values()))), self.together
+        if size is None or samples == size:
+            return self._rows(feeds, samples)
         runs = []
-        for start in range(0, images, self._fixed_batch):
-            parts = {name: value[start:start + self._fixed_batch] for name, value in feeds.items()}
+        for start in range(0, samples, size):
+            parts = {name: value[start:start + size] for name, value in feeds.items()}
             rows = len(next(iter(parts.values())))
-            padded = {name: np.concatenate([part, np.repeat(part[-1:], self._fixed_batch - rows, axis=0)]) for name, part in parts.items()}
-            runs.append({name: value[:rows] for name, value in self._run(padded).items()})
+            if rows < size:
+                parts = {name: np.concatenate([part, np.repeat(part[-1:], size - rows, axis=0)]) for name, part in parts.items()}
+            runs.append({name: value[:rows] for name, value in self._rows(parts, size).items()})
         return {name: np.concatenate([run[name] for run in runs]) for name in self.names}
 
-    def _run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        samples = len(next(iter(feeds.values())))
-        values = self._session.run(self.names, {name: value[0] if name in self._unbatched else value for name, value in feeds.items()})
-        return {name: _by_sample(value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value, samples)
-                for name, value in zip(self.names, values)}
+    def as_computed(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What ONNX Runtime gives for all of `feeds` at once, no shape or type changed. Raises ModelError if it cannot."""
+        try:
+            return dict(zip(self.names, self._session.run(self.names, dict(feeds))))
+        except Exception as error:  # as above
+            raise ModelError("model", f"ONNX Runtime cannot run it on {len(next(iter(feeds.values())))} of the samples ({one_line(error)})",
+                             "a model that runs on them", "check it with onnxruntime alone") from error
+
+    def _rows(self, feeds: Mapping[str, np.ndarray], samples: int) -> dict[str, np.ndarray]:
+        shaped = {name: value[0] if name in self._unbatched else value for name, value in feeds.items()}
+        return {name: _by_sample(value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value, samples, name)
+                for name, value in self.as_computed(shaped).items()}
 
 
-def _by_sample(value: np.ndarray, samples: int) -> np.ndarray:
+def _by_sample(value: np.ndarray, samples: int, name: str) -> np.ndarray:
     """A tensor that was computed for so many samples as one row each."""
     if value.ndim and len(value) == samples:
         return value
     if samples == 1:
         return value[None]
+    if value.ndim == 0 or len(value) % samples:
+        raise ModelError(f"output {name!r}", f"shape {value.shape} for {samples} samples", "as many rows, one for each sample",
+                         "export the model so that the first axis of its outputs is the batch")
     return value.reshape(samples, len(value) // samples, *value.shape[1:])
+
+
+INDEPENDENT = 1e-4  # of a tensor's largest value: what float32 sums in another order may differ by
+
+
+def _equal(values: np.ndarray, others: np.ndarray) -> bool:
+    """Whether two results are the same but for rounding."""
+    if values.shape != others.shape:
+        return False
+    if values.dtype.kind != "f":
+        return bool((values == others).all())
+    limit = INDEPENDENT * max(float(np.abs(others[np.isfinite(others)]).max(initial=0.0)), 1e-30)
+    return bool(np.allclose(values, others, rtol=0, atol=limit, equal_nan=True))
 
 
 def feeds_of(x: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
