@@ -22,8 +22,9 @@ CLOSE = 1e-4  # of the tensor's largest value
 
 def match_tensors(layers: Sequence[Layer], model: Simplified) -> list[Layer]:
     """`layers` with the tensor names of the original model instead of the simplified graph's."""
-    produced = sorted(data_tensors(model.original.graph))
-    known = {None, *produced}
+    computed = data_tensors(model.original.graph)
+    produced = [name for node in model.original.graph.node for name in node.output if name in computed]
+    known = {None, *computed}
     renamed = {layer.name: layer.tensor for layer in layers if layer.tensor not in known}
     if not renamed:
         return list(layers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Shape, Spread
+from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Shape, Sparse, Spread, Synapses, has_virtual_neurons
 from .linear import APPLY
 from .values import compact
 
@@ -17,7 +17,7 @@ def _conv(step: Conv, incoming: np.ndarray) -> np.ndarray:
 
 
 def _dense(step: Dense, incoming: np.ndarray) -> np.ndarray:
-    return np.tile(incoming.reshape(-1), step.in_shape[0] // incoming.size) @ step.weights.astype(np.float64)
+    return np.tile(incoming, step.in_shape[0] // incoming.size) @ step.weights.astype(np.float64)
 
 
 def _average_pool(step: AveragePool, incoming: np.ndarray) -> np.ndarray:
@@ -28,19 +28,33 @@ def _scale(step: Scale, incoming: np.ndarray) -> np.ndarray:
     return incoming * step.weights
 
 
-WEIGHT_SUMS = {"conv": _conv, "dense": _dense, "average_pool": _average_pool, "scale": _scale}
+PER_CHANNEL = {"conv": _conv, "dense": _dense, "average_pool": _average_pool, "scale": _scale}  # of sums that do not differ by position
+
+
+def _whole(step: Synapses, before: Synapses | None, incoming: np.ndarray) -> np.ndarray:
+    """Of sums that differ by position. A virtual neuron's is 1: what it adds is what is missing where the inputs less 1 are padded with 0."""
+    if not has_virtual_neurons(step, before):
+        return APPLY[step.kind](step, incoming)
+    return APPLY[step.kind](step, incoming - 1) + PER_CHANNEL[step.kind](step, np.ones(step.in_shape[-1]))
+
+
+def _borders_differ(step: Synapses, before: Synapses | None, incoming: np.ndarray) -> bool:
+    """Whether what `step` adds up at its borders is not what it adds up inside. incoming: per channel."""
+    if isinstance(before, Spread):
+        return True
+    return has_virtual_neurons(step, before) and (any(step.pads) or any(step.pads_end)) and bool((incoming != 1).any())
 
 
 def weight_sums(connection: Connection, shape: Shape) -> np.ndarray:
-    """Sum of the weights from `connection`'s source to each neuron of `shape`: (channels,) float64, or whole behind a whole Scale
-    or a Spread."""
-    if any(isinstance(step, Spread) for step in connection.path):  # each output sees its own part of the kernel, and no padding
-        image = np.ones(connection.path[0].in_shape)
-        for step in connection.path:
-            image = APPLY[step.kind](step, image)
-        return compact(image)
-    first = connection.path[0].in_shape[-1] if connection.path else shape[-1]
-    sums = np.ones(first)
+    """Sum of the weights from `connection`'s source to each neuron of `shape`: per channel where positions do not differ, else whole;
+    float64."""
+    here, before = connection.path[0].in_shape if connection.path else shape, None
+    sums = np.ones(here[-1])
     for step in connection.path:
-        sums = WEIGHT_SUMS[step.kind](step, sums)
-    return sums
+        sums = compact(np.broadcast_to(sums, here).reshape(step.in_shape)) if here[-1] != step.in_shape[-1] or sums.ndim > 1 else sums
+        if isinstance(step, (Sparse, Spread)) or sums.ndim > 1 or _borders_differ(step, before, sums):
+            sums = compact(_whole(step, before, np.broadcast_to(sums, step.in_shape)))
+        else:
+            sums = PER_CHANNEL[step.kind](step, sums)
+        here, before = step.out_shape, step
+    return sums if here == shape else compact(np.broadcast_to(sums, here).reshape(shape))
