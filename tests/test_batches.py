@@ -8,11 +8,13 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.models import Chain, converted, dataset
+from tests.models import Chain, converted, dataset, save
 from ttfs_convert.comparison import Comparison
+from ttfs_convert.declared_batch import check_body
 from ttfs_convert.ends import run
 from ttfs_convert.errors import ModelError
 from ttfs_convert.evaluation import evaluate
+from ttfs_convert.onnx_file import simplified
 
 RNG = np.random.default_rng(5)
 X = RNG.random((13, 6)).astype(np.float32)
@@ -85,6 +87,27 @@ def test_figures_are_those_of_the_samples_alone(name):
     assert one_by_one and any("was run 1 at a time" in note for note in comparison.notes), "samples mix"
 
 
+@pytest.mark.parametrize("name", ["one row", "squeezed", "head softmax", "scalar"])
+def test_a_single_sample(name):
+    model = model_of(name)
+    network = converted(model, mode="exact", calibrate=dataset(X))
+    report = evaluate(network, dataset(X[:1]), threads=1).report
+    assert report.outputs[0].agreement in (None, 1) and report.outputs[0].max_error < 1e-5 and report.notes == ()
+    assert np.allclose(report.outputs[0].range, (alone(model, X[:1]).min(), alone(model, X[:1]).max()))
+
+
+@pytest.mark.parametrize("name", ["one row", "squeezed", "head norm"])
+def test_the_quantised_twin_and_other_engines_see_the_same_samples(name):
+    model = model_of(name)
+    network, y = converted(model, mode="exact", steps=6, calibrate=dataset(X)), alone(model, X).argmax(1)
+    found = [evaluate(network, dataclasses.replace(dataset(X), y=y), batch=batch, threads=1, engine=engine, quantised=True)
+             for batch, engine in ((1, "exact"), (64, "exact"), (5, "clock"))]
+    first, *others = (evaluation.report for evaluation in found)
+    assert first.quantised_ann.spikes_differing < 0.01 and first.ann.accuracy == 1
+    for other in others:
+        assert (other.snn.accuracy, other.quantised_ann.accuracy) == (first.snn.accuracy, first.quantised_ann.accuracy)
+
+
 def test_labels_are_one_for_each_sample():
     model = model_of("squeezed")
     network, y = converted(model, mode="exact", calibrate=dataset(X)), alone(model, X).argmax(1)
@@ -131,14 +154,21 @@ def test_one_value_for_a_declared_batch_is_no_output_of_samples():
         Comparison(network, dataset(X), threads=1)
 
 
-def test_a_body_that_tells_samples_apart_is_refused():
-    body = [("Relu", "z", "q"), ("Add", "q offsets", "s"), ("Relu", "s", "t"), ("MatMul", "t w3", "y")]
-    constants = {"offsets": RNG.normal(size=(4, 3)).astype(np.float32), "w3": W2[:3]}
-    with pytest.raises(ModelError):
-        converted(net(behind=body, batch=4, **constants), mode="exact", calibrate=dataset(X))
-    centred = [("Relu", "z", "q"), ("ReduceMean", "q axis", "m", {"keepdims": 1}), ("Sub", "q m", "s"), ("Relu", "s", "t"), ("MatMul", "t w3", "y")]
-    with pytest.raises(ModelError):
-        converted(net(behind=centred, batch=4, axis=AXIS0, w3=W2[:3]), mode="exact", calibrate=dataset(X))
+REST = [("Relu", "s", "t"), ("MatMul", "t w3", "y")]
+
+
+@pytest.mark.parametrize("nodes, operator", [
+    ([("Add", "z offsets", "s")], "Add 's'"), ([("ReduceMean", "z axis", "m", {"keepdims": 1}), ("Sub", "z m", "s")], "ReduceMean 'm'"),
+    ([("CumSum", "z axis0", "s")], "CumSum 's'")])
+def test_a_body_that_treats_the_samples_of_its_batch_differently_is_refused(tmp_path, nodes, operator):
+    constants = {"w3": W2[:3], "axis": AXIS0, "axis0": np.array(0), "offsets": RNG.normal(size=(4, 3)).astype(np.float32)}
+    plain = converted(net(behind=[("Identity", "z", "s"), *REST], batch=4, **constants), mode="exact", calibrate=dataset(X))
+    names = {tensor: used for tensor, used in constants.items() if any(tensor in node[1].split() for node in (*nodes, *REST))}
+    with simplified(save(net(behind=[("Identity", "z", "s"), *REST], batch=4, w3=W2[:3]), tmp_path)) as model:
+        check_body(model, plain.inputs, plain.readouts, "model")
+    with (simplified(save(net(behind=[*nodes, *REST], batch=4, **names), tmp_path)) as model,
+          pytest.raises(ModelError, match=f"model: {operator} treats the samples of its batch of 4 differently; .* for one sample")):
+        check_body(model, plain.inputs, plain.readouts, "model")
 
 
 @pytest.mark.parametrize("batch", [2, 4])

@@ -225,15 +225,6 @@ def test_what_reads_direct_input(build, pooling):
     exact(chain.model(), x, input_range=None, pooling=pooling)
 
 
-def test_analog_input_in_another_order_is_refused_with_a_remedy():
-    chain = Chain((3, 6, 6)).add("Transpose", perm=[0, 1, 3, 2])
-    chain.add("MatMul", np.eye(6, 5, dtype=np.float32)).add("Relu").add("Transpose", perm=[0, 1, 3, 2]).readout()
-    with pytest.raises(UnsupportedModel, match="rearranges analog input") as refusal:
-        converted(chain.model(), mode="exact", input_range=None, calibrate=dataset(chain.images()))
-    assert "--input-range" in refusal.value.remedy
-    exact(chain.model(), chain.images())
-
-
 # Strict mode with an input range and over a graph
 
 @pytest.mark.parametrize("low, high, total", ((-1, 1, 0.5), (0.2, 3, 1 / 2.8), (0, 0.25, 4)))

@@ -107,3 +107,18 @@ def test_tensors_that_batch_norm_fused_away_are_found():
     assert certificate.not_compared() == []
     reference = Reference(model, [layer.tensor for layer in network.layers if layer.tensor])
     assert {layer.tensor for layer in network.layers if layer.kind == "spiking"} <= set(reference.available)
+
+
+def test_probes_of_whole_numbers_suit_the_table_that_they_index(tmp_path):
+    """Channels last behind an embedding of 12 words: its layers are found although most random numbers are no words."""
+    model = keras_conv(Chain((8, 8, 3)), 4).add("Flatten").gemm(5).add("Relu").gemm(4).model()
+    for node in model.graph.node:
+        node.input[:] = ["embedded" if name == "x" else name for name in node.input]
+    model.graph.node.insert(0, onnx.helper.make_node("Gather", ["words", "x"], ["embedded"]))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32), "words"))
+    model.graph.input[0].CopyFrom(onnx.helper.make_tensor_value_info("x", onnx.TensorProto.INT64, ["n", 8, 8]))
+    x = np.random.default_rng(1).integers(0, 12, (6, 8, 8))
+    network = converted(model, mode="exact", calibrate=dataset(x))
+    assert all(layer.tensor for layer in network.layers if layer.kind == "spiking")
+    certificate = certified(network, model, x)
+    assert certificate.first_out_of_tolerance() is None and not certificate.not_compared()

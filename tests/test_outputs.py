@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from click.testing import CliRunner
@@ -13,6 +14,8 @@ from ttfs_convert.cli import convert, run, tune
 from ttfs_convert.comparison import Comparison
 from ttfs_convert.errors import DataError, UsageError
 from ttfs_convert.evaluation import evaluate
+from ttfs_convert.measure.outputs import OutputErrors
+from ttfs_convert.prediction import Rule
 from ttfs_convert.robustness import sweep
 from ttfs_convert.simulate.exact import Simulator
 from ttfs_convert.tuning import tune as tuned
@@ -123,10 +126,63 @@ def test_a_regression_has_a_mean_squared_error():
     model = body().readout(1).model()
     network, targets = coarse(model), np.random.default_rng(0).normal(size=80).astype(np.float32)
     (theirs,) = original(model, X).values()
-    for y in (None, np.arange(80) - 7):  # whole numbers that are no labels of two classes
-        report = evaluate(network, dataclasses.replace(dataset(X), y=y, targets=targets if y is None else y.astype(np.float32)), threads=1).report
+    for y in (None, np.arange(80)):  # floats that are whole numbers may be labels, but not of two classes
+        data = dataclasses.replace(dataset(X), y=y, targets=targets if y is None else y.astype(np.float32))
+        report = evaluate(network, data, threads=1).report
         expected = ((theirs[:, 0] - (targets if y is None else y)) ** 2).mean()
         assert report.ann.mean_squared_error == pytest.approx(expected, rel=1e-5) and report.ann.accuracy is None
+        assert report.drift.agreement is None and report.outputs[0].rule == "no labels: values, for which the data has targets"
+    for y in (np.arange(80), np.arange(80) % 2 + 1):  # integers are labels
+        with pytest.raises(DataError, match="expected labels from 0 to 1"):
+            evaluate(network, dataclasses.replace(dataset(X), y=y))
+
+
+def test_labels_of_every_pixel_are_not_judged():
+    model = Chain((1, 6, 6), seed=2).conv(4, pads=[1] * 4).add("Relu").conv(3, pads=[1] * 4).add("ArgMax", axis=1, keepdims=0).model()
+    network = coarse(model, IMAGES)
+    report = evaluate(network, dataset(IMAGES), threads=1).report
+    assert report.drift.agreement is None and report.outputs[0].max_error in (0, 1, 2)
+    with pytest.raises(DataError, match=r"y of shape \(6, 6\) per sample for an output of int64; .* leave y out"):
+        evaluate(network, dataclasses.replace(dataset(IMAGES), targets=np.ones((12, 6, 6), np.float32)))
+
+
+@pytest.mark.parametrize("factor, noted", [(1, 0), (255, 1)])
+def test_targets_of_another_scale_are_noted(factor, noted):
+    data = dataclasses.replace(dataset(IMAGES), targets=factor * IMAGES)
+    notes = evaluate(coarse(pictures(1, "Sigmoid"), IMAGES), data, threads=1).notes
+    assert sum("the targets y reach from 0 to" in note for note in notes) == noted
+
+
+NAMES = ["ant", "bee", "cat"]
+
+
+@pytest.mark.parametrize("encoder", ["Gather", "ArrayFeatureExtractor", "LabelEncoder"])
+def test_names_of_classes(encoder):
+    """y may be names, or numbers in the model's order, which need not be that of the alphabet."""
+    chain = body().readout(3)
+    scores, names = chain.model(), [NAMES[place] for place in (2, 0, 1)]
+    best = original(scores, X)[chain.at].argmax(1)
+    model = chain.add("ArgMax", axis=1, keepdims=0).model()
+    index = model.graph.output[0].name
+    attributes = {"keys_int64s": [1, 0, 2], "values_strings": [names[1], names[0], names[2]]} if encoder == "LabelEncoder" else {}
+    inputs = [index] if attributes else ["names", index]
+    model.graph.node.append(onnx.helper.make_node(encoder, inputs, ["name"], domain="" if encoder == "Gather" else "ai.onnx.ml", **attributes))
+    if not attributes:
+        model.graph.initializer.append(onnx.helper.make_tensor("names", onnx.TensorProto.STRING, [3], [name.encode() for name in names]))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("name", onnx.TensorProto.STRING, None if encoder == "ArrayFeatureExtractor" else ["n"]))
+    if encoder == "ArrayFeatureExtractor":
+        model.graph.output[0].type.tensor_type.shape.dim.extend([onnx.TensorShapeProto.Dimension(dim_value=1), onnx.TensorShapeProto.Dimension(dim_param="n")])
+    model.opset_import.append(onnx.helper.make_opsetid("ai.onnx.ml", 3))
+    network = coarse(model, steps=None)
+    wrong = best.copy()
+    wrong[:16] = (wrong[:16] + 1) % 3
+    for y in (wrong, np.array(names)[wrong]):
+        report = evaluate(network, dataclasses.replace(dataset(X), y=y), batch=9, threads=1).report
+        assert (report.ann.accuracy, report.snn.accuracy, report.drift.agreement) == (0.8, 0.8, 1)
+    assert evaluate(network, dataset(X), threads=1).report.drift.agreement == 1
+    with pytest.raises(DataError, match=r"names as labels \(dog\); expected some of cat, ant, bee"):
+        evaluate(network, dataclasses.replace(dataset(X), y=np.full(80, "dog")))
 
 
 def test_targets_of_another_shape_are_refused():
@@ -182,10 +238,12 @@ def test_a_network_that_ends_in_a_spiking_clamp_is_bounded():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("outputs")
-    for name, model, x in (("two", two_outputs(), X), ("relu", body().readout(1).add("Relu").model(), X), ("picture", pictures(), IMAGES)):
+    lone = body().readout(1).add("Relu").model()
+    for name, model, x in (("two", two_outputs(), X), ("relu", lone, X), ("picture", pictures(), IMAGES)):
         np.savez(folder / f"{name}_x.npz", x=x)
         (folder / name).mkdir()
-        found = invoke(convert, save(model, folder / name), "--out", folder / f"{name}.npz", "--mode", "exact", "--calibrate", folder / f"{name}_x.npz")
+        path, data = save(model, folder / name), folder / f"{name}_x.npz"
+        found = invoke(convert, path, "--out", folder / f"{name}.npz", "--mode", "exact", "--calibrate", data)
         assert found.exit_code == 0, found.stderr
     np.savez(folder / "labels.npz", x=X, y=original(two_outputs(), X)[two_outputs().graph.output[1].name].argmax(1))
     return folder
@@ -224,3 +282,13 @@ def test_an_image_is_reported_and_not_gated(folder):
     np.savez(folder / "picture_y.npz", x=IMAGES, y=np.arange(12) % 3)
     labelled = invoke(run, folder / "picture.npz", "--data", folder / "picture_y.npz", "--max-drop", 1)
     assert labelled.exit_code == 2 and "shape (1, 6, 6) per sample" in labelled.stderr
+
+
+def test_infinite_and_missing_values():
+    """Equal ones are no error; no number on one side alone is none that could be passed over."""
+    errors = OutputErrors(Rule("y", "largest", 3))
+    theirs = np.array([[-np.inf, 1, 2], [np.nan, 3, 0]], np.float32)
+    errors.add(theirs + np.float32([0, 0.5, 0]), theirs)
+    assert (errors.max_error, errors.mean_error, errors.range) == (0.5, 1 / 6, (0, 3))
+    errors.add(np.float32([[np.nan, 1, 2]]), np.float32([[0, 1, 2]]))
+    assert np.isnan(errors.largest_error)

@@ -16,7 +16,7 @@ BATCH_NORM = {"scale": np.float32([2, -1]), "offset": np.float32([0, 1]), "mean"
 def tail(*nodes, columns=1, fixed=None, **constants):
     """A model: one linear layer z (n, columns), and `nodes`, (op, inputs, output, attributes), the last of which gives y."""
     made = [helper.make_node("MatMul", ["x", "w"], ["z"])]
-    made += [helper.make_node(op, inputs.split(), [output], **(attributes[0] if attributes else {})) for op, inputs, output, *attributes in nodes]
+    made += [helper.make_node(op, inputs.split(), ["rest", output] if op == "Split" else [output], **(attributes[0] if attributes else {})) for op, inputs, output, *attributes in nodes]
     graph = helper.make_graph(made, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [fixed or "n", 4])],
                               [helper.make_empty_tensor_value_info("y")],
                               [numpy_helper.from_array(np.asarray(value), name) for name, value in {"w": W[:, :columns], **constants}.items()])
@@ -60,6 +60,9 @@ PROBABILITIES = {
     "mean": ([("Sigmoid", "z", "p"), ("ReduceMean", "p axis", "y")], {"axis": FIRST}),
     "average as a product": ([("Softmax", "z", "p", {"axis": 1}), ("MatMul", "p w2", "y")], {"w2": np.full((2, 1), 0.5, np.float32)}),
     "joined and cut": ([("Sigmoid", "z", "s"), ("Concat", "z s", "p", {"axis": 1}), CUT], SECOND_OF_TWO),
+    "share of a sum": ([("Exp", "z", "e"), ("ReduceL1", "e axis", "t", {"keepdims": 1}), ("Div", "e t", "p"), CUT],
+                       {**SECOND_OF_TWO, "axis": FIRST}),
+    "split": ([("Softmax", "z", "p", {"axis": 1}), ("Split", "p", "y", {"axis": 1, "num_outputs": 2})], {}),
     "where": ([("Sigmoid", "z", "p"), ("Greater", "z zero", "g"), ("Where", "g p zero", "y")], {"zero": np.float32(0)}),
     "squeezed": ([("Sigmoid", "z", "p"), ("Squeeze", "p axis", "y")], {"axis": FIRST}),
 }
@@ -68,7 +71,7 @@ PROBABILITIES = {
 @pytest.mark.parametrize("name", PROBABILITIES)
 def test_between_0_and_1_a_half_splits(name):
     nodes, constants = PROBABILITIES[name]
-    columns = 2 if any(node[0] in ("Softmax", "LogSoftmax") or "ReduceMax" in node for node in nodes) else 1
+    columns = 2 if any(node[0] in ("Softmax", "LogSoftmax") or node[0] in ("ReduceMax", "ReduceL1") for node in nodes) else 1
     found = rule(tail(*nodes, columns=columns, **constants))
     assert isinstance(found, Rule), found
     assert (found.kind, found.threshold, str(found)) == ("threshold", 0.5, "labels: output >= 0.5")
@@ -148,6 +151,8 @@ def test_labels_out_of_range():
     assert labels.truth(np.array([0, 9]), (), "data").tolist() == [0, 9]  # an ArgMax output does not say how many classes there are
     with pytest.raises(DataError, match="label 5; expected labels from 0 to 4"):
         scores.truth(np.array([0, 5]), (), "data")
+    with pytest.raises(DataError, match="label 5; expected labels from 0 to 4: .*; subtract 1: yours go from 1 to 5"):
+        scores.truth(np.array([1, 5]), (), "data")
     with pytest.raises(DataError, match="label 2; expected labels from 0 to 1"):
         Rule("y", "threshold", 2, 0.5).truth(np.array([0, 2]), (), "data")
 

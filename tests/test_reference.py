@@ -76,6 +76,7 @@ def test_initialisers_among_the_inputs_are_no_inputs():
 def test_several_inputs_are_given_by_name():
     model = model_of("n")
     model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["n", 6]))
+    model.graph.output.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["n", 6]))
     reference = Reference(model)
     assert list(reference.inputs) == [model.graph.input[0].name, "mask"] and reference.inputs["mask"][0] == (6,)
     with pytest.raises(DataError, match="nothing for the input mask"):

@@ -324,6 +324,7 @@ RULES: Mapping[str, Rule] = {
     **_rules("And Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual Not Or Xor", _between(0, 1, whole=True)),
     **_rules("Cos Sin", _between(-1, 1)),
     **_rules("ArgMax ArgMin", _between(0, np.inf, whole=True)),
+    **_rules("ReduceL1 ReduceL2 ReduceSumSquare", _between(0, np.inf)),
     **_rules("Gather GatherElements GatherND", _gathered),
     **_rules("Log Sqrt", _root),
     **_rules("LeakyRelu PRelu", _leaky),

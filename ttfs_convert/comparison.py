@@ -14,9 +14,10 @@ import onnx
 
 from .bounds import Bounds
 from .class_names import listed_names
-from .datasets import Dataset, fit_to_inputs, load_dataset
+from .datasets import Dataset, fit_to_inputs, image_size, load_dataset
 from .ends import Ends
 from .errors import ModelError, UsageError
+from .input_sizes import set_sizes
 from .ir import Network
 from .onnx_file import check_onnx, load_onnx, sha256_of
 from .precision import to_float32
@@ -48,25 +49,26 @@ class Comparison:
                  output: str | None = None, decision_threshold: float | None = None, labels_needed: bool = False):
         if batch < 1:
             raise UsageError("batch", f"{batch}", "at least 1")
-        self.data = load_dataset(data) if isinstance(data, str) else data
+        self.data = load_dataset(data, size=picture_size(network)) if isinstance(data, str) else data
         self.model = _original(network, onnx_file)
         if network.precision != "float32":
             with tempfile.TemporaryDirectory() as folder:
                 to_float32(self.model, Path(folder))
+        set_sizes(self.model, network.input_sizes)
         self._threads, self._unbatched, self._tensors = threads, network.unbatched, [layer.tensor for layer in network.layers if layer.tensor]
         self.original, self.ends = Reference(self.model, threads=threads, unbatched=network.unbatched), Ends(network, threads)
         self.outputs = [value.name for value in self.model.graph.output]
         self.output = _judged(self.outputs, output)
         bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
-        self._fitted = fit_to_inputs(self.data, self.original.inputs, bounds)
+        self._fitted = fit_to_inputs(self.data, self.original.inputs, bounds, {**bounds, **network.input_ranges})
         unit = self.original.fixed_batch or 1
-        few = self._few_samples = self._few(max(FEW, 2 * unit))
+        few = self._few_samples = self._few(max(min(FEW, len(self.data)), 2 * unit) if len(self.data) > unit else unit)
         self.together, mixing = self._settled(few, unit)
         self._batch = -(-batch // unit) * unit
         self.rules = self._rules(few, unit, bounds, decision_threshold)
-        self.rule = self.rules[self.output]
-        self.truth = Truth(self.data, self.rule, self._sample[self.output].shape[1:], labels_needed)
-        self.notes = (*self._fitted.notes, *mixing, *self.truth.notes)
+        self.truth = Truth(self.data, self.rules[self.output], self._sample[self.output], labels_needed)
+        self.rule = self.rules[self.output] = self.truth.rule
+        self.notes, self.treatments = (*self._fitted.notes, *mixing, *self.truth.notes), self._fitted.treatments
 
     def _few(self, count: int) -> dict[str, np.ndarray]:
         """Inputs of samples from all over the data."""
@@ -76,6 +78,9 @@ class Comparison:
 
     def _settled(self, few: Mapping[str, np.ndarray], unit: int) -> tuple[int | None, list[str]]:
         """How many samples to run at a time, None for any number, and what to say of it."""
+        if len(self.data) <= unit:  # there is nothing to mix
+            self.ends.run_by(unit)
+            return unit, []
         mixed = [name for name in (self.ends.settle(few, unit), self.original.settle(few, unit)) if name is not None]
         if not mixed:
             return self.original.fixed_batch, []
@@ -140,6 +145,11 @@ def _judged(outputs: Sequence[str], wanted: str | None) -> str:
     if wanted is not None and wanted not in outputs:
         raise UsageError("--output", f"{wanted!r}", f"one of the model's outputs: {', '.join(outputs)}")
     return wanted or outputs[0]
+
+
+def picture_size(network: Network) -> tuple[int, int] | None:
+    """Height and width of the pictures that `network` takes; None if it takes none, or something beside them."""
+    return image_size(network.inputs[0].onnx_shape) if len(network.inputs) == 1 else None
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,19 +10,21 @@ import numpy as np
 from pydantic import ValidationError
 
 from .calibration import Rule
-from .datasets import Dataset, load_dataset
+from .datasets import Dataset, image_size, load_dataset
 from .declared_batch import check_body
 from .errors import ModelError, UsageError
+from .input_sizes import Sizes, chosen_sizes
 from .ir import MAX_STEPS, Calibration, Input, Network, Readout, Violation, first_problem
 from .lowering.builder import Builder
 from .lowering.ends import head_model, tail_model
 from .lowering.graph import lower_graph
+from .lowering.input_range import InputRange, InputRanges, check_input_range, input_ranges
 from .lowering.macs import macs
 from .lowering.ranges import Range, Ranges, Unbounded
 from .matching import match_tensors
 from .memory import give_back
-from .onnx_file import Simplified, simplified
-from .range_search import measured_ranges
+from .onnx_file import Simplified, parsed, simplified, without_unread_inputs
+from .range_search import measured_ranges, narrow_channels
 
 CALIBRATION_SAMPLES = 1000  # of a named data set or a file
 SLOPES = ("gated", "reference")  # of mode exact
@@ -59,7 +61,7 @@ class Options:
     rounding: str = "nearest"
     pooling: str = "synaptic"
     tolerance: float = 1e-4
-    input_range: tuple[float, float] | None = (0.0, 1.0)
+    input_range: InputRange = "auto"
 
     def check(self) -> None:
         choices = {"mode": ("strict", "exact", "unchecked"), "slope": SLOPES, "rounding": ("nearest", "ceil"),
@@ -71,11 +73,7 @@ class Options:
             raise UsageError("steps", f"{self.steps}", f"1 to {MAX_STEPS}, or continuous")
         if not self.tolerance >= 0:
             raise UsageError("tolerance", f"{self.tolerance}", "a number of at least 0")
-        if self.input_range is not None:
-            with np.errstate(over="ignore"):
-                lo, hi = np.float32(self.input_range)
-            if not (np.isfinite([lo, hi]).all() and hi - lo > 1e-6 * max(abs(lo), abs(hi), 1e-20)):
-                raise UsageError("input range", "{:g} to {:g}".format(*self.input_range), "two float32 numbers, the smaller one first")
+        check_input_range(self.input_range)
 
     @property
     def network_slope(self) -> str:
@@ -86,7 +84,7 @@ class Options:
 
 
 def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", steps: int | None = 50, rounding: str = "nearest",
-            pooling: str = "synaptic", tolerance: float = 1e-4, input_range: tuple[float, float] | None = (0.0, 1.0),
+            pooling: str = "synaptic", tolerance: float = 1e-4, input_range: InputRange = "auto", input_shape: Sizes | Sequence[int] | None = None,
             calibrate: Dataset | str | None = None, method: str = "maximum", margin: float = 0.1, embed: bool = True) -> Network:
     """The spiking network of the ONNX model at `path`.
 
@@ -94,8 +92,10 @@ def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", ste
     network; `unchecked` clamps any ReLU at 1, keeps whatever weight sums there are, and lists them in `network.violations`. slope: of
     mode exact, `gated` or `reference` (see `ir.Spiking`). steps: N per window, 1 to 65535, or None for continuous time. rounding:
     `nearest` or `ceil` (see `kernels.threshold.time_step`). pooling: average pools as `synaptic` weights of the next layer or as
-    `spiking` neurons. tolerance: on |weight sum - 1|. input_range: smallest and largest input value, or None for inputs without bounds,
-    which then enter as analog current. calibrate, method, margin: the data that shows mode exact how large unbounded activations get,
+    `spiking` neurons. tolerance: on |weight sum - 1|. input_range: smallest and largest input value; None for inputs without bounds,
+    which then enter as analog current; "data" for those that `calibrate` shows, feature by feature (of two axes) or channel by channel,
+    and `margin`; "auto": 0 to 255 where the model rescales pixels itself, else 0 to 1; or one of these by input name. input_shape: sizes, with or without the batch, of an input that leaves some open,
+    or several by name; else they are those of `calibrate`'s samples. calibrate, method, margin: the data that shows mode exact how large unbounded activations get,
     of a named data set its first 1,000 training samples, and the rule (see `calibration.Rule`). embed: keep the ONNX file inside the
     network. Raises ModelError for a model that is broken or unsupported, UsageError for options out of range, CalibrationError for
     missing data, DataError for data that does not fit.
@@ -103,41 +103,62 @@ def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", ste
     options = Options(mode, slope, steps, rounding, pooling, tolerance, input_range)
     options.check()
     rule = _rule(method, margin, steps)
+    if isinstance(calibrate, str):
+        calibrate = load_dataset(calibrate, split="train", limit=CALIBRATION_SAMPLES, size=model_picture_size(path))
+    sizes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
     try:
-        with simplified(path) as model:
+        with simplified(path, lambda model, where: chosen_sizes(model, where, sizes, calibrate)) as model:
             return _converted(path, model, options, calibrate, rule, method, embed)
     except ValidationError as error:
         raise misfit(str(path), error) from error
 
 
-def _converted(path: str | Path, model: Simplified, options: Options, calibrate: Dataset | str | None, rule: Rule, method: str,
-               embed: bool) -> Network:
-    where, calibration, input_range = str(path), None, options.input_range
-    builder = options.builder({})
-    lower_graph(model, builder, where, input_range)
-    if builder.ranges.unbounded:
-        layers = list(builder.ranges.unbounded.values())
-        if calibrate is None:
-            raise CalibrationError(where, layers)
-        data = calibrate if isinstance(calibrate, Dataset) else load_dataset(calibrate, split="train", limit=CALIBRATION_SAMPLES)
-        builder = None  # its weights are not needed any more
-        give_back()
-        found, notes = measured_ranges(layers, model, data, rule, input_range)
-        calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data), method=method, margin=rule.margin, notes=notes)
-        builder = options.builder(found)
-        lower_graph(model, builder, where, input_range)
+def _converted(path: str | Path, model: Simplified, options: Options, data: Dataset | None, rule: Rule, method: str, embed: bool) -> Network:
+    where, ranges = str(path), input_ranges(model, options.input_range)
+    builder, calibration = _lowered(where, model, options, data, rule, method, ranges)
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
     give_back()
     inputs, readouts = ([layer for layer in builder.layers if isinstance(layer, kind)] for kind in (Input, Readout))
     check_body(model, inputs, readouts, where)
+    narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
     head, tail = head_model(model, inputs), tail_model(model, readouts)
     return Network(name=Path(path).stem, mode=options.mode, slope=options.network_slope, steps=options.steps, rounding=options.rounding,
                    pooling=options.pooling, onnx_sha256=model.sha256, violations=tuple(builder.violations), calibration=calibration,
-                   ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model)),
+                   ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model, ranges.known)),
                    onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
                    unbatched=model.unbatched, head=None if head is None else np.frombuffer(head, np.uint8),
-                   tail=None if tail is None else np.frombuffer(tail, np.uint8), precision=model.precision)
+                   tail=None if tail is None else np.frombuffer(tail, np.uint8), precision=model.precision,
+                   input_ranges=dict(ranges.known), input_sizes=dict(model.sizes), notes=(*ranges.notes, *narrow))
+
+
+def _lowered(where: str, model: Simplified, options: Options, data: Dataset | None, rule: Rule, method: str, ranges: InputRanges
+             ) -> tuple[Builder, Calibration | None]:
+    """The layers; twice if data has to show ranges, the first time to find out which."""
+    builder = options.builder({})
+    lower_graph(model, builder, where, ranges)
+    layers, inputs = list(builder.ranges.unbounded.values()), list(builder.ranges.unseen.values())
+    if not layers and not inputs:
+        return builder, None
+    if data is None:
+        if not layers:
+            raise UsageError("--input-range", "data", "data to take it from", "name some with --calibrate DATA")
+        raise CalibrationError(where, layers)
+    builder = None  # its weights are not needed any more
+    give_back()
+    found, notes = measured_ranges(layers, inputs, model, data, rule, ranges)
+    calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data), method=method, margin=rule.margin, notes=notes)
+    builder = options.builder(found)
+    lower_graph(model, builder, where, ranges)
+    return builder, calibration
+
+
+def model_picture_size(path: str | Path) -> tuple[int, int] | None:
+    """Height and width of the pictures that the model at `path` takes; None if it takes none, or of any size."""
+    model = without_unread_inputs(parsed(path))
+    constants = {tensor.name for tensor in model.graph.initializer}
+    shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim][1:] for value in model.graph.input if value.name not in constants]
+    return image_size(tuple(shapes[0])) if len(shapes) == 1 and 0 not in shapes[0] else None
 
 
 def misfit(where: str, error: ValidationError) -> ModelError:

@@ -7,6 +7,7 @@ import onnx
 from .lowering.values import captured
 
 SHAPES = ("Shape", "Size")  # read no values
+FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
 
 
 def data_tensors(graph: onnx.GraphProto) -> set[str]:
@@ -24,4 +25,4 @@ def floats(model: onnx.ModelProto) -> list[str]:
     inferred = onnx.shape_inference.infer_shapes(model).graph
     kinds = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.output)}
     found = data_tensors(model.graph)
-    return [name for node in model.graph.node for name in node.output if name in found and kinds.get(name) == onnx.TensorProto.FLOAT]
+    return [name for node in model.graph.node for name in node.output if name in found and kinds.get(name) in FLOATS]

@@ -12,6 +12,7 @@ from .ir import Network
 from .recording import Recording
 from .reference import Reference, feeds_of
 from .simulate.engines import simulate
+from .simulate.entries import checked
 
 POTENTIALS = 3.0  # standard deviation of those on which a tail is tried
 
@@ -20,7 +21,7 @@ class Ends:
     """Head and tail of `network`. threads: as for `Reference`. Samples are taken to be independent, see `settle`."""
 
     def __init__(self, network: Network, threads: int = 0):
-        self._readouts, self._without_batch = network.readouts, network.without_batch
+        self._inputs, self._readouts, self._without_batch = network.inputs, network.readouts, network.without_batch
         self._head_model, self._tail_model = (None if part is None else onnx.ModelProto.FromString(part.tobytes())
                                               for part in (network.head, network.tail))
         self._head, self._tail = (None if model is None else Reference(model, threads=threads, unbatched=network.without_batch)
@@ -51,8 +52,13 @@ class Ends:
                 part.together = part.fixed_batch or unit
 
     def entries(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What the input populations encode, by tensor. feeds: the model's inputs, by name."""
-        return {**feeds, **(self._head(feeds) if self._head else {})}
+        """What the input populations encode, by tensor. feeds: the model's inputs, by name. Raises DataError for what the head makes of them
+        that is outside its range."""
+        computed = self._head(feeds) if self._head else {}
+        for layer in self._inputs:
+            if layer.onnx_name in computed:
+                checked(layer, computed[layer.onnx_name])
+        return {**feeds, **computed}
 
     def outputs(self, recording: Recording, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's outputs, by name, from the readouts' potentials and, where the tail reads them, its inputs."""

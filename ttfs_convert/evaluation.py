@@ -17,6 +17,7 @@ from .measure.distributions import Distributions
 from .measure.drift import PairedOutcomes
 from .measure.engine_check import AT_A_TIE, EngineCheck
 from .measure.outputs import OutputErrors
+from .measure.plausibility import Plausibility
 from .measure.spike_timing import SpikeTiming
 from .plots.folder import check_plots
 from .quantised import QuantisedTally
@@ -84,6 +85,7 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
     tapped = comparison.reference(comparison.model, [layer.tensor for layer in network.layers if layer.tensor])
     certificate, outcomes, truth = Certificate(network), PairedOutcomes(0, 0, 0, 0), comparison.truth
     errors = {name: OutputErrors(rule) for name, rule in comparison.rules.items()}
+    plausibility = Plausibility()
     start = time.perf_counter()
     simulate(comparison.ends.entries(comparison.inputs(slice(0, 1))))
     measured.compile_seconds = time.perf_counter() - start
@@ -113,11 +115,13 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
         if measured.rounded is not None:
             measured.rounded.add(x, recording, outputs[comparison.output], labels)
         if labels is not None:
-            outcomes += PairedOutcomes.of(comparison.labels(original), comparison.labels(outputs), labels)
+            ann = comparison.labels(original)
+            outcomes += PairedOutcomes.of(ann, comparison.labels(outputs), labels)
+            plausibility.add(ann, labels)
         progress(rows.stop, len(comparison.data))
     outcomes = None if truth.labels is None else outcomes
-    notes = (*comparison.data.notes, *comparison.notes, *_warnings(network, certificate, measured))
-    report = report_of(measured, comparison.data, Judged(comparison.output, errors, outcomes), certificate, notes)
+    notes = (*comparison.data.notes, *comparison.notes, *plausibility.suspicions(), *_warnings(network, certificate, measured))
+    report = report_of(measured, comparison.data, comparison.treatments, Judged(comparison.output, errors, outcomes), certificate, notes)
     return Evaluation(report, certificate, outcomes, network.slope, network.tail is not None, notes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from pydantic import ValidationError
 
 from .conversion import Options, misfit
 from .errors import ModelError
+from .input_sizes import Sizes, chosen_sizes
 from .ir import Layer, Violation
 from .lowering.graph import UnsupportedModel, lower_graph
+from .lowering.input_range import InputRanges, input_ranges
 from .lowering.macs import macs
 from .lowering.ranges import Unbounded
 from .measure.counts import spiking_macs
@@ -48,6 +51,7 @@ class ModelInspection:
     operators: dict[str, int]  # how many nodes are left after simplification
     ann_macs: int
     modes: dict[str, ModeVerdict]
+    notes: tuple[str, ...]  # what was taken for granted
 
     def converts(self, mode: str) -> bool:
         verdict = self.modes[mode]
@@ -64,29 +68,32 @@ class ModelInspection:
         return min(1.0, spiking_macs(self.modes["exact"].layers) / self.ann_macs) if self.ann_macs else 1.0
 
 
-def inspect_model(path: str | Path) -> ModelInspection:
-    """Look at the ONNX model at `path`. Raises ModelError for a file that is no model or that ONNX Runtime cannot run."""
-    with simplified(path) as model:
+def inspect_model(path: str | Path, input_shape: Sizes | Sequence[int] | None = None) -> ModelInspection:
+    """Look at the ONNX model at `path`. input_shape: as for `convert`. Raises ModelError for a file that is no model or that ONNX Runtime
+    cannot run."""
+    sizes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
+    with simplified(path, lambda model, where: chosen_sizes(model, where, sizes, None)) as model:
         return _inspected(path, model)
 
 
 def _inspected(path: str | Path, model: Simplified) -> ModelInspection:
     original, graph = model.original.graph, model.graph.graph
     constants = {tensor.name for tensor in original.initializer}
+    ranges = input_ranges(model, "auto")
     return ModelInspection(
         name=Path(path).stem, onnx_sha256=model.sha256,
         inputs={value.name: _shape(value) for value in original.input if value.name not in constants},
         outputs={value.name: _shape(value) for value in original.output},
         opset=max((entry.version for entry in model.original.opset_import if entry.domain in ("", "ai.onnx")), default=0),
         operators=dict(sorted(Counter(node.op_type for node in graph.node).items())), ann_macs=macs(model.graph),
-        modes={mode: _verdict(model, str(path), mode) for mode in MODES})
+        modes={mode: _verdict(model, str(path), mode, ranges) for mode in MODES}, notes=ranges.notes)
 
 
-def _verdict(model: Simplified, where: str, mode: str) -> ModeVerdict:
+def _verdict(model: Simplified, where: str, mode: str, ranges: InputRanges) -> ModeVerdict:
     options = Options(mode=mode)
     builder, unsupported, error = options.builder({}), (), None
     try:
-        lower_graph(model, builder, where, options.input_range)
+        lower_graph(model, builder, where, ranges)
     except UnsupportedModel as refused:
         unsupported = tuple(refused.nodes)
     except ModelError as refused:

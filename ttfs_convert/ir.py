@@ -51,11 +51,12 @@ class Input(Coded):
     steps: StepCount | None = None  # N of its window; None: the network's
     onnx_name: str
     onnx_shape: Shape  # without the batch
+    measured: bool = False  # whether lo and hi are from data: values outside are then cut off, else refused
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Smallest and largest value that some channel can encode; None where any can."""
-        return None if self.coding == "direct" else (float(self.lo.min()), float(self.hi.max()))
+        """Smallest and largest value that may come; None where any may."""
+        return None if self.coding == "direct" or self.measured else (float(self.lo.min()), float(self.hi.max()))
 
 
 class Spiking(Coded):
@@ -153,6 +154,9 @@ class Network(Record):
     unbatched: tuple[str, ...] = ()  # inputs of the original without an axis for the batch: it takes one sample at a time
     tail: ByteArray | None  # ONNX model from the readouts' potentials to the outputs, uint8; None: the potentials are the outputs
     precision: str = "float32"  # of the original's weights; all is computed in float32
+    input_ranges: dict[str, tuple[float, float]] = {}  # that the original's inputs are made for, as far as known: what pixels mean
+    input_sizes: dict[str, Shape] = {}  # without the batch, of inputs whose sizes the original leaves open
+    notes: tuple[str, ...] = ()  # what the conversion took for granted
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

@@ -6,8 +6,8 @@ import contextlib
 import hashlib
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,12 @@ from google.protobuf.message import DecodeError
 
 from .batch_axis import unbatched_inputs
 from .errors import ModelError
+from .input_sizes import chosen_sizes, set_sizes
+from .input_types import input_type
 from .precision import to_float32, weight
 from .randomness import refuse_random
 from .runnable import runnable
+from .subgraphs import captured
 
 SMALL = 1024  # bytes; larger weights stay on the disk while a model is converted
 WEIGHTS = "weights.bin"
@@ -41,7 +44,7 @@ def _said_plainly(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
 
 def _whole(path: str | Path) -> onnx.ModelProto:
     """The model at `path` as it is, external data included."""
-    where, model = str(path), _parsed(path)
+    where, model = str(path), parsed(path)
     try:
         onnx.load_external_data_for_model(model, str(Path(path).parent))
     except (OSError, onnx.checker.ValidationError, ValueError) as error:
@@ -50,7 +53,8 @@ def _whole(path: str | Path) -> onnx.ModelProto:
     return model
 
 
-def _parsed(path: str | Path) -> onnx.ModelProto:
+def parsed(path: str | Path) -> onnx.ModelProto:
+    """The model at `path` without its external data, not checked. Raises ModelError."""
     where = str(path)
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
@@ -87,7 +91,7 @@ def sha256_of(path: str | Path) -> str:
     """Of the file at `path` and, if it is a model with weights in other files, of those after it. Raises ModelError if one cannot be
     read."""
     try:
-        external = _external_files(_parsed(path), Path(path).parent)
+        external = _external_files(parsed(path), Path(path).parent)
     except ModelError:
         external = ()
     return _digest(Path(path), external)
@@ -118,11 +122,31 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     yield from (attribute.t for node in model.graph.node for attribute in node.attribute if attribute.type == onnx.AttributeProto.TENSOR)
 
 
+def without_unread_inputs(model: onnx.ModelProto, also: Collection[str] = ()) -> onnx.ModelProto:
+    """`model` without the inputs on which no output and none of the tensors `also` depend, and without the nodes that read them;
+    `model` itself if there are none."""
+    graph, needed = model.graph, {*also, *(value.name for value in model.graph.output)}
+    kept = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input, captured(node))
+            kept.append(node)
+    if needed.issuperset(value.name for value in graph.input):
+        return model
+    trimmed = onnx.ModelProto()
+    trimmed.CopyFrom(model)
+    for part, values in ((trimmed.graph.node, kept[::-1]), (trimmed.graph.input, [value for value in graph.input if value.name in needed])):
+        del part[:]
+        part.extend(values)
+    return trimmed
+
+
 @dataclass(frozen=True)
 class Simplified:
     """A model and what ONNX Runtime makes of it, both with their large weights in `folder`, which lasts as long as the context does.
 
-    original: as it was exported, but with float32 in place of other floats, which `precision` names. graph: for one image, with constants and BatchNorm folded, identities and dropout gone, all shapes known.
+    original: as it was exported, but without inputs that nothing reads, and with float32 in place of other floats, which `precision` names. graph: for one image, with constants and BatchNorm folded, identities and dropout gone, all shapes known.
+    sizes: without the batch, of the inputs whose sizes the file leaves open.
     """
 
     path: Path
@@ -132,6 +156,7 @@ class Simplified:
     folder: Path
     external: tuple[Path, ...]  # files with weights that the one at `path` does not hold
     precision: str
+    sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def file(self) -> bytes:
         """The model as one ONNX file: the bytes at `path`, or, with external data, those of the same model with its weights inside."""
@@ -148,10 +173,12 @@ class Simplified:
 
 
 @contextlib.contextmanager
-def simplified(path: str | Path) -> Iterator[Simplified]:
+def simplified(path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping[str, tuple[int, ...]]] | None = None) -> Iterator[Simplified]:
     """The model at `path`, checked, and simplified by ONNX Runtime's basic rewrites for one image.
 
-    The batch axis (the first one of every input that has one, see `batch_axis`) becomes 1, and with it all shapes are known. Raises ModelError for a file that is no
+    The batch axis (the first one of every input that has one, see `batch_axis`) becomes 1, and with it all shapes are known. sizes: gives, for
+    the model and its path, the sizes of inputs that leave others open (see `input_sizes.chosen_sizes`, without data and options). Raises
+    ModelError for a file that is no
     model, when ONNX Runtime cannot run it, or for an input with another axis of unknown size. Memory: hardly more than the weights once;
     the rest is in a temporary folder.
     """
@@ -160,9 +187,13 @@ def simplified(path: str | Path) -> Iterator[Simplified]:
         folder = Path(name)
         original, external = _without_weights(Path(path), folder)
         check_onnx(folder / "original.onnx", where)
-        original = _said_plainly(original, where)
+        original = without_unread_inputs(_said_plainly(original, where))
         refuse_random(original, where)
         precision = to_float32(original, folder)
+        for value in _inputs(original):
+            input_type(value)  # that it takes numbers
+        chosen = sizes(original, where) if sizes else chosen_sizes(original, where, None, None)
+        set_sizes(original, chosen)
         fixed = onnx.ModelProto()
         fixed.CopyFrom(original)
         unbatched = unbatched_inputs(fixed, folder)
@@ -170,12 +201,13 @@ def simplified(path: str | Path) -> Iterator[Simplified]:
         onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
-        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external, precision)
+        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external,
+                         precision, chosen)
 
 
 def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
     """The model at `path` with its large weights in `folder`, where it is saved as original.onnx, and the files that held some of them."""
-    model = _parsed(path)
+    model = parsed(path)
     external = _external_files(model, path.parent)
     try:
         _move_weights(model, path.parent, folder / WEIGHTS, str(path))
@@ -209,19 +241,16 @@ def _move_weights(model: onnx.ModelProto, base: Path, target: Path, where: str) 
             tensor.ClearField("raw_data")
 
 
-def _fix_batch(model: onnx.ModelProto, unbatched: Sequence[str], where: str) -> None:
+def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     constants = {tensor.name for tensor in model.graph.initializer}
-    for value in model.graph.input:
-        if value.name in constants:
-            continue
-        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
-            if axis == 0 and value.name not in unbatched:
-                dim.ClearField("dim_param")
-                dim.dim_value = 1
-            elif not dim.HasField("dim_value") or dim.dim_value < 1:
-                raise ModelError(where, f"axis {axis} of input {value.name!r} has no fixed size ({dim.dim_param or 'unknown'})",
-                                 "only the batch (axis 0) to be dynamic", "export with fixed sizes, or set them with "
-                                 "python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name NAME --input_shape SIZES IN OUT")
+    return [value for value in model.graph.input if value.name not in constants]
+
+
+def _fix_batch(model: onnx.ModelProto, unbatched: Collection[str], where: str) -> None:
+    for value in _inputs(model):
+        for dim in value.type.tensor_type.shape.dim[:value.name not in unbatched]:
+            dim.ClearField("dim_param")
+            dim.dim_value = 1
     for value in model.graph.output:
         if not value.type.HasField("tensor_type"):
             raise ModelError(where, f"output {value.name!r} is a {value.type.WhichOneof('value')}", "tensors",
@@ -277,7 +306,6 @@ def _with_shapes(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
 
 
 def _zeros(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    constants = {tensor.name for tensor in model.graph.initializer}
-    tensors = {value.name: value.type.tensor_type for value in model.graph.input if value.name not in constants}
+    tensors = {value.name: value.type.tensor_type for value in _inputs(model)}
     return {name: np.zeros([dim.dim_value for dim in tensor.shape.dim], onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
             for name, tensor in tensors.items()}

@@ -54,13 +54,16 @@ class Rule:
         """
         listed = self.names or tuple(class_names)
         if self.kind == "names":
+            if y.dtype.kind == "U" and self.names and not set(self.names).intersection(y.tolist()):
+                raise DataError(where, f"names as labels ({_shortened(sorted(set(y.tolist())))})", f"some of {_shortened(self.names)}",
+                                "name the classes as the model does, or number them from 0 in its order")
             return y.astype(str) if y.dtype.kind == "U" else self._named(y, listed, where)
         if y.dtype.kind == "U":
             return self._numbered(y, where)
         if self.count is not None and not 0 <= y.min() <= y.max() < self.count:
-            wrong = y.max() if y.max() >= self.count else y.min()
+            one_based, wrong = (y.min(), y.max()) == (1, self.count), y.max() if y.max() >= self.count else y.min()
             raise DataError(where, f"label {wrong}", f"labels from 0 to {self.count - 1}: the model has {self.count} classes",
-                            "number the classes from 0, in the model's order")
+                            f"subtract 1: yours go from 1 to {self.count}" if one_based else "number the classes from 0, in the model's order")
         return y
 
     def _named(self, y: np.ndarray, listed: Sequence[str], where: str) -> np.ndarray:
@@ -68,8 +71,9 @@ class Rule:
             raise DataError(where, f"numbers as labels, while output {self.output!r} gives names of classes which the model does not list",
                             "the names themselves", "give y as names")
         if not 0 <= y.min() <= y.max() < len(listed):
-            raise DataError(where, f"label {y.max() if y.max() >= len(listed) else y.min()}", f"labels from 0 to {len(listed) - 1}: the model has the "
-                            f"classes {_shortened(listed)}", "number the classes from 0, in the model's order")
+            raise DataError(where, f"label {y.max() if y.max() >= len(listed) else y.min()}",
+                            f"labels from 0 to {len(listed) - 1}: the model has the classes {_shortened(listed)}",
+                            "number the classes from 0, in the model's order")
         return np.array(listed)[y]
 
     def _numbered(self, y: np.ndarray, where: str) -> np.ndarray:
@@ -77,8 +81,8 @@ class Rule:
         unknown = sorted(set(y.tolist()) - set(numbers))
         if unknown:
             found = f"label {unknown[0]!r}" if self.names else f"names as labels ({_shortened(sorted(set(y.tolist())))})"
-            raise DataError(where, found, f"one of {_shortened(self.names)}" if self.names else f"numbers, as output {self.output!r} lists no names",
-                            "number the classes from 0, in the model's order")
+            expected = f"one of {_shortened(self.names)}" if self.names else f"numbers, as output {self.output!r} lists no names"
+            raise DataError(where, found, expected, "number the classes from 0, in the model's order")
         return np.array([numbers[name] for name in y.tolist()], np.int64)
 
 
@@ -100,8 +104,10 @@ class NoRule:
     def refusal(self) -> UsageError:
         """For who needs labels."""
         if self.lone:
-            return UsageError(f"output {self.output!r}", self.reason, "to know where it splits two classes", "say it with --decision-threshold X")
-        return UsageError(f"output {self.output!r}", self.reason, "one score per class, or labels", "name another output with --output, if there is one")
+            return UsageError(f"output {self.output!r}", self.reason, "to know where it splits two classes",
+                              "say it with --decision-threshold X, or give y as floats if it holds values")
+        return UsageError(f"output {self.output!r}", self.reason, "one score per class, or labels",
+                          "name another output with --output, if there is one")
 
 
 def rule_of(output: str, sample: np.ndarray, bounds: Bounds, names: Sequence[str], threshold: float | None = None) -> Rule | NoRule:
@@ -119,7 +125,7 @@ def rule_of(output: str, sample: np.ndarray, bounds: Bounds, names: Sequence[str
     if sample.dtype.kind == "f" and scores:
         return Rule(output, "largest", values, names=tuple(names) if len(names) == values else ())
     if sample.dtype.kind != "f" or values != 1:
-        return NoRule(output, f"shape {sample.shape[1:]} per sample" if sample.dtype.kind == "f" else f"{values} {_kind(sample)} per sample", False)
+        return NoRule(output, (f"shape {sample.shape[1:]}" if sample.dtype.kind == "f" else f"{values} {_kind(sample)}") + " per sample", False)
     if threshold is not None:
         return Rule(output, "threshold", 2, threshold)
     try:

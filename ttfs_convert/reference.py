@@ -10,10 +10,8 @@ import onnx
 import onnxruntime
 
 from .errors import DataError, ModelError
-from .onnx_file import one_line
-
-DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(uint8)": np.uint8,
-          "tensor(int8)": np.int8, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
+from .input_types import input_type
+from .onnx_file import one_line, without_unread_inputs
 
 
 class Reference:
@@ -30,6 +28,7 @@ class Reference:
 
     def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None,
                  unbatched: Collection[str] = ()):
+        model = without_unread_inputs(model, tensors)
         produced = {name for node in model.graph.node for name in node.output}
         outputs = [value.name for value in model.graph.output]
         self.available = [name for name in dict.fromkeys(tensors) if name in produced]
@@ -51,9 +50,9 @@ class Reference:
                              "check it with onnxruntime alone") from error
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in self._session.get_inputs() if value.name not in constants]
-        self._unbatched = {value.name for value in inputs}.intersection(unbatched)
-        self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched:]), DTYPES.get(value.type, np.float32))
-                       for value in inputs}
+        types = {value.name: value for value in model.graph.input}
+        self._unbatched = types.keys() & set(unbatched)
+        self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched:]), input_type(types[value.name])) for value in inputs}
         batch = inputs[0].shape[0] if inputs and inputs[0].shape else None
         self.fixed_batch = 1 if self._unbatched else batch if isinstance(batch, int) else None
         self.together = self.fixed_batch

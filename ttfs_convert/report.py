@@ -33,6 +33,7 @@ class DataPart(Part):
     name: str
     sha256: str
     samples: int
+    treatments: dict[str, str] = {}  # what became of them, by input of the model: "uint8 divided by 255", "float32 as they are"
 
 
 class AnnPart(Part):

@@ -59,7 +59,9 @@ class Judged:
     outcomes: PairedOutcomes | None
 
 
-def report_of(run: Measured, data: Dataset, judged: Judged, certificate: Certificate, notes: Sequence[str]) -> Report:
+def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judged: Judged, certificate: Certificate,
+              notes: Sequence[str]) -> Report:
+    """treatments: what became of the samples, by input of the model."""
     outcomes, squares = judged.outcomes, judged.errors[judged.output].mean_squared_errors or (None, None)
     network, synaptic, active = run.network, counts.synaptic(run.network), certificate.active_shares()
     sent = certificate.sent_shares() if run.threshold == "fixed" else None
@@ -71,7 +73,7 @@ def report_of(run: Measured, data: Dataset, judged: Judged, certificate: Certifi
                         neurons=sum(map(neurons, network.layers)), synapses=int(synaptic.synops), windows=network.windows,
                         steps=network.steps, rounding=network.rounding, spiking_mac_share=counts.spiking_mac_share(network)),
         engine=_engine(run),
-        data=DataPart(name=data.name, sha256=data.sha256, samples=len(data)),
+        data=DataPart(name=data.name, sha256=data.sha256, samples=len(data), treatments=dict(treatments)),
         ann=AnnPart(accuracy=None if outcomes is None else outcomes.ann_accuracy, mean_squared_error=squares[0]),
         snn=SnnPart(accuracy=None if outcomes is None else outcomes.snn_accuracy, mean_squared_error=squares[1],
                     latency_steps=network.latency_steps,

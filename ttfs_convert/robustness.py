@@ -15,6 +15,7 @@ from .comparison import Comparison, numba_threads
 from .datasets import Dataset
 from .errors import DataError, UsageError
 from .ir import Network
+from .measure.plausibility import Plausibility
 from .perturbation import SpikeNoise, with_threshold_mismatch, with_weight_bits, with_weight_noise
 from .prediction import NoRule
 from .simulate.exact import Simulator
@@ -142,7 +143,7 @@ def sweep(network: Network, data: Dataset | str, points: Iterable[tuple[str, flo
     undisturbed = found["none", None, 0][0]
     return Sweep(network.name, runner.comparison.data.name, len(runner.comparison.data), seed, runner.ann_accuracy(),
                  tuple(_point(kind, value, [found[run] for run in runs if run[:2] == (kind, value)], undisturbed) for kind, value in points),
-                 (*runner.comparison.data.notes, *runner.comparison.notes), str(comparison.rule))
+                 (*runner.comparison.data.notes, *runner.comparison.notes, *runner.suspicions()), str(comparison.rule))
 
 
 def _point(kind: str, value: float | str | None, runs: Sequence[tuple[float | None, float]], undisturbed: float | None) -> Point:
@@ -176,6 +177,12 @@ class _Runner:
         if self._ann is None:
             self._ann = self.comparison.original_predictions()
         return self._ann
+
+    def suspicions(self) -> list[str]:
+        plausibility = Plausibility()
+        if self.comparison.truth.labels is not None:
+            plausibility.add(self.ann(), self.comparison.truth.labels)
+        return plausibility.suspicions()
 
     def ann_accuracy(self) -> float | None:
         truth = self.comparison.truth.labels

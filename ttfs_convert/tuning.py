@@ -6,18 +6,19 @@ Steps are chosen on one part of the data and judged on the other, so that luck i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .comparison import Comparison, numba_threads
+from .comparison import Comparison, numba_threads, picture_size
 from .datasets import Dataset, load_dataset
 from .errors import UsageError
 from .ir import Input, Network, Readout, Spiking, sources
 from .measure import counts
 from .measure.certificate import Certificate
 from .measure.drift import PairedOutcomes
+from .measure.plausibility import Plausibility
 from .simulate.exact import Simulator
 
 LADDER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 512, 1024)
@@ -65,7 +66,7 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
     """
     if network.steps is None:
         raise UsageError("network", "continuous time", "a number of steps to come down from", "convert with --steps N")
-    data = load_dataset(data) if isinstance(data, str) else data
+    data = load_dataset(data, size=picture_size(network)) if isinstance(data, str) else data
     first, second = _split(data, share, seed)
     options = {"output": output, "decision_threshold": decision_threshold, "labels_needed": True}
     with numba_threads(threads):
@@ -74,8 +75,10 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
         tuned = chooser.per_layer(uniform)
         judge = Comparison(network, second, onnx_file, batch, threads or 0, **options)
         variants = tuple(_judged(name, each, judge) for name, each in (("as given", network), ("uniform", uniform), ("per layer", tuned)))
-    return Tuning(tuned, variants, len(first), len(second), chooser.runs,
-                  (*data.notes, *judge.notes, *_over_budget(variants, max_drop)), str(judge.rule))
+    plausibility = Plausibility()
+    plausibility.add(chooser.original, chooser.truth)
+    notes = (*data.notes, *judge.notes, *plausibility.suspicions(), *_over_budget(variants, max_drop))
+    return Tuning(tuned, variants, len(first), len(second), chooser.runs, notes, str(judge.rule))
 
 
 def _over_budget(variants: tuple[Variant, ...], max_drop: float) -> list[str]:
@@ -88,12 +91,7 @@ def _split(data: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
     size = round(share * len(data))
     if not 0 < size < len(data):
         raise UsageError("share", f"{share:g} of {len(data)} samples", "at least one sample to choose on and one to judge on")
-    return _subset(data, np.sort(order[:size])), _subset(data, np.sort(order[size:]))
-
-
-def _subset(data: Dataset, rows: np.ndarray) -> Dataset:
-    y, targets = (None if values is None else values[rows] for values in (data.y, data.targets))
-    return replace(data, x=data.x[rows], y=y, targets=targets, inputs={name: values[rows] for name, values in data.inputs.items()})
+    return data.take(np.sort(order[:size])), data.take(np.sort(order[size:]))
 
 
 class _Chooser:
@@ -101,7 +99,8 @@ class _Chooser:
 
     def __init__(self, comparison: Comparison, max_drop: float, progress: Callable[[str], None]):
         self._comparison, self._max_drop, self._progress = comparison, max_drop / 100, progress
-        self._accuracy = _accuracy(comparison, comparison.original_predictions())
+        self.original, self.truth = comparison.original_predictions(), comparison.truth.labels  # of the samples that choose
+        self._accuracy = _accuracy(comparison, self.original)
         self._known: dict[tuple, float] = {}
 
     @property

@@ -307,3 +307,54 @@ def test_calibration_data_that_does_not_fit(relu, tmp_path, arrays, options, fra
 def test_calibration_data_that_is_none(relu, tmp_path, data):
     assert_refused(exact(relu, data), 4, data)
     assert not (tmp_path / "snn.npz").exists()
+
+
+# Ranges of inputs
+
+TABLE = np.random.default_rng(0).random((50, 6), dtype=np.float32) * np.float32([1, 10, 1000, 1, 0.1, 1])
+
+
+@pytest.fixture
+def table(tmp_path):
+    np.savez(tmp_path / "table.npz", x=TABLE)
+    return save(Chain((6,)).gemm(7).relu1().readout().model(), tmp_path)
+
+
+@pytest.mark.parametrize("words, lows, highs", [
+    (["--input-range", "data"], TABLE.min(0), TABLE.max(0)), (["--input-range=data"], TABLE.min(0), TABLE.max(0)),
+    (["--input-range", "x:data"], TABLE.min(0), TABLE.max(0)), (["--input-range", "0", "1000"], [0] * 6, [1000] * 6),
+    (["--input-range=0", "1000"], [0] * 6, [1000] * 6), (["--input-range", "x:-5:1e3"], [-5] * 6, [1000] * 6), (["--input-range", "-1", "1000"], [-1] * 6, [1000] * 6),
+])
+def test_ranges_of_inputs(table, tmp_path, words, lows, highs):
+    data = ["--calibrate", tmp_path / "table.npz", "--margin", 0, "--mode", "exact"] if "data" in words[-1] else []
+    result = run(table, "--out", tmp_path / "snn.npz", "--mode", "unchecked", *data, *words)
+    assert result.exit_code == 0, result.output
+    (layer,) = load(tmp_path / "snn.npz").inputs
+    np.testing.assert_allclose(layer.lo, np.float32(lows), rtol=1e-6)
+    np.testing.assert_allclose(layer.hi, np.float32(highs), rtol=1e-6)
+
+
+@pytest.mark.parametrize("words, text", [
+    (["--input-range", "data"], "data to take it from; name some with --calibrate"), (["--input-range", "wide", "1"], "neither a number nor data"),
+    (["--input-range", "x:1"], "expected NAME:LO:HI"), (["--input-range", "x:a:b"], "expected NAME:LO:HI"), (["--input-range", "z:0:1"], "z; expected inputs"),
+    (["--input-range", "1", "0"], "input range: 1 to 0"), (["--input-range", "0", "1", "--input-range", "data"], "several ranges"),
+    (["--input-range", "data", "--direct-input"], "--direct-input: given with --input-range"), (["--input-range"], "requires"),
+])
+def test_ranges_that_are_none(table, tmp_path, words, text):
+    result = run(table, "--out", tmp_path / "snn.npz", "--mode", "exact", *words)
+    assert result.exit_code == 2 and text in result.stderr and not (tmp_path / "snn.npz").exists()
+
+
+def test_direct_by_name_and_notes(table, tmp_path):
+    assert run(table, "--out", tmp_path / "snn.npz", "--mode", "exact", "--input-range", "x:direct").exit_code == 0
+    assert load(tmp_path / "snn.npz").inputs[0].coding == "direct"
+    result = run(table, "--out", tmp_path / "snn.npz", "--mode", "exact", "--input-range", 0, 1000, "--calibrate", tmp_path / "table.npz",
+                 "--json", tmp_path / "snn.json")
+    (note,) = json.loads((tmp_path / "snn.json").read_text())["notes"]
+    assert f"note: {note}" in result.stderr and "5 of 6 columns" in note and "--direct-input" in note
+
+
+def test_a_derived_range_is_said(tmp_path):
+    model = save(Chain((6,)).add("Div", np.float32(255)).gemm(7).relu1().readout().model(), tmp_path)
+    result = run(model, "--out", tmp_path / "snn.npz", "--mode", "exact")
+    assert result.exit_code == 0 and "its range is 0 to 255" in result.stderr

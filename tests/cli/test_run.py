@@ -48,7 +48,7 @@ def test_json_has_exactly_the_documented_fields(report):
     assert {key: set(value) for key, value in report.items() if isinstance(value, dict)} == {
         "model": {"name", "onnx_sha256", "layers", "neurons", "synapses", "windows", "steps", "rounding", "spiking_mac_share"},
         "engine": {"name", "threshold", "neurons", "differing", "farthest"},
-        "data": {"name", "sha256", "samples"},
+        "data": {"name", "sha256", "samples", "treatments"},
         "ann": {"accuracy", "mean_squared_error"},
         "snn": {"accuracy", "mean_squared_error", "latency_steps", "spikes_per_neuron"},
         "drift": {"accuracy_pp", "ci95_pp", "agreement", "max_output_error", "output_range"},
@@ -65,7 +65,7 @@ def test_json_has_exactly_the_documented_fields(report):
     (output,) = report["outputs"]
     assert set(output) == {"name", "shape", "judged", "rule", "agreement", "max_error", "mean_error", "range", "psnr"}
     assert output["rule"] == "labels: the largest of 10 values" and output["judged"] and output["agreement"] == report["drift"]["agreement"]
-    assert report["notes"] == []
+    assert report["notes"] == ["uint8 pixels are divided by 255: the input's range is 0 to 1"]
 
 
 def test_json_adds_up(report):
@@ -257,18 +257,27 @@ def test_mode_unchecked_is_not_told_to_calibrate(exact):
     assert "outside its range" in notes and "calibrate" not in notes
 
 
-@pytest.mark.parametrize("ends, noted", [
-    ((), 0), (("--input-range", "0", "1"), 0), (("--input-range", "-1", "1"), 1), (("--direct-input",), None),
+@pytest.mark.parametrize("ends, treatment, note", [
+    ((), "divided by 255", "divided by 255"), (("--input-range", "0", "1"), "divided by 255", "divided by 255"),
+    (("--input-range", "0", "255"), "as they are", "as they are"), (("--direct-input",), "as they are", "as they are"),
+    (("--input-range", "-1", "1"), None, None),
 ])
-def test_pixels_under_another_input_range_are_noted(tmp_path, ends, noted):
+def test_what_pixels_mean_is_said(tmp_path, ends, treatment, note):
+    """And the figures are those of the same values in floats."""
     pixels = np.random.default_rng(0).integers(0, 256, (20, 6), dtype=np.uint8)
-    data = {"pixels": pixels, "floats": pixels.astype(np.float32) / 255, "beyond": np.full((3, 6), -1.5, np.float32)}
+    floats = pixels.astype(np.float32) / np.float32(1 if treatment == "as they are" else 255)
+    data = {"pixels": pixels, "floats": floats, "beyond": np.full((3, 6), -1.5, np.float32)}
     for name, x in data.items():
         np.savez(tmp_path / f"{name}.npz", x=x)
     path = save(Chain((6,), seed=3).gemm(30).relu1().readout(3).model(), tmp_path)
     assert convert(path, tmp_path / "snn.npz", "--mode", "exact", *ends).exit_code == 0
     found = {name: run(tmp_path / "snn.npz", "--data", tmp_path / f"{name}.npz", "--json", tmp_path / name) for name in data}
-    assert [result.exit_code for result in found.values()] == [0, 0, 0 if ends == ("--direct-input",) else 4]
-    assert noted in (None, found["pixels"].stderr.count("note: pixels given as values from 0 to 1")) and not found["floats"].stderr
-    layers = [json.loads((tmp_path / name).read_text())["layers"] for name in ("pixels", "floats")]
-    assert layers[0] == layers[1]
+    assert found["beyond"].exit_code == (0 if ends == ("--direct-input",) else 4)
+    if treatment is None:
+        assert found["pixels"].exit_code == 4 and "0 255 for pixels as they are" in found["pixels"].stderr
+        return
+    assert found["pixels"].exit_code == found["floats"].exit_code == 0 and not found["floats"].stderr
+    assert f"note: uint8 pixels {'' if note.startswith('d') else 'or numbers '}" in found["pixels"].stderr and note in found["pixels"].stderr
+    reports = [json.loads((tmp_path / name).read_text()) for name in ("pixels", "floats")]
+    assert reports[0]["layers"] == reports[1]["layers"]
+    assert [report["data"]["treatments"] for report in reports] == [{"x": f"uint8 {treatment}"}, {"x": "float32 as they are"}]

@@ -187,3 +187,96 @@ def test_memory_is_that_of_a_batch():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * 100 * 28 * 28 * 4
+
+
+# What numbers mean
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5), dtype=np.uint8)
+
+
+def _whole(batches):
+    return batches(slice(0, len(batches)))
+
+
+@pytest.mark.parametrize(("bounds", "meaning", "image", "expected", "words"), [
+    ((0.0, 1.0), (0.0, 1.0), False, PIXELS / np.float32(255), "divided by 255: the input's range is 0 to 1"),
+    ((0.0, 1.0), (0.0, 1.0), True, PIXELS / np.float32(255), None),
+    ((0.0, 255.0), (0.0, 255.0), False, PIXELS, "as they are: the input's range is 0 to 255"),
+    ((0.0, 255.0), (0.0, 255.0), True, PIXELS, "as they are: the input's range is 0 to 255"),
+    ((-300.0, 300.0), (-300.0, 300.0), True, PIXELS, "as they are: the input's range is -300 to 300"),
+    (None, None, False, PIXELS, "as they are, 0 to 255: no range"),
+    (None, None, True, PIXELS / np.float32(255), "divided by 255: no range"),
+    (None, (0.0, 255.0), True, PIXELS, "as they are: the input's range is 0 to 255"),  # direct, of a model that rescales
+    (None, (0.0, 1.0), False, PIXELS / np.float32(255), "divided by 255"),  # through a head
+])
+def test_what_pixels_mean(bounds, meaning, image, expected, words):
+    data = _dataset(PIXELS.reshape(6, 5, 1, 1) if image else PIXELS, image)
+    batches = fit_to_input(data, (1, 5, 1) if image else (5,), bounds, meaning=meaning)
+    np.testing.assert_array_equal(_whole(batches).reshape(6, 5), expected.astype(np.float32))
+    assert (words is None and batches.notes == ()) or words in batches.notes[0]
+    assert batches.treatment == ("uint8 as they are" if expected is PIXELS else "uint8 divided by 255")
+
+
+def test_pixels_that_the_range_does_not_hold():
+    batches = fit_to_input(_dataset(PIXELS), (5,), (-1.0, 1.0))
+    with pytest.raises(DataError, match="expected -1 to 1; .* 0 1 for pixels divided by 255, 0 255 for pixels as they are"):
+        _whole(batches)
+    np.testing.assert_array_equal(_whole(fit_to_input(_dataset(PIXELS % 17), (5,), (0.0, 16.0))), (PIXELS % 17).astype(np.float32))
+
+
+def test_masks():
+    mask = (PIXELS > 99).astype(np.uint8)
+    for x in (mask, mask.astype(bool), mask.astype(np.int64), mask.astype(np.float32)):
+        np.testing.assert_array_equal(_whole(fit_to_input(_dataset(x), (5,))), mask.astype(np.float32))
+    assert "0 and 1 alone" in fit_to_input(_dataset(mask), (5,)).notes[0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.int64])
+def test_other_integers_are_never_scaled(dtype):
+    x = PIXELS.astype(dtype)
+    with pytest.raises(DataError, match="values from .* expected 0 to 1; scale"):
+        _whole(fit_to_input(_dataset(x), (5,)))
+    np.testing.assert_array_equal(_whole(fit_to_input(_dataset(x), (5,), (0.0, 255.0))), PIXELS.astype(np.float32))
+
+
+def test_floats_that_use_hardly_any_of_a_wide_range():
+    x = PIXELS / np.float32(255)
+    assert "use 0.37 % of the input's range of 0 to 255" in fit_to_input(_dataset(x), (5,), (0.0, 255.0)).notes[0]
+    assert fit_to_input(_dataset(x * 255), (5,), (0.0, 255.0)).notes == ()
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), [
+    (np.int8, -128, 127), (np.uint8, 0, 255), (np.int16, -32768, 32767), (np.uint16, 0, 65535), (np.int32, -2**31, 2**31 - 1),
+    (np.uint32, 0, 2**32 - 1), (np.int64, -2**63, 2**63 - 1), (np.uint64, 0, 2**64 - 1), (np.bool_, 0, 1),
+])
+def test_inputs_of_whole_numbers(dtype, low, high):
+    """Values that the type holds come as they are, from any type of data; others are refused, whatever the input's range."""
+    held = np.array([[low, high]], np.uint64 if low == 0 else np.int64)
+    batch = _whole(fit_to_input(_dataset(held), (2,), None, dtype))
+    assert batch.dtype == dtype and [int(value) for value in batch[0]] == [low, high]
+    small = np.array([[0, 1]])
+    for kind in (np.float32, np.float64, np.uint8, np.int64, bool):
+        assert _whole(fit_to_input(_dataset(small.astype(kind)), (2,), None, dtype)).tolist() == small.tolist()
+    beyond = [np.array([[0, float(high) * 2 + 2]])]
+    beyond += [np.array([[0, high + 1]])] if high < 2**63 - 1 else []
+    beyond += [np.array([[low - 1, 0]])] if low > -2**63 else []
+    for x in beyond:
+        with pytest.raises(DataError, match=f"expected {low} to {high}: the model's input is {np.dtype(dtype)}"):
+            _whole(fit_to_input(_dataset(x), (2,), None, dtype))
+    with pytest.raises(DataError, match="a fraction, 0.5; expected whole numbers"):
+        _whole(fit_to_input(_dataset(np.array([[0, 0.5]], np.float32)), (2,), None, dtype))
+    with pytest.raises(DataError, match="not finite"):
+        _whole(fit_to_input(_dataset(np.array([[0, np.nan]], np.float32)), (2,), None, dtype))
+
+
+def test_colour_to_gray_in_whole_numbers():
+    x = np.random.default_rng(0).integers(0, 256, (3, 5, 4, 3), dtype=np.uint8)
+    batch = _whole(fit_to_input(_dataset(x, image=True), (1, 5, 4), None, np.int32))
+    np.testing.assert_array_equal(batch[:, 0], np.rint(_luma(x.astype(np.float32))))
+    assert batch.dtype == np.int32
+
+
+@pytest.mark.parametrize(("shape", "onnx_shape"), [((12,), (1, 12)), ((12,), (12, 1)), ((1, 12), (12,)), ((), (1,)), ((4, 6), (4, 1, 6))])
+def test_axes_of_one_element(shape, onnx_shape):
+    x = _floats(3, *shape)
+    np.testing.assert_array_equal(_whole(fit_to_input(_dataset(x), onnx_shape)), x.reshape(3, *onnx_shape))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from .common import EXIT_CODES, Steps, check_output, console, note, reporting_errors, write_json
+from .input_range import RangePart, WithRanges, input_range_of
 
 
-@click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.command(cls=WithRanges, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.argument("model", metavar="MODEL.onnx", type=click.Path(exists=True, dir_okay=False))
 @click.option("--out", required=True, metavar="SNN.npz", type=click.Path(dir_okay=False), help="File to write the spiking network to.")
 @click.option("--mode", type=click.Choice(["strict", "exact", "unchecked"]), default="strict", show_default=True,
@@ -34,14 +35,18 @@ from .common import EXIT_CODES, Steps, check_output, console, note, reporting_er
                    "percentile, which suits rate codes better than this one.")
 @click.option("--margin", type=click.FloatRange(min=0), default=0.1, show_default=True,
               help="By what share of its width a range from the maximum is widened at each calibrated end.")
-@click.option("--input-range", type=float, nargs=2, metavar="LO HI", help="Smallest and largest input value.  [default: 0 1]")
+@click.option("--input-range", "input_ranges", type=RangePart(), nargs=2, multiple=True, metavar="LO HI|data|NAME:LO:HI|NAME:data|NAME:direct",
+              help="Smallest and largest input value; data: those that --calibrate shows, for each feature or channel its own; with NAME "
+                   "(repeatable) those of one of several inputs.  [default: 0 255 where the model rescales pixels itself, else 0 1]")
+@click.option("--input-shape", "shapes", multiple=True, metavar="[NAME:]SIZES",
+              help="Sizes of an input that the model leaves open, such as 3x224x224; else they are those of --calibrate's samples.")
 @click.option("--direct-input", is_flag=True, help="Inputs without bounds: they enter as analog current, without a window of their own.")
 @click.option("--no-embed", is_flag=True, help="Leave the original model out of the file; ttfs-run then needs --onnx.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the table of layers as JSON; - for standard output alone.")
 @click.version_option(package_name="ttfs-convert")
 @reporting_errors
-def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate, calibration_limit, data_dir, method, margin, input_range,
-         direct_input, no_embed, json_file):
+def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate, calibration_limit, data_dir, method, margin, input_ranges,
+         shapes, direct_input, no_embed, json_file):
     """Convert a trained network to a spiking one with time-to-first-spike coding (LC-TTFS).
 
     Every neuron fires at most once per inference, the earlier the larger its activation. Nothing is written unless the whole model
@@ -50,9 +55,10 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     from pathlib import Path
 
     from ..atomic import check_target
-    from ..conversion import convert
+    from ..conversion import convert, model_picture_size
     from ..datasets import load_dataset
     from ..errors import UsageError
+    from ..input_sizes import parsed_sizes
     from ..store import save
     from .network_tables import grid, network_json, network_table, violations_table
 
@@ -60,15 +66,18 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     check_output(json_file)
     if any(target not in (None, "-") and Path(target).resolve() == Path(model).resolve() for target in (out, json_file)):
         raise UsageError("--out", "the model itself", "another file")
-    for option, value in (("--slope", slope), ("--calibrate", calibrate)):
+    given = input_range_of(input_ranges)
+    from_data = "data" in (given.values() if isinstance(given, dict) else [given])
+    for option, value in (("--slope", slope), ("--calibrate", None if from_data else calibrate)):
         if value is not None and mode != "exact":
             raise UsageError(option, f"given with mode {mode}", "mode exact", "add --mode exact, or leave it out")
-    if direct_input and input_range:
+    if direct_input and input_ranges:
         raise UsageError("--direct-input", "given with --input-range", "one of them")
-    data = calibrate and load_dataset(calibrate, data_dir=data_dir and Path(data_dir), limit=calibration_limit, split="train")
+    data = calibrate and load_dataset(calibrate, data_dir=data_dir and Path(data_dir), limit=calibration_limit, split="train",
+                                      size=model_picture_size(model))
     network = convert(model, mode=mode, slope=slope or "gated", steps=steps or None, rounding=rounding, pooling=pooling,
-                      tolerance=tolerance, input_range=None if direct_input else input_range or (0.0, 1.0), calibrate=data, method=method,
-                      margin=margin, embed=not no_embed)
+                      tolerance=tolerance, input_range=None if direct_input else given, input_shape=parsed_sizes(shapes),
+                      calibrate=data, method=method, margin=margin, embed=not no_embed)
     save(network, out)
     if json_file:
         write_json(network_json(network), json_file)
@@ -79,6 +88,8 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     if network.violations:
         screen.print(violations_table(network.violations))
         note("mode unchecked let these pass: expect the accuracy to fall")
+    for text in network.notes:
+        note(text)
     for text in network.calibration.notes if network.calibration else ():
         note(f"calibration: {text}")
     if network.precision != "float32":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import EXIT_CODES, check_output, console, reporting_errors, write_json
+from .common import EXIT_CODES, check_output, console, note, reporting_errors, write_json
 
 
 @click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
@@ -13,9 +13,11 @@ from .common import EXIT_CODES, check_output, console, reporting_errors, write_j
 @click.option("--plot", "folder", metavar="DIR",
               help="Draw, as PNG and SVG, the weight sums of every layer's neurons and how far from 1 they are; of a model, as mode "
                    "strict sees them. Needs the extra plot.")
+@click.option("--input-shape", "shapes", multiple=True, metavar="[NAME:]SIZES",
+              help="Of a model that leaves sizes of an input open: these, such as 3x224x224.")
 @click.version_option(package_name="ttfs-convert")
 @reporting_errors
-def main(file, json_file, folder):
+def main(file, json_file, folder, shapes):
     """Look into a model or a converted network.
 
     MODEL.onnx: what would happen: whether each mode converts it, its layers, all nodes that have no spiking form and what to do about
@@ -28,7 +30,7 @@ def main(file, json_file, folder):
     check_output(json_file)
     if folder is not None:
         check_plots(folder)
-    subject, content, tables, good = _network(file) if _is_zip(file) else _model(file)
+    subject, content, tables, good = _network(file) if _is_zip(file) else _model(file, shapes)
     if folder is not None:
         from ..plots.weights import write_weight_sums
 
@@ -38,6 +40,8 @@ def main(file, json_file, folder):
     if json_file != "-":
         for part in tables:
             console().print(part)
+    for text in subject.notes:
+        note(text)
     if not good:
         raise ModelError(file, "no mode converts it as it is", remedy="see the table of what cannot spike" if json_file != "-" else "")
 
@@ -55,9 +59,10 @@ def _network(path: str):
     return network, network_json(network), (network_table(network), counts_table(network), contents_table(network, path)), True
 
 
-def _model(path: str):
+def _model(path: str, shapes: tuple[str, ...]):
+    from ..input_sizes import parsed_sizes
     from ..inspection import MODES, inspect_model
     from .inspection_tables import inspection_json, inspection_tables
 
-    inspection = inspect_model(path)
+    inspection = inspect_model(path, parsed_sizes(shapes))
     return inspection, inspection_json(inspection), inspection_tables(inspection), any(map(inspection.converts, MODES))

@@ -65,4 +65,4 @@ def inspection_json(inspection: ModelInspection) -> dict:
     return {"name": inspection.name, "onnx_sha256": inspection.onnx_sha256, "opset": inspection.opset, "inputs": inspection.inputs,
             "outputs": inspection.outputs, "operators": inspection.operators, "ann_macs": inspection.ann_macs,
             "spiking_mac_share": inspection.spiking_mac_share, "modes": modes, "layers_of_mode": inspection.shown,
-            "layers": layers_json(shown.layers, shown.unmeasured)}
+            "layers": layers_json(shown.layers, shown.unmeasured), "notes": list(inspection.notes)}

@@ -131,7 +131,7 @@ def network_json(network: Network) -> dict:
             "counts": {name: {"synops": count.synops, "neuronops": count.neuronops, "p_proxy": count.p_proxy}
                        for name, count in (("paper", paper(network)), ("synaptic", synaptic(network)))},
             "layers": [{**layer, "steps": steps} for layer, steps in zip(layers_json(network.layers), network.steps_per_layer().values())],
-            "violations": [violation.model_dump() for violation in network.violations]}
+            "violations": [violation.model_dump() for violation in network.violations], "notes": list(network.notes)}
 
 
 def layers_json(layers: Sequence[Layer], unmeasured: Collection[str] = ()) -> list[dict]:

@@ -157,7 +157,7 @@ def _output(part: OutputPart) -> str:
     agreement = [] if part.judged or part.agreement is None else [f"{100 * part.agreement:.2f} % of predictions agree"]
     if part.max_error is None:
         return "; ".join(agreement or ["labels"])
-    low, high = part.range
+    low, high = part.range or (0.0, 0.0)
     share = f", {part.max_error / (high - low):.1e} of its range" if high > low else ""
     psnr = "" if part.psnr is None else f", PSNR {part.psnr:.1f} dB"
     return "; ".join([f"max error {part.max_error:.1e}{share}, mean error {part.mean_error:.1e}{psnr}", *agreement])

@@ -16,8 +16,8 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.argument("network", metavar="SNN.npz", type=click.Path(exists=True, dir_okay=False))
 @click.option("--data", required=True, metavar="NAME|PATH",
-              help="mnist, fashion-mnist, cifar10 or cifar100 (test images); an .npz with x and, for accuracy, y; or a folder of images "
-                   "per class.")
+              help="mnist, fashion-mnist, cifar10 or cifar100 (test images); an .npz with x and, for accuracy, y, or a usual pair of "
+                   "other names (images and labels, x_test and y_test, ...), or an array per input; or a folder of images per class.")
 @click.option("--data-dir", type=click.Path(file_okay=False, exists=True),
               help="Where raw data sets are looked for first; then $TTFS_DATA, the user cache, the official source.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use the first N samples only; of a folder, N spread over its classes.")
@@ -58,6 +58,7 @@ def main(network, data, data_dir, limit, batch, steps, rounding, engine, thresho
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency
     and operations.
     """
+    from ..comparison import picture_size
     from ..datasets import load_dataset
     from ..errors import UsageError
     from ..evaluation import evaluate
@@ -70,7 +71,7 @@ def main(network, data, data_dir, limit, batch, steps, rounding, engine, thresho
     if folder is not None:
         check_plots(folder)
     loaded = on_grid(load(network), steps, rounding)
-    dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit)
+    dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit, size=picture_size(loaded))
     judged = {"output": output, "decision_threshold": decision_threshold}
     if sweeps:
         if (engine, threshold, histogram, quantised, spike_file, folder, max_drop) != ("exact", "dynamic", False, False, None, None, None):

@@ -32,6 +32,7 @@ def main(network, data, data_dir, limit, max_drop, share, seed, out, output, dec
 
     One part of the data chooses, another judges: the table's accuracies are of samples that had no say.
     """
+    from ..comparison import picture_size
     from ..datasets import load_dataset
     from ..store import load, save
     from ..tuning import tune
@@ -39,8 +40,9 @@ def main(network, data, data_dir, limit, max_drop, share, seed, out, output, dec
 
     check_output(json_file)
     check_output(out)
-    dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit)
-    found = tune(load(network), dataset, max_drop, share=share, seed=seed, onnx_file=onnx_file, batch=batch, threads=threads,
+    loaded = load(network)
+    dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit, size=picture_size(loaded))
+    found = tune(loaded, dataset, max_drop, share=share, seed=seed, onnx_file=onnx_file, batch=batch, threads=threads,
                  output=output, decision_threshold=decision_threshold,
                  progress=lambda text: click.echo(text, err=True))
     if json_file != "-":

@@ -18,8 +18,9 @@ GRAY = {"1", "L", "I;16", "I;16L", "I;16B"}
 COLOUR = {"RGB", "RGBA", "RGBX", "LA", "P", "PA", "CMYK", "YCbCr"}
 
 
-def read(root: Path, limit: int | None) -> tuple[np.ndarray, np.ndarray, int, tuple[str, ...]]:
-    """x (n, h, w, c) uint8, y (n,) int64, the images before `limit`, and notes.
+def read(root: Path, limit: int | None, wanted: tuple[int, int] | None = None
+         ) -> tuple[np.ndarray, np.ndarray, int, tuple[str, ...], tuple[str, ...]]:
+    """x (n, h, w, c) uint8, y (n,) int64, the images before `limit`, notes, and the names of the classes. wanted: the model's height and width.
 
     Labels number the sub-folders in sorted order. Images come the first of each class, then the second of each, and so on, so that the
     first `limit` are spread over the classes. c is 1 if all these are gray, else 3; transparency is dropped. Raises DataError.
@@ -35,8 +36,8 @@ def read(root: Path, limit: int | None) -> tuple[np.ndarray, np.ndarray, int, tu
     notes = (f"labels are the sub-folders in sorted order: 0 = {classes[0]} to {len(classes) - 1} = {classes[-1]}",)
     notes += tuple(f"class {name} has no images" for name, paths in zip(classes, images) if not paths)
     kept = order[:limit]
-    x = _decode([path for path, _ in kept])
-    return x, np.array([label for _, label in kept], np.int64), len(order), notes
+    x = _decode([path for path, _ in kept], wanted)
+    return x, np.array([label for _, label in kept], np.int64), len(order), notes, tuple(classes)
 
 
 def _images(folder: Path) -> list[Path]:
@@ -44,13 +45,14 @@ def _images(folder: Path) -> list[Path]:
     return sorted(path for path in files if not path.name.startswith("."))
 
 
-def _decode(paths: list[Path]) -> np.ndarray:
+def _decode(paths: list[Path], wanted: tuple[int, int] | None) -> np.ndarray:
     headers = [_header(path) for path in paths]
-    size = headers[0][0]
+    size = headers[0][0] if wanted is None else wanted[::-1]
     for path, (other, mode) in zip(paths, headers):
         if other != size:
-            raise DataError(f"{path}", f"an image of {other[0]} x {other[1]}", f"{size[0]} x {size[1]} like {paths[0]}",
-                            "resize or pad the images to one size")
+            expected = f"{size[0]} x {size[1]} " + (f"like {paths[0]}" if wanted is None else "(width x height), as the model takes")
+            raise DataError(f"{path}", f"an image of {other[0]} x {other[1]}", expected,
+                            f"resize or pad the images to {'one size' if wanted is None else f'{size[0]} x {size[1]}'}")
         if mode not in GRAY | COLOUR:
             raise DataError(f"{path}", f"an image of mode {mode}", "gray or colour with 8 bits (gray also 16)", "convert the image")
     gray = all(mode in GRAY for _, mode in headers)

@@ -1,36 +1,125 @@
-"""Reads samples and labels from an .npz file."""
+"""Reads samples and labels from an .npz file, whatever their names are."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
+from .labels import labels_or_targets
 
 REMEDY = "write it with numpy.savez(path, x=samples, y=labels)"
+SAMPLES = ("x", "images", "image", "data", "features", "inputs", "input", "samples", "arr_0")
+LABELS = ("y", "labels", "label", "targets", "target", "outputs", "output", "arr_1")
+PARTS = {"test": ("", "test", "val", "train"), "train": ("", "train", "val", "test")}  # of a file, in the order they are looked for
+SPELLINGS = {"test": ("test", "testing", "eval"), "val": ("val", "valid", "validation", "dev"), "train": ("train", "training")}
+FLOAT32_WHOLE = 2**24  # up to here float32 holds every whole number
 
 
-def read(path: Path) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-    """Samples and labels: x, or, for a model with several inputs, an array per input, (n, ...) each, as uint8 or, from any float type,
-    float32; y (n,) int64 or None when the file has no y. Raises DataError."""
+@dataclass(frozen=True)
+class Contents:
+    """inputs: every array that may be a model's input, by name, all of as many samples. x_name: which of them is x, "" if the file does
+    not say. names: of all arrays in the file. y, targets: see `labels_or_targets`."""
+
+    inputs: dict[str, np.ndarray]
+    x_name: str
+    names: tuple[str, ...]
+    y: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Choice:
+    x: str  # "" where the names do not say
+    y: str | None
+    inputs: tuple[str, ...] = field(default_factory=tuple)  # other arrays of the same part
+    notes: tuple[str, ...] = ()
+
+
+def read(path: Path, split: str = "test") -> Contents:
+    """Samples and labels: x and y, or a usual pair of other names (images and labels, x_test and y_test, ...), of which `split` chooses the
+    part; or an array per input of the model. Each (n, ...): floats become float32, other numbers stay. Raises DataError, also where the names leave open which arrays are
+    meant."""
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path}", "not an .npz file", "a zip archive of arrays", REMEDY)
     try:
         with np.load(path, allow_pickle=False) as archive:
-            names = ["x"] if "x" in archive.files else [name for name in archive.files if name != "y"]
-            if not names:
-                raise DataError(f"{path}", f"arrays {', '.join(archive.files) or 'none'}", "an array x (and optionally y)", REMEDY)
-            arrays, y = {name: _array(archive, path, name) for name in names}, _array(archive, path, "y") if "y" in archive.files else None
+            names = tuple(archive.files)
+            choice = _chosen(names, path, split)
+            first = choice.x or choice.inputs[0]
+            arrays = {first: _samples(_array(archive, path, first), path, first)}
+            samples = len(arrays[first])
+            arrays |= {name: _samples(_array(archive, path, name), path, name) for name in choice.inputs
+                       if name != first and (not choice.x or _fits(archive, name, samples))}
+            y = None if choice.y is None else _array(archive, path, choice.y)
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise DataError(f"{path}", f"a file that cannot be read ({e})", "a zip archive of arrays", REMEDY) from e
-    samples = {name: _samples(array, path, name) for name, array in arrays.items()}
-    sizes = {name: len(array) for name, array in samples.items()}
+    sizes = {name: len(array) for name, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         raise DataError(f"{path}", f"samples per input {sizes}", "as many of each")
-    return samples, None if y is None else _labels(y, path, sizes[names[0]])
+    if y is None:
+        return Contents(arrays, choice.x, names, notes=choice.notes)
+    labels, targets, notes = labels_or_targets(y, f"{path}", choice.y, samples, first)
+    return Contents(arrays, choice.x, names, labels, targets, (*choice.notes, *notes))
+
+
+def _chosen(names: Sequence[str], path: Path, split: str) -> _Choice:
+    parts: dict[str, list[tuple[str, str]]] = {}
+    for name in names:
+        part, base = _part(name)
+        parts.setdefault(part, []).append((base, name))
+    for part in PARTS[split]:
+        named = parts.get(part, [])
+        x, y = (_of(named, words, names, path) for words in (SAMPLES, LABELS))
+        others = tuple(name for _, name in named if name != y)
+        if x is not None:
+            taken = (f"samples are the array {x}, labels " + (y or "none"),) if (x, y) not in (("x", "y"), ("x", None)) else ()
+            return _Choice(x, y, others, taken)
+        if others and not part:  # of arrays that have no name for samples, one alone is them
+            lone = others[0] if len(others) == 1 else ""
+            return _Choice(lone, y, others, (f"samples are the array {lone}",) if lone else ())
+    raise DataError(f"{path}", f"arrays {', '.join(names) or 'none'}", "an array x (and optionally y)", REMEDY)
+
+
+def _of(named: list[tuple[str, str]], words: tuple[str, ...], names: Sequence[str], path: Path) -> str | None:
+    """The one array that is called as one of `words`, of which the first goes before all others."""
+    found = [name for base, name in named if base in words]
+    exact = [name for name in found if name == words[0]] or [name for base, name in named if base == words[0]]
+    if len(exact) == 1 or len(found) < 2:
+        return (exact or found or [None])[0]
+    if words is SAMPLES:
+        return None  # maybe inputs of one model
+    raise DataError(f"{path}", f"arrays {', '.join(names)}, of which {' and '.join(found)} may be labels", "an array x and an array y", REMEDY)
+
+
+def _part(name: str) -> tuple[str, str]:
+    """Which part of the data an array's name says it is of, "" for none, and the rest of the name: x_test and test_x are ("test", "x")."""
+    lower = name.lower()
+    for part, spellings in SPELLINGS.items():
+        for spelling in sorted(spellings, key=len, reverse=True):
+            for rest in ((lower.removeprefix(spelling),) if lower.startswith(spelling) else ()) + (
+                    (lower.removesuffix(spelling),) if lower.endswith(spelling) else ()):
+                if (base := rest.strip("_-. ")) in SAMPLES + LABELS:
+                    return part, base
+    return "", lower
+
+
+def _fits(archive: np.lib.npyio.NpzFile, name: str, samples: int) -> bool:
+    """Whether an array beside x may be another input, by its header alone."""
+    try:
+        with archive.zip.open(f"{name}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = header(member)
+    except (KeyError, ValueError, SyntaxError, TypeError, RuntimeError):
+        return False
+    return dtype.kind in "biuf" and len(shape) > 0 and shape[0] == samples and 0 not in shape
 
 
 def _array(archive: np.lib.npyio.NpzFile, path: Path, name: str) -> np.ndarray:
@@ -46,25 +135,14 @@ def _array(archive: np.lib.npyio.NpzFile, path: Path, name: str) -> np.ndarray:
 def _samples(x: np.ndarray, path: Path, name: str) -> np.ndarray:
     if x.ndim < 1 or x.size == 0:
         raise DataError(f"{path}", f"{name} of shape {x.shape}", "one or more samples along the first axis and their values along others")
-    if x.dtype == np.uint8:
+    if x.dtype.kind in "biu":
         return x
     if x.dtype.kind != "f":
-        raise DataError(f"{path}", f"{name} of type {x.dtype}", "uint8 (0 to 255) or floats", f"convert {name}")
+        raise DataError(f"{path}", f"{name} of type {x.dtype}", "integers, booleans or floats", f"convert {name}")
     with np.errstate(over="ignore"):
-        x = x.astype(np.float32, copy=False)
-    if not np.isfinite(x).all():
+        single = x.astype(np.float32, copy=False)
+    lowest, highest = single.min(), single.max()
+    if not np.isfinite([lowest, highest]).all():
         raise DataError(f"{path}", f"{name} with values that are not finite in float32", "finite values",
                         "scale, mend or leave out the samples")
-    return x
-
-
-def _labels(y: np.ndarray, path: Path, samples: int) -> np.ndarray:
-    if y.dtype.kind not in "iu":
-        raise DataError(f"{path}", f"y of type {y.dtype}", "integers", "give the index of each sample's class")
-    if y.ndim != 1:
-        raise DataError(f"{path}", f"y of shape {y.shape}", f"({samples},)", "give the index of each sample's class")
-    if len(y) != samples:
-        raise DataError(f"{path}", f"{len(y):,} labels y", f"{samples:,} as there are samples in x", REMEDY)
-    if y.min() < 0 or y.max() > np.iinfo(np.int64).max:
-        raise DataError(f"{path}", f"label {y.min() if y.min() < 0 else y.max()}", "labels from 0 up", REMEDY)
-    return y.astype(np.int64)
+    return x if x.itemsize > 4 and max(-lowest, highest) >= FLOAT32_WHOLE else single

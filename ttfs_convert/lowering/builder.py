@@ -43,6 +43,13 @@ class UnsupportedNode(Exception):
         self.reason, self.remedy = reason, remedy
 
 
+class AnalogMoved(UnsupportedNode):
+    """Analog currents would have to be wired in another order, for which only spikes have populations."""
+
+    def __init__(self):
+        super().__init__("it rearranges analog input", "give the inputs bounds, with --input-range")
+
+
 class Builder:
     """The network under construction: `values` of ONNX tensors by name, `layers` in topological order, `violations` so far.
 
@@ -136,7 +143,7 @@ class Builder:
             return replace(value, index=flat_index(order.shape))
         source = self.ordered(value.source, order)
         if source != value.source and value.direct:
-            raise UnsupportedNode("it rearranges analog input", "give the inputs bounds, with --input-range")
+            raise AnalogMoved
         scale, offset = (compact(np.broadcast_to(part, value.shape).reshape(-1)[order]) for part in (value.scale, value.offset))
         return Spikes(source, flat_index(order.shape), order.shape, scale, offset, value.direct, value.raw)
 

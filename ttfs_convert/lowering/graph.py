@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
@@ -17,12 +18,13 @@ from ..ir import Layer, Readout, sources
 from ..onnx_file import Simplified
 from .activation import COMPARISONS
 from .affine import PRODUCT_OF_COMPUTED
-from .builder import Builder, UnsupportedNode
+from .builder import AnalogMoved, Builder, UnsupportedNode
 from .entry import enter
+from .input_range import InputRanges
 from .macs import sizes
 from .regions import WEIGHTED, Regions
 from .spellings import with_two_slopes
-from .table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
+from .table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS, Operator
 from .values import Comparison, Constant, Head, Node, Potential, Spikes, Tail, Unknown, Value
 
 PRODUCTS = ("Div", "Gemm", "MatMul", "Mul")  # of which one factor has to be constant
@@ -38,13 +40,13 @@ class UnsupportedModel(ModelError):
         self.nodes = nodes
 
 
-def lower_graph(model: Simplified, builder: Builder, where: str, input_range: tuple[float, float] | None) -> None:
+def lower_graph(model: Simplified, builder: Builder, where: str, ranges: InputRanges) -> None:
     """Fill `builder` from the simplified graph.
 
-    input_range: of the inputs' values; None: they enter as analog current. Raises UnsupportedModel with all unsupported nodes, ModelError
+    ranges: of the inputs' values. Raises UnsupportedModel with all unsupported nodes, ModelError
     for a graph in which nothing spikes.
     """
-    walk = _Walk(model, builder, input_range)
+    walk = _Walk(model, builder, ranges)
     unsupported = []
     for node in walk.nodes:
         problem = walk.lower(node)
@@ -61,8 +63,8 @@ def lower_graph(model: Simplified, builder: Builder, where: str, input_range: tu
 class _Walk:
     """What the decision about one node needs to know of the whole graph."""
 
-    def __init__(self, model: Simplified, builder: Builder, input_range: tuple[float, float] | None):
-        self.graph, self.builder, self.input_range = model.graph.graph, builder, input_range
+    def __init__(self, model: Simplified, builder: Builder, ranges: InputRanges):
+        self.graph, self.builder, self.ranges = model.graph.graph, builder, ranges
         for tensor in self.graph.initializer:
             builder.values[tensor.name] = Constant(functools.partial(model.array, tensor))
         self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
@@ -147,7 +149,13 @@ class _Walk:
             for name, value in given.items():
                 if isinstance(value, Head):
                     self.builder.values[name] = self._entered(name)
-            operator.lower(node, self.builder)
+            if node.operator == "Concat" and all(map(_is_analog, map(self.builder.value, given))):
+                self.builder.values.update({name: Head(name) for name in node.outputs})  # wiring needs spikes, which it would cost neurons
+                return None
+            try:
+                operator.lower(node, self.builder)
+            except AnalogMoved:
+                self._lower_on_moved(operator, node, given)
         except UnsupportedNode as error:
             self.builder.values.update({name: value for name, value in given.items() if isinstance(value, Head)})
             return error.reason, error.remedy
@@ -155,9 +163,24 @@ class _Walk:
 
     def _entered(self, name: str) -> Spikes:
         if name not in self.entered:
-            bounds = self.input_range if name in self.inputs else None
-            self.entered[name] = enter(name, self.infos[name], self.nodes, self.builder, bounds)
+            self.entered[name] = enter(name, self.infos[name], self.nodes, self.builder, self.ranges.of(name))
         return self.entered[name]
+
+    def _lower_on_moved(self, operator: Operator, node: Node, given: Mapping[str, Value]) -> None:
+        """Lower a node that wants analog input in another order: what moves it is left to the head, and its result enters as it comes.
+        Raises UnsupportedNode if it still has not the order it wants."""
+        analog = [name for name in given if _is_analog(self.builder.values[name])]
+        problem: UnsupportedNode = AnalogMoved()
+        for first in (None, False, True):
+            try:
+                for name in analog:
+                    self.builder.values[name] = enter(name, self.infos[name], self.nodes, self.builder, None, first)
+                operator.lower(node, self.builder)
+                return
+            except UnsupportedNode as error:
+                problem = error
+        self.builder.values.update({name: given[name] for name in analog})
+        raise problem
 
     def _to_tail(self, node: Node, given: dict[str, Value]) -> None:
         roots: dict[str, None] = {}
@@ -214,6 +237,11 @@ def _is_body(node: Node) -> bool:
 def _is_raw(value: Value) -> bool:
     """Whether ONNX has computed it, and no neuron yet."""
     return isinstance(value, (Constant, Head)) or (isinstance(value, Spikes) and value.raw)
+
+
+def _is_analog(value: Value) -> bool:
+    """Whether it is a current that ONNX has computed."""
+    return isinstance(value, Spikes) and value.direct and value.raw
 
 
 def _in_unit_interval(value: Spikes | Potential) -> bool:

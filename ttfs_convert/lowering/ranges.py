@@ -42,11 +42,19 @@ class Unbounded:
 
 
 class Ranges:
-    """Ranges of layers in one mode. calibrated: by what was `measured`; `unbounded` collects what it lacks, for which a range of width 1 stands in."""
+    """Ranges of layers in one mode. calibrated: by what was `measured`; `unbounded` collects what it lacks of layers, for which a range of
+    width 1 stands in, `unseen` what it lacks of input populations, for which [0, 1] does."""
 
     def __init__(self, mode: str, calibrated: Mapping[str, Range]):
         self.mode, self.calibrated = mode, calibrated
         self.unbounded: dict[str, Unbounded] = {}
+        self.unseen: dict[str, Unbounded] = {}
+
+    def of_input(self, tensor: str, index: np.ndarray, channels: int) -> Range:
+        """Of a population that encodes the ONNX tensor `tensor`, seen through `index`, whose range data shows."""
+        if tensor not in self.calibrated:
+            self.unseen[tensor] = Unbounded(tensor, tensor, index, channels, -math.inf, math.inf)
+        return self.calibrated.get(tensor, (np.zeros(channels, np.float32), np.ones(channels, np.float32)))
 
     def of(self, potential: Potential, tensor: str, low: float, high: float, part: Part = "whole") -> Range:
         """Of neurons for `potential` behind an activation that clamps to [low, high]. tensor: the ONNX tensor with their values, or

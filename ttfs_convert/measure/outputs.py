@@ -37,18 +37,21 @@ class OutputErrors:
             self.agreeing += int((self.rule.labels(ours) == self.rule.labels(theirs)).sum())
         if theirs.dtype.kind not in "fiub" or (isinstance(self.rule, Rule) and self.rule.kind == "labels"):
             return
-        ours, theirs = ours.reshape(theirs.shape).astype(np.float64), theirs.astype(np.float64)
-        same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
-        error = np.where(same, 0.0, np.abs(np.subtract(ours, theirs, where=~same, out=np.zeros_like(ours))))
+        ours, theirs = (each if each.dtype.kind == "f" else each.astype(np.float64) for each in (ours.reshape(theirs.shape), theirs))
+        with np.errstate(invalid="ignore"):
+            error = np.abs(ours - theirs)
+        if np.isnan(error).any():  # both infinite, or no numbers
+            error[(ours == theirs) | (np.isnan(ours) & np.isnan(theirs))] = 0
         self.values += error.size
-        self.max_error = max(self.max_error, float(error.max(initial=0.0)))
-        self.sum_error += float(error.sum())
-        self.sum_square += float((error**2).sum())
-        self.smallest, self.largest = min(self.smallest, float(theirs.min(initial=np.inf))), max(self.largest, float(theirs.max(initial=-np.inf)))
+        self.max_error = float(np.maximum(self.max_error, error.max(initial=0.0)))  # not a number on one side alone stays one
+        self.sum_error += float(error.sum(dtype=np.float64))
+        self.sum_square += _sum_of_squares(error)
+        finite = theirs if np.isfinite(theirs).all() else theirs[np.isfinite(theirs)]
+        self.smallest, self.largest = min(self.smallest, float(finite.min(initial=np.inf))), max(self.largest, float(finite.max(initial=-np.inf)))
         if targets is not None:
             self.targets += targets.size
-            self.ann_square += float(((theirs - targets) ** 2).sum())
-            self.snn_square += float(((ours - targets) ** 2).sum())
+            self.ann_square += _sum_of_squares(theirs - targets)
+            self.snn_square += _sum_of_squares(ours - targets)
 
     @property
     def agreement(self) -> float | None:
@@ -65,7 +68,7 @@ class OutputErrors:
 
     @property
     def range(self) -> tuple[float, float] | None:
-        return (self.smallest, self.largest) if self.values else None
+        return (self.smallest, self.largest) if self.smallest <= self.largest else None
 
     @property
     def psnr(self) -> float | None:
@@ -79,3 +82,7 @@ class OutputErrors:
     def mean_squared_errors(self) -> tuple[float, float] | None:
         """Of the original and of the spiking network, against the targets; None without."""
         return (self.ann_square / self.targets, self.snn_square / self.targets) if self.targets else None
+
+
+def _sum_of_squares(values: np.ndarray) -> float:
+    return float(np.square(values).sum(dtype=np.float64))

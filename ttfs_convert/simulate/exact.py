@@ -20,7 +20,7 @@ from ..kernels.threshold import fire
 from ..recording import EIGHT_BITS, Recording, step_dtype
 from ..synapses import AveragePool
 from .batch import Batch
-from .entries import channels_last
+from .entries import channels_last, within_range
 from .integration import Integrator, image
 from .layout import divisor, geometry, plans
 from .program import Program
@@ -45,8 +45,7 @@ class Simulator:
     def __init__(self, network: Network, disturb: Disturbance | None = None):
         self.network, self.steps, self._disturb = network, network.steps_per_layer(), disturb
         self._integrator, self._plans = Integrator(network), plans(network)
-        self._inputs = [layer.onnx_name for layer in network.inputs]
-        self._first_input = self._inputs[0]
+        self._first_input = network.inputs[0].onnx_name
         self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
@@ -113,9 +112,8 @@ class Simulator:
                 batch.times[layer.name] = times if times.dtype.kind == "u" else np.fmin(times, np.float32(1))
 
     def _entries(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        if not isinstance(x, Mapping):
-            return {self._first_input: np.ascontiguousarray(x, np.float32)}
-        return {name: np.ascontiguousarray(x[name], np.float32) for name in self._inputs}
+        given = x if isinstance(x, Mapping) else {self._first_input: x}
+        return {layer.onnx_name: np.ascontiguousarray(within_range(layer, given[layer.onnx_name]), np.float32) for layer in self.network.inputs}
 
     def _batch(self, entries: Mapping[str, np.ndarray]) -> Batch:
         return Batch(self.steps, self._integrator, len(entries[self._first_input]), entries)
