@@ -5,13 +5,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.models import Chain, assert_equals_onnx_runtime, converted, dataset, save
+from tests.models import Chain, assert_equals_onnx_runtime, dataset, save
 from ttfs_convert.conversion import convert
 from ttfs_convert.ends import run
 from ttfs_convert.errors import ModelError
 from ttfs_convert.evaluation import evaluate
 from ttfs_convert.inspection import inspect_model
-from ttfs_convert.reference import Reference
 
 RNG = np.random.default_rng(3)
 WEIGHTS = {"w0": RNG.normal(0, 0.5, (6, 8)).astype(np.float32), "w1": RNG.normal(0, 0.5, (8, 5)).astype(np.float32)}
@@ -168,5 +167,11 @@ def test_statistics_for_every_element():
     """BatchNormalization with spatial 0, until opset 8."""
     chain = Chain((3, 4, 5)).conv(4)
     parts = [chain.rng.uniform(0.5, 1.5, (4, 2, 3)).astype(np.float32) for _ in range(4)]
-    chain.add("BatchNormalization", *parts, spatial=0).add("Relu").readout()
-    assert_equals_onnx_runtime(chain.model(opset=8), chain.images(), mode="exact", calibrate=dataset(chain.images()))
+    chain.add("BatchNormalization", *(part[:, 0, 0] for part in parts)).add("Relu").conv(3, (1, 1))
+    proto = chain.model()
+    proto.opset_import[0].version = 8
+    node = next(node for node in proto.graph.node if node.op_type == "BatchNormalization")
+    node.attribute.append(helper.make_attribute("spatial", 0))
+    for name, part in zip(node.input[1:], parts):
+        next(tensor for tensor in proto.graph.initializer if tensor.name == name).CopyFrom(numpy_helper.from_array(part, name))
+    assert_equals_onnx_runtime(proto, chain.images(), mode="exact", calibrate=dataset(chain.images()))

@@ -255,10 +255,3 @@ def test_of_constants_alone_are_refused(lower, operator):
     builder.values = dict.fromkeys("cd", Constant(lambda: np.ones((1, 3))))
     with pytest.raises(UnsupportedNode, match="constant"):
         lower(Node.of(helper.make_node(operator, ["c", "d"][:1 + (operator != "Neg")], ["y"])), builder)
-
-
-def test_batch_norm_of_training_is_refused():
-    builder = Builder("synaptic", "gated", 1e-4, Ranges("exact", {}))
-    builder.values = {"x": Spikes("x", flat_index((1, 3)), (3,), np.ones(3), np.zeros(3)), "c": Constant(lambda: np.ones(3))}
-    with pytest.raises(UnsupportedNode, match="training mode"):
-        lower_batch_normalization(Node.of(helper.make_node("BatchNormalization", ["x", *"cccc"], ["y"], training_mode=1)), builder)

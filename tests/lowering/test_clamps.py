@@ -159,7 +159,6 @@ def test_a_clamp_that_two_nodes_read_stays_itself(second):
     (lambda chain: chain.add("ThresholdedRelu"), "jumps at 1"),
     (lambda chain: chain.add("Max", np.arange(3, dtype=np.float32).reshape(3, 1, 1)), "constant differs by element"),
     (lambda chain: chain.add("Min", number(1), np.arange(5, dtype=np.float32)), "constant differs by element"),
-    (lambda chain: chain.add("Min", chain.at), "latest of several spikes"),
     (lambda chain: chain.add("Min", "x"), "latest of several spikes")))
 def test_what_is_no_clamp_is_refused(build, reason):
     with pytest.raises(UnsupportedModel, match=reason) as refusal:

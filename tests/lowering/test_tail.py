@@ -82,8 +82,8 @@ def test_in_the_middle_it_is_refused(operator):
 @pytest.mark.parametrize("operator", ("Softmax", "Sigmoid"))
 @pytest.mark.parametrize("nodes", (
     lambda chain: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4), lambda chain: chain.add("GlobalAveragePool"),
-    lambda chain: chain.add("ReduceMean", axes=[1]), lambda chain: chain.add("Clip", np.float32(0.3)).add("GlobalMaxPool"),
-    lambda chain: chain.add("Relu").add("AveragePool", kernel_shape=[2, 2]).add("Concat", chain.constant(np.ones((1, 5, 3, 2), np.float32)), axis=1),
+    lambda chain: chain.add("ReduceMean", axes=[2]), lambda chain: chain.add("Clip", np.float32(0.15)).add("GlobalMaxPool"),
+    lambda chain: chain.add("Relu").add("AveragePool", kernel_shape=[2, 2]).add("Concat", chain.at, axis=1),
     lambda chain: chain.add("Pad", np.array([0, 1, 0, 0, 0, 0, 0, 0]))))
 def test_what_follows_it_runs_behind_it_whatever_that_is(operator, nodes):
     chain = Chain((3, 6, 5)).conv(4).relu1().conv(5, (1, 1))
@@ -102,6 +102,18 @@ def test_an_expectation_over_bins_is_a_small_part_of_the_network(product):
     product(chain, np.arange(5, dtype=np.float32)[:, None])
     network = assert_equals_onnx_runtime(chain.model(), chain.images())
     assert spiking_mac_share(network) == pytest.approx(1 - 5 / network.ann_macs)
+
+
+def test_a_recurrent_layer_at_the_output_is_counted():
+    """5 steps of an LSTM with 3 inputs and 4 states behind two layers on every step."""
+    chain = Chain((5, 6))
+    chain.add("MatMul", chain.rng.normal(size=(6, 7)).astype(np.float32)).relu1().add("MatMul", chain.rng.normal(size=(7, 3)).astype(np.float32))
+    chain.add("Transpose", perm=[1, 0, 2])
+    chain.add("LSTM", *(chain.rng.normal(size=(1, 16, size)).astype(np.float32) for size in (3, 4)), hidden_size=4)
+    chain.add("Squeeze", np.array([1])).add("Transpose", perm=[1, 0, 2])
+    network = assert_equals_onnx_runtime(chain.model(), chain.images(), mode="exact")
+    spiking, recurrent = 5 * (6 * 7 + 7 * 3), 5 * 16 * (3 + 4)
+    assert network.ann_macs == spiking + recurrent and spiking_mac_share(network) == pytest.approx(spiking / (spiking + recurrent))
 
 
 def test_a_large_part_of_the_network_is_none():

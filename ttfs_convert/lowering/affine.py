@@ -41,12 +41,11 @@ def lower_neg(node: Node, builder: Builder) -> None:
 
 
 def lower_batch_normalization(node: Node, builder: Builder) -> None:
-    """Y = scale (X - mean) / sqrt(variance + epsilon) + shift, per channel (axis 1)."""
-    if node.attributes.get("training_mode", 0):
-        raise UnsupportedNode("it is in training mode", "export in evaluation mode (PyTorch: model.eval())")
+    """Y = scale (X - mean) / sqrt(variance + epsilon) + shift, per channel (axis 1); until opset 8 also per element (spatial 0)."""
     value = builder.value(node.inputs[0])
     parts = [builder.constant(node, 1 + k, name).astype(np.float64) for k, name in enumerate(("scale", "shift", "mean", "variance"))]
-    scale, shift, mean, variance = (part.reshape(-1, *(1,) * (value.index.ndim - 2)) for part in parts)
+    per_channel = (-1, *(1,) * (value.index.ndim - 2))
+    scale, shift, mean, variance = (part.reshape(per_channel if node.attributes.get("spatial", 1) else value.index.shape[1:]) for part in parts)
     factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
     builder.values[node.outputs[0]] = affine(value, factor, shift - factor * mean, node, builder)
 

@@ -22,7 +22,7 @@ from .builder import AnalogMoved, Builder, UnsupportedNode
 from .entry import enter
 from .input_range import InputRanges
 from .macs import sizes
-from .regions import WEIGHTED, Regions
+from .regions import WEIGHTED, Regions, is_body
 from .spellings import with_two_slopes
 from .table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS, Operator
 from .values import Comparison, Constant, Head, Node, Potential, Spikes, Tail, Unknown, Value
@@ -72,7 +72,7 @@ class _Walk:
         self.nodes = with_two_slopes([Node.of(proto) for proto in self.graph.node], self._constant, shapes.get, outputs)
         self.regions = Regions(self.nodes, shapes)
         readers = [node for node in self.nodes if node.operator not in COMPARISONS]  # those are part of a clamp, Where
-        self.body_readers = Counter(name for node in readers if self.regions.feeds_body.intersection(node.outputs) or _is_body(node)
+        self.body_readers = Counter(name for node in readers if self.regions.feeds_body.intersection(node.outputs) or is_body(node)
                                     for name in set(node.inputs))
         builder.max_pooled = self.regions.max_pooled
         builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
@@ -228,10 +228,6 @@ def _needed(layers: list[Layer]) -> list[Layer]:
         if layer.name in read:
             read.update(sources(layer))
     return [layer for layer in layers if layer.name in read]
-
-
-def _is_body(node: Node) -> bool:
-    return node.operator in OPERATORS and OPERATORS[node.operator].body
 
 
 def _is_raw(value: Value) -> bool:

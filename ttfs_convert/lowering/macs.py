@@ -1,4 +1,4 @@
-"""Multiply-accumulates of an ONNX graph."""
+"""Multiply-accumulates of an ONNX graph for one image."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def sizes(model: onnx.ModelProto) -> Sizes:
 
 
 def macs(model: onnx.ModelProto) -> int:
-    """Of the convolutions and matrix products of a simplified (batch 1, shapes inferred) model."""
+    """Of the convolutions, matrix products and recurrent layers of a simplified (batch 1, shapes inferred) model."""
     shapes = sizes(model)
     return sum(node_macs(node, shapes) for node in model.graph.node)
 
 
 def node_macs(node: onnx.NodeProto, shapes: Sizes) -> int:
     """Convolution: output elements x channels in / groups x kernel size, padded taps included; transposed: input elements x channels out /
-    groups x kernel size; products: output elements x inner size; others: 0."""
+    groups x kernel size; products: output elements x inner size; recurrent layers: steps x weights, of the state too; others: 0."""
     if node.op_type == "Conv":
         return math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[1]][1:])
     if node.op_type == "ConvTranspose":
@@ -34,4 +34,7 @@ def node_macs(node: onnx.NodeProto, shapes: Sizes) -> int:
     if node.op_type in ("Gemm", "MatMul"):
         transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
         return math.prod(shapes[node.output[0]]) * shapes[node.input[0]][0 if transposed else -1]
+    if node.op_type in ("GRU", "LSTM", "RNN"):
+        batch_first = any(attribute.name == "layout" and attribute.i for attribute in node.attribute)
+        return shapes[node.input[0]][1 if batch_first else 0] * sum(math.prod(shapes[name]) for name in node.input[1:3])
     return 0

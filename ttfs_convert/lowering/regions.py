@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 
 from .macs import Sizes, node_macs
-from .table import MOVERS, OPERATORS
+from .table import MOVERS, OPERATORS, TAIL_MACS
 from .values import Node
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what a network is made of: never left to ONNX Runtime without a word
-TAIL_MACS = 0.1  # share of all multiply-accumulates that may stand behind an operator which classifies, such as Softmax
 MAX_POOLS = ("GlobalMaxPool", "MaxPool", "ReduceMax")
 KEEPS_ORDER = ("Add", "BatchNormalization", "Concat", "Div", "Dropout", "Identity", "Mean", "Mul", "Resize", "Sub", "Sum", "Upsample", *MOVERS)
 
@@ -22,7 +21,7 @@ class Regions:
     """
 
     def __init__(self, nodes: Sequence[Node], sizes: Sizes):
-        self.feeds_body = _reaching(nodes, lambda node: node.operator in OPERATORS and OPERATORS[node.operator].body)
+        self.feeds_body = _reaching(nodes, is_body)
         self.feeds_weights = _reaching(nodes, lambda node: node.operator in WEIGHTED)
         self.max_pooled = _reaching(nodes, lambda node: node.operator in MAX_POOLS, KEEPS_ORDER)
         behind_weights: set[str] = set()
@@ -41,6 +40,10 @@ class Regions:
         return self._behind.get(node.outputs[0], 0) <= TAIL_MACS * self._total
 
 
+def is_body(node: Node) -> bool:
+    return node.operator in OPERATORS and OPERATORS[node.operator].body
+
+
 def _reaching(nodes: Sequence[Node], target: Callable[[Node], bool], through: Container[str] | None = None) -> set[str]:
     """Tensors from which some node that is a `target` can be reached, by way of operators in `through`, by default of any."""
     reached: set[str] = set()
@@ -52,8 +55,8 @@ def _reaching(nodes: Sequence[Node], target: Callable[[Node], bool], through: Co
 
 def _macs_behind(nodes: Sequence[Node], sizes: Sizes) -> tuple[dict[str, int], int]:
     """By tensor, the multiply-accumulates of all nodes that can be reached from it, and those of the whole graph."""
-    weighted = [node for node in nodes if node.operator in WEIGHTED and not node.domain]
-    macs = [node_macs(node.proto, sizes) for node in weighted]
+    every = [(node, node_macs(node.proto, sizes)) for node in nodes]
+    weighted, macs = [node for node, count in every if count], [count for _, count in every if count]
     own = {id(node): 1 << place for place, node in enumerate(weighted)}
     reached: dict[str, int] = {}  # sets of weighted nodes, one bit each
     for node in reversed(nodes):

@@ -6,8 +6,8 @@ Every tensor that is followed here is a function of one `base` tensor x, proport
 2. constants times, plus or minus gains; products of gains  -> a gain
 3. x; a line times a constant or a gain; sums of lines; Relu, Abs, LeakyRelu, PRelu, Max and Min of lines; Where(gain, line, line) -> a line
 
-So x * (x > 0), Where(x >= 0, x, 0.1 x), Max(x, 0.1 x), relu(x) - 0.1 relu(-x), (x + |x|) / 2. A line that bends at 0 is replaced where
-nothing else reads what it is made of.
+So x * (x > 0), Where(x >= 0, x, 0.1 x), Max(x, 0.1 x), relu(x) - 0.1 relu(-x), (x + |x|) / 2. A line is replaced where nothing else reads
+the bent ones that it is made of.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ WRITTEN_OUT = ("Add", "Max", "Min", "Mul", "Sub", "Where")
 class _Slopes:
     """positive x where x > 0 and negative x elsewhere, x the tensor `base`; of a gain these factors themselves, of a constant gain no base.
 
-    made_by: indices of the nodes that compute it from x. bends: of those, the ones whose results bend at 0.
+    made_by: indices of the nodes that compute it from x. bends: of those, the ones whose results are lines that bend at 0. switched:
+    whether some of them bend or jump there.
     """
 
     base: str | None
@@ -38,6 +39,7 @@ class _Slopes:
     gain: bool = False
     made_by: frozenset[int] = frozenset()
     bends: frozenset[int] = frozenset()
+    switched: bool = False
 
 
 def with_two_slopes(nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], shape: Callable[[str], tuple[int, ...] | None],
@@ -52,8 +54,8 @@ def with_two_slopes(nodes: Sequence[Node], constant: Callable[[str], np.ndarray 
     result, absorbed = list(nodes), set()
     for place in reversed(range(len(nodes))):
         slopes = found.get(nodes[place].outputs[0])
-        if (slopes is None or place in absorbed or nodes[place].operator not in WRITTEN_OUT or not slopes.made_by - {place}
-                or place not in slopes.bends or any(not readers.get(name, set()) <= slopes.made_by or name in outputs
+        if (slopes is None or slopes.gain or place in absorbed or nodes[place].operator not in (WRITTEN_OUT if slopes.switched else EXTREMES)
+                or (slopes.switched and len(slopes.made_by) == 1) or any(not readers.get(name, set()) <= slopes.made_by or name in outputs
                        for inner in slopes.bends - {place} for name in nodes[inner].outputs)):
             continue
         absorbed |= slopes.made_by
@@ -97,8 +99,10 @@ def _found(nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], 
         if made is None or not _fits(made, shape(*bases)):
             continue
         made_by = frozenset({place}).union(*(each.made_by for each in given))
-        bent = {place} if not made.gain and not np.array_equal(*np.broadcast_arrays(made.positive, made.negative)) else set()
-        found[node.outputs[0]] = replace(made, base=bases.pop(), made_by=made_by, bends=frozenset(bent).union(*(each.bends for each in given)))
+        bends = not np.array_equal(*np.broadcast_arrays(made.positive, made.negative))
+        found[node.outputs[0]] = replace(
+            made, base=bases.pop(), made_by=made_by, switched=bends or any(each.switched for each in given),
+            bends=frozenset({place} if bends and not made.gain else ()).union(*(each.bends for each in given)))
     return found
 
 

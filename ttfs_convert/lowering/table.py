@@ -48,7 +48,7 @@ OPERATORS = {
     "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias; on each of the images that are folded into the batch axis", body=True),
     "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
     "Div": Operator(lower_div, "by constants, also such as repeat the tensor"),
-    "Dropout": Operator(lower_identity, "as the identity"),
+    "Dropout": Operator(lower_identity, "of evaluation, as the identity"),
     "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, any C", body=True),
     "GlobalAveragePool": Operator(lower_global_average_pool, "1-D and 2-D", body=True),
     "GlobalMaxPool": Operator(lower_global_max_pool, "1-D and 2-D", body=True),
@@ -58,12 +58,12 @@ OPERATORS = {
     "MatMul": Operator(lower_matmul, "a constant vector, matrix or stack of matrices on either side", body=True),
     "Mean": Operator(lower_mean, "of constants and tensors that broadcast"),
     "HardSigmoid": Operator(lower_hard_sigmoid, "in the middle of the network", activation=True),
-    "Max": Operator(lower_max, "a constant; or several tensors, whose earliest spike wins", activation=True),
-    "Min": Operator(lower_min, "a constant", activation=True),
+    "Max": Operator(lower_max, "a constant; or several tensors, whose earliest spike wins; of multiples of one tensor see LeakyRelu", activation=True),
+    "Min": Operator(lower_min, "a constant; multiples of one tensor, see LeakyRelu", activation=True),
     "ThresholdedRelu": Operator(lower_thresholded_relu, "alpha 0", activation=True),
-    "Where": Operator(lower_where, "as a clamp: x > c, x, c and the like", activation=True),
+    "Where": Operator(lower_where, "as a clamp: x > c, x, c and the like; as two slopes, see LeakyRelu", activation=True),
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
-    "Mul": Operator(lower_mul, "by constants, also such as repeat the tensor"),
+    "Mul": Operator(lower_mul, "by constants, also such as repeat the tensor; x times (x > 0) and the like, see LeakyRelu"),
     "Neg": Operator(lower_neg, "anything"),
     "PRelu": Operator(lower_prelu, "as two populations; constant slopes of any sign, one or one per channel or element", activation=True),
     "Pad": Operator(lower_pad, "positions, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
@@ -81,11 +81,12 @@ OPERATORS |= {name: Operator(lower_moved, "with constant parameters") for name i
 OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_moved, "mode nearest, with constant sizes or scales")
 OPERATORS = dict(sorted(OPERATORS.items()))
 
-TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # at the output only: ONNX Runtime runs them on the potentials
+TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # ONNX Runtime runs them on the potentials, and whatever follows
+TAIL_MACS = 0.1  # share of all multiply-accumulates that may stand behind them
 
 QUANTISED = ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear")
 _BENDS = ("it bends, a spike time ramps straight", "train with ReLU1 or ReLU; Erf and Tanh are often a GELU written out")
-_NOT_MONOTONE = ("it is not monotone, a spike time is", "train with ReLU1 or ReLU")
+_NOT_MONOTONE = ("it bends and is not monotone", "train with ReLU1 or ReLU")
 _RECURRENT = ("a recurrent state has no window of its own", "use convolutions over time")
 _NOT_LINEAR = ("it is not linear in its input", "in preprocessing: cut the model behind it; in a normalisation: train with BatchNorm")
 _NORM = ("it divides by a deviation or norm computed from the data", "train with BatchNorm, which folds into the weights")
@@ -102,6 +103,7 @@ REMEDIES = {  # why an operator cannot spike, and what would help
     **dict.fromkeys(("ConstantOfShape", "Range", "Shape"), _SHAPES),
     **dict.fromkeys(QUANTISED, _QUANTISED),
     "Einsum": ("no general sum of products", "with a constant matrix: MatMul or Conv"),
+    "Shrink": ("it has a dead zone", "write it as Relu(x - a) - Relu(-x - a)"),
     "ReduceMax": ("no maximum over axes", "over all positions: GlobalMaxPool"),
     "ReduceSum": ("no sum over axes", "over all positions: ReduceMean, times a constant"),
     "Attention": ("it multiplies two computed tensors", "leave attention out"),
