@@ -2,7 +2,7 @@
 
 1. Of constants and one computed tensor -> a shift (`affine.py`).
 2. Of several computed tensors          -> one neuron with the fan-ins of all; a bare spike train enters through one connection per neuron.
-   Potentials in the order of the first stay potentials; others, and those that repeat or have been max-pooled, are spike-coded first.
+   Potentials in another order than the first are permuted; those that repeat or have been max-pooled are spike-coded first.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from .affine import affine
 from .builder import Builder, UnsupportedNode
+from .linear_map import in_one_order
 from .sums import spike_trains
 from .values import Constant, Node, Potential, Spikes, Value
 
@@ -69,25 +70,24 @@ def weighted_sum(terms: Sequence[Term], node: Node, builder: Builder) -> Spikes 
 
 def _of_computed(terms: Sequence[Term], node: Node, builder: Builder) -> Potential:
     """One neuron per element with the fan-ins of all terms, which have one shape."""
-    potentials = [term.value for term in terms if isinstance(term.value, Potential) and not term.value.max_pools]
-    order = next((value for value in potentials if spike_trains(value) is None), potentials[0] if potentials else None)
     parts = [affine(part, np.full((), term.factor), np.zeros(()), node, builder, term.position)
-             for term in terms for part in _parts(term, order, node, builder)]
+             for term in terms for part in _parts(term, node, builder)]
     first = next((part for part in parts if isinstance(part, Potential)), None) or builder.potential(parts.pop(0), node.name)
-    connections, bias = first.connections, first.bias
+    total = Potential(node.name, first.connections, first.bias, first.shape, first.index)
     for part in (part for part in parts if part is not first):
         if isinstance(part, Spikes):
-            aligned = builder.aligned(part, first)
+            aligned = builder.aligned(part, total)
             values = builder.linear(aligned, aligned.index)
-            connections, bias = (*connections, values.connection), bias + values.offset
+            connections, bias = (values.connection,), values.offset
         else:
-            connections, bias = connections + part.connections, bias + part.bias
-    return Potential(node.name, connections, bias, first.shape, first.index)
+            total, ordered = in_one_order(total, part)
+            connections, bias = ordered.connections, ordered.bias
+        total = replace(total, connections=total.connections + connections, bias=total.bias + bias)
+    return total
 
 
-def _parts(term: Term, order: Potential | None, node: Node, builder: Builder) -> list[Spikes | Potential]:
-    """What adds up to a term: itself if it is in the order of the potential `order`, else spike trains."""
-    value = term.value
-    if isinstance(value, Potential) and not value.max_pools and value.shape == order.shape and np.array_equal(value.index, order.index):
-        return [value]
-    return spike_trains(value) or [builder.spikes(value, node, term.position)]
+def _parts(term: Term, node: Node, builder: Builder) -> list[Spikes | Potential]:
+    """What adds up to a term: spike trains or a potential."""
+    if isinstance(term.value, Potential) and term.value.max_pools:
+        return [builder.spikes(term.value, node, term.position)]
+    return spike_trains(term.value) or [term.value]

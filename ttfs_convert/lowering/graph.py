@@ -123,7 +123,7 @@ class _Walk:
         if self.regions.feeds_body.intersection(node.outputs):
             return False
         value, operator = given[node.inputs[0]], OPERATORS.get(node.operator)
-        return node.operator in ("Concat", "Max", "Where") or (operator is not None and operator.activation and not _is_raw(value)
+        return node.operator in ("Concat", "Max", "ReduceMax", "Where") or (operator is not None and operator.activation and not _is_raw(value)
                                                                and isinstance(value, (Spikes, Potential)) and not _in_unit_interval(value))
 
     def _behind_unknown(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:

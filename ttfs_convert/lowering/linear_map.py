@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..synapses import Shape, Sparse
+from ..synapses import Shape, Sparse, Synapses
 from .builder import Builder
 from .linear import Linear
-from .values import Node, Potential, Spikes, compact, flat_index, is_flat_order, without_batch
+from .values import Node, Potential, Spikes, compact, flat_index, is_flat_order, same_index, without_batch
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -127,6 +127,28 @@ def _of_potential(value: Potential, step: Sparse) -> Potential:
 def seen_as(value: Potential, shape: Shape) -> Potential:
     """The same neurons in the same order, as a population of another shape; of its index and bounds nothing is changed."""
     return replace(value, shape=shape, bias=compact(np.broadcast_to(value.bias, value.shape).reshape(shape)) if value.bias.any() else np.zeros(shape[-1]))
+
+
+def in_one_order(first: Potential, second: Potential) -> tuple[Potential, Potential]:
+    """Both, equal places of the two tensors being equal places of their populations. One of them is permuted if need be: one that ends in a
+    map between neurons, which takes that in, if there is one."""
+    if same_index(first.index, second.index):
+        return first, second if first.shape == second.shape else seen_as(second, first.shape)
+    if all(_ends_between_neurons(each.path) for each in first.connections):
+        second, first = in_one_order(second, first)
+        return first, second
+    index, chosen = first.index.reshape(-1), np.empty(first.index.size, np.int64)
+    chosen[index] = second.index.reshape(-1)
+    if is_flat_order(chosen, chosen.size):  # the same neurons in the same order, in tensors of different shape
+        return first, seen_as(second, first.shape)
+    size = math.prod(second.shape)
+    step = Sparse(in_shape=(size, 1), out_shape=(chosen.size, 1), indptr=np.arange(chosen.size + 1), indices=chosen,
+                  weights=np.ones(chosen.size, np.float32))
+    return first, seen_as(_of_potential(second, step), first.shape)
+
+
+def _ends_between_neurons(path: tuple[Synapses, ...]) -> bool:
+    return bool(path) and isinstance(path[-1], Sparse) and path[-1].in_shape[1] == 1
 
 
 def _bounds(value: Spikes | Potential, matrix: csr_matrix, shape: Shape) -> tuple[np.ndarray, np.ndarray]:

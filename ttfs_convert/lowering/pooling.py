@@ -1,4 +1,4 @@
-"""AveragePool, GlobalAveragePool and ReduceMean are synapses of weight 1/n; MaxPool is the earliest spike.
+"""AveragePool is synapses of weight 1/n; MaxPool is the earliest spike. Pools over everything are reductions (`reduction.py`).
 
 1. AveragePool(spikes), pooling `synaptic` -> part of the next layer's synapses; pooling `spiking` -> neurons with a window.
 2. AveragePool(potential) -> appended to its synapses: pooling is linear.
@@ -32,87 +32,50 @@ def lower_average_pool(node: Node, builder: Builder) -> None:
     value = builder.value(node.inputs[0])
     shape = image_index(value).shape
     step = AveragePool(**sliding(node, shape, shape[-1], _kernel(node)), include_pad=bool(node.attributes.get("count_include_pad", 0)))
-    builder.values[node.outputs[0]] = _average(value, step, node, builder)
+    pooled = average(value, (step,), image_index(value), image_order(step.out_shape, value.index.ndim), node, builder)
+    builder.values[node.outputs[0]] = averaged(pooled, node, builder)
 
 
-def lower_global_average_pool(node: Node, builder: Builder) -> None:
-    builder.values[node.outputs[0]] = _global_average(builder.value(node.inputs[0]), node, builder)
-
-
-def lower_reduce_mean(node: Node, builder: Builder) -> None:
-    """A global average pool: over all axes but the batch and the channels, which are the first or the last of the others."""
-    value = builder.value(node.inputs[0])
-    rank = value.index.ndim
-    axes = builder.constant(node, 1, "axes", node.attributes.get("axes"))
-    averaged = () if axes is None else tuple(sorted(int(axis) % rank for axis in axes))
-    channel = {tuple(range(2, rank)): 1, tuple(range(1, rank - 1)): rank - 1}.get(averaged) if averaged else None
-    if channel is None:
-        raise UnsupportedNode(f"it averages over axes {averaged or 'all'} of {rank}", "average over all positions and nothing else")
-    if channel != 1 and isinstance(value, Potential) and not value.pooled_only:
-        value = builder.spikes(value, node)  # under the name of their tensor, before it is turned
-    pooled = _global_average(replace(value, index=np.moveaxis(value.index, channel, 1)), node, builder)
-    keep = node.attributes.get("keepdims", 1)
-    shape = [1 if axis in averaged else size for axis, size in enumerate(value.index.shape) if keep or axis not in averaged]
-    builder.values[node.outputs[0]] = replace(pooled, index=pooled.index.reshape(shape))
-
-
-def _global_average(value: Potential | Spikes, node: Node, builder: Builder) -> Potential | Spikes:
-    shape = image_index(value).shape
-    plain = replace(node, attributes={})  # a ReduceMean's are no geometry
-    return _average(value, AveragePool(**sliding(plain, shape, shape[-1], _positions(value)), include_pad=False), node, builder)
-
-
-def _positions(value: Potential | Spikes) -> tuple[int, ...]:
-    """The sizes of an image, as the kernel of a global pool."""
-    if value.index.ndim > 4:
-        raise UnsupportedNode(f"a {value.index.ndim - 2}-D pool", "use 1-D or 2-D pools")
-    return value.index.shape[2:]
-
-
-def _average(value: Potential | Spikes, step: AveragePool, node: Node, builder: Builder) -> Potential | Spikes:
-    index = image_index(value)
+def average(value: Potential | Spikes, steps: tuple[AveragePool, ...], order: np.ndarray, index: np.ndarray, node: Node, builder: Builder
+            ) -> Potential:
+    """`value`, read in `order`, through `steps`; `index`: of the result."""
     if isinstance(value, Potential) and not value.pooled_only:
         with contextlib.suppress(UnsupportedNode):
-            return _average_of_potential(value, step, index, builder)
+            return replace(_average_of_potential(value, steps, order, builder), index=index)
         value = builder.spikes(value, node)
-    pooled = replace(builder.synapses(value, node, step, index), index=image_order(step.out_shape, value.index.ndim), pooled_only=True,
-                     bounds=average_bounds(value, step))
-    return builder.fire(pooled, node.outputs[0]) if builder.pooling == "spiking" else pooled
+    return replace(builder.synapses(value, node, steps, order), pooled_only=True, bounds=average_bounds(value, steps), index=index)
 
 
-def average_bounds(value: Potential | Spikes, step: AveragePool) -> tuple[np.ndarray, np.ndarray]:
+def averaged(pooled: Potential, node: Node, builder: Builder) -> Potential | Spikes:
+    """An average as the option `pooling` has it: neurons with a window, or part of the next layer's synapses."""
+    return builder.fire(pooled, node.outputs[0]) if builder.pooling == "spiking" and pooled.pooled_only else pooled
+
+
+def average_bounds(value: Potential | Spikes, steps: tuple[AveragePool, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Per channel where the value's are; a padded tap that counts is a 0."""
-    per_channel = all(end.shape == step.out_shape[-1:] for end in value.bounds) and value.shape[-1] == step.in_shape[-1]
-    lowest, highest = value.bounds if per_channel else (np.full(1, value.bounds[0].min()), np.full(1, value.bounds[1].max()))
-    padded = step.include_pad and (any(step.pads) or any(step.pads_end))
+    channels = {value.shape[-1:], *(step.in_shape[-1:] for step in steps), *(end.shape for end in value.bounds)}
+    lowest, highest = value.bounds if len(channels) == 1 else (np.full(1, value.bounds[0].min()), np.full(1, value.bounds[1].max()))
+    padded = any(step.include_pad and (any(step.pads) or any(step.pads_end)) for step in steps)
     return (np.minimum(lowest, 0), np.maximum(highest, 0)) if padded else (lowest, highest)
 
 
-def _average_of_potential(value: Potential, step: AveragePool, index: np.ndarray, builder: Builder) -> Potential:
-    padded = step.include_pad and (any(step.pads) or any(step.pads_end))
-    if value.max_pools or not is_flat_order(index, math.prod(value.shape)) or (padded and builder.slope != "gated"):
+def _average_of_potential(value: Potential, steps: tuple[AveragePool, ...], order: np.ndarray, builder: Builder) -> Potential:
+    padded = any(step.include_pad and (any(step.pads) or any(step.pads_end)) for step in steps)
+    if value.max_pools or not is_flat_order(order, math.prod(value.shape)) or (padded and builder.slope != "gated"):
         raise UnsupportedNode("a padded or rearranged average of pre-activations", "pool behind the activation, or without padding")
     try:
-        pooled = [Linear(each.source, each.path, value.shape, np.zeros(1)).then(step) for each in value.connections]
+        pooled = [Linear(each.source, each.path, value.shape, np.zeros(1)).through(steps) for each in value.connections]
     except ValueError as error:
         raise UnsupportedNode(f"an average of pre-activations whose {error}", "pool behind the activation") from None
-    offset = Linear("", (), value.shape, value.bias).then(step).offset
-    return replace(value, connections=tuple(each.connection for each in pooled), bias=offset, shape=step.out_shape,
-                   index=image_order(step.out_shape, value.index.ndim), bounds=average_bounds(value, step))
+    offset = Linear("", (), value.shape, value.bias).through(steps).offset
+    return replace(value, connections=tuple(each.connection for each in pooled), bias=offset, shape=steps[-1].out_shape,
+                   bounds=average_bounds(value, steps))
 
 
 def lower_max_pool(node: Node, builder: Builder) -> None:
     if len(node.outputs) > 1 and node.outputs[1]:
         raise UnsupportedNode("its indices are used", "use a max-pool without indices")
-    _max(node, builder, _kernel(node))
-
-
-def lower_global_max_pool(node: Node, builder: Builder) -> None:
-    _max(node, builder, _positions(builder.value(node.inputs[0])))
-
-
-def _max(node: Node, builder: Builder, kernel: tuple[int, ...]) -> None:
-    value = builder.value(node.inputs[0])
+    kernel, value = _kernel(node), builder.value(node.inputs[0])
     index = image_index(value)
     geometry = sliding(node, index.shape, index.shape[-1], kernel)
     out_index = image_order(geometry["out_shape"], value.index.ndim)

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from ..onnx_file import one_line
 from .builder import Builder, UnsupportedNode
+from .single_node import alone, constants_of
 from .sums import spike_trains, sum_of
-from .values import Constant, Node, Potential, Spikes
+from .values import Node, Potential, Spikes
 
 
 def lower_identity(node: Node, builder: Builder) -> None:
@@ -27,9 +27,6 @@ def lower_moved(node: Node, builder: Builder) -> None:
     value = builder.value(node.inputs[0])
     if not isinstance(value, (Spikes, Potential)):
         raise UnsupportedNode("its data input is a constant", "fold constants before export")
-    mode = node.attributes.get("mode", "nearest") if node.operator in ("Resize", "Upsample") else "nearest"
-    if mode != "nearest":
-        raise UnsupportedNode(f"it interpolates (mode {mode})", "use mode nearest, or ConvTranspose")
     indices = moved(node, builder, value.index)
     trains = None
     if isinstance(value, Potential) and not all(_is_permutation(index, value.index) for index in indices):
@@ -42,9 +39,7 @@ def lower_moved(node: Node, builder: Builder) -> None:
 
 def moved(node: Node, builder: Builder, index: np.ndarray) -> list[np.ndarray]:
     """`index` as `node` moves data: one array per output. Raises UnsupportedNode if it adds elements, or computes with them."""
-    constants = {name: builder.values[name].array for name in node.inputs[1:] if name and isinstance(builder.values[name], Constant)}
-    if set(constants) != {name for name in node.inputs[1:] if name}:
-        raise UnsupportedNode("where it moves elements to is computed by the network", "make it constant")
+    constants = constants_of(node, builder)
     labels = np.random.default_rng(0).permutation(int(index.max()) + 1)  # of the neurons: what moves elements moves any labels alike
     try:
         results, relabelled = (_run(node, builder.opset, image + 1, constants) for image in (index, labels[index]))  # a 0 was not there before
@@ -69,12 +64,6 @@ def _is_permutation(index: np.ndarray, before: np.ndarray) -> bool:
 def _run(node: Node, opset: int, index: np.ndarray, constants: dict[str, np.ndarray]) -> list[np.ndarray]:
     """int64 arrays. Every operator and opset knows float32, which holds whole numbers up to 2^24; nearly all know int32."""
     small = index.max() < 1 << 24
-    outputs = [name for name in node.outputs if name]
-    data = onnx.helper.make_tensor_value_info(node.inputs[0], onnx.TensorProto.FLOAT if small else onnx.TensorProto.INT32, index.shape)
-    graph = onnx.helper.make_graph([node.proto], "moved", [data], [onnx.helper.make_empty_tensor_value_info(name) for name in outputs],
-                                   [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return [np.rint(result).astype(np.int64) for result in session.run(outputs, {node.inputs[0]: np.array(index, np.float32 if small else np.int32)})]
+    kind, dtype = (onnx.TensorProto.FLOAT, np.float32) if small else (onnx.TensorProto.INT32, np.int32)
+    results = alone(node, opset, constants, index.ndim, kind=kind)(np.array(index, dtype))
+    return [np.rint(result).astype(np.int64) for result in results]

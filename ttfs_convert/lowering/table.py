@@ -24,7 +24,16 @@ from .conv import lower_conv
 from .conv_transpose import lower_conv_transpose
 from .dense import lower_gemm, lower_matmul
 from .pad import lower_pad
-from .pooling import lower_average_pool, lower_global_average_pool, lower_global_max_pool, lower_max_pool, lower_reduce_mean
+from .pooling import lower_average_pool, lower_max_pool
+from .reduction import (
+    lower_global_average_pool,
+    lower_global_max_pool,
+    lower_reduce_l1,
+    lower_reduce_max,
+    lower_reduce_mean,
+    lower_reduce_sum,
+)
+from .resize import lower_resize
 from .shape import lower_identity, lower_moved
 from .two_slopes import lower_abs, lower_leaky_relu, lower_prelu
 from .values import Node
@@ -50,8 +59,8 @@ OPERATORS = {
     "Div": Operator(lower_div, "by constants, also such as repeat the tensor"),
     "Dropout": Operator(lower_identity, "of evaluation, as the identity"),
     "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, any C", body=True),
-    "GlobalAveragePool": Operator(lower_global_average_pool, "1-D and 2-D", body=True),
-    "GlobalMaxPool": Operator(lower_global_max_pool, "1-D and 2-D", body=True),
+    "GlobalAveragePool": Operator(lower_global_average_pool, "over any number of axes", body=True),
+    "GlobalMaxPool": Operator(lower_global_max_pool, "over any number of axes", body=True),
     "Identity": Operator(lower_identity, "anything"),
     "LeakyRelu": Operator(lower_leaky_relu, "as two populations, one for either sign; also written out, such as Where(x > 0, x, 0.1 x), "
                            "Max(x, 0.1 x), Relu(x) - 0.1 Relu(-x) or x * (x > 0)", activation=True),
@@ -66,8 +75,11 @@ OPERATORS = {
     "Mul": Operator(lower_mul, "by constants, also such as repeat the tensor; x times (x > 0) and the like, see LeakyRelu"),
     "Neg": Operator(lower_neg, "anything"),
     "PRelu": Operator(lower_prelu, "as two populations; constant slopes of any sign, one or one per channel or element", activation=True),
-    "Pad": Operator(lower_pad, "positions, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
-    "ReduceMean": Operator(lower_reduce_mean, "over all positions, channels first or last: a global average pool", body=True),
+    "Pad": Operator(lower_pad, "any axes but the batch, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
+    "ReduceL1": Operator(lower_reduce_l1, "over any axes, of values that are not negative"),
+    "ReduceMax": Operator(lower_reduce_max, "over any axes, before or after the activation"),
+    "ReduceMean": Operator(lower_reduce_mean, "over any axes", body=True),
+    "ReduceSum": Operator(lower_reduce_sum, "over any axes"),
     "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
                      activation=True),
     "Sub": Operator(lower_sub, "constants and tensors that broadcast"),
@@ -78,7 +90,7 @@ OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARIS
 MOVERS = ("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape", "ReverseSequence", "Slice", "SpaceToDepth",
           "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze")
 OPERATORS |= {name: Operator(lower_moved, "with constant parameters") for name in MOVERS}
-OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_moved, "mode nearest, with constant sizes or scales")
+OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_resize, "nearest, linear and cubic, with constant sizes or scales; all but tf_crop_and_resize")
 OPERATORS = dict(sorted(OPERATORS.items()))
 
 TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # ONNX Runtime runs them on the potentials, and whatever follows
@@ -104,8 +116,7 @@ REMEDIES = {  # why an operator cannot spike, and what would help
     **dict.fromkeys(QUANTISED, _QUANTISED),
     "Einsum": ("no general sum of products", "with a constant matrix: MatMul or Conv"),
     "Shrink": ("it has a dead zone", "write it as Relu(x - a) - Relu(-x - a)"),
-    "ReduceMax": ("no maximum over axes", "over all positions: GlobalMaxPool"),
-    "ReduceSum": ("no sum over axes", "over all positions: ReduceMean, times a constant"),
+    "ReduceMin": ("the latest of several spikes", "use ReduceMax"),
     "Attention": ("it multiplies two computed tensors", "leave attention out"),
     "ArgMax": ("it stands in the middle of the network", "keep it for the output"),
     "Sigmoid": ("it stands in the middle of the network",

@@ -1,0 +1,79 @@
+"""Resize and Upsample.
+
+1. nearest        -> wiring (`shape.py`).
+2. linear, cubic  -> one matrix per axis, which ONNX Runtime's own Resize gives for unit vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..onnx_file import one_line
+from .builder import Builder, UnsupportedNode
+from .linear_map import map_axes
+from .shape import lower_moved
+from .single_node import alone, constants_of
+from .values import Node, Potential, Spikes
+
+CLOSE = 1e-4  # of the probe's range: how well a matrix per axis has to give what ONNX Runtime does
+
+
+def lower_resize(node: Node, builder: Builder) -> None:
+    value = builder.value(node.inputs[0])
+    if node.attributes.get("mode", "nearest") == "nearest" or not isinstance(value, (Spikes, Potential)):
+        lower_moved(node, builder)
+        return
+    if node.attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
+        raise UnsupportedNode("it crops as it interpolates (tf_crop_and_resize)", "Slice, then Resize with another coordinate_transformation_mode")
+    shape = value.index.shape
+    try:
+        resize = alone(node, builder.opset, constants_of(node, builder), len(shape))
+        probe = np.random.default_rng(0).random(shape, np.float32)
+        expected = resize(probe)[0]
+        matrices = _matrices(resize, probe, expected)
+    except UnsupportedNode:
+        raise
+    except Exception as error:  # of ONNX Runtime
+        raise UnsupportedNode(f"ONNX Runtime cannot run it alone ({one_line(error)[:80]})", "use mode nearest, or ConvTranspose") from error
+    if matrices is None:
+        raise UnsupportedNode(f"its interpolation (mode {node.attributes['mode']}) is not one matrix per axis", "use mode nearest, or ConvTranspose")
+    from scipy.sparse import csr_matrix
+
+    builder.values[node.outputs[0]] = map_axes(value, {axis: csr_matrix(matrix) for axis, matrix in matrices.items()}, node, builder)
+
+
+def _matrices(resize: Callable[[np.ndarray], list[np.ndarray]], probe: np.ndarray, expected: np.ndarray) -> dict[int, np.ndarray] | None:
+    """(size out, size in) float64 by axis: those whose size changes; if that is not all, every axis but the batch. None if that is not all either."""
+    if expected.ndim != probe.ndim or expected.shape[0] != probe.shape[0]:
+        return None
+    changed = [axis for axis in range(1, probe.ndim) if expected.shape[axis] != probe.shape[axis]]
+    for axes in (changed, range(1, probe.ndim)):
+        matrices = {axis: _matrix(resize, probe.shape, axis, axes) for axis in axes}
+        found = probe.astype(np.float64)
+        for axis, matrix in matrices.items():
+            found = np.moveaxis(np.tensordot(matrix, found, (1, axis)), 0, axis)
+        if found.shape == expected.shape and np.abs(found - expected).max() <= CLOSE * max(1.0, float(np.abs(expected).max())):
+            return matrices
+    return None
+
+
+def _matrix(resize: Callable[[np.ndarray], list[np.ndarray]], shape: Sequence[int], axis: int, resized: Sequence[int]) -> np.ndarray:
+    """Along one axis: columns from inputs that are unit vectors along it and the same along all others, whose weights sum to 1; but for one
+    axis that is not resized, along which they are different unit vectors."""
+    size = shape[axis]
+    carrier = max((other for other in range(1, len(shape)) if other not in resized and other != axis), key=lambda other: shape[other], default=0)
+    columns = []
+    for first in range(0, size, shape[carrier]):
+        count = min(shape[carrier], size - first)
+        units = np.zeros((count, size), np.float32)
+        units[np.arange(count), first + np.arange(count)] = 1
+        spread = np.zeros((shape[carrier], size), np.float32)
+        spread[:count] = units
+        placed = spread.T if carrier > axis else spread
+        wide = placed.reshape([shape[other] if other in (axis, carrier) else 1 for other in range(len(shape))])
+        result = resize(np.ascontiguousarray(np.broadcast_to(wide, shape)))[0]
+        lines = np.moveaxis(result, (carrier, axis), (0, 1)).reshape(result.shape[carrier], result.shape[axis], -1)[:count, :, 0]
+        columns.append(lines.astype(np.float64))
+    return np.concatenate(columns).T
