@@ -96,7 +96,8 @@ class Chain:
                                                           ["batch", *values[name].shape[1:]]) for name in names], opset)
 
     def _run(self, results: list[onnx.ValueInfoProto], opset: int) -> dict[str, np.ndarray]:
-        return Reference(self._model(results, opset)).as_computed({name: np.zeros((1, *shape), np.float32) for name, shape in self._inputs.items()})
+        reference = Reference(self._model(results, opset))
+        return reference.as_computed({name: np.zeros((1, *shape), kind) for name, (shape, kind) in reference.inputs.items()})
 
     def _model(self, results: list[onnx.ValueInfoProto], opset: int) -> onnx.ModelProto:
         entries = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape]) for name, shape in self._inputs.items()]

@@ -376,7 +376,6 @@ def test_moves_of_the_input(move):
     exact(chain.model(), chain.images(3, -1, 1), input_range=(-1, 1))
 
 
-@pytest.mark.xfail(strict=True, reason="a moved input is not taken for an image, and its channels cannot be put last")
 @INPUT_MOVES
 def test_moves_of_analog_input(move):
     chain = read(MOVES[move](Chain((4, 4, 6))), conv)
@@ -392,15 +391,6 @@ def test_moves_of_analog_input(move):
 def test_what_moves_elements_between_images_is_right_for_each_alone(build):
     chain = build(Chain((4, 4, 6)).conv(4, (1, 1)).add("Relu")).add("Flatten").add("Reshape", whole(1, -1)).gemm(2).add("Relu").readout()
     exact(chain.model(), chain.images())
-
-
-@pytest.mark.parametrize("mode", ("linear", "cubic"))
-def test_an_interpolation_is_no_move(mode):
-    chain = features("spikes").add("Resize", None, np.float32([1, 1, 2, 2]), mode=mode)
-    with pytest.raises(UnsupportedModel) as refusal:
-        converted(read(chain, conv).model(), mode="unchecked")
-    ((_, operator, _, remedy),) = refusal.value.nodes
-    assert operator == "Resize" and "mode nearest" in remedy
 
 
 @pytest.mark.parametrize("build", (
