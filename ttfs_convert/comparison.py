@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -53,14 +54,14 @@ class Comparison:
             with tempfile.TemporaryDirectory() as folder:
                 to_float32(self.model, Path(folder))
         set_sizes(self.model, network.input_sizes)
-        self._threads = threads
-        self.original, self.ends = Reference(self.model, threads=threads), Ends(network, threads)
+        self._threads, self._unbatched, self._tensors = threads, network.unbatched, [layer.tensor for layer in network.layers if layer.tensor]
+        self.original, self.ends = Reference(self.model, threads=threads, unbatched=network.unbatched), Ends(network, threads)
         self.outputs = [value.name for value in self.model.graph.output]
         self.output = _judged(self.outputs, output)
         bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
         self._fitted = fit_to_inputs(self.data, self.original.inputs, bounds, {**bounds, **network.input_ranges})
         unit = self.original.fixed_batch or 1
-        few = self._few(max(min(FEW, len(self.data)), 2 * unit) if len(self.data) > unit else unit)
+        few = self._few_samples = self._few(max(min(FEW, len(self.data)), 2 * unit) if len(self.data) > unit else unit)
         self.together, mixing = self._settled(few, unit)
         self._batch = -(-batch // unit) * unit
         self.rules = self._rules(few, unit, bounds, decision_threshold)
@@ -90,16 +91,26 @@ class Comparison:
     def _rules(self, few: Mapping[str, np.ndarray], unit: int, ends: Mapping[str, tuple[float, float] | None],
                threshold: float | None) -> dict[str, Rule | NoRule]:
         self._sample = self.original(few)
-        sample = {name: np.asarray(few[name][:unit], kind) for name, (_, kind) in self.original.inputs.items()}
+        sample = {name: np.asarray(few[name][0 if name in self._unbatched else slice(unit)], kind)
+                  for name, (_, kind) in self.original.inputs.items()}
         bounds = Bounds(self.model, sample, ends)
         return {name: rule_of(name, self._sample[name], bounds, listed_names(self.model.graph, name),
                               threshold if name == self.output else None) for name in self.outputs}
 
     def reference(self, model: onnx.ModelProto, tensors: Sequence[str] = ()) -> Reference:
         """A session over `model`, the original or one made from it, that runs as many samples at a time as all others do."""
-        found = Reference(model, tensors, self._threads)
-        found.together = found.fixed_batch or self.together
+        found = Reference(model, tensors, self._threads, unbatched=self._unbatched)
+        found.together = found.fixed_batch or self._together_inside
         return found
+
+    @functools.cached_property
+    def _together_inside(self) -> int | None:
+        """As `together`, for the tensors that layers stand for as well: their batch axis may be another one than the first."""
+        if self.together is None:
+            inside = Reference(self.model, self._tensors, self._threads)
+            inside.settle(self._few_samples)
+            return inside.together
+        return self.together
 
     def batches(self) -> Iterator[slice]:
         for first in range(0, len(self.data), self._batch):

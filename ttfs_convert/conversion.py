@@ -18,8 +18,8 @@ from .ir import MAX_STEPS, Calibration, Input, Network, Readout, Violation, firs
 from .lowering.builder import Builder
 from .lowering.ends import head_model, tail_model
 from .lowering.graph import lower_graph
-from .lowering.macs import macs
 from .lowering.input_range import InputRange, InputRanges, check_input_range, input_ranges
+from .lowering.macs import macs
 from .lowering.ranges import Range, Ranges, Unbounded
 from .matching import match_tensors
 from .memory import give_back
@@ -127,7 +127,7 @@ def _converted(path: str | Path, model: Simplified, options: Options, data: Data
                    pooling=options.pooling, onnx_sha256=model.sha256, violations=tuple(builder.violations), calibration=calibration,
                    ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model, ranges.known)),
                    onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
-                   head=None if head is None else np.frombuffer(head, np.uint8),
+                   unbatched=model.unbatched, head=None if head is None else np.frombuffer(head, np.uint8),
                    tail=None if tail is None else np.frombuffer(tail, np.uint8), precision=model.precision,
                    input_ranges=dict(ranges.known), input_sizes=dict(model.sizes), notes=(*ranges.notes, *narrow))
 

@@ -19,7 +19,7 @@ def check_body(model: Simplified, inputs: Sequence[Input], readouts: Sequence[Re
     """Raise ModelError, with the node, if the part of `model` between `inputs` and `readouts` mixes or tells apart the samples of the batch
     that it declares, which a spiking network does not have. Any other model is run one sample at a time where its samples mix."""
     sizes = [value.type.tensor_type.shape.dim[0].dim_value for value in model.original.graph.input if value.type.tensor_type.shape.dim]
-    batch = max(sizes, default=0)
+    batch = 1 if model.unbatched else max(sizes, default=0)
     cut = body_model(model, inputs, readouts) if batch > 1 else None
     if cut is None:
         return

@@ -21,10 +21,10 @@ class Ends:
     """Head and tail of `network`. threads: as for `Reference`. Samples are taken to be independent, see `settle`."""
 
     def __init__(self, network: Network, threads: int = 0):
-        self._inputs, self._readouts = network.inputs, network.readouts
+        self._inputs, self._readouts, self._without_batch = network.inputs, network.readouts, network.without_batch
         self._head_model, self._tail_model = (None if part is None else onnx.ModelProto.FromString(part.tobytes())
                                               for part in (network.head, network.tail))
-        self._head, self._tail = (None if model is None else Reference(model, threads=threads)
+        self._head, self._tail = (None if model is None else Reference(model, threads=threads, unbatched=network.without_batch)
                                   for model in (self._head_model, self._tail_model))
 
     def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
@@ -33,11 +33,17 @@ class Ends:
         rng, samples = np.random.default_rng(0), len(next(iter(feeds.values())))
         potentials = {layer.tensor: rng.normal(0, POTENTIALS, (samples, *layer.onnx_shape)).astype(np.float32) for layer in self._readouts}
         mixed = self.settle_head(feeds, unit)
-        return (self._tail and _settled(self._tail_model, self._tail, {**feeds, **potentials}, unit)) or mixed
+        return (self._tail and self._settled(self._tail_model, self._tail, {**feeds, **potentials}, unit)) or mixed
 
     def settle_head(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
         """As `settle`, for the head alone."""
-        return self._head and _settled(self._head_model, self._head, feeds, unit)
+        return self._head and self._settled(self._head_model, self._head, feeds, unit)
+
+    def _settled(self, model: onnx.ModelProto, part: Reference, feeds: Mapping[str, np.ndarray], unit: int) -> str | None:
+        watched = Reference(model, floats(model), unbatched=self._without_batch)
+        mixed = watched.settle(feeds, unit)
+        part.together = watched.together
+        return mixed
 
     def run_by(self, unit: int) -> None:
         """Run both parts `unit` samples at a time."""
@@ -57,13 +63,6 @@ class Ends:
     def outputs(self, recording: Recording, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's outputs, by name, from the readouts' potentials and, where the tail reads them, its inputs."""
         return self._tail({**feeds, **recording.readouts}) if self._tail else recording.readouts
-
-
-def _settled(model: onnx.ModelProto, part: Reference, feeds: Mapping[str, np.ndarray], unit: int) -> str | None:
-    watched = Reference(model, floats(model))
-    mixed = watched.settle(feeds, unit)
-    part.together = watched.together
-    return mixed
 
 
 def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str = "exact", threshold: str = "dynamic") -> Recording:

@@ -15,8 +15,8 @@ from .errors import ModelError
 from .input_sizes import Sizes, chosen_sizes
 from .ir import Layer, Violation
 from .lowering.graph import UnsupportedModel, lower_graph
-from .lowering.macs import macs
 from .lowering.input_range import InputRanges, input_ranges
+from .lowering.macs import macs
 from .lowering.ranges import Unbounded
 from .measure.counts import spiking_macs
 from .onnx_file import Simplified, simplified

@@ -106,6 +106,7 @@ class Readout(Population):
     bias: FloatArray | None  # (channels,) or the whole shape, float32
     weight_sums: FloatArray  # (channels,) or the whole shape, float32; reported, not used
     onnx_shape: Shape  # of `tensor`, without the batch
+    batched: bool = True  # whether `tensor` of one sample has an axis of size 1 in front of `onnx_shape`: the batch
     index: IndexArray  # flat channels-last position of each value of `tensor`, int64
 
 
@@ -150,6 +151,7 @@ class Network(Record):
     layers: tuple[Layer, ...]
     onnx: ByteArray | None  # the original model, uint8
     head: ByteArray | None = None  # ONNX model from the model's inputs to the tensors that its input populations encode, uint8
+    unbatched: tuple[str, ...] = ()  # inputs of the original without an axis for the batch: it takes one sample at a time
     tail: ByteArray | None  # ONNX model from the readouts' potentials to the outputs, uint8; None: the potentials are the outputs
     precision: str = "float32"  # of the original's weights; all is computed in float32
     input_ranges: dict[str, tuple[float, float]] = {}  # that the original's inputs are made for, as far as known: what pixels mean
@@ -185,6 +187,11 @@ class Network(Record):
     @property
     def readouts(self) -> tuple[Readout, ...]:
         return tuple(layer for layer in self.layers if isinstance(layer, Readout))
+
+    @property
+    def without_batch(self) -> tuple[str, ...]:
+        """ONNX tensors that have no axis for the batch, among those that original, head and tail are given."""
+        return (*self.unbatched, *(layer.tensor for layer in self.readouts if not layer.batched))
 
     @property
     def windows(self) -> int:

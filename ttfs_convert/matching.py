@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .dataflow import data_tensors
 from .input_types import is_float
 from .ir import Input, Layer
 from .onnx_file import Simplified
@@ -25,13 +26,15 @@ LARGEST_PROBES = (255, 15, 1, 0)  # of integers whose range nobody knows, such a
 
 def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str, tuple[float, float]] = MappingProxyType({})) -> list[Layer]:
     """`layers` with the tensor names of the original model instead of the simplified graph's. known: ranges of inputs."""
-    produced = [name for node in model.original.graph.node for name in node.output if name]
-    present = {None, *produced, *(value.name for value in model.original.graph.input)}
+    computed = data_tensors(model.original.graph)
+    produced = [name for node in model.original.graph.node for name in node.output if name in computed]
+    present = {None, *computed}
     renamed = {layer.name: layer.tensor for layer in layers if layer.tensor not in present}
     if not renamed:
         return list(layers)
-    original, simplified = (Reference(graph, names, folder=model.folder)
+    original, simplified = (Reference(graph, names, folder=model.folder, unbatched=model.unbatched)
                             for graph, names in ((model.original, produced), (model.graph, list(renamed.values()))))
+    original.together = original.fixed_batch or 1
     for highest in LARGEST_PROBES:
         x = _probes(layers, original, known, highest)
         try:

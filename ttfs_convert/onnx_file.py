@@ -15,12 +15,14 @@ import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
 
+from .batch_axis import unbatched_inputs
 from .errors import ModelError
 from .input_sizes import chosen_sizes, set_sizes
 from .input_types import input_type
 from .precision import to_float32, weight
 from .randomness import refuse_random
 from .runnable import runnable
+from .subgraphs import captured
 
 SMALL = 1024  # bytes; larger weights stay on the disk while a model is converted
 WEIGHTS = "weights.bin"
@@ -139,17 +141,6 @@ def without_unread_inputs(model: onnx.ModelProto, also: Collection[str] = ()) ->
     return trimmed
 
 
-def captured(node: onnx.NodeProto) -> set[str]:
-    """Tensors from outside that the node's subgraphs (If, Loop, Scan) read."""
-    names: set[str] = set()
-    for graph in (attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH):
-        own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {
-            name for inner in graph.node for name in inner.output}
-        names |= {name for inner in graph.node for name in (*inner.input, *captured(inner)) if name} - own
-        names |= {value.name for value in graph.output} - own
-    return names
-
-
 @dataclass(frozen=True)
 class Simplified:
     """A model and what ONNX Runtime makes of it, both with their large weights in `folder`, which lasts as long as the context does.
@@ -161,6 +152,7 @@ class Simplified:
     path: Path
     original: onnx.ModelProto
     graph: onnx.ModelProto
+    unbatched: tuple[str, ...]  # inputs without an axis for the batch
     folder: Path
     external: tuple[Path, ...]  # files with weights that the one at `path` does not hold
     precision: str
@@ -184,8 +176,9 @@ class Simplified:
 def simplified(path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping[str, tuple[int, ...]]] | None = None) -> Iterator[Simplified]:
     """The model at `path`, checked, and simplified by ONNX Runtime's basic rewrites for one image.
 
-    The batch axis (the first one of every input) becomes 1, and with it all shapes are known. sizes: gives, for the model and its path,
-    the sizes of inputs that leave others open (see `input_sizes.chosen_sizes`, without data and options). Raises ModelError for a file that is no
+    The batch axis (the first one of every input that has one, see `batch_axis`) becomes 1, and with it all shapes are known. sizes: gives, for
+    the model and its path, the sizes of inputs that leave others open (see `input_sizes.chosen_sizes`, without data and options). Raises
+    ModelError for a file that is no
     model, when ONNX Runtime cannot run it, or for an input with another axis of unknown size. Memory: hardly more than the weights once;
     the rest is in a temporary folder.
     """
@@ -203,11 +196,13 @@ def simplified(path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping
         set_sizes(original, chosen)
         fixed = onnx.ModelProto()
         fixed.CopyFrom(original)
-        _fix_batch(fixed, where)
+        unbatched = unbatched_inputs(fixed, folder)
+        _fix_batch(fixed, unbatched, where)
         onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
-        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), folder, external, precision, chosen)
+        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external,
+                         precision, chosen)
 
 
 def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
@@ -251,9 +246,9 @@ def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     return [value for value in model.graph.input if value.name not in constants]
 
 
-def _fix_batch(model: onnx.ModelProto, where: str) -> None:
+def _fix_batch(model: onnx.ModelProto, unbatched: Collection[str], where: str) -> None:
     for value in _inputs(model):
-        for dim in value.type.tensor_type.shape.dim[:1]:
+        for dim in value.type.tensor_type.shape.dim[:value.name not in unbatched]:
             dim.ClearField("dim_param")
             dim.dim_value = 1
     for value in model.graph.output:

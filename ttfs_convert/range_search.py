@@ -23,7 +23,7 @@ FEW = 0.1  # share of an input's features that use little of its range by nature
 
 def measured_ranges(layers: Sequence[Unbounded], inputs: Sequence[Unbounded], model: Simplified, data: Dataset, rule: Rule,
                     known: InputRanges) -> tuple[Mapping[str, Range], tuple[str, ...]]:
-    """lo and hi, (channels,) float32, by tensor, of `layers` by `rule` and of `inputs`, whose extremes `rule.margin` moves outward, on
+    """lo and hi, (channels,) float32, by what is `measured` of each, of `layers` by `rule` and of `inputs`, whose extremes `rule.margin` moves outward, on
     `data`; and notes on the data. known: of the model's inputs."""
     observed = _Observed(layers, model, data, known)
     found = ranges([RangeRequest(layer.measured, 2, layer.low, layer.high) for layer in layers], observed.values, observed.batches, rule)
@@ -67,10 +67,10 @@ class _Observed:
     def __init__(self, watched: Sequence[Unbounded], model: Simplified, data: Dataset, known: InputRanges):
         self._watched, self._samples = watched, len(data)
         constants = {tensor.name for tensor in model.graph.graph.initializer}
-        inputs = {value.name: (tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:]), input_type(value))
+        inputs = {value.name: (tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim[value.name not in model.unbatched:]), input_type(value))
                   for value in model.graph.graph.input if value.name not in constants}
         computed = [each.tensor for each in watched if each.tensor not in inputs]
-        self._reference = Reference(model.graph, computed, folder=model.folder) if computed else None
+        self._reference = Reference(model.graph, computed, folder=model.folder, unbatched=model.unbatched) if computed else None
         self.fitted = fit_to_inputs(data, inputs, known.bounds, known.known)
         self._batch = max(1, MEMORY // (4 * max(1, sum(each.index.size for each in watched))))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,15 @@ class Reference:
 
     tensors: names inside the graph; those that the graph does not have are ignored (see `available`). threads: intra-op threads, 0
     for ONNX Runtime's own choice. folder: of the model's external data, if it has some; a copy of the graph is written there. A model
-    with a fixed batch is run in batches of that size. Raises ModelError for a model that ONNX Runtime cannot run.
+    with a fixed batch is run in batches of that size. unbatched: inputs without an axis for the batch; a model that has some is run one
+    sample at a time. Raises ModelError for a model that ONNX Runtime cannot run.
 
     together: samples at a time, None for any number: a model in which samples mix gives what it gives alone for one at a time alone,
     see `settle`.
     """
 
-    def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None):
+    def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None,
+                 unbatched: Collection[str] = ()):
         model = without_unread_inputs(model, tensors)
         produced = {name for node in model.graph.node for name in node.output}
         outputs = [value.name for value in model.graph.output]
@@ -49,9 +51,10 @@ class Reference:
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in self._session.get_inputs() if value.name not in constants]
         types = {value.name: value for value in model.graph.input}
-        self.inputs = {value.name: (tuple(value.shape[1:]), input_type(types[value.name])) for value in inputs}
+        self._unbatched = types.keys() & set(unbatched)
+        self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched:]), input_type(types[value.name])) for value in inputs}
         batch = inputs[0].shape[0] if inputs and inputs[0].shape else None
-        self.fixed_batch = batch if isinstance(batch, int) else None
+        self.fixed_batch = 1 if self._unbatched else batch if isinstance(batch, int) else None
         self.together = self.fixed_batch
 
     def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
@@ -98,8 +101,9 @@ class Reference:
                              "a model that runs on them", "check it with onnxruntime alone") from error
 
     def _rows(self, feeds: Mapping[str, np.ndarray], samples: int) -> dict[str, np.ndarray]:
+        shaped = {name: value[0] if name in self._unbatched else value for name, value in feeds.items()}
         return {name: _by_sample(value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value, samples)
-                for name, value in self.as_computed(feeds).items()}
+                for name, value in self.as_computed(shaped).items()}
 
     def _a_row_each(self, value: np.ndarray, samples: int, name: str) -> np.ndarray:
         if value.ndim and len(value) == samples:

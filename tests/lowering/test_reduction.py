@@ -64,11 +64,18 @@ def test_absolute_values_are_summed_where_none_is_negative():
 
 
 @pytest.mark.parametrize("operator, options", (("ReduceMean", {"axes": [0]}), ("ReduceMax", {"axes": [0, 2]}), ("ReduceMax", {})))
-def test_the_batch_is_not_reduced(operator, options):
+def test_over_the_batch_axis_a_sample_alone_is_as_it_is(operator, options):
     chain = features((4, 3, 5)).add("Relu").add(operator, **options).add("Reshape", np.array([1, -1]))
-    chain.gemm(3).add("Relu").gemm(2)
-    with pytest.raises(UnsupportedModel, match="reduces the batch axis"):
-        converted(chain.model(), mode="unchecked")
+    exact(chain.gemm(3, total=0.0).add("Relu").gemm(2).model(), chain.images())
+
+
+@pytest.mark.parametrize("operator", ("ReduceMean", "ReduceSum", "ReduceMax"))
+@pytest.mark.parametrize("axes", ([0], [1], [2], [0, 2], [2, 3], [0, 1, 3]))
+def test_of_images_that_are_folded_into_the_batch_axis(operator, axes):
+    chain = Chain((3, 2, 4, 5)).add("Reshape", np.array([-1, 2, 4, 5])).conv(3, pads=[1] * 4, total=0.2).add("Relu").batch_norm(-1, 1)
+    given = [np.array(axes)] if operator == "ReduceSum" else []
+    chain.add(operator, *given, keepdims=1, **({} if given else {"axes": axes})).add("Reshape", np.array([1, -1]))
+    exact(chain.gemm(3, total=0.0).add("Relu").gemm(2).model(), chain.images())
 
 
 @pytest.mark.parametrize("pooling", ("synaptic", "spiking"))

@@ -1,8 +1,14 @@
-"""Add and Sub: of a constant, a shift (`affine.py`); of two parts of the network, one neuron with the fan-ins of both."""
+"""Add, Sub, Sum and Mean, and what Gemm adds: a weighted sum of tensors that broadcast to one shape.
+
+1. Of constants and one computed tensor -> a shift (`affine.py`).
+2. Of several computed tensors          -> one neuron with the fan-ins of all; a bare spike train enters through one connection per neuron.
+   Potentials in another order than the first are permuted; those that repeat or have been max-pooled are spike-coded first.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,58 +16,78 @@ from .affine import affine
 from .builder import Builder, UnsupportedNode
 from .linear_map import in_one_order
 from .sums import spike_trains
-from .values import Constant, Node, Potential, Spikes
+from .values import Constant, Node, Potential, Spikes, Value
+
+
+@dataclass(frozen=True)
+class Term:
+    """factor * value. position: of the node's input that `value` is; what no input is has to come first in a sum."""
+
+    value: Value
+    factor: float
+    position: int
 
 
 def lower_add(node: Node, builder: Builder) -> None:
-    _sum(node, builder, 1.0)
+    builder.values[node.outputs[0]] = weighted_sum(_terms(node, builder, (1.0, 1.0)), node, builder)
 
 
 def lower_sub(node: Node, builder: Builder) -> None:
-    _sum(node, builder, -1.0)
+    builder.values[node.outputs[0]] = weighted_sum(_terms(node, builder, (1.0, -1.0)), node, builder)
 
 
-def _sum(node: Node, builder: Builder, sign: float) -> None:
-    """First input + sign * second input."""
-    first, second = (builder.value(name) for name in node.inputs)
-    if isinstance(second, Constant):
-        result = affine(first, np.ones(()), sign * second.array, node, builder)
-    elif isinstance(first, Constant):
-        result = affine(second, np.full((), sign), first.array, node, builder)
-    else:
-        first, second = _broadcast(first, second, node, builder)
-        second = affine(second, np.full((), sign), np.zeros(()), node, builder)
-        result = _sum_of(*((first, second) if isinstance(first, Potential) else (second, first)), node, builder)
-    builder.values[node.outputs[0]] = result
+def lower_sum(node: Node, builder: Builder) -> None:
+    builder.values[node.outputs[0]] = weighted_sum(_terms(node, builder, (1.0,) * len(node.inputs)), node, builder)
 
 
-def _broadcast(first: Spikes | Potential, second: Spikes | Potential, node: Node, builder: Builder) -> list[Spikes | Potential]:
-    """Both in one shape; where that repeats elements, they are repeated spike trains."""
+def lower_mean(node: Node, builder: Builder) -> None:
+    """The mean of its inputs, element by element."""
+    builder.values[node.outputs[0]] = weighted_sum(_terms(node, builder, (1 / len(node.inputs),) * len(node.inputs)), node, builder)
+
+
+def _terms(node: Node, builder: Builder, factors: Sequence[float]) -> list[Term]:
+    return [Term(builder.value(name), factor, position) for position, (name, factor) in enumerate(zip(node.inputs, factors))]
+
+
+def weighted_sum(terms: Sequence[Term], node: Node, builder: Builder) -> Spikes | Potential:
+    """The sum of `terms`, of which one at least is computed. Raises UnsupportedNode where none is or shapes do not fit."""
+    constants = [term.factor * term.value.array.astype(np.float64) for term in terms if isinstance(term.value, Constant)]
+    computed = [term for term in terms if isinstance(term.value, (Spikes, Potential))]
+    if not computed or len(constants) + len(computed) < len(terms):
+        raise UnsupportedNode("its data input is a constant", "fold constants before export")
+    shapes = [term.value.index.shape for term in computed]
     try:
-        shape = np.broadcast_shapes(first.index.shape, second.index.shape)
+        shift = sum(constants, np.zeros(()))
+        shape = np.broadcast_shapes(shift.shape, *shapes)
     except ValueError:
-        raise UnsupportedNode(f"shapes {first.index.shape} and {second.index.shape} differ", "add tensors of equal shape") from None
-    if shape[0] != first.index.shape[0] or len(shape) != first.index.ndim or len(shape) != second.index.ndim:
-        raise UnsupportedNode(f"shapes {first.index.shape} and {second.index.shape} differ", "add tensors of equal rank")
-    return [value if value.index.shape == shape else
-            replace(spikes := builder.spikes(value, node, position), index=np.broadcast_to(spikes.index, shape))
-            for position, value in enumerate((first, second))]
+        raise UnsupportedNode(f"shapes {', '.join(map(str, shapes))} differ", "add tensors that broadcast to one shape") from None
+    if len(computed) == 1:
+        (term,) = computed
+        return affine(term.value, np.full((), term.factor), shift, node, builder, term.position)
+    computed = [replace(term, value=builder.broadcast(term.value, shape, node, term.position)) for term in computed]
+    return affine(_of_computed(computed, node, builder), np.ones(()), shift, node, builder, computed[0].position)
 
 
-def _sum_of(first: Potential | Spikes, second: Potential | Spikes, node: Node, builder: Builder) -> Potential:
-    """A residual sum: relu1(conv(h) + x) is one neuron; a bare spike train enters through one connection per neuron."""
-    if isinstance(first, Spikes):
-        first = builder.potential(first, node.name)
-    if first.max_pools or (isinstance(second, Potential) and second.max_pools):
-        raise UnsupportedNode("it adds to a max-pool of pre-activations", "add before pooling, or pool behind the activation")
-    same = isinstance(second, Potential) and np.array_equal(first.index, second.index) and first.shape == second.shape
-    if not same and spike_trains(second) is None:
-        first, second = second, first
-    trains = None if same else spike_trains(second)
-    if trains is None:
-        first, second = in_one_order(first, second)
-        return Potential(node.name, first.connections + second.connections, first.bias + second.bias, first.shape, first.index)
-    aligned = [builder.aligned(train, first) for train in trains]
-    values = [builder.linear(spikes, spikes.index) for spikes in aligned]
-    return Potential(node.name, first.connections + tuple(each.connection for each in values),
-                     first.bias + sum(each.offset for each in values), first.shape, first.index)
+def _of_computed(terms: Sequence[Term], node: Node, builder: Builder) -> Potential:
+    """One neuron per element with the fan-ins of all terms, which have one shape."""
+    parts = [affine(part, np.full((), term.factor), np.zeros(()), node, builder, term.position)
+             for term in terms for part in _parts(term, node, builder)]
+    first = next((part for part in parts if isinstance(part, Potential)), None) or builder.potential(parts.pop(0), node.name)
+    total = Potential(node.name, first.connections, first.bias, first.shape, first.index)
+    for part in (part for part in parts if part is not first):
+        if isinstance(part, Spikes):
+            aligned = builder.aligned(part, total)
+            values = builder.linear(aligned, aligned.index)
+            connections, bias = (values.connection,), values.offset
+        else:
+            total, ordered = in_one_order(total, part)
+            connections, bias = ordered.connections, ordered.bias
+        total = replace(total, connections=total.connections + connections, bias=total.bias + bias)
+    return total
+
+
+def _parts(term: Term, node: Node, builder: Builder) -> list[Spikes | Potential]:
+    """What adds up to a term: spike trains or a potential."""
+    if isinstance(term.value, Potential) and term.value.max_pools:
+        return [builder.spikes(term.value, node, term.position)]
+    return spike_trains(term.value) or [term.value]

@@ -16,8 +16,20 @@ from ..ir import Coded, Concat, Layer, MaxPool, Part, Readout, Reorder, Spiking,
 from ..synapses import Connection, Shape, Synapses
 from .linear import Linear, scaled
 from .ranges import UNIT, Ranges, measured
-from .sums import spike_trains
-from .values import Constant, Node, Potential, Spikes, Value, channels_first, compact, flat_index, is_flat_order, same_index
+from .sums import spike_trains, sum_of
+from .values import (
+    Constant,
+    Node,
+    Potential,
+    Spikes,
+    Value,
+    channels_first,
+    compact,
+    flat_index,
+    is_flat_order,
+    same_index,
+    without_batch,
+)
 from .weight_sum import weight_sums
 
 NO_MATCH = {"tensor": None}
@@ -151,8 +163,16 @@ class Builder:
         size = math.prod(value.shape)
         if value.index.size == size and np.array_equal(np.sort(value.index, axis=None), flat_index((size,))):
             return value
-        part = self.relaid(value, np.atleast_1d(value.index[0]) if value.index.shape[0] == 1 else value.index)
-        return replace(part, index=flat_index(value.index.shape))
+        return replace(self.relaid(value, without_batch(value.index)), index=flat_index(value.index.shape))
+
+    def broadcast(self, value: Spikes | Potential, shape: Shape, node: Node, position: int = 0) -> Spikes | Potential:
+        """`value`, the input of `node` at `position`, as a tensor of `shape`, to which it broadcasts; repeated elements are repeated spike
+        trains, for which pre-activations get neurons."""
+        if value.index.size == math.prod(shape):
+            return replace(value, index=np.broadcast_to(value.index, shape))
+        trains = [replace(train, index=np.broadcast_to(train.index, shape))
+                  for train in spike_trains(value) or [self.spikes(value, node, position)]]
+        return sum_of(trains, [value], node.name, self) if len(trains) > 1 else trains[0]
 
     def potential(self, value: Spikes, name: str) -> Potential:
         """The values of a spike train as the potential of neurons still to come, each fed by one connection."""
@@ -290,9 +310,6 @@ class Builder:
 
     def readout(self, value: Value, tensor: str) -> None:
         """The last layer: potentials that stay potentials, in the order of the ONNX tensor `tensor`."""
-        if isinstance(value, (Spikes, Potential)) and value.index.shape[0] != 1:
-            raise ModelError(f"output {tensor!r}", "other axes are folded into the batch", "one row per image",
-                             "keep the batch axis to itself")
         if isinstance(value, Potential) and (math.isfinite(value.low) or math.isfinite(value.high)):
             value = self.fire(value, tensor, value.low, value.high)
         if isinstance(value, Potential) and value.max_pools:
@@ -303,9 +320,10 @@ class Builder:
         if not isinstance(value, Potential):
             raise ModelError(f"output {tensor!r}", "a constant", "potentials or spikes of a layer", "export without this output")
         sums = compact(np.asarray(sum(weight_sums(connection, value.shape) for connection in value.connections)))
+        batched = value.index.shape[:1] == (1,)
         self.add(Readout(name=self.unique(value.name), shape=value.shape, connections=value.connections, tensor=tensor,
                          window=self.window_after(value.connections), bias=_stored(value.bias, value.shape),
-                         weight_sums=sums.astype(np.float32), onnx_shape=value.index.shape[1:],
+                         weight_sums=sums.astype(np.float32), onnx_shape=value.index.shape[1:] if batched else value.index.shape, batched=batched,
                          index=np.ascontiguousarray(value.index.reshape(-1))))
 
 

@@ -16,8 +16,6 @@ def lower_concat(node: Node, builder: Builder) -> None:
     values = [builder.value(name) for name in node.inputs]
     if any(isinstance(value, Constant) for value in values):
         raise UnsupportedNode("a part of it is a constant", "concatenate computed tensors only")
-    if node.attributes["axis"] % values[0].index.ndim == 0:
-        raise UnsupportedNode("it joins batches", "concatenate along another axis")
     trains = [spike_trains(value) for value in values]
     if all(trains) and {len(each) for each in trains} == {2}:  # both halves of an activation with two slopes
         joined = [_joined(list(parts), node, builder) for parts in zip(*trains)]
@@ -28,7 +26,7 @@ def lower_concat(node: Node, builder: Builder) -> None:
 
 def _joined(parts: list[Spikes], node: Node, builder: Builder) -> Spikes:
     axis = node.attributes["axis"] % parts[0].index.ndim
-    by_channel = axis == 1 and parts[0].index.ndim > 2 and all(part.index.shape[0] == 1 for part in parts)
+    by_channel = axis == 1 and parts[0].index.ndim > 2 and len(parts[0].index) == 1
     return _channels(node, builder, parts) if by_channel else _flat(node, builder, parts, axis)
 
 

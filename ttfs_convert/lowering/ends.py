@@ -24,7 +24,7 @@ def tail_model(source: Simplified, readouts: Sequence[Readout]) -> bytes | None:
     outputs = [value.name for value in source.original.graph.output]
     if outputs == [layer.tensor for layer in readouts]:
         return None
-    return _cut(source, {layer.tensor: len(layer.onnx_shape) + 1 for layer in readouts}, outputs)
+    return _cut(source, {layer.tensor: len(layer.onnx_shape) + layer.batched for layer in readouts}, outputs)
 
 
 def body_model(source: Simplified, inputs: Sequence[Input], readouts: Sequence[Readout]) -> bytes | None:
@@ -39,7 +39,7 @@ def _in_original(source: Simplified, tensors: Sequence[str]) -> bool:
 
 
 def _cut(source: Simplified, roots: Mapping[str, int], wanted: Sequence[str]) -> bytes:
-    """ONNX model of the tensors `wanted` from `roots`, tensor -> number of axes (float32, the first one the batch), and from the model's
+    """ONNX model of the tensors `wanted` from `roots`, tensor -> number of axes (float32), and from the model's
     inputs; from the original, or from the simplified graph where the original has no such tensors."""
     inputs = {value.name: value for value in source.original.graph.input}
     model = source.original if _in_original(source, [*roots, *wanted]) else source.graph

@@ -22,16 +22,17 @@ def enter(name: str, info: onnx.TypeProto.Tensor, nodes: list[Node], builder: Bu
     current; "data": channel by channel from calibration data. first: whether its channels are its first axis, by default as the nodes
     that read it take them.
 
-    Raises UnsupportedNode for a tensor that is no batch of float32 values with 2 to 4 axes.
+    Raises UnsupportedNode for a tensor that is no float32.
     """
     shape = tuple(dim.dim_value for dim in info.shape.dim)
     kind = onnx.TensorProto.DataType.Name(info.elem_type)
-    if kind != "FLOAT" or not 2 <= len(shape) <= 4 or shape[0] != 1 or 0 in shape:
-        raise UnsupportedNode(f"its input {name!r} is {kind} of shape {shape} for one image", "FLOAT with 2 to 4 axes, batch first")
-    shape = shape[1:]
-    first = len(shape) > 1 and (read_by_position(name, nodes) if first is None else first)
-    layer_shape = (*shape[1:], shape[0]) if first else shape
-    index = channels_first(layer_shape) if first else flat_index((1, *shape))
+    if kind != "FLOAT" or not shape or 0 in shape:
+        raise UnsupportedNode(f"its input {name!r} is {kind} of shape {shape} for one sample", "FLOAT of one axis or more")
+    whole, shape = shape, shape[1:] if shape[0] == 1 else shape
+    batched = len(whole) > len(shape)
+    first = batched and len(shape) > 1 and (read_by_position(name, nodes) if first is None else first)
+    layer_shape = (*shape[1:], shape[0]) if first else shape or (1,)
+    index = channels_first(layer_shape) if first else flat_index(whole)
     direct, measured = ends is None, ends == "data"
     lo, hi = builder.ranges.of_input(name, index, layer_shape[-1]) if measured else (
         np.full(layer_shape[-1], end, np.float32) for end in ends or (0.0, 1.0))

@@ -131,7 +131,7 @@ class _Walk:
         classifies = node.operator in TAIL_OPERATORS and self.regions.ends(node)
         if node.operator not in WEIGHTED and (classifies or not self.regions.feeds_weights.intersection(node.outputs)):
             return None
-        if node.operator in PRODUCTS and sum(not isinstance(value, Constant) for value in given.values()) > 1:
+        if node.operator in PRODUCTS and not any(isinstance(given[name], Constant) for name in node.inputs[:2]):
             return PRODUCT_OF_COMPUTED
         return None if node.operator in OPERATORS else REMEDIES.get(node.operator, NO_REMEDY)
 

@@ -42,9 +42,8 @@ class Unbounded:
 
 
 class Ranges:
-    """Ranges of layers in one mode. calibrated: by tensor; `unbounded` collects what it lacks of layers, `unseen` what it lacks of input
-    populations; for both [0, 1] stands in."""
-    """Ranges of layers in one mode. calibrated: by what was `measured`; `unbounded` collects what it lacks, for which a range of width 1 stands in."""
+    """Ranges of layers in one mode. calibrated: by what was `measured`; `unbounded` collects what it lacks of layers, for which a range of
+    width 1 stands in, `unseen` what it lacks of input populations, for which [0, 1] does."""
 
     def __init__(self, mode: str, calibrated: Mapping[str, Range]):
         self.mode, self.calibrated = mode, calibrated

@@ -10,7 +10,7 @@ from .values import Node
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what a network is made of: never left to ONNX Runtime without a word
 MAX_POOLS = ("GlobalMaxPool", "MaxPool", "ReduceMax")
-KEEPS_ORDER = ("Add", "BatchNormalization", "Concat", "Div", "Dropout", "Identity", "Mul", "Resize", "Sub", "Upsample", *MOVERS)
+KEEPS_ORDER = ("Add", "BatchNormalization", "Concat", "Div", "Dropout", "Identity", "Mean", "Mul", "Resize", "Sub", "Sum", "Upsample", *MOVERS)
 
 
 class Regions:

@@ -46,7 +46,7 @@ def lower_resize(node: Node, builder: Builder) -> None:
 
 def _matrices(resize: Callable[[np.ndarray], list[np.ndarray]], probe: np.ndarray, expected: np.ndarray) -> dict[int, np.ndarray] | None:
     """(size out, size in) float64 by axis: those whose size changes; if that is not all, every axis but the batch. None if that is not all either."""
-    if expected.ndim != probe.ndim or expected.shape[0] != 1:
+    if expected.ndim != probe.ndim or expected.shape[0] != probe.shape[0]:
         return None
     changed = [axis for axis in range(1, probe.ndim) if expected.shape[axis] != probe.shape[axis]]
     for axes in (changed, range(1, probe.ndim)):

@@ -16,7 +16,7 @@ from .activation import (
     lower_thresholded_relu,
     lower_where,
 )
-from .add import lower_add, lower_sub
+from .add import lower_add, lower_mean, lower_sub, lower_sum
 from .affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
 from .builder import Builder
 from .concat import lower_concat
@@ -49,45 +49,47 @@ class Operator:
 
 OPERATORS = {
     "Abs": Operator(lower_abs, "as two populations, one for either sign", activation=True),
-    "Add": Operator(lower_add, "a constant, or two tensors of equal shape (residual)"),
+    "Add": Operator(lower_add, "constants and tensors that broadcast (residual)"),
     "AveragePool": Operator(lower_average_pool, "1-D and 2-D; strides, pads, ceil_mode, count_include_pad", body=True),
     "BatchNormalization": Operator(lower_batch_normalization, "of evaluation, anywhere; folded into weights or ranges"),
     "Clip": Operator(lower_clip, "ReLU1 (0 to 1); mode exact: any minimum below any maximum; mode unchecked: clamped at 1", activation=True),
-    "Concat": Operator(lower_concat, "along any axis but the batch; every channel keeps its range"),
-    "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias", body=True),
+    "Concat": Operator(lower_concat, "along any axis; every channel keeps its range"),
+    "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias; on each of the images that are folded into the batch axis", body=True),
     "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
-    "Div": Operator(lower_div, "by constants"),
+    "Div": Operator(lower_div, "by constants, also such as repeat the tensor"),
     "Dropout": Operator(lower_identity, "of evaluation, as the identity"),
-    "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, bias", body=True),
+    "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, any C", body=True),
     "GlobalAveragePool": Operator(lower_global_average_pool, "over any number of axes", body=True),
     "GlobalMaxPool": Operator(lower_global_max_pool, "over any number of axes", body=True),
     "Identity": Operator(lower_identity, "anything"),
     "LeakyRelu": Operator(lower_leaky_relu, "as two populations, one for either sign; also written out, such as Where(x > 0, x, 0.1 x), "
-                          "Max(x, 0.1 x), Relu(x) - 0.1 Relu(-x) or x * (x > 0)", activation=True),
-    "MatMul": Operator(lower_matmul, "a constant matrix on either side", body=True),
+                           "Max(x, 0.1 x), Relu(x) - 0.1 Relu(-x) or x * (x > 0)", activation=True),
+    "MatMul": Operator(lower_matmul, "a constant vector, matrix or stack of matrices on either side", body=True),
+    "Mean": Operator(lower_mean, "of constants and tensors that broadcast"),
     "HardSigmoid": Operator(lower_hard_sigmoid, "in the middle of the network", activation=True),
     "Max": Operator(lower_max, "a constant; or several tensors, whose earliest spike wins; of multiples of one tensor see LeakyRelu", activation=True),
     "Min": Operator(lower_min, "a constant; multiples of one tensor, see LeakyRelu", activation=True),
     "ThresholdedRelu": Operator(lower_thresholded_relu, "alpha 0", activation=True),
     "Where": Operator(lower_where, "as a clamp: x > c, x, c and the like; as two slopes, see LeakyRelu", activation=True),
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
-    "Mul": Operator(lower_mul, "by constants; x times (x > 0) and the like, see LeakyRelu"),
+    "Mul": Operator(lower_mul, "by constants, also such as repeat the tensor; x times (x > 0) and the like, see LeakyRelu"),
     "Neg": Operator(lower_neg, "anything"),
     "PRelu": Operator(lower_prelu, "as two populations; constant slopes of any sign, one or one per channel or element", activation=True),
     "Pad": Operator(lower_pad, "any axes but the batch, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
-    "ReduceL1": Operator(lower_reduce_l1, "over any axes but the batch, of values that are not negative"),
-    "ReduceMax": Operator(lower_reduce_max, "over any axes but the batch, before or after the activation"),
-    "ReduceMean": Operator(lower_reduce_mean, "over any axes but the batch", body=True),
-    "ReduceSum": Operator(lower_reduce_sum, "over any axes but the batch"),
+    "ReduceL1": Operator(lower_reduce_l1, "over any axes, of values that are not negative"),
+    "ReduceMax": Operator(lower_reduce_max, "over any axes, before or after the activation"),
+    "ReduceMean": Operator(lower_reduce_mean, "over any axes", body=True),
+    "ReduceSum": Operator(lower_reduce_sum, "over any axes"),
     "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
                      activation=True),
-    "Sub": Operator(lower_sub, "a constant, of a constant, or two tensors of equal shape"),
+    "Sub": Operator(lower_sub, "constants and tensors that broadcast"),
+    "Sum": Operator(lower_sum, "of constants and tensors that broadcast"),
 }
 
 OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARISONS}
 MOVERS = ("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape", "ReverseSequence", "Slice", "SpaceToDepth",
           "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze")
-OPERATORS |= {name: Operator(lower_moved, "with constant parameters; the batch axis stays") for name in MOVERS}
+OPERATORS |= {name: Operator(lower_moved, "with constant parameters") for name in MOVERS}
 OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_resize, "nearest, linear and cubic, with constant sizes or scales; all but tf_crop_and_resize")
 OPERATORS = dict(sorted(OPERATORS.items()))
 

@@ -142,8 +142,14 @@ def channels_first(shape: Shape) -> np.ndarray:
     return np.moveaxis(flat_index(shape), -1, 0)[None]
 
 
+def without_batch(index: np.ndarray) -> np.ndarray:
+    """`index` without a first axis of size 1, such as the batch of one sample is; never without axes."""
+    return np.atleast_1d(index[0] if index.ndim and len(index) == 1 else index)
+
+
 def is_flat_order(index: np.ndarray, size: int) -> bool:
     """Whether `index`, read row by row, is 0, 1, ..., size - 1."""
+    index = np.atleast_1d(index)
     if index.size != size or index[(0,) * (index.ndim - 1) + (-1,)] != index.shape[-1] - 1:  # most that are not show it in their first row
         return False
     return same_index(index.reshape(-1), flat_index((size,)))
@@ -163,15 +169,23 @@ def compact(values: np.ndarray) -> np.ndarray:
 
 def laid_out(constant: np.ndarray, value: Spikes | Potential, rest: float) -> np.ndarray:
     """A constant that broadcasts to the tensor `value`, per channel or whole in the population's layout; `rest` where the tensor shows
-    no neuron. Raises ValueError if it does not broadcast."""
+    no neuron."""
     shape = value.max_pools[-1]["out_shape"] if isinstance(value, Potential) and value.max_pools else value.shape
-    if np.broadcast_shapes(constant.shape, value.index.shape) != value.index.shape:
-        raise ValueError("the constant would widen the tensor")
     if constant.size == 1:
         return np.full(shape[-1:], constant.reshape(-1)[0], np.float64)
     whole = np.full(math.prod(shape), rest)
     whole[value.index.reshape(-1)] = np.broadcast_to(constant, value.index.shape).reshape(-1)
     return compact(whole.reshape(shape))
+
+
+def is_laid_out(constant: np.ndarray, value: Spikes) -> bool:
+    """Whether a constant that broadcasts to the tensor `value` is the same wherever one neuron is shown."""
+    if constant.size == 1:
+        return True
+    spread = np.broadcast_to(constant, value.index.shape)
+    at = np.zeros(math.prod(value.shape))
+    at[value.index.reshape(-1)] = spread.reshape(-1)
+    return bool((at[value.index] == spread).all())
 
 
 def _bounds(scale: np.ndarray, offset: np.ndarray, unbounded: bool) -> tuple[np.ndarray, np.ndarray]:
