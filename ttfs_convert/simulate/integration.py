@@ -76,7 +76,7 @@ def _spread(weights: Weights | None, step: Spread, activation: np.ndarray, poten
 
 
 def _sparse(weights: Weights | None, step: Sparse, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
-    sparse(activation, step.indptr, step.indices, step.weights, potential.reshape(len(potential), *step.out_shape))
+    sparse(activation, step.indptr, step.indices, step.weights, potential.reshape(len(activation), *step.out_shape))
 
 
 SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread,
