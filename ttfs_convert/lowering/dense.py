@@ -46,7 +46,7 @@ def _product(node: Node, builder: Builder, alpha: float, transposed: list[bool])
     rows = index if index.ndim > 1 else index[None]
     result, order = _rows(value, rows, weights if weights.ndim > 1 else weights[:, None], node, builder, position)
     if index.ndim == 1 or weights.ndim == 1:
-        order = order.reshape(*order.shape[:-2], *order.shape[-2:-1] * (index.ndim > 1), *order.shape[-1:] * (weights.ndim > 1))
+        order = order.reshape((*order.shape[:-2], *order.shape[-2:-1] * (index.ndim > 1), *order.shape[-1:] * (weights.ndim > 1)))
     elif from_left:
         order = order.swapaxes(-1, -2)
     return replace(result, index=order)
