@@ -73,4 +73,4 @@ def _run(node: Node, opset: int, index: np.ndarray, constants: dict[str, np.ndar
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return [np.rint(result).astype(np.int64) for result in session.run(outputs, {node.inputs[0]: index.astype(np.float32 if small else np.int32)})]
+    return [np.rint(result).astype(np.int64) for result in session.run(outputs, {node.inputs[0]: np.array(index, np.float32 if small else np.int32)})]
