@@ -75,11 +75,12 @@ class Comparison:
 
     def _settled(self, few: Mapping[str, np.ndarray], unit: int) -> tuple[int | None, list[str]]:
         """How many samples to run at a time, None for any number, and what to say of it."""
-        if all([self.ends.settle(few, unit), self.original.settle(few, unit)]):
+        mixed = [name for name in (self.ends.settle(few, unit), self.original.settle(few, unit)) if name is not None]
+        if not mixed:
             return self.original.fixed_batch, []
         self.ends.run_by(unit)
         self.original.together = unit
-        return unit, [f"the samples of a batch mix in this model: it was run {unit} at a time, so that figures are those of "
+        return unit, [f"the samples of a batch mix in this model, in {mixed[0]!r}: it was run {unit} at a time, so that figures are those of "
                       + ("each sample alone" if unit == 1 else "the batches that it declares")]
 
     def _rules(self, few: Mapping[str, np.ndarray], unit: int, ends: Mapping[str, tuple[float, float] | None],

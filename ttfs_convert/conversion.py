@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from .calibration import Rule
 from .datasets import Dataset, load_dataset
+from .declared_batch import check_body
 from .errors import ModelError, UsageError
 from .ir import MAX_STEPS, Calibration, Input, Network, Readout, Violation, first_problem
 from .lowering.builder import Builder
@@ -128,6 +129,7 @@ def _converted(path: str | Path, model: Simplified, options: Options, calibrate:
         raise ConstraintError(where, builder.violations)
     give_back()
     inputs, readouts = ([layer for layer in builder.layers if isinstance(layer, kind)] for kind in (Input, Readout))
+    check_body(model, inputs, readouts, where)
     head, tail = head_model(model, inputs), tail_model(model, readouts)
     return Network(name=Path(path).stem, mode=options.mode, slope=options.network_slope, steps=options.steps, rounding=options.rounding,
                    pooling=options.pooling, onnx_sha256=model.sha256, violations=tuple(builder.violations), calibration=calibration,

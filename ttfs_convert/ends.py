@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
-from .dataflow import data_tensors
+from .dataflow import floats
 from .ir import Network
 from .recording import Recording
 from .reference import Reference, feeds_of
@@ -26,23 +26,23 @@ class Ends:
         self._head, self._tail = (None if model is None else Reference(model, threads=threads, unbatched=network.without_batch)
                                   for model in (self._head_model, self._tail_model))
 
-    def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> bool:
-        """Whether neither part mixes the samples of a batch, tried on `feeds`, a few different ones, and on random potentials; a part
-        that does is run `unit` samples at a time from now on. Raises ModelError if that is impossible."""
+    def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
+        """The tensor in which head or tail mixes the samples of a batch, tried on `feeds`, a few different ones, and on random potentials;
+        None if samples are independent. A part that mixes them is run `unit` at a time from now on. Raises as `Reference.settle`."""
         rng, samples = np.random.default_rng(0), len(next(iter(feeds.values())))
         potentials = {layer.tensor: rng.normal(0, POTENTIALS, (samples, *layer.onnx_shape)).astype(np.float32) for layer in self._readouts}
-        tail = self._tail is None or self._settled(self._tail_model, self._tail, {**feeds, **potentials}, unit)
-        return self.settle_head(feeds, unit) and tail
+        mixed = self.settle_head(feeds, unit)
+        return (self._tail and self._settled(self._tail_model, self._tail, {**feeds, **potentials}, unit)) or mixed
 
-    def settle_head(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> bool:
+    def settle_head(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
         """As `settle`, for the head alone."""
-        return self._head is None or self._settled(self._head_model, self._head, feeds, unit)
+        return self._head and self._settled(self._head_model, self._head, feeds, unit)
 
-    def _settled(self, model: onnx.ModelProto, part: Reference, feeds: Mapping[str, np.ndarray], unit: int) -> bool:
-        watched = Reference(model, [name for name in _floats(model) if name not in part.names], unbatched=self._without_batch)
-        independent = watched.settle(feeds, unit)
+    def _settled(self, model: onnx.ModelProto, part: Reference, feeds: Mapping[str, np.ndarray], unit: int) -> str | None:
+        watched = Reference(model, floats(model), unbatched=self._without_batch)
+        mixed = watched.settle(feeds, unit)
         part.together = watched.together
-        return independent
+        return mixed
 
     def run_by(self, unit: int) -> None:
         """Run both parts `unit` samples at a time."""
@@ -57,14 +57,6 @@ class Ends:
     def outputs(self, recording: Recording, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's outputs, by name, from the readouts' potentials and, where the tail reads them, its inputs."""
         return self._tail({**feeds, **recording.readouts}) if self._tail else recording.readouts
-
-
-def _floats(model: onnx.ModelProto) -> list[str]:
-    """Tensors that show whether samples mix: a label alone may hide it."""
-    inferred = onnx.shape_inference.infer_shapes(model).graph
-    kinds = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.output)}
-    produced = data_tensors(model.graph) - {value.name for value in model.graph.input}
-    return sorted(name for name in produced if kinds.get(name) == onnx.TensorProto.FLOAT)
 
 
 def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str = "exact", threshold: str = "dynamic") -> Recording:

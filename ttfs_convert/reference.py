@@ -58,25 +58,27 @@ class Reference:
         self.fixed_batch = 1 if self._unbatched else batch if isinstance(batch, int) else None
         self.together = self.fixed_batch
 
-    def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> bool:
-        """Whether samples are independent: `feeds`, a few different ones, together give what `unit` of them at a time give. If not, the
-        model is run `unit` samples at a time from now on. Raises ModelError if it gives no rows for `unit` samples either."""
+    def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
+        """Find out whether samples are independent: whether `feeds`, a few different ones, together give what `unit` of them at a time
+        give. If not, the model is run `unit` samples at a time from now on, and the first tensor that shows it is named. Raises
+        ModelError if there are no rows for `unit` samples either."""
         if self.fixed_batch is not None:
-            return True
+            return None
         self.together = unit
         alone = self(feeds)
         self.together = None
         try:
-            mixed = next((name for name, value in self(feeds).items() if not _equal(value, alone[name])), None)
-        except ModelError:
+            together = self(feeds)
+            mixed = next((name for name in (*self.available, *self.names) if not equal(together[name], alone[name])), None)
+        except ModelError:  # it suits no other number of samples
             mixed = self.names[0]
         self.together = None if mixed is None else unit
-        return mixed is None
+        return mixed
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """All outputs and tapped tensors for `x`: (n, ...) in the model's own layout, of several inputs a mapping by name, which may hold
         more. Each result has n rows: where positions are folded into the batch, or one sample's result has no batch axis, all that belongs
-        to a sample is its row. Floats come as float32. Raises ModelError for results that no rows can be made of."""
+        to a sample is its row. Floats come as float32. Raises ModelError for outputs that no rows can be made of."""
         feeds = {name: np.asarray(value, self.inputs[name][1]) for name, value in feeds_of(x, list(self.inputs)).items()}
         samples, size = len(next(iter(feeds.values()))), self.together
         if size is None or samples == size:
@@ -87,7 +89,7 @@ class Reference:
             rows = len(next(iter(parts.values())))
             if rows < size:
                 parts = {name: np.concatenate([part, np.repeat(part[-1:], size - rows, axis=0)]) for name, part in parts.items()}
-            runs.append({name: value[:rows] for name, value in self._rows(parts, size).items()})
+            runs.append({name: self._a_row_each(value, size, name)[:rows] for name, value in self._rows(parts, size).items()})
         return {name: np.concatenate([run[name] for run in runs]) for name in self.names}
 
     def as_computed(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -100,26 +102,31 @@ class Reference:
 
     def _rows(self, feeds: Mapping[str, np.ndarray], samples: int) -> dict[str, np.ndarray]:
         shaped = {name: value[0] if name in self._unbatched else value for name, value in feeds.items()}
-        return {name: _by_sample(value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value, samples, name)
+        return {name: _by_sample(value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value, samples)
                 for name, value in self.as_computed(shaped).items()}
 
-
-def _by_sample(value: np.ndarray, samples: int, name: str) -> np.ndarray:
-    """A tensor that was computed for so many samples as one row each."""
-    if value.ndim and len(value) == samples:
-        return value
-    if samples == 1:
-        return value[None]
-    if value.ndim == 0 or len(value) % samples:
-        raise ModelError(f"output {name!r}", f"shape {value.shape} for {samples} samples", "as many rows, one for each sample",
+    def _a_row_each(self, value: np.ndarray, samples: int, name: str) -> np.ndarray:
+        if value.ndim and len(value) == samples:
+            return value
+        if name in self.available:  # an inner tensor that has nothing to do with samples
+            return np.broadcast_to(value, (samples, *value.shape))
+        raise ModelError(f"output {name!r}", f"shape {value.shape} for a batch of {samples}", "as many rows, one for each sample",
                          "export the model so that the first axis of its outputs is the batch")
-    return value.reshape(samples, len(value) // samples, *value.shape[1:])
+
+
+def _by_sample(value: np.ndarray, samples: int) -> np.ndarray:
+    """A tensor that was computed for so many samples as one row each, where rows can be made of it."""
+    if samples == 1 and (value.ndim == 0 or len(value) != 1):
+        return value[None]
+    if value.ndim and len(value) and len(value) != samples and len(value) % samples == 0:
+        return value.reshape(samples, len(value) // samples, *value.shape[1:])
+    return value
 
 
 INDEPENDENT = 1e-4  # of a tensor's largest value: what float32 sums in another order may differ by
 
 
-def _equal(values: np.ndarray, others: np.ndarray) -> bool:
+def equal(values: np.ndarray, others: np.ndarray) -> bool:
     """Whether two results are the same but for rounding."""
     if values.shape != others.shape:
         return False

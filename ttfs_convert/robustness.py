@@ -74,6 +74,7 @@ class Sweep:
     ann_accuracy: float | None
     points: tuple[Point, ...]
     notes: tuple[str, ...]
+    rule: str  # how labels follow from the output
 
     def as_json(self) -> dict:
         return {"schema_version": 1, "units": {name: kind.unit for name, kind in KINDS.items()}, **asdict(self)}
@@ -141,7 +142,7 @@ def sweep(network: Network, data: Dataset | str, points: Iterable[tuple[str, flo
     undisturbed = found["none", None, 0][0]
     return Sweep(network.name, runner.comparison.data.name, len(runner.comparison.data), seed, runner.ann_accuracy(),
                  tuple(_point(kind, value, [found[run] for run in runs if run[:2] == (kind, value)], undisturbed) for kind, value in points),
-                 (*runner.comparison.data.notes, str(runner.comparison.rule), *runner.comparison.notes))
+                 (*runner.comparison.data.notes, *runner.comparison.notes), str(comparison.rule))
 
 
 def _point(kind: str, value: float | str | None, runs: Sequence[tuple[float | None, float]], undisturbed: float | None) -> Point:

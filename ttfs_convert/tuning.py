@@ -47,6 +47,7 @@ class Tuning:
     judged_on: int
     runs: int
     notes: tuple[str, ...]  # what a reader of the figures must know
+    rule: str  # how labels follow from the output
 
 
 def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float = 0.5, seed: int = 0, onnx_file: str | Path | None = None,
@@ -74,7 +75,7 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
         judge = Comparison(network, second, onnx_file, batch, threads or 0, **options)
         variants = tuple(_judged(name, each, judge) for name, each in (("as given", network), ("uniform", uniform), ("per layer", tuned)))
     return Tuning(tuned, variants, len(first), len(second), chooser.runs,
-                  (*data.notes, str(judge.rule), *judge.notes, *_over_budget(variants, max_drop)))
+                  (*data.notes, *judge.notes, *_over_budget(variants, max_drop)), str(judge.rule))
 
 
 def _over_budget(variants: tuple[Variant, ...], max_drop: float) -> list[str]:

@@ -94,8 +94,7 @@ def summary(evaluation: Evaluation) -> Table:
     judged = next(output for output in report.outputs if output.judged)
     if report.drift.agreement is not None:
         result.add_row("agreement", f"{100 * report.drift.agreement:.2f} % of predictions")
-    result.add_row("predictions", judged.rule.replace("output", f"output {judged.name}", 1) if judged.agreement is None or "output" in judged.rule
-                   else f"{judged.rule} of output {judged.name}")
+    result.add_row("predictions", f"{judged.rule} (output {judged.name!r})")
     if report.quantised_ann is not None:
         result.add_row("ANN of as many levels", _quantised(report.quantised_ann))
     result.add_row("max output error", _output_error(report.drift))
