@@ -16,7 +16,7 @@ import numpy as np
 from ..synapses import Conv, Dense
 from .affine import PRODUCT_OF_COMPUTED
 from .builder import Builder, UnsupportedNode
-from .sums import Term, weighted_sum
+from .add import Term, weighted_sum
 from .values import Constant, Node, Potential, Spikes, flat_index
 
 

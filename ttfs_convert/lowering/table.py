@@ -25,7 +25,7 @@ from .dense import lower_gemm, lower_matmul
 from .pad import lower_pad
 from .pooling import lower_average_pool, lower_global_average_pool, lower_global_max_pool, lower_max_pool, lower_reduce_mean
 from .shape import lower_identity, lower_moved
-from .sums import lower_add, lower_mean, lower_sub, lower_sum
+from .add import lower_add, lower_mean, lower_sub, lower_sum
 from .values import Node
 
 

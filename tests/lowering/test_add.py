@@ -8,7 +8,7 @@ from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_
 from ttfs_convert.conversion import ConstraintError
 from ttfs_convert.lowering.builder import Builder, UnsupportedNode
 from ttfs_convert.lowering.ranges import Ranges
-from ttfs_convert.lowering.sums import lower_sum
+from ttfs_convert.lowering.add import lower_sum
 from ttfs_convert.lowering.values import Constant, Node, Spikes, flat_index
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20)
