@@ -31,16 +31,28 @@ def _scale(step: Scale, incoming: np.ndarray) -> np.ndarray:
 PER_CHANNEL = {"conv": _conv, "dense": _dense, "average_pool": _average_pool, "scale": _scale}  # of sums that do not differ by position
 
 
-def _whole(step: Synapses, before: Synapses | None, incoming: np.ndarray) -> np.ndarray:
-    """Of sums that differ by position. A virtual neuron's is 1: what it adds is what is missing where the inputs less 1 are padded with 0."""
+def _by_position(step: Synapses, before: Synapses | None, incoming: np.ndarray) -> np.ndarray:
+    """Of sums that differ by position, (*spatial, channels), or (*spatial, 1) where they are the same for all channels. A virtual neuron's
+    is 1: what it adds is what is missing where the inputs less 1 are padded with 0."""
+    if isinstance(step, (Dense, Scale)):
+        return APPLY[step.kind](step, np.broadcast_to(incoming, step.in_shape))
+    step = _of_one_channel(step) if incoming.shape[-1] < step.in_shape[-1] else step
     if not has_virtual_neurons(step, before):
         return APPLY[step.kind](step, incoming)
     return APPLY[step.kind](step, incoming - 1) + PER_CHANNEL[step.kind](step, np.ones(step.in_shape[-1]))
 
 
-def _borders_differ(step: Synapses, before: Synapses | None, incoming: np.ndarray) -> bool:
-    """Whether what `step` adds up at its borders is not what it adds up inside. incoming: per channel."""
-    if isinstance(before, Spread):
+def _of_one_channel(step: Synapses) -> Synapses:
+    """What `step` makes of channels that are all alike, one of which it is given."""
+    one = {"in_shape": (*step.in_shape[:-1], 1)}
+    if isinstance(step, Conv):
+        return step.model_copy(update=one | {"weights": step.weights.sum(-2, np.float64, keepdims=True), "groups": 1})
+    return step.model_copy(update=one | {"out_shape": (*step.out_shape[:-1], 1)})
+
+
+def _differs_by_position(step: Synapses, before: Synapses | None, incoming: np.ndarray) -> bool:
+    """Whether the sums behind `step` are not those per channel. incoming: in front of it."""
+    if incoming.ndim > 1 or isinstance(step, (Sparse, Spread)) or isinstance(before, Spread):  # a transposed convolution has no padding
         return True
     return has_virtual_neurons(step, before) and (any(step.pads) or any(step.pads_end)) and bool((incoming != 1).any())
 
@@ -51,10 +63,24 @@ def weight_sums(connection: Connection, shape: Shape) -> np.ndarray:
     here, before = connection.path[0].in_shape if connection.path else shape, None
     sums = np.ones(here[-1])
     for step in connection.path:
-        sums = compact(np.broadcast_to(sums, here).reshape(step.in_shape)) if here[-1] != step.in_shape[-1] or sums.ndim > 1 else sums
-        if isinstance(step, (Sparse, Spread)) or sums.ndim > 1 or _borders_differ(step, before, sums):
-            sums = compact(_whole(step, before, np.broadcast_to(sums, step.in_shape)))
+        sums = _seen_as(sums, here, step.in_shape)
+        if _differs_by_position(step, before, sums):
+            if sums.ndim == 1:
+                channels = 1 if (sums == sums[0]).all() and not isinstance(step, (Dense, Scale)) else step.in_shape[-1]
+                sums = np.broadcast_to(sums[:channels], (*step.in_shape[:-1], channels))
+            sums = _by_position(step, before, sums)
         else:
             sums = PER_CHANNEL[step.kind](step, sums)
         here, before = step.out_shape, step
-    return sums if here == shape else compact(np.broadcast_to(sums, here).reshape(shape))
+    sums = _seen_as(sums, here, shape)
+    return sums if sums.ndim == 1 else np.broadcast_to(sums, shape)
+
+
+def _seen_as(sums: np.ndarray, here: Shape, shape: Shape) -> np.ndarray:
+    """The sums of neurons in the shape `here`, per channel or by position, in another one."""
+    if sums.ndim > 1 and sums.shape[-1] < here[-1] == shape[-1]:
+        sums = sums.reshape(*shape[:-1], 1)
+        return np.repeat(sums.reshape(-1)[:1], shape[-1]) if (sums == sums.flat[0]).all() else sums
+    if sums.ndim == 1 and here[-1] == shape[-1]:
+        return sums
+    return compact(np.broadcast_to(sums, here).reshape(shape))
