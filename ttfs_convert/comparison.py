@@ -23,6 +23,7 @@ from .precision import to_float32
 from .prediction import NoRule, Rule, rule_of
 from .recording import Recording
 from .reference import Reference
+from .runnable import runnable
 from .truth import Truth
 
 
@@ -165,4 +166,4 @@ def _original(network: Network, onnx_file: str | Path | None) -> onnx.ModelProto
         raise UsageError("network", "the original model is not inside", remedy="name it with --onnx FILE")
     model = onnx.ModelProto.FromString(network.onnx.tobytes())
     check_onnx(model, "embedded model")
-    return model
+    return runnable(model)

@@ -16,7 +16,8 @@ from .errors import ModelError, UsageError
 from .ir import MAX_STEPS, Calibration, Input, Network, Readout, Violation, first_problem
 from .lowering.builder import Builder
 from .lowering.ends import head_model, tail_model
-from .lowering.graph import lower_graph, macs
+from .lowering.graph import lower_graph
+from .lowering.macs import macs
 from .lowering.ranges import Range, Ranges, Unbounded
 from .matching import match_tensors
 from .memory import give_back

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 Slope = Literal["fan_in", "reference", "gated"]
+Part = Literal["whole", "positive", "negative", "negated"]  # of a value x: x, max(x, 0), min(x, 0), max(-x, 0)
 MAX_STEPS = 65535  # spike steps are stored as unsigned integers of at most 16 bits
 StepCount = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 
@@ -39,6 +40,7 @@ class Coded(Population):
 
     lo: FloatArray  # (channels,) float32: the value of a silent neuron, a = 0
     hi: FloatArray  # (channels,) float32: the value at a = 1
+    part: Part = "whole"  # of the values of `tensor`: an activation of two slopes has two populations, one for either half of the line
 
 
 class Input(Coded):
@@ -301,6 +303,13 @@ def has_neurons(layer: Layer) -> bool:
 def neurons(layer: Layer) -> int:
     """How many integrate-and-fire neurons a population has."""
     return math.prod(layer.shape) if has_neurons(layer) else 0
+
+
+def part_of(values: np.ndarray, part: Part) -> np.ndarray:
+    """What spikes that carry this part say of `values`, of the same shape."""
+    if part == "whole":
+        return values
+    return np.minimum(values, 0) if part == "negative" else np.maximum(values if part == "positive" else -values, 0)
 
 
 def in_neuron_order(values: np.ndarray, layer: Population, images: int) -> np.ndarray:

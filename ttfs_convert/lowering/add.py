@@ -14,6 +14,7 @@ import numpy as np
 
 from .affine import affine
 from .builder import Builder, UnsupportedNode
+from .sums import spike_trains
 from .values import Constant, Node, Potential, Spikes, Value
 
 
@@ -68,16 +69,13 @@ def weighted_sum(terms: Sequence[Term], node: Node, builder: Builder) -> Spikes 
 
 def _of_computed(terms: Sequence[Term], node: Node, builder: Builder) -> Potential:
     """One neuron per element with the fan-ins of all terms, which have one shape."""
-    order = next((term for term in terms if isinstance(term.value, Potential) and not term.value.max_pools), None)
-    parts = []
-    for term in terms:
-        alike = order is not None and isinstance(term.value, Potential) and not term.value.max_pools and (
-            term.value.shape == order.value.shape and np.array_equal(term.value.index, order.value.index))
-        value = term.value if alike else builder.spikes(term.value, node, term.position)
-        parts.append(affine(value, np.full((), term.factor), np.zeros(()), node, builder, term.position))
+    potentials = [term.value for term in terms if isinstance(term.value, Potential) and not term.value.max_pools]
+    order = next((value for value in potentials if spike_trains(value) is None), potentials[0] if potentials else None)
+    parts = [affine(part, np.full((), term.factor), np.zeros(()), node, builder, term.position)
+             for term in terms for part in _parts(term, order, node, builder)]
     first = next((part for part in parts if isinstance(part, Potential)), None) or builder.potential(parts.pop(0), node.name)
-    connections, bias = (), np.zeros(1)
-    for part in [first, *(part for part in parts if part is not first)]:
+    connections, bias = first.connections, first.bias
+    for part in (part for part in parts if part is not first):
         if isinstance(part, Spikes):
             aligned = builder.aligned(part, first)
             values = builder.linear(aligned, aligned.index)
@@ -85,3 +83,11 @@ def _of_computed(terms: Sequence[Term], node: Node, builder: Builder) -> Potenti
         else:
             connections, bias = connections + part.connections, bias + part.bias
     return Potential(node.name, connections, bias, first.shape, first.index)
+
+
+def _parts(term: Term, order: Potential | None, node: Node, builder: Builder) -> list[Spikes | Potential]:
+    """What adds up to a term: itself if it is in the order of the potential `order`, else spike trains."""
+    value = term.value
+    if isinstance(value, Potential) and not value.max_pools and value.shape == order.shape and np.array_equal(value.index, order.index):
+        return [value]
+    return spike_trains(value) or [builder.spikes(value, node, term.position)]

@@ -8,7 +8,7 @@ import onnx
 
 from ..ir import Input, Readout
 from ..onnx_file import Simplified
-from .values import captured
+from ..subgraphs import captured
 
 
 def head_model(source: Simplified, inputs: Sequence[Input]) -> bytes | None:

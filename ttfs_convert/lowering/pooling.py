@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..synapses import AveragePool
+from ..synapses import AveragePool, Scale
 from .builder import Builder, UnsupportedNode
 from .geometry import image_index, image_order, sliding
 from .linear import Linear
@@ -116,6 +116,9 @@ def _max(node: Node, builder: Builder, kernel: tuple[int, ...]) -> None:
     index = image_index(value)
     geometry = sliding(node, index.shape, index.shape[-1], kernel)
     out_index = image_order(geometry["out_shape"], value.index.ndim)
+    if isinstance(value, Potential) and _pools_by_part(value, index):
+        builder.values[node.outputs[0]] = builder.max_pool_of_parts(value, node, geometry, out_index)
+        return
     if isinstance(value, Spikes) or value.pooled_only:
         spikes = builder.relaid(builder.sent(value, node), index)
         if spikes.scale.ndim == 1 and spikes.offset.ndim == 1 and (spikes.scale >= 0).all():
@@ -128,3 +131,13 @@ def _max(node: Node, builder: Builder, kernel: tuple[int, ...]) -> None:
         builder.values[node.outputs[0]] = builder.max_pool(ordered, node, geometry, out_index)
         return
     builder.values[node.outputs[0]] = replace(value, index=out_index, max_pools=(*value.max_pools, geometry))
+
+
+def _pools_by_part(value: Potential, index: np.ndarray) -> bool:
+    """Whether the maxima of `value`, read in the order of `index`, are the sum of its spike trains' maxima."""
+    return (value.comonotone and is_flat_order(index, math.prod(value.shape)) and value.bias.ndim == 1
+            and all(not each.path or _is_positive_scale(each.path) for each in value.connections))
+
+
+def _is_positive_scale(path: tuple) -> bool:
+    return len(path) == 1 and isinstance(path[0], Scale) and path[0].weights.ndim == 1 and bool((path[0].weights >= 0).all())

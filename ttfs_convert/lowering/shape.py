@@ -14,6 +14,7 @@ import onnxruntime
 
 from ..onnx_file import one_line
 from .builder import Builder, UnsupportedNode
+from .sums import spike_trains, sum_of
 from .values import Constant, Node, Potential, Spikes
 
 
@@ -30,10 +31,13 @@ def lower_moved(node: Node, builder: Builder) -> None:
     if mode != "nearest":
         raise UnsupportedNode(f"it interpolates (mode {mode})", "use mode nearest, or ConvTranspose")
     indices = moved(node, builder, value.index)
+    trains = None
     if isinstance(value, Potential) and not all(_is_permutation(index, value.index) for index in indices):
-        value = builder.spikes(value, node)  # parts and repetitions are of spike trains
+        trains = spike_trains(value)  # parts and repetitions are of spike trains
+        value = value if trains else builder.spikes(value, node)
     for name, index in zip(filter(None, node.outputs), indices):
-        builder.values[name] = replace(value, index=index)
+        builder.values[name] = (sum_of([replace(train, index=index) for train in trains], [value], node.name, builder) if trains
+                                else replace(value, index=index))
 
 
 def moved(node: Node, builder: Builder, index: np.ndarray) -> list[np.ndarray]:

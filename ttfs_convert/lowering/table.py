@@ -16,6 +16,7 @@ from .activation import (
     lower_thresholded_relu,
     lower_where,
 )
+from .add import lower_add, lower_mean, lower_sub, lower_sum
 from .affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
 from .builder import Builder
 from .concat import lower_concat
@@ -25,7 +26,7 @@ from .dense import lower_gemm, lower_matmul
 from .pad import lower_pad
 from .pooling import lower_average_pool, lower_global_average_pool, lower_global_max_pool, lower_max_pool, lower_reduce_mean
 from .shape import lower_identity, lower_moved
-from .add import lower_add, lower_mean, lower_sub, lower_sum
+from .two_slopes import lower_abs, lower_leaky_relu, lower_prelu
 from .values import Node
 
 
@@ -38,6 +39,7 @@ class Operator:
 
 
 OPERATORS = {
+    "Abs": Operator(lower_abs, "as two populations, one for either sign", activation=True),
     "Add": Operator(lower_add, "a constant, or two tensors that broadcast (residual)"),
     "AveragePool": Operator(lower_average_pool, "1-D and 2-D; strides, pads, ceil_mode, count_include_pad", body=True),
     "BatchNormalization": Operator(lower_batch_normalization, "of evaluation, anywhere; folded into weights or ranges"),
@@ -51,6 +53,8 @@ OPERATORS = {
     "GlobalAveragePool": Operator(lower_global_average_pool, "1-D and 2-D", body=True),
     "GlobalMaxPool": Operator(lower_global_max_pool, "1-D and 2-D", body=True),
     "Identity": Operator(lower_identity, "anything"),
+    "LeakyRelu": Operator(lower_leaky_relu, "as two populations, one for either sign; also written out, such as Where(x > 0, x, 0.1 x), "
+                           "Max(x, 0.1 x), Relu(x) - 0.1 Relu(-x) or x * (x > 0)", activation=True),
     "MatMul": Operator(lower_matmul, "a constant vector, matrix or stack of matrices on either side", body=True),
     "Mean": Operator(lower_mean, "of constants and tensors that broadcast"),
     "HardSigmoid": Operator(lower_hard_sigmoid, "in the middle of the network", activation=True),
@@ -61,6 +65,7 @@ OPERATORS = {
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
     "Mul": Operator(lower_mul, "by constants"),
     "Neg": Operator(lower_neg, "anything"),
+    "PRelu": Operator(lower_prelu, "as two populations; constant slopes of any sign, one or one per channel or element", activation=True),
     "Pad": Operator(lower_pad, "positions, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
     "ReduceMean": Operator(lower_reduce_mean, "over all positions, channels first or last: a global average pool", body=True),
     "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
@@ -80,7 +85,6 @@ TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # at the output
 
 QUANTISED = ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear")
 _BENDS = ("it bends, a spike time ramps straight", "train with ReLU1 or ReLU; Erf and Tanh are often a GELU written out")
-_TWO_SLOPES = ("a spike time ramps with one slope, not with two", "train with ReLU1 or ReLU")
 _NOT_MONOTONE = ("it is not monotone, a spike time is", "train with ReLU1 or ReLU")
 _RECURRENT = ("a recurrent state has no window of its own", "use convolutions over time")
 _NOT_LINEAR = ("it is not linear in its input", "in preprocessing: cut the model behind it; in a normalisation: train with BatchNorm")
@@ -90,7 +94,6 @@ _SHAPES = ("it computes with shapes", "export with fixed sizes")
 _QUANTISED = ("a network quantised by others", "export the plain float32 network")
 REMEDIES = {  # why an operator cannot spike, and what would help
     **dict.fromkeys(("Celu", "Elu", "Erf", "Selu", "Softplus", "Softsign", "Tanh"), _BENDS),
-    **dict.fromkeys(("LeakyRelu", "PRelu"), _TWO_SLOPES),
     **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish"), _NOT_MONOTONE),
     **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
     **dict.fromkeys(("Exp", "Log", "Pow", "Reciprocal", "Sqrt"), _NOT_LINEAR),

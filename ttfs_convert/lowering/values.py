@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from ..subgraphs import captured
 from ..synapses import Connection, Shape
 
 
@@ -67,7 +68,8 @@ class Potential:
     bounds: tuple[np.ndarray, np.ndarray] = (np.full(1, -math.inf), np.full(1, math.inf))  # smallest and largest value, as far as known
     low: float = -math.inf  # a clamp to [low, high] that has yet to come, where another one is to follow
     high: float = math.inf
-    pooled_only: bool = False  # whether it is a bare average of one spike train, maybe scaled and shifted
+    pooled_only: bool = False  # whether all it holds are spike trains, scaled, shifted or averaged: what is linear reads these themselves
+    comonotone: bool = False  # whether these are increasing functions of one value, so that its maxima are those of each
 
 
 @dataclass(frozen=True)
@@ -119,16 +121,6 @@ class Node:
         texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
         inputs = (*proto.input, *sorted(captured(proto) - set(proto.input)))
         return cls(proto.op_type, proto.name or proto.output[0], inputs, tuple(proto.output), texts, proto.domain, proto)
-
-
-def captured(proto: onnx.NodeProto) -> set[str]:
-    """Tensors from outside that the node's subgraphs (If, Loop, Scan) read."""
-    names: set[str] = set()
-    for graph in (attribute.g for attribute in proto.attribute if attribute.type == onnx.AttributeProto.GRAPH):
-        own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {
-            name for node in graph.node for name in node.output}
-        names |= {name for node in graph.node for name in (*node.input, *captured(node)) if name} - own
-    return names
 
 
 _numbers = np.arange(1 << 16)  # 0, 1, 2, ...: every index of a whole population is a view of it

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir import Coded, MaxPool, Network, Readout, in_neuron_order, in_tensor_order, neurons, sources
+from ..ir import Coded, MaxPool, Network, Readout, in_neuron_order, in_tensor_order, neurons, part_of, sources
 from ..kernels.compare import Errors, compare
 from ..recording import ROUNDING as SILENT_ROUNDING
 from ..recording import Recording
@@ -82,7 +82,7 @@ def original_activations(layer: Coded, tensor: np.ndarray, images: int) -> np.nd
 
     tensor: the original's values of `layer.tensor`, as ONNX Runtime gives them.
     """
-    return (in_neuron_order(tensor, layer, images) - layer.lo) / _width(layer)
+    return (part_of(in_neuron_order(tensor, layer, images), layer.part) - layer.lo) / _width(layer)
 
 
 def _width(layer: Coded) -> np.ndarray:
@@ -118,7 +118,7 @@ class Certificate:
         times, plane = recording.spike_times[layer.name], (-1, layer.shape[-1])
         reference, lo, width = np.empty((0, 0), np.float32), np.zeros(layer.shape, np.float32), np.ones(layer.shape, np.float32)
         if values is not None:
-            reference, lo = np.ascontiguousarray(in_tensor_order(values, layer, len(times))), lo + layer.lo
+            reference, lo = np.ascontiguousarray(part_of(in_tensor_order(values, layer, len(times)), layer.part)), lo + layer.lo
             width = width * _width(layer)
         found = compare(times.reshape(len(times), *plane), recording.steps[layer.name] or 0, 1 - SILENT_ROUNDING, reference, layer.channels_first,
                         lo.reshape(plane), width.reshape(plane), ROUNDING, errors.active.reshape(plane), errors.sent.reshape(plane))
