@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ class Chain:
                                                           ["batch", *values[name].shape[1:]]) for name in names], opset)
 
     def _run(self, results: list[onnx.ValueInfoProto], opset: int) -> dict[str, np.ndarray]:
-        return Reference(self._model(results, opset))({name: np.zeros((1, *shape), np.float32) for name, shape in self._inputs.items()})
+        return Reference(self._model(results, opset)).as_computed({name: np.zeros((1, *shape), np.float32) for name, shape in self._inputs.items()})
 
     def _model(self, results: list[onnx.ValueInfoProto], opset: int) -> onnx.ModelProto:
         entries = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape]) for name, shape in self._inputs.items()]
@@ -125,11 +126,18 @@ def outputs_of(network: Network, recording: Recording, x: dict[str, np.ndarray] 
     return list(Ends(network).outputs(recording, x or {}).values())
 
 
+def alone(model: onnx.ModelProto, network: Network, tensors: Sequence[str] = ()) -> Reference:
+    """The original of `network`, one sample at a time: what a sample gives in a batch of its own is what is right."""
+    reference = Reference(model, tensors, threads=1, unbatched=network.unbatched)
+    reference.together = reference.fixed_batch or 1
+    return reference
+
+
 def assert_equals_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **options) -> Network:
     """The converted network gives every output that ONNX Runtime gives for `model`, and no output is trivial."""
     network = converted(model, **options)
     found = outputs_of(network, run(network, x), {"x": x})
-    expected = list(Reference(model)(x).values())
+    expected = list(alone(model, network)(x).values())
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected):
         assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
@@ -143,7 +151,7 @@ def assert_layers_equal_onnx_runtime(model: onnx.ModelProto, x: np.ndarray, tole
     network = converted(model, **options)
     recording = run(network, x)
     hidden = [layer for layer in network.layers[:-1] if layer.tensor]
-    reference = Reference(model, [layer.tensor for layer in hidden])
+    reference = alone(model, network, [layer.tensor for layer in hidden])
     tensors = reference(x)
     compared = 0
     for layer in hidden:
@@ -174,7 +182,7 @@ def exact(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **opti
     """
     networks = [converted(model, **{"mode": "exact", "slope": slope, "calibrate": dataset(x), "margin": 0.1, **options})
                 for slope in ("reference", "gated")]
-    reference = Reference(model, [layer.tensor for network in networks for layer in network.layers if layer.tensor], threads=1)(x)
+    reference = alone(model, networks[0], [layer.tensor for network in networks for layer in network.layers if layer.tensor])(x)
     outputs = [reference[value.name] for value in model.graph.output]
     span = max(float(np.ptp(values)) for values in outputs)
     assert span > 1e-2, "the output hardly varies: the comparison proves nothing"

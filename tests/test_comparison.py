@@ -61,10 +61,10 @@ def test_a_tail_is_part_of_the_prediction():
 
 
 def test_labels_that_the_model_has_no_score_for(network):
-    comparison = Comparison(network, data(LABELS + 1), threads=1)
-    with pytest.raises(DataError, match="label 3; expected labels from 0 to 2"):
-        comparison.original_predictions()
-    assert Comparison(network, data(None), threads=1).truth(slice(0, 3), {}) is None
+    for shift, wrong in ((1, 3), (-1, -1)):
+        with pytest.raises(DataError, match=f"label {wrong}; expected labels from 0 to 2: the model has 3 classes"):
+            Comparison(network, data(LABELS + shift), threads=1)
+    assert Comparison(network, data(None), threads=1).truth.labels is None
 
 
 def test_the_original_may_come_from_its_file_alone(network, tmp_path):

@@ -324,6 +324,23 @@ def lines(rng, slope):
     return build.read((1, 3), {"f": average((3, 3), (3,))}, 1), images(rng, 9, 2)
 
 
+def frames(rng, slope):
+    """Three images in every sample: convolutions with padding, groups and biases of the whole shape, a max-pool, an average in the synapses
+    and one with neurons, and a residual sum."""
+    w, v = weights(rng, 1, 3, 3, 2, 4), weights(rng, 1, 3, 2, 2, 4)
+    shape, half = (3, 4, 4, 4), (3, 2, 2, 4)
+    build = Build((3, 4, 4, 2), slope).fire("h", shape, {"x": conv((3, 4, 4, 2), w, pads=(0, 1, 1))}, total(w), [0.7, 0, -0.3, 0.2])
+    second = conv(shape, v, groups=2, pads=(0, 1, 0), pads_end=(0, 1, 1))
+    build.fire("g", shape, {"h": (second, scale([0.5, 1, 1, 1], shape)), "x": conv((3, 4, 4, 2), weights(rng, 1, 1, 1, 2, 4) * 0 + 0.25)},
+               total(v) * [0.5, 1, 1, 1] + 0.5, rng.normal(0, 0.3, shape))
+    build.fire("f", shape, {"g": conv(shape, w[:, 1:2, 1:2].repeat(2, 3), pads=0), "h": ()}, 2 * total(w[:, 1:2, 1:2]) + 1, -0.3)
+    pool = {"kernel": (1, 2, 2), "strides": (1, 2, 2)}
+    build.wire(MaxPool, "p", half, "f", **sliding(shape, 4, **pool), **ends(0, 1, shape))
+    build.fire("a", half, {"p": average(half, (1, 2, 2), True, pads=(0, 0, 1), pads_end=(0, 1, 0))}, 1)
+    last = weights(rng, 12, 3)
+    return build.read((3,), {"a": (average(half, (1, 2, 2)), dense(last))}, total(last)), images(rng, 3, 4, 4, 2)
+
+
 def analog(rng, slope):
     """Input without bounds enters a gated layer as current; spikes go on from there."""
     w, last = weights(rng, 3, 3, 2, 3), weights(rng, 27, 5)
@@ -333,7 +350,7 @@ def analog(rng, slope):
     return build.watch(), images(rng, 3, 3, 2, lo=-2, hi=3)
 
 
-NETWORKS = (ranges, pools, residuals, wires, lines, analog)
+NETWORKS = (ranges, pools, residuals, wires, lines, frames, analog)
 
 
 def tolerances(network: Network) -> dict[str, np.ndarray]:

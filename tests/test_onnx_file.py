@@ -196,10 +196,10 @@ def test_refuses_large_weights_of_an_unknown_type(tmp_path, data_type):
     assert_refused(write(tmp_path / "type.onnx", model), by=[convert])
 
 
-def test_refuses_sparse_weights(tmp_path):
+def test_refuses_sparse_weights_that_do_not_fit(tmp_path):
     model = linear()
     del model.graph.initializer[:]
-    values, places = numpy_helper.from_array(np.ones(3, np.float32), "w"), numpy_helper.from_array(np.array([0, 5, 9]), "places")
+    values, places = numpy_helper.from_array(np.ones(3, np.float32), "w"), numpy_helper.from_array(np.array([0, 5, 12]), "places")
     model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [4, 3]))
     assert_refused(write(tmp_path / "sparse.onnx", model), by=[convert])
 

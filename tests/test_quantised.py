@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.models import Chain, converted, dataset
 from ttfs_convert import quantised, quantised_graph
+from ttfs_convert.comparison import Comparison
 from ttfs_convert.conversion import convert
 from ttfs_convert.ends import Ends
 from ttfs_convert.errors import ModelError, UsageError
@@ -37,7 +38,7 @@ def assert_twins(network: Network, model: onnx.ModelProto, x: np.ndarray, ties: 
     before = model.SerializeToString()
     onnx.checker.check_model(quantised_model(network, model))
     assert model.SerializeToString() == before
-    ann = QuantisedAnn(network, model, 1)
+    ann = QuantisedAnn(network, model)
     values, (recording, output) = ann({"x": x}, details=True), spiking(network, x)
     found = [trace(network, ann, values, recording, image) for image in range(len(x))]
     assert all(each.at_tie for each in found), found
@@ -216,7 +217,7 @@ def test_subgraphs_read_quantised_tensors():
     model = chain.add("If", **branches).model()
     network = in_mode_exact(model, chain.images(4))
     assert [layer.kind for layer in network.layers if layer.tensor == inner] == ["spiking", "readout"]
-    values, recording = QuantisedAnn(network, model, 1)({"x": chain.images(4)}, details=True), simulate(network, chain.images(4))
+    values, recording = QuantisedAnn(network, model)({"x": chain.images(4)}, details=True), simulate(network, chain.images(4))
     np.testing.assert_allclose(values.readouts[inner], recording.readouts[inner], rtol=0, atol=2e-5)
     np.testing.assert_allclose(values.outputs[chain.at], np.sqrt(recording.readouts[inner]), rtol=0, atol=1e-4)
 
@@ -253,10 +254,20 @@ def test_what_cannot_be_quantised():
     network = converted(model, steps=9)
     layers = tuple(layer.model_copy(update={"tensor": None}) if layer.name == "conv3" else layer for layer in network.layers)
     with pytest.raises(ModelError, match="no tensor for conv3; expected one for every layer that spikes"):
-        QuantisedTally(network.model_copy(update={"layers": layers}), model)
+        quantised_model(network.model_copy(update={"layers": layers}), model)
 
 
 # Tracing and counting
+
+def tally_of(network: Network, x: np.ndarray) -> QuantisedTally:
+    return QuantisedTally(network, Comparison(network, dataset(x), threads=1))
+
+
+def test_an_image_has_no_predictions_to_count():
+    chain = Chain((2, 6, 6)).conv(3).relu1().conv(2)
+    with pytest.raises(UsageError, match=r"shape \(2, 2, 2\) per sample; expected one score per class"):
+        tally_of(converted(chain.model(), steps=9), chain.images(4))
+
 
 @pytest.fixture(scope="module")
 def case():
@@ -280,7 +291,7 @@ def changed(recording: Recording, layer: str, image: int, by: int) -> tuple[Reco
                          [(1, None, False), (1, -3e-4, True), (-1, 3e-4, True), (2, 3e-4, False), (1, 6e-4, False)])
 def test_a_divergence_is_found_and_judged_by_its_distance_from_a_tie(case, layer, by, position, at_tie):
     network, model, x, recording, _ = case
-    ann = QuantisedAnn(network, model, 1)
+    ann = QuantisedAnn(network, model)
     values = ann({"x": x}, details=True)
     assert all(trace(network, ann, values, recording, image).layer is None for image in range(len(x)))
     wrong, place = changed(recording, layer, 3, by)
@@ -294,7 +305,7 @@ def test_a_divergence_is_found_and_judged_by_its_distance_from_a_tie(case, layer
 
 def test_what_a_tie_leads_to_is_not_judged(case):
     network, model, x, recording, _ = case
-    ann = QuantisedAnn(network, model, 1)
+    ann = QuantisedAnn(network, model)
     values, (wrong, place) = ann({"x": x}, details=True), changed(recording, "conv0", 7, 1)
     values.positions["conv0"][place] = np.rint(values.positions["conv0"][place])
     assert trace(network, ann, values, changed(wrong, "conv3", 7, -2)[0], 7) == quantised.Divergence(7, "conv0", 1, 0.0, True)
@@ -308,7 +319,7 @@ def test_a_tie_does_not_hide_another_branch():
     model, x = chain.conv(3).add("Relu").add("Concat", first, axis=1).readout().model(), chain.images(4)
     network = in_mode_exact(model, x)
     names = [layer.name for layer in network.layers if isinstance(layer, Spiking)]
-    ann, (recording, _) = QuantisedAnn(network, model, 1), spiking(network, x)
+    ann, (recording, _) = QuantisedAnn(network, model), spiking(network, x)
     values = ann({"x": x}, details=True)
     recording, place = changed(recording, names[0], 1, 1)
     values.positions[names[0]][place] = np.rint(values.positions[names[0]][place])
@@ -327,7 +338,7 @@ def part(recording: Recording, rows: slice | np.ndarray) -> Recording:
 @pytest.mark.parametrize("labelled", [True, False])
 def test_the_tally_adds_up_whatever_the_batch(case, batch, labelled):
     network, model, x, recording, output = case
-    labels, tally = np.arange(len(x)) % 4, QuantisedTally(network, model, 1)
+    labels, tally = np.arange(len(x)) % 4, tally_of(network, x)
     for first in range(0, len(x), batch):
         rows = slice(first, first + batch)
         tally.add({"x": x[rows]}, part(recording, rows), output[rows], labels[rows] if labelled else None)
@@ -341,7 +352,7 @@ def test_another_rounding_is_no_twin(case):
     network, model, x, recording, output = case
     other = network.model_copy(update={"rounding": "ceil"})
     wrong = Reference(quantised_model(other, model))(x)[model.graph.output[0].name].argmax(1) != output.argmax(1)
-    count, order, tally = int(wrong.sum()), np.argsort(wrong, kind="stable"), QuantisedTally(other, model, 1)
+    count, order, tally = int(wrong.sum()), np.argsort(wrong, kind="stable"), tally_of(other, x)
     assert 0 < count < 40
     for rows in (order[:40 - count], order[40 - count:]):  # in the first batch all is well
         tally.add({"x": x[rows]}, part(recording, rows), output[rows])
@@ -356,7 +367,7 @@ def test_another_rounding_is_no_twin(case):
 def test_slopes_within_the_tolerance_of_strict_mode_move_ties(total, explained):
     chain = Chain((2, 8, 8)).conv(4, total=total).relu1().readout()
     network, model, x = converted(chain.model(), mode="unchecked", steps=1000), chain.model(), chain.images(4)
-    ann, (recording, _) = QuantisedAnn(network, model, 1), spiking(network, x)
+    ann, (recording, _) = QuantisedAnn(network, model), spiking(network, x)
     values = ann({"x": x}, details=True)
     found = [trace(network, ann, values, recording, image) for image in range(4)]
     assert max(each.distance for each in found) > 0.02 and {each.layer for each in found} <= {"conv0", None}
@@ -367,7 +378,7 @@ def test_equal_spikes_do_not_excuse_other_potentials_or_outputs(case):
     network, model, x, recording, output = case
     readouts = {name: np.roll(values, 1, axis=1) for name, values in recording.readouts.items()}
     for spikes, where in ((dataclasses.replace(recording, readouts=readouts), network.readouts[0].name), (recording, None)):
-        tally = QuantisedTally(network, model, 1)
+        tally = tally_of(network, x)
         tally.add({"x": x}, spikes, np.roll(output, 1, axis=1))
         outcome = tally.outcome()
         assert outcome.mismatches > 0 == outcome.traced_to_ties and outcome.unexplained.layer == where
@@ -381,7 +392,7 @@ def test_equal_scores_are_a_tie():
     tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor)[:, [0, 0, 1, 2]], tensor.name))
     network = converted(model, steps=20)
     recording, output = spiking(network, x)
-    tally = QuantisedTally(network, model, 1)
+    tally = tally_of(network, x)
     tally.add({"x": x}, recording, output + np.array([0, 1e-6, 0, 0], np.float32))
     outcome = tally.outcome()
     assert outcome.mismatches == outcome.traced_to_ties > 0 and outcome.unexplained is None
@@ -392,7 +403,7 @@ def test_the_trained_example(options):
     with np.load(EXAMPLE / "images.npz") as archive:
         x, labels = archive["x"][:100, None].astype(np.float32) / 255, archive["y"][:100]
     network, model = convert(EXAMPLE / "model.onnx", **options), load_onnx(EXAMPLE / "model.onnx")
-    recording, tally = simulate(network, x), QuantisedTally(network, model, 2)
+    recording, tally = simulate(network, x), tally_of(network, x)
     tally.add({model.graph.input[0].name: x}, recording, recording.potentials, labels)
     outcome = tally.outcome()
     assert outcome.agreement >= 0.99 and outcome.mismatches == outcome.traced_to_ties and outcome.accuracy > 0.85

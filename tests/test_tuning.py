@@ -57,9 +57,9 @@ def parts(monkeypatch):
     seen = []
 
     class Seeing(tuning.Comparison):
-        def __init__(self, network, data, *arguments):
+        def __init__(self, network, data, *arguments, **options):
             seen.append(data)
-            super().__init__(network, data, *arguments)
+            super().__init__(network, data, *arguments, **options)
 
     monkeypatch.setattr(tuning, "Comparison", Seeing)
     return seen

@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numba
 import numpy as np
 import onnx
 
+from .bounds import Bounds
+from .class_names import listed_names
 from .datasets import Dataset, fit_to_inputs, load_dataset
 from .ends import Ends
 from .errors import ModelError, UsageError
 from .ir import Network
 from .onnx_file import check_onnx, load_onnx, sha256_of
 from .precision import to_float32
-from .prediction import binary_threshold, check_labels, predicted_labels
+from .prediction import NoRule, Rule, rule_of
 from .recording import Recording
 from .reference import Reference
+from .runnable import runnable
+from .truth import Truth
+
+
+FEW = 4  # samples on which it is tried whether they mix, or as many as two of the model's own batches
 
 
 class Comparison:
     """`network`'s original, its head and tail, and the data in batches.
 
     data: a data set, or what `datasets.load_dataset` takes. onnx_file: the original model where none is embedded; its SHA-256 must be
-    that of the file that was converted. batch: images at a time. threads: of ONNX Runtime, 0 for its own choice. Raises ModelError for a
-    model that does not fit, DataError for data that does not, UsageError for options.
+    that of the file that was converted. batch: samples at a time. threads: of ONNX Runtime, 0 for its own choice. output: which of the
+    model's outputs labels judge, by default the first. decision_threshold: from where on a lone value means class 1, where its bounds do
+    not say. labels_needed: refuse data and outputs without labels. Raises ModelError for a model that does not fit, DataError for data
+    that does not, UsageError for options.
+
+    rules: how labels follow from each output, by name. rule: of the judged one. notes: what a reader of the figures must know.
+    together: samples that are run at a time, None for any number: every figure is that of a sample alone, or in the batch that the model
+    declares.
     """
 
-    def __init__(self, network: Network, data: Dataset | str, onnx_file: str | Path | None = None, batch: int = 64, threads: int = 0):
+    def __init__(self, network: Network, data: Dataset | str, onnx_file: str | Path | None = None, batch: int = 64, threads: int = 0, *,
+                 output: str | None = None, decision_threshold: float | None = None, labels_needed: bool = False):
         if batch < 1:
             raise UsageError("batch", f"{batch}", "at least 1")
         self.data = load_dataset(data) if isinstance(data, str) else data
@@ -38,12 +53,60 @@ class Comparison:
         if network.precision != "float32":
             with tempfile.TemporaryDirectory() as folder:
                 to_float32(self.model, Path(folder))
-        self.threads, self._batch = threads, batch
-        self.original, self.ends = Reference(self.model, threads=threads), Ends(network, threads)
-        self.output = self.model.graph.output[0].name
-        self._threshold = binary_threshold(None if network.tail is None else onnx.ModelProto.FromString(network.tail.tobytes()))
-        self._fitted = fit_to_inputs(self.data, self.original.inputs, {layer.onnx_name: layer.bounds for layer in network.inputs})
-        self.notes = self._fitted.notes
+        self._threads, self._unbatched, self._tensors = threads, network.unbatched, [layer.tensor for layer in network.layers if layer.tensor]
+        self.original, self.ends = Reference(self.model, threads=threads, unbatched=network.unbatched), Ends(network, threads)
+        self.outputs = [value.name for value in self.model.graph.output]
+        self.output = _judged(self.outputs, output)
+        bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
+        self._fitted = fit_to_inputs(self.data, self.original.inputs, bounds)
+        unit = self.original.fixed_batch or 1
+        few = self._few_samples = self._few(max(FEW, 2 * unit))
+        self.together, mixing = self._settled(few, unit)
+        self._batch = -(-batch // unit) * unit
+        self.rules = self._rules(few, unit, bounds, decision_threshold)
+        self.rule = self.rules[self.output]
+        self.truth = Truth(self.data, self.rule, self._sample[self.output].shape[1:], labels_needed)
+        self.notes = (*self._fitted.notes, *mixing, *self.truth.notes)
+
+    def _few(self, count: int) -> dict[str, np.ndarray]:
+        """Inputs of samples from all over the data."""
+        rows = np.linspace(0, len(self.data) - 1, count).round().astype(int).tolist()
+        parts = [self._fitted(slice(row, row + 1)) for row in rows]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _settled(self, few: Mapping[str, np.ndarray], unit: int) -> tuple[int | None, list[str]]:
+        """How many samples to run at a time, None for any number, and what to say of it."""
+        mixed = [name for name in (self.ends.settle(few, unit), self.original.settle(few, unit)) if name is not None]
+        if not mixed:
+            return self.original.fixed_batch, []
+        self.ends.run_by(unit)
+        self.original.together = unit
+        return unit, [f"the samples of a batch mix in this model, in {mixed[0]!r}: it was run {unit} at a time, so that figures are those of "
+                      + ("each sample alone" if unit == 1 else "the batches that it declares")]
+
+    def _rules(self, few: Mapping[str, np.ndarray], unit: int, ends: Mapping[str, tuple[float, float] | None],
+               threshold: float | None) -> dict[str, Rule | NoRule]:
+        self._sample = self.original(few)
+        sample = {name: np.asarray(few[name][0 if name in self._unbatched else slice(unit)], kind)
+                  for name, (_, kind) in self.original.inputs.items()}
+        bounds = Bounds(self.model, sample, ends)
+        return {name: rule_of(name, self._sample[name], bounds, listed_names(self.model.graph, name),
+                              threshold if name == self.output else None) for name in self.outputs}
+
+    def reference(self, model: onnx.ModelProto, tensors: Sequence[str] = ()) -> Reference:
+        """A session over `model`, the original or one made from it, that runs as many samples at a time as all others do."""
+        found = Reference(model, tensors, self._threads, unbatched=self._unbatched)
+        found.together = found.fixed_batch or self._together_inside
+        return found
+
+    @functools.cached_property
+    def _together_inside(self) -> int | None:
+        """As `together`, for the tensors that layers stand for as well: their batch axis may be another one than the first."""
+        if self.together is None:
+            inside = Reference(self.model, self._tensors, self._threads)
+            inside.settle(self._few_samples)
+            return inside.together
+        return self.together
 
     def batches(self) -> Iterator[slice]:
         for first in range(0, len(self.data), self._batch):
@@ -54,29 +117,14 @@ class Comparison:
         return self._fitted(rows)
 
     def labels(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Predicted labels (n,) int64 from the model's outputs, by name."""
-        return predicted_labels(outputs[self.output], self.output, self._threshold)
-
-    def snn_labels(self, recording: Recording, x: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Predicted labels (n,) int64 from the potentials of a run on the inputs `x`."""
-        return self.labels(self.ends.outputs(recording, x))
-
-    def truth(self, rows: slice, outputs: Mapping[str, np.ndarray]) -> np.ndarray | None:
-        """True labels of the samples `rows`, None without. Raises DataError for one that the model has no score for."""
-        if self.data.y is None:
-            return None
-        check_labels(self.data.y[rows], outputs[self.output], self.data.name)
-        return self.data.y[rows]
-
+        """Predicted labels (n,), int64 or names of classes, from the model's outputs, by name. Raises UsageError if none follow."""
+        if isinstance(self.rule, NoRule):
+            raise self.rule.refusal()
+        return self.rule.labels(outputs[self.output])
 
     def original_predictions(self) -> np.ndarray:
-        """The original's label of every sample, int64. Raises as `truth`."""
-        predicted = []
-        for rows in self.batches():
-            outputs = self.original(self.inputs(rows))
-            self.truth(rows, outputs)
-            predicted.append(self.labels(outputs))
-        return np.concatenate(predicted)
+        """The original's label of every sample. Raises as `labels`."""
+        return np.concatenate([self.labels(self.original(self.inputs(rows))) for rows in self.batches()])
 
     def runs(self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None
              ) -> Iterator[tuple[Recording, np.ndarray]]:
@@ -85,7 +133,13 @@ class Comparison:
             starting(rows)
             x = self.inputs(rows)
             recording = simulate(self.ends.entries(x))
-            yield recording, self.snn_labels(recording, x)
+            yield recording, self.labels(self.ends.outputs(recording, x))
+
+
+def _judged(outputs: Sequence[str], wanted: str | None) -> str:
+    if wanted is not None and wanted not in outputs:
+        raise UsageError("--output", f"{wanted!r}", f"one of the model's outputs: {', '.join(outputs)}")
+    return wanted or outputs[0]
 
 
 @contextlib.contextmanager
@@ -112,4 +166,4 @@ def _original(network: Network, onnx_file: str | Path | None) -> onnx.ModelProto
         raise UsageError("network", "the original model is not inside", remedy="name it with --onnx FILE")
     model = onnx.ModelProto.FromString(network.onnx.tobytes())
     check_onnx(model, "embedded model")
-    return model
+    return runnable(model)

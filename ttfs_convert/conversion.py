@@ -11,11 +11,13 @@ from pydantic import ValidationError
 
 from .calibration import Rule
 from .datasets import Dataset, load_dataset
+from .declared_batch import check_body
 from .errors import ModelError, UsageError
 from .ir import MAX_STEPS, Calibration, Input, Network, Readout, Violation, first_problem
 from .lowering.builder import Builder
 from .lowering.ends import head_model, tail_model
-from .lowering.graph import lower_graph, macs
+from .lowering.graph import lower_graph
+from .lowering.macs import macs
 from .lowering.ranges import Range, Ranges, Unbounded
 from .matching import match_tensors
 from .memory import give_back
@@ -128,12 +130,13 @@ def _converted(path: str | Path, model: Simplified, options: Options, calibrate:
         raise ConstraintError(where, builder.violations)
     give_back()
     inputs, readouts = ([layer for layer in builder.layers if isinstance(layer, kind)] for kind in (Input, Readout))
+    check_body(model, inputs, readouts, where)
     head, tail = head_model(model, inputs), tail_model(model, readouts)
     return Network(name=Path(path).stem, mode=options.mode, slope=options.network_slope, steps=options.steps, rounding=options.rounding,
                    pooling=options.pooling, onnx_sha256=model.sha256, violations=tuple(builder.violations), calibration=calibration,
                    ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model)),
                    onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
-                   head=None if head is None else np.frombuffer(head, np.uint8),
+                   unbatched=model.unbatched, head=None if head is None else np.frombuffer(head, np.uint8),
                    tail=None if tail is None else np.frombuffer(tail, np.uint8), precision=model.precision)
 
 

@@ -16,12 +16,12 @@ from .measure.certificate import Certificate
 from .measure.distributions import Distributions
 from .measure.drift import PairedOutcomes
 from .measure.engine_check import AT_A_TIE, EngineCheck
+from .measure.outputs import OutputErrors
 from .measure.spike_timing import SpikeTiming
 from .plots.folder import check_plots
 from .quantised import QuantisedTally
-from .reference import Reference
 from .report import Report
-from .report_parts import Measured, report_of
+from .report_parts import Judged, Measured, report_of
 from .simulate.engines import simulator
 from .spike_file import SpikeWriter
 
@@ -34,12 +34,14 @@ class Evaluation:
     certificate: Certificate
     outcomes: PairedOutcomes | None
     slope: str  # case of the network's layers
+    has_tail: bool  # whether ONNX Runtime computes the outputs from the potentials
     notes: tuple[str, ...]
 
 
 def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | None = None, batch: int = 64, threads: int | None = None,
              engine: str = "exact", threshold: str = "dynamic", histogram: bool = False, quantised: bool = False,
-             spikes: str | Path | None = None, plot: str | Path | None = None,
+             spikes: str | Path | None = None, plot: str | Path | None = None, output: str | None = None,
+             decision_threshold: float | None = None, labels_needed: bool = False,
              progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
     """Compare `network` on `data` with its original under ONNX Runtime.
 
@@ -49,6 +51,7 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
     the closed form, layer by layer. threshold: `dynamic` or, with the last two, `fixed`. histogram: count spikes over time; a fixed
     threshold always does. quantised: also run the original rounded to the network's levels, see `quantised`. spikes: file for
     all spike times, see `spike_file`. plot: folder for figures, see `plots.run`. progress: called with images done and images in all.
+    output, decision_threshold, labels_needed: see `comparison.Comparison`.
     Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
     """
     if quantised and threshold == "fixed":
@@ -57,10 +60,11 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
         check_plots(plot)
     network = network.with_time(None) if engine == "event" else network
     with numba_threads(threads):
-        comparison = Comparison(network, data, onnx_file, batch, threads or 0)
+        comparison = Comparison(network, data, onnx_file, batch, threads or 0, output=output, decision_threshold=decision_threshold,
+                                labels_needed=labels_needed)
         simulate = simulator(network, engine, threshold)
         checked = EngineCheck(network) if engine != "exact" and threshold == "dynamic" else None
-        rounded = QuantisedTally(network, comparison.model, threads or 0) if quantised else None
+        rounded = QuantisedTally(network, comparison) if quantised else None
         timing = SpikeTiming(network) if histogram or threshold == "fixed" else None
         distributions = Distributions(network) if plot is not None else None
         about = {"engine": engine, "threshold": threshold, "data": comparison.data.name, "data_sha256": comparison.data.sha256}
@@ -77,8 +81,9 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
 
 def _compare(network: Network, comparison: Comparison, simulate: Callable, measured: Measured, writer: SpikeWriter | None,
              progress: Callable[[int, int], None]) -> Evaluation:
-    tapped = Reference(comparison.model, [layer.tensor for layer in network.layers if layer.tensor], comparison.threads)
-    certificate, outcomes, agreeing = Certificate(network), PairedOutcomes(0, 0, 0, 0), 0
+    tapped = comparison.reference(comparison.model, [layer.tensor for layer in network.layers if layer.tensor])
+    certificate, outcomes, truth = Certificate(network), PairedOutcomes(0, 0, 0, 0), comparison.truth
+    errors = {name: OutputErrors(rule) for name, rule in comparison.rules.items()}
     start = time.perf_counter()
     simulate(comparison.ends.entries(comparison.inputs(slice(0, 1))))
     measured.compile_seconds = time.perf_counter() - start
@@ -90,7 +95,6 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
         entries = comparison.ends.entries(x)
         recording = simulate(entries)
         outputs = comparison.ends.outputs(recording, x)
-        snn = comparison.labels(outputs)
         measured.ann_seconds += between - start
         measured.snn_seconds += time.perf_counter() - between
         reference = {**entries, **tapped(x)}
@@ -102,17 +106,19 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
         for consumer in (measured.timing, writer):
             if consumer is not None:
                 consumer.add(recording)
-        ann, truth = comparison.labels(original), comparison.truth(rows, original)
-        agreeing += int((ann == snn).sum())
+        for name, each in errors.items():
+            targets = truth.targets[rows] if truth.targets is not None and name == comparison.output else None
+            each.add(outputs[name], original[name], targets)
+        labels = None if truth.labels is None else truth.labels[rows]
         if measured.rounded is not None:
-            measured.rounded.add(x, recording, outputs[comparison.output], truth)
-        if truth is not None:
-            outcomes += PairedOutcomes.of(ann, snn, truth)
+            measured.rounded.add(x, recording, outputs[comparison.output], labels)
+        if labels is not None:
+            outcomes += PairedOutcomes.of(comparison.labels(original), comparison.labels(outputs), labels)
         progress(rows.stop, len(comparison.data))
-    outcomes = None if comparison.data.y is None else outcomes
-    report = report_of(measured, comparison.data, agreeing / len(comparison.data), outcomes, certificate)
+    outcomes = None if truth.labels is None else outcomes
     notes = (*comparison.data.notes, *comparison.notes, *_warnings(network, certificate, measured))
-    return Evaluation(report, certificate, outcomes, network.slope, notes)
+    report = report_of(measured, comparison.data, Judged(comparison.output, errors, outcomes), certificate, notes)
+    return Evaluation(report, certificate, outcomes, network.slope, network.tail is not None, notes)
 
 
 def _warnings(network: Network, certificate: Certificate, measured: Measured) -> list[str]:

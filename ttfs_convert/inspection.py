@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from .conversion import Options, misfit
 from .errors import ModelError
 from .ir import Layer, Violation
-from .lowering.graph import UnsupportedModel, lower_graph, macs
+from .lowering.graph import UnsupportedModel, lower_graph
+from .lowering.macs import macs
 from .lowering.ranges import Unbounded
-from .measure.counts import layer_macs
+from .measure.counts import spiking_macs
 from .onnx_file import Simplified, simplified
 
 MODES = ("strict", "exact", "unchecked")
@@ -60,8 +61,7 @@ class ModelInspection:
     @property
     def spiking_mac_share(self) -> float:
         """Share of the multiply-accumulates that lie in layers which mode exact can lower."""
-        spiking = sum(layer_macs(layer) for layer in self.modes["exact"].layers)
-        return min(1.0, spiking / self.ann_macs) if self.ann_macs else 1.0
+        return min(1.0, spiking_macs(self.modes["exact"].layers) / self.ann_macs) if self.ann_macs else 1.0
 
 
 def inspect_model(path: str | Path) -> ModelInspection:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 Slope = Literal["fan_in", "reference", "gated"]
+Part = Literal["whole", "positive", "negative", "negated"]  # of a value x: x, max(x, 0), min(x, 0), max(-x, 0)
 MAX_STEPS = 65535  # spike steps are stored as unsigned integers of at most 16 bits
 StepCount = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 
@@ -39,6 +40,7 @@ class Coded(Population):
 
     lo: FloatArray  # (channels,) float32: the value of a silent neuron, a = 0
     hi: FloatArray  # (channels,) float32: the value at a = 1
+    part: Part = "whole"  # of the values of `tensor`: an activation of two slopes has two populations, one for either half of the line
 
 
 class Input(Coded):
@@ -103,6 +105,7 @@ class Readout(Population):
     bias: FloatArray | None  # (channels,) or the whole shape, float32
     weight_sums: FloatArray  # (channels,) or the whole shape, float32; reported, not used
     onnx_shape: Shape  # of `tensor`, without the batch
+    batched: bool = True  # whether `tensor` of one sample has an axis of size 1 in front of `onnx_shape`: the batch
     index: IndexArray  # flat channels-last position of each value of `tensor`, int64
 
 
@@ -147,6 +150,7 @@ class Network(Record):
     layers: tuple[Layer, ...]
     onnx: ByteArray | None  # the original model, uint8
     head: ByteArray | None = None  # ONNX model from the model's inputs to the tensors that its input populations encode, uint8
+    unbatched: tuple[str, ...] = ()  # inputs of the original without an axis for the batch: it takes one sample at a time
     tail: ByteArray | None  # ONNX model from the readouts' potentials to the outputs, uint8; None: the potentials are the outputs
     precision: str = "float32"  # of the original's weights; all is computed in float32
 
@@ -179,6 +183,11 @@ class Network(Record):
     @property
     def readouts(self) -> tuple[Readout, ...]:
         return tuple(layer for layer in self.layers if isinstance(layer, Readout))
+
+    @property
+    def without_batch(self) -> tuple[str, ...]:
+        """ONNX tensors that have no axis for the batch, among those that original, head and tail are given."""
+        return (*self.unbatched, *(layer.tensor for layer in self.readouts if not layer.batched))
 
     @property
     def windows(self) -> int:
@@ -294,6 +303,13 @@ def has_neurons(layer: Layer) -> bool:
 def neurons(layer: Layer) -> int:
     """How many integrate-and-fire neurons a population has."""
     return math.prod(layer.shape) if has_neurons(layer) else 0
+
+
+def part_of(values: np.ndarray, part: Part) -> np.ndarray:
+    """What spikes that carry this part say of `values`, of the same shape."""
+    if part == "whole":
+        return values
+    return np.minimum(values, 0) if part == "negative" else np.maximum(values if part == "positive" else -values, 0)
 
 
 def in_neuron_order(values: np.ndarray, layer: Population, images: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .dataflow import data_tensors
 from .ir import Input, Layer
 from .onnx_file import Simplified
 from .reference import Reference
@@ -21,14 +22,17 @@ CLOSE = 1e-4  # of the tensor's largest value
 
 def match_tensors(layers: Sequence[Layer], model: Simplified) -> list[Layer]:
     """`layers` with the tensor names of the original model instead of the simplified graph's."""
-    produced = [name for node in model.original.graph.node for name in node.output if name]
-    known = {None, *produced, *(value.name for value in model.original.graph.input)}
+    computed = data_tensors(model.original.graph)
+    produced = [name for node in model.original.graph.node for name in node.output if name in computed]
+    known = {None, *computed}
     renamed = {layer.name: layer.tensor for layer in layers if layer.tensor not in known}
     if not renamed:
         return list(layers)
-    simplified = Reference(model.graph, list(renamed.values()), folder=model.folder)
+    simplified = Reference(model.graph, list(renamed.values()), folder=model.folder, unbatched=model.unbatched)
     x = _probes(layers, simplified)
-    theirs = {name: value for name, value in Reference(model.original, produced, folder=model.folder)(x).items() if value.dtype == np.float32}
+    original = Reference(model.original, produced, folder=model.folder, unbatched=model.unbatched)
+    original.together = original.fixed_batch or 1
+    theirs = {name: value for name, value in original(x).items() if value.dtype == np.float32}
     ours = simplified(x)
     return [_renamed(layer, ours[layer.tensor], theirs) if layer.name in renamed else layer for layer in layers]
 

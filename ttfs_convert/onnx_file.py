@@ -15,15 +15,32 @@ import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
 
+from .batch_axis import unbatched_inputs
 from .errors import ModelError
 from .precision import to_float32, weight
+from .randomness import refuse_random
+from .runnable import runnable
 
 SMALL = 1024  # bytes; larger weights stay on the disk while a model is converted
 WEIGHTS = "weights.bin"
+DOMAINS = ("ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")  # that ONNX Runtime has operators of
 
 
 def load_onnx(path: str | Path) -> onnx.ModelProto:
-    """The model at `path`, external data included, checked by onnx. Raises ModelError with one line for whatever is wrong."""
+    """The model at `path`, external data included, checked by onnx, see `runnable`. Raises ModelError with one line for whatever is
+    wrong."""
+    return _said_plainly(_whole(path), str(path))
+
+
+def _said_plainly(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+    try:
+        return runnable(model)
+    except (RuntimeError, ValueError) as error:  # the inliner's, and those of sparse weights
+        raise ModelError(where, one_line(error), "a valid ONNX model", "export it again") from error
+
+
+def _whole(path: str | Path) -> onnx.ModelProto:
+    """The model at `path` as it is, external data included."""
     where, model = str(path), _parsed(path)
     try:
         onnx.load_external_data_for_model(model, str(Path(path).parent))
@@ -111,13 +128,14 @@ class Simplified:
     path: Path
     original: onnx.ModelProto
     graph: onnx.ModelProto
+    unbatched: tuple[str, ...]  # inputs without an axis for the batch
     folder: Path
     external: tuple[Path, ...]  # files with weights that the one at `path` does not hold
     precision: str
 
     def file(self) -> bytes:
         """The model as one ONNX file: the bytes at `path`, or, with external data, those of the same model with its weights inside."""
-        return load_onnx(self.path).SerializeToString() if self.external else self.path.read_bytes()
+        return _whole(self.path).SerializeToString() if self.external else self.path.read_bytes()
 
     @property
     def sha256(self) -> str:
@@ -133,7 +151,7 @@ class Simplified:
 def simplified(path: str | Path) -> Iterator[Simplified]:
     """The model at `path`, checked, and simplified by ONNX Runtime's basic rewrites for one image.
 
-    The batch axis (the first one of every input) becomes 1, and with it all shapes are known. Raises ModelError for a file that is no
+    The batch axis (the first one of every input that has one, see `batch_axis`) becomes 1, and with it all shapes are known. Raises ModelError for a file that is no
     model, when ONNX Runtime cannot run it, or for an input with another axis of unknown size. Memory: hardly more than the weights once;
     the rest is in a temporary folder.
     """
@@ -142,14 +160,17 @@ def simplified(path: str | Path) -> Iterator[Simplified]:
         folder = Path(name)
         original, external = _without_weights(Path(path), folder)
         check_onnx(folder / "original.onnx", where)
+        original = _said_plainly(original, where)
+        refuse_random(original, where)
         precision = to_float32(original, folder)
         fixed = onnx.ModelProto()
         fixed.CopyFrom(original)
-        _fix_batch(fixed, where)
+        unbatched = unbatched_inputs(fixed, folder)
+        _fix_batch(fixed, unbatched, where)
         onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
-        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), folder, external, precision)
+        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external, precision)
 
 
 def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
@@ -166,8 +187,6 @@ def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[P
 
 def _move_weights(model: onnx.ModelProto, base: Path, target: Path, where: str) -> None:
     """Move every large initializer from `model` or its external data below `base` to the file `target`."""
-    if model.graph.sparse_initializer:
-        raise ModelError(where, "sparse initializers", "dense ones", "export it without sparse weights")
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             onnx.external_data_helper.load_external_data_for_tensor(tensor, str(base))
@@ -190,13 +209,13 @@ def _move_weights(model: onnx.ModelProto, base: Path, target: Path, where: str) 
             tensor.ClearField("raw_data")
 
 
-def _fix_batch(model: onnx.ModelProto, where: str) -> None:
+def _fix_batch(model: onnx.ModelProto, unbatched: Sequence[str], where: str) -> None:
     constants = {tensor.name for tensor in model.graph.initializer}
     for value in model.graph.input:
         if value.name in constants:
             continue
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
-            if axis == 0:
+            if axis == 0 and value.name not in unbatched:
                 dim.ClearField("dim_param")
                 dim.dim_value = 1
             elif not dim.HasField("dim_value") or dim.dim_value < 1:
@@ -224,8 +243,17 @@ def _simplify(fixed: onnx.ModelProto, folder: Path, where: str) -> None:
         session = onnxruntime.InferenceSession(str(folder / "fixed.onnx"), options, providers=["CPUExecutionProvider"])
         session.run(None, _zeros(fixed))  # some shapes are checked only now, such as those that rely on a fixed batch
     except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
+        _refuse_foreign(fixed, where, str(error))
         raise ModelError(where, f"ONNX Runtime cannot run it with one image ({one_line(error, folder)})", "a model that runs",
                          "check it with onnxruntime alone, and export it with a dynamic batch axis") from error
+
+
+def _refuse_foreign(model: onnx.ModelProto, where: str, problem: str) -> None:
+    """Raise ModelError for a node that ONNX Runtime has no operator for. problem: what it says."""
+    for node in model.graph.node:
+        if node.domain and (node.domain not in DOMAINS or f"{node.domain}:{node.op_type}(" in problem):
+            raise ModelError(where, f"{node.op_type} {node.name or node.output[0]!r} is an operator of the domain {node.domain}",
+                             "operators that ONNX Runtime knows", "export it with operators of ONNX alone")
 
 
 def _with_shapes(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:

@@ -9,14 +9,15 @@ predictions of the two can differ only if float32 sums fall on different sides o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 
+from .comparison import Comparison
 from .ir import Network, Readout, in_neuron_order, sources
-from .prediction import binary_threshold, predicted_labels
+from .prediction import NoRule
 from .quantised_graph import ROUNDING, Insertion, Quantiser, quantised_model
 from .recording import Recording
 from .reference import Reference
@@ -39,13 +40,13 @@ class QuantisedValues:
 
 
 class QuantisedAnn:
-    """The quantised original of `network` under ONNX Runtime. model: the original, in float32, weights inside. threads: as for
-    `Reference`. Raises as `quantised_model`."""
+    """The quantised original of `network` under ONNX Runtime. model: the original, in float32, weights inside. session: gives one for a
+    model and tensors of it. Raises as `quantised_model`."""
 
-    def __init__(self, network: Network, model: onnx.ModelProto, threads: int = 0):
-        self._inserted, self._threads = Insertion(network, model), threads
+    def __init__(self, network: Network, model: onnx.ModelProto, session: Callable[[onnx.ModelProto, Sequence[str]], Reference] = Reference):
+        self._inserted, self._session = Insertion(network, model), session
         self.quantisers = {each.layer.name: each for each in self._inserted.quantisers}
-        self._plain = Reference(self._inserted.model, list(self._inserted.levels.values()), threads)
+        self._plain = session(self._inserted.model, list(self._inserted.levels.values()))
         self._detailed: Reference | None = None
         self._outputs = [value.name for value in model.graph.output]
 
@@ -54,7 +55,7 @@ class QuantisedAnn:
         inserted = self._inserted
         if details and self._detailed is None:
             tensors = [*inserted.levels.values(), *inserted.positions.values(), *inserted.readouts.values()]
-            self._detailed = Reference(inserted.model, tensors, self._threads)
+            self._detailed = self._session(inserted.model, tensors)
         found, images = (self._detailed if details else self._plain)(feeds), len(next(iter(feeds.values())))
         levels, positions = ({name: in_neuron_order(found[at], self.quantisers[name].layer, images) for name, at in part.items()}
                              for part in (inserted.levels, inserted.positions if details else {}))
@@ -153,20 +154,22 @@ class QuantisedOutcome:
 
 
 class QuantisedTally:
-    """Holds a spiking network's outputs against those of its quantised original, batch by batch. Arguments as for `QuantisedAnn`."""
+    """Holds a spiking network's outputs against those of its quantised original, batch by batch. comparison: of `network` with the original.
+    Raises as `quantised_model`; UsageError where no labels follow from the judged output."""
 
-    def __init__(self, network: Network, model: onnx.ModelProto, threads: int = 0):
-        self._network, self._ann = network, QuantisedAnn(network, model, threads)
-        self._output = model.graph.output[0].name
-        self._threshold = binary_threshold(None if network.tail is None else onnx.ModelProto.FromString(network.tail.tobytes()))
+    def __init__(self, network: Network, comparison: Comparison):
+        if isinstance(comparison.rule, NoRule):
+            raise comparison.rule.refusal()
+        self._network, self._ann = network, QuantisedAnn(network, comparison.model, comparison.reference)
+        self._output, self._rule = comparison.output, comparison.rule
         self._samples = self._right = self._mismatches = self._traced = self._differing = self._compared = 0
         self._labelled, self._unexplained = True, None
 
     def add(self, feeds: Mapping[str, np.ndarray], recording: Recording, output: np.ndarray, labels: np.ndarray | None = None) -> None:
-        """feeds: the model's inputs, by name. recording, output: of the spiking network, the latter its first output, (n, ...).
+        """feeds: the model's inputs, by name. recording, output: of the spiking network, the latter its judged output, (n, ...).
         labels: (n,), if there are some."""
         values = self._ann(feeds)
-        ann, snn = (predicted_labels(each, self._output, self._threshold) for each in (values.outputs[self._output], output))
+        ann, snn = (self._rule.labels(each) for each in (values.outputs[self._output], output))
         for name, levels in values.levels.items():
             self._differing += int(np.count_nonzero(levels != spiked_levels(recording, name, self._ann.quantisers[name].steps)))
             self._compared += levels.size

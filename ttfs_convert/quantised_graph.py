@@ -122,14 +122,17 @@ class Insertion:
                 _rename(node, tensor, result[wanted] if wanted else exact)
             node.output[:] = [exact if name == tensor else name for name in node.output]
         self.readouts |= {tensor: result[ends]} if ends else {}
-        return {exact: [node for each in group for node in self._nodes(each, result.get(each.parent, exact), result[each.layer.name])]}
+        return {exact: [node for each in group for node in self._nodes(each, result.get(each.parent, exact), result[each.layer.name],
+                                                                       result.get(_other_half(each, group)))]}
 
     def _chosen(self, group: Sequence[Quantiser], layers: set[str]) -> str | None:
         """Of the quantisers of one tensor the last one that some of `layers` read, by its layer; None if they read none."""
         return next((each.layer.name for each in reversed(group) if each.readers & layers), None)
 
-    def _nodes(self, quantiser: Quantiser, source: str, result: str) -> list[onnx.NodeProto]:
-        """From the tensor `source` to `result`, in float64. clip(v, 0, N) = relu(N - relu(N - v)) reads the same in every opset."""
+    def _nodes(self, quantiser: Quantiser, source: str, result: str, half: str | None) -> list[onnx.NodeProto]:
+        """From the tensor `source` to `result`, in float64. clip(v, 0, N) = relu(N - relu(N - v)) reads the same in every opset.
+
+        half: the tensor of the values' positive part where other neurons carry that; it is added."""
         steps, nodes = quantiser.steps, []
         lo, width, shape = _ends(quantiser.layer)
 
@@ -151,6 +154,8 @@ class Insertion:
         at = add("Add", add("Mul", add("Cast", at, to=TensorProto.DOUBLE), width / steps), lo)
         if shape:
             at = add("Reshape", at, add("Shape", source))
+        if half is not None:
+            at = add("Add", at, add("Cast", half, to=TensorProto.DOUBLE))
         add("Cast", at, output=result, to=TensorProto.FLOAT)
         return nodes
 
@@ -162,11 +167,18 @@ class Insertion:
         return candidate
 
 
+def _other_half(quantiser: Quantiser, group: Sequence[Quantiser]) -> str | None:
+    """The layer that carries the positive part where `quantiser`'s carries the negative one, for the same readers."""
+    if quantiser.layer.part not in ("negative", "negated"):
+        return None
+    return next((each.layer.name for each in group if each.layer.part == "positive" and each.readers & quantiser.readers), None)
+
+
 def _ends(layer: Coded) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """lo and hi - lo, float64, as they broadcast over the layer's tensor, and the shape that it has to take for that; none where all
     channels are alike. The tensor's own rank need not be known."""
     lo = layer.lo.astype(np.float64)
-    width = np.where(layer.hi > layer.lo, layer.hi - lo, 1.0)
+    width = np.where(layer.hi > layer.lo, layer.hi - lo, 1.0) * (-1 if layer.part == "negated" else 1)
     channels, size = layer.shape[-1], math.prod(layer.shape)
     if not np.ptp(lo) and not np.ptp(width):
         return lo[0], width[0], []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,16 @@ class Reference:
     """One ONNX Runtime session over `model` that also returns the inner tensors named.
 
     tensors: names inside the graph; those that the graph does not have are ignored (see `available`). threads: intra-op threads, 0
-    for ONNX Runtime's own choice. folder: of the model's external data, if it has some; a copy of the graph is written there. A model with a fixed batch is run in batches of that size. Raises ModelError for a model that ONNX
-    Runtime cannot run.
+    for ONNX Runtime's own choice. folder: of the model's external data, if it has some; a copy of the graph is written there. A model
+    with a fixed batch is run in batches of that size. unbatched: inputs without an axis for the batch; a model that has some is run one
+    sample at a time. Raises ModelError for a model that ONNX Runtime cannot run.
+
+    together: samples at a time, None for any number: a model in which samples mix gives what it gives alone for one at a time alone,
+    see `settle`.
     """
 
-    def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None):
+    def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None,
+                 unbatched: Collection[str] = ()):
         produced = {name for node in model.graph.node for name in node.output}
         outputs = [value.name for value in model.graph.output]
         self.available = [name for name in dict.fromkeys(tensors) if name in produced]
@@ -46,28 +51,89 @@ class Reference:
                              "check it with onnxruntime alone") from error
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in self._session.get_inputs() if value.name not in constants]
-        self.inputs = {value.name: (tuple(value.shape[1:]), DTYPES.get(value.type, np.float32)) for value in inputs}
+        self._unbatched = {value.name for value in inputs}.intersection(unbatched)
+        self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched:]), DTYPES.get(value.type, np.float32))
+                       for value in inputs}
         batch = inputs[0].shape[0] if inputs and inputs[0].shape else None
-        self._fixed_batch = batch if isinstance(batch, int) else None
+        self.fixed_batch = 1 if self._unbatched else batch if isinstance(batch, int) else None
+        self.together = self.fixed_batch
+
+    def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
+        """Find out whether samples are independent: whether `feeds`, a few different ones, together give what `unit` of them at a time
+        give. If not, the model is run `unit` samples at a time from now on, and the first tensor that shows it is named. Raises
+        ModelError if there are no rows for `unit` samples either."""
+        if self.fixed_batch is not None:
+            return None
+        self.together = unit
+        alone = self(feeds)
+        self.together = None
+        try:
+            together = self(feeds)
+            mixed = next((name for name in (*self.available, *self.names) if not equal(together[name], alone[name])), None)
+        except ModelError:  # it suits no other number of samples
+            mixed = self.names[0]
+        self.together = None if mixed is None else unit
+        return mixed
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """All outputs and tapped tensors for `x`: (n, ...) in the model's own layout, of several inputs a mapping by name, which may hold
-        more. Each result has n rows, or a multiple where positions are folded into the batch; floats come as float32."""
+        more. Each result has n rows: where positions are folded into the batch, or one sample's result has no batch axis, all that belongs
+        to a sample is its row. Floats come as float32. Raises ModelError for outputs that no rows can be made of."""
         feeds = {name: np.asarray(value, self.inputs[name][1]) for name, value in feeds_of(x, list(self.inputs)).items()}
-        images = len(next(iter(feeds.values())))
-        if self._fixed_batch is None or images == self._fixed_batch:
-            return self._run(feeds)
+        samples, size = len(next(iter(feeds.values()))), self.together
+        if size is None or samples == size:
+            return self._rows(feeds, samples)
         runs = []
-        for start in range(0, images, self._fixed_batch):
-            parts = {name: value[start:start + self._fixed_batch] for name, value in feeds.items()}
+        for start in range(0, samples, size):
+            parts = {name: value[start:start + size] for name, value in feeds.items()}
             rows = len(next(iter(parts.values())))
-            padded = {name: np.concatenate([part, np.repeat(part[-1:], self._fixed_batch - rows, axis=0)]) for name, part in parts.items()}
-            runs.append({name: value[:rows * (len(value) // self._fixed_batch)] for name, value in self._run(padded).items()})
+            if rows < size:
+                parts = {name: np.concatenate([part, np.repeat(part[-1:], size - rows, axis=0)]) for name, part in parts.items()}
+            runs.append({name: self._a_row_each(value, size, name)[:rows] for name, value in self._rows(parts, size).items()})
         return {name: np.concatenate([run[name] for run in runs]) for name in self.names}
 
-    def _run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        values = self._session.run(self.names, dict(feeds))
-        return {name: value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value for name, value in zip(self.names, values)}
+    def as_computed(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What ONNX Runtime gives for all of `feeds` at once, no shape or type changed. Raises ModelError if it cannot."""
+        try:
+            return dict(zip(self.names, self._session.run(self.names, dict(feeds))))
+        except Exception as error:  # as above
+            raise ModelError("model", f"ONNX Runtime cannot run it on {len(next(iter(feeds.values())))} of the samples ({one_line(error)})",
+                             "a model that runs on them", "check it with onnxruntime alone") from error
+
+    def _rows(self, feeds: Mapping[str, np.ndarray], samples: int) -> dict[str, np.ndarray]:
+        shaped = {name: value[0] if name in self._unbatched else value for name, value in feeds.items()}
+        return {name: _by_sample(value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value, samples)
+                for name, value in self.as_computed(shaped).items()}
+
+    def _a_row_each(self, value: np.ndarray, samples: int, name: str) -> np.ndarray:
+        if value.ndim and len(value) == samples:
+            return value
+        if name in self.available:  # an inner tensor that has nothing to do with samples
+            return np.broadcast_to(value, (samples, *value.shape))
+        raise ModelError(f"output {name!r}", f"shape {value.shape} for a batch of {samples}", "as many rows, one for each sample",
+                         "export the model so that the first axis of its outputs is the batch")
+
+
+def _by_sample(value: np.ndarray, samples: int) -> np.ndarray:
+    """A tensor that was computed for so many samples as one row each, where rows can be made of it."""
+    if samples == 1 and (value.ndim == 0 or len(value) != 1):
+        return value[None]
+    if value.ndim and len(value) and len(value) != samples and len(value) % samples == 0:
+        return value.reshape(samples, len(value) // samples, *value.shape[1:])
+    return value
+
+
+INDEPENDENT = 1e-4  # of a tensor's largest value: what float32 sums in another order may differ by
+
+
+def equal(values: np.ndarray, others: np.ndarray) -> bool:
+    """Whether two results are the same but for rounding."""
+    if values.shape != others.shape:
+        return False
+    if values.dtype.kind != "f":
+        return bool((values == others).all())
+    limit = INDEPENDENT * max(float(np.abs(others[np.isfinite(others)]).max(initial=0.0)), 1e-30)
+    return bool(np.allclose(values, others, rtol=0, atol=limit, equal_nan=True))
 
 
 def feeds_of(x: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -37,10 +37,12 @@ class DataPart(Part):
 
 class AnnPart(Part):
     accuracy: float | None  # fraction; null without labels
+    mean_squared_error: float | None = None  # of the judged output against the data's values for it; null without
 
 
 class SnnPart(Part):
     accuracy: float | None
+    mean_squared_error: float | None = None
     latency_steps: int | None
     spikes_per_neuron: float  # spikes that the slope case sends, input and windowed pools out
 
@@ -48,9 +50,23 @@ class SnnPart(Part):
 class DriftPart(Part):
     accuracy_pp: float | None  # SNN - ANN, percentage points
     ci95_pp: tuple[float, float] | None
-    agreement: float  # share of equal predictions
+    agreement: float | None  # share of equal predictions of the judged output; null where no labels follow from it
     max_output_error: float | None  # of the readout's potentials, before any softmax; null where nothing matches them
     output_range: tuple[float, float] | None  # smallest and largest of the original's values there
+
+
+class OutputPart(Part):
+    """One of the model's outputs, behind its tail."""
+
+    name: str
+    shape: tuple[int, ...]  # of one sample's values
+    judged: bool  # whether accuracy and agreement are this output's
+    rule: str  # how labels follow from it, or why none do
+    agreement: float | None  # share of equal predictions
+    max_error: float | None  # of its values; null for labels and names
+    mean_error: float | None
+    range: tuple[float, float] | None  # smallest and largest of the original's values
+    psnr: float | None  # dB, relative to that range; null where nothing differs
 
 
 class QuantisedPart(Part):
@@ -98,6 +114,7 @@ class LayerPart(Part):
     weight_sum_max_deviation: float | None
     max_error: float | None  # in units of the range; null where the original graph has no matching tensor
     mean_error: float | None
+    tolerance: float | None  # what float32 rounding and earlier layers' explain of max_error (continuous time) or one step of mean_error
     saturated: float | None  # share of values; null like the errors
     silent: float | None
     synops: float  # of the count `event`
@@ -119,7 +136,9 @@ class Report(Part):
     ann: AnnPart
     snn: SnnPart
     drift: DriftPart
+    outputs: tuple[OutputPart, ...]
     quantised_ann: QuantisedPart | None  # null unless asked for
     energy: EnergyPart
     layers: tuple[LayerPart, ...]
     timing: TimingPart
+    notes: tuple[str, ...]  # what a reader of the figures must know

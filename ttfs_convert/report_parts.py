@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .datasets import Dataset
@@ -11,6 +12,7 @@ from .measure.certificate import Certificate
 from .measure.distributions import Distributions
 from .measure.drift import PairedOutcomes, newcombe_interval
 from .measure.engine_check import EngineCheck
+from .measure.outputs import OutputErrors
 from .measure.spike_timing import BINS, SpikeTiming
 from .quantised import QuantisedTally
 from .report import (
@@ -22,6 +24,7 @@ from .report import (
     LayerPart,
     ModelPart,
     OperationsPart,
+    OutputPart,
     QuantisedPart,
     Report,
     SnnPart,
@@ -47,7 +50,17 @@ class Measured:
     compile_seconds: float = 0.0
 
 
-def report_of(run: Measured, data: Dataset, agreement: float, outcomes: PairedOutcomes | None, certificate: Certificate) -> Report:
+@dataclass(frozen=True)
+class Judged:
+    """What predictions and final outputs came to. output: the one that is judged, of errors by name. outcomes: None without labels."""
+
+    output: str
+    errors: Mapping[str, OutputErrors]
+    outcomes: PairedOutcomes | None
+
+
+def report_of(run: Measured, data: Dataset, judged: Judged, certificate: Certificate, notes: Sequence[str]) -> Report:
+    outcomes, squares = judged.outcomes, judged.errors[judged.output].mean_squared_errors or (None, None)
     network, synaptic, active = run.network, counts.synaptic(run.network), certificate.active_shares()
     sent = certificate.sent_shares() if run.threshold == "fixed" else None
     events = {layer.name: counts.event_of_layer(network, layer, active, sent) for layer in network.layers}
@@ -59,19 +72,27 @@ def report_of(run: Measured, data: Dataset, agreement: float, outcomes: PairedOu
                         steps=network.steps, rounding=network.rounding, spiking_mac_share=counts.spiking_mac_share(network)),
         engine=_engine(run),
         data=DataPart(name=data.name, sha256=data.sha256, samples=len(data)),
-        ann=AnnPart(accuracy=None if outcomes is None else outcomes.ann_accuracy),
-        snn=SnnPart(accuracy=None if outcomes is None else outcomes.snn_accuracy, latency_steps=network.latency_steps,
+        ann=AnnPart(accuracy=None if outcomes is None else outcomes.ann_accuracy, mean_squared_error=squares[0]),
+        snn=SnnPart(accuracy=None if outcomes is None else outcomes.snn_accuracy, mean_squared_error=squares[1],
+                    latency_steps=network.latency_steps,
                     spikes_per_neuron=counts.spikes_per_neuron(network, active, sent)),
         drift=DriftPart(accuracy_pp=None if outcomes is None else 100 * outcomes.drift,
                         ci95_pp=None if outcomes is None else tuple(100 * bound for bound in newcombe_interval(outcomes)),
-                        agreement=agreement, max_output_error=worst and worst.max_error,
+                        agreement=judged.errors[judged.output].agreement, max_output_error=worst and worst.max_error,
                         output_range=worst and (worst.smallest, worst.largest)),
+        outputs=tuple(_output(name, errors, name == judged.output) for name, errors in judged.errors.items()),
         quantised_ann=_quantised(run),
         energy=EnergyPart(paper=_operations(counts.paper(network)), synaptic=_operations(synaptic),
                           event=_operations(counts.total(list(events.values()))), event_if_gated=_operations(gated),
                           ann_macs=network.ann_macs),
         layers=tuple(_layer(network, layer, certificate, events[layer.name], run.timing) for layer in network.layers),
-        timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds))
+        timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds),
+        notes=tuple(notes))
+
+
+def _output(name: str, errors: OutputErrors, judged: bool) -> OutputPart:
+    return OutputPart(name=name, shape=errors.shape, judged=judged, rule=str(errors.rule), agreement=errors.agreement,
+                      max_error=errors.largest_error, mean_error=errors.mean_error, range=errors.range, psnr=errors.psnr)
 
 
 def _engine(run: Measured) -> EnginePart:
@@ -100,7 +121,7 @@ def _layer(network: Network, layer: Layer, certificate: Certificate, event: coun
                      window=layer.window, steps=network.steps_per_layer()[layer.name], neurons=neurons(layer),
                      synapses=counts.layer_connections(network.layers, layer)[0],
                      weight_sum_max_deviation=weight_sum_deviation(layer), max_error=errors.largest_error, mean_error=errors.mean_error,
-                     saturated=errors.saturated_share, silent=None if isinstance(layer, Readout) else errors.silent_share,
+                     tolerance=certificate.tolerances().get(layer.name), saturated=errors.saturated_share, silent=None if isinstance(layer, Readout) else errors.silent_share,
                      synops=event.synops, neuronops=event.neuronops, spike_times=_spike_times(timing, layer))
 
 

@@ -16,6 +16,7 @@ from .datasets import Dataset
 from .errors import DataError, UsageError
 from .ir import Network
 from .perturbation import SpikeNoise, with_threshold_mismatch, with_weight_bits, with_weight_noise
+from .prediction import NoRule
 from .simulate.exact import Simulator
 from .store import fingerprint
 
@@ -73,6 +74,7 @@ class Sweep:
     ann_accuracy: float | None
     points: tuple[Point, ...]
     notes: tuple[str, ...]
+    rule: str  # how labels follow from the output
 
     def as_json(self) -> dict:
         return {"schema_version": 1, "units": {name: kind.unit for name, kind in KINDS.items()}, **asdict(self)}
@@ -110,11 +112,12 @@ def _value(name: str, text: str) -> float | str:
 
 def sweep(network: Network, data: Dataset | str, points: Iterable[tuple[str, float | str]], *, repeats: int = 3, seed: int = 0,
           log: str | Path | None = None, onnx_file: str | Path | None = None, batch: int = 64, threads: int | None = None,
+          output: str | None = None, decision_threshold: float | None = None,
           progress: Callable[[int, int], None] = lambda done, of: None) -> Sweep:
     """Accuracy of `network` on `data` undisturbed and at every point, by engine `exact` with the dynamic threshold.
 
     points: (kind, value) as `parse` gives them. repeats: runs of noisy points, with noise of their own. seed: of all noise; equal seeds
-    give equal figures. log: file to which every finished run is added and from which finished ones are taken, so that a sweep that was
+    give equal figures. output, decision_threshold: see `comparison.Comparison`. log: file to which every finished run is added and from which finished ones are taken, so that a sweep that was
     cut off goes on. onnx_file, batch, threads: as for `evaluate`. Raises as `evaluate`; UsageError for jitter and drop in continuous
     time, which has no steps.
     """
@@ -125,7 +128,10 @@ def sweep(network: Network, data: Dataset | str, points: Iterable[tuple[str, flo
     if repeats < 1:
         raise UsageError("repeats", f"{repeats}", "at least 1")
     with numba_threads(threads):
-        runner = _Runner(network, Comparison(network, data, onnx_file, batch, threads or 0))
+        comparison = Comparison(network, data, onnx_file, batch, threads or 0, output=output, decision_threshold=decision_threshold)
+        if isinstance(comparison.rule, NoRule):
+            raise comparison.rule.refusal()
+        runner = _Runner(network, comparison)
         log_file = _Log(log, {"network": fingerprint(network), "data": runner.comparison.data.sha256, "samples": len(runner.comparison.data),
                               "seed": seed})
         runs = [(kind, value, repeat) for kind, value in points for repeat in range(repeats if kind in KINDS and KINDS[kind].noisy else 1)]
@@ -136,7 +142,7 @@ def sweep(network: Network, data: Dataset | str, points: Iterable[tuple[str, flo
     undisturbed = found["none", None, 0][0]
     return Sweep(network.name, runner.comparison.data.name, len(runner.comparison.data), seed, runner.ann_accuracy(),
                  tuple(_point(kind, value, [found[run] for run in runs if run[:2] == (kind, value)], undisturbed) for kind, value in points),
-                 (*runner.comparison.data.notes, *runner.comparison.notes))
+                 (*runner.comparison.data.notes, *runner.comparison.notes), str(comparison.rule))
 
 
 def _point(kind: str, value: float | str | None, runs: Sequence[tuple[float | None, float]], undisturbed: float | None) -> Point:
@@ -163,7 +169,7 @@ class _Runner:
         if kind != "none":
             network, noise = KINDS[kind].prepare(network, value, (seed, list(KINDS).index(kind), repeat))
         runs = self.comparison.runs(Simulator(network, noise), lambda rows: noise and noise.start(rows.start))
-        labels, truth = np.concatenate([labels for _, labels in runs]), self.comparison.data.y
+        labels, truth = np.concatenate([labels for _, labels in runs]), self.comparison.truth.labels
         return None if truth is None else float((labels == truth).mean()), float((labels == self.ann()).mean())
 
     def ann(self) -> np.ndarray:
@@ -172,7 +178,7 @@ class _Runner:
         return self._ann
 
     def ann_accuracy(self) -> float | None:
-        truth = self.comparison.data.y
+        truth = self.comparison.truth.labels
         return None if truth is None else float((self.ann() == truth).mean())
 
 

@@ -47,10 +47,12 @@ class Tuning:
     judged_on: int
     runs: int
     notes: tuple[str, ...]  # what a reader of the figures must know
+    rule: str  # how labels follow from the output
 
 
 def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float = 0.5, seed: int = 0, onnx_file: str | Path | None = None,
-         batch: int = 64, threads: int | None = None, progress: Callable[[str], None] = lambda text: None) -> Tuning:
+         batch: int = 64, threads: int | None = None, output: str | None = None, decision_threshold: float | None = None,
+         progress: Callable[[str], None] = lambda text: None) -> Tuning:
     """Find the smallest numbers of steps with which `network` loses at most `max_drop` percentage points against its original.
 
     1. Uniform: the smallest N up to the network's own whose drop is within the budget.
@@ -64,16 +66,16 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
     if network.steps is None:
         raise UsageError("network", "continuous time", "a number of steps to come down from", "convert with --steps N")
     data = load_dataset(data) if isinstance(data, str) else data
-    if data.y is None:
-        raise UsageError("data", f"{data.name} has no labels", "labelled data", "add y to the .npz")
     first, second = _split(data, share, seed)
+    options = {"output": output, "decision_threshold": decision_threshold, "labels_needed": True}
     with numba_threads(threads):
-        chooser = _Chooser(Comparison(network, first, onnx_file, batch, threads or 0), max_drop, progress)
+        chooser = _Chooser(Comparison(network, first, onnx_file, batch, threads or 0, **options), max_drop, progress)
         uniform = chooser.uniform(network)
         tuned = chooser.per_layer(uniform)
-        judge = Comparison(network, second, onnx_file, batch, threads or 0)
+        judge = Comparison(network, second, onnx_file, batch, threads or 0, **options)
         variants = tuple(_judged(name, each, judge) for name, each in (("as given", network), ("uniform", uniform), ("per layer", tuned)))
-    return Tuning(tuned, variants, len(first), len(second), chooser.runs, (*data.notes, *judge.notes, *_over_budget(variants, max_drop)))
+    return Tuning(tuned, variants, len(first), len(second), chooser.runs,
+                  (*data.notes, *judge.notes, *_over_budget(variants, max_drop)), str(judge.rule))
 
 
 def _over_budget(variants: tuple[Variant, ...], max_drop: float) -> list[str]:
@@ -90,7 +92,8 @@ def _split(data: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
 
 
 def _subset(data: Dataset, rows: np.ndarray) -> Dataset:
-    return replace(data, x=data.x[rows], y=data.y[rows], inputs={name: values[rows] for name, values in data.inputs.items()})
+    y, targets = (None if values is None else values[rows] for values in (data.y, data.targets))
+    return replace(data, x=data.x[rows], y=y, targets=targets, inputs={name: values[rows] for name, values in data.inputs.items()})
 
 
 class _Chooser:
@@ -136,7 +139,7 @@ class _Chooser:
 
 
 def _accuracy(comparison: Comparison, predicted: np.ndarray) -> float:
-    return float((predicted == comparison.data.y).mean())
+    return float((predicted == comparison.truth.labels).mean())
 
 
 def _own_steps(network: Network) -> dict[str, int]:
@@ -167,4 +170,4 @@ def _judged(name: str, network: Network, comparison: Comparison) -> Variant:
     ann, snn = comparison.original_predictions(), np.concatenate(predicted)
     events = counts.total([counts.event_of_layer(network, layer, certificate.active_shares()) for layer in network.layers])
     return Variant(name, _own_steps(network), network.latency_steps, events.p_proxy, counts.synaptic(network).p_proxy,
-                   PairedOutcomes.of(ann, snn, comparison.data.y), float((ann == snn).mean()))
+                   PairedOutcomes.of(ann, snn, comparison.truth.labels), float((ann == snn).mean()))

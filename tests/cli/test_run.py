@@ -49,8 +49,8 @@ def test_json_has_exactly_the_documented_fields(report):
         "model": {"name", "onnx_sha256", "layers", "neurons", "synapses", "windows", "steps", "rounding", "spiking_mac_share"},
         "engine": {"name", "threshold", "neurons", "differing", "farthest"},
         "data": {"name", "sha256", "samples"},
-        "ann": {"accuracy"},
-        "snn": {"accuracy", "latency_steps", "spikes_per_neuron"},
+        "ann": {"accuracy", "mean_squared_error"},
+        "snn": {"accuracy", "mean_squared_error", "latency_steps", "spikes_per_neuron"},
         "drift": {"accuracy_pp", "ci95_pp", "agreement", "max_output_error", "output_range"},
         "energy": {"paper", "synaptic", "event", "event_if_gated", "ann_macs"},
         "timing": {"ann_seconds", "snn_seconds", "compile_seconds"}}
@@ -59,9 +59,13 @@ def test_json_has_exactly_the_documented_fields(report):
         assert part["p_proxy"] == part["synops"] + part["neuronops"]
     for layer in report["layers"]:
         assert set(layer) == {"name", "kind", "slope", "tensor", "range", "window", "steps", "neurons", "synapses",
-                              "weight_sum_max_deviation", "max_error", "mean_error", "saturated", "silent", "synops", "neuronops",
+                              "weight_sum_max_deviation", "max_error", "mean_error", "tolerance", "saturated", "silent", "synops", "neuronops",
                               "spike_times"}
         assert layer["steps"] == 50 and layer["spike_times"] is None
+    (output,) = report["outputs"]
+    assert set(output) == {"name", "shape", "judged", "rule", "agreement", "max_error", "mean_error", "range", "psnr"}
+    assert output["rule"] == "labels: the largest of 10 values" and output["judged"] and output["agreement"] == report["drift"]["agreement"]
+    assert report["notes"] == []
 
 
 def test_json_adds_up(report):

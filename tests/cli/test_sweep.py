@@ -56,7 +56,7 @@ def test_the_table_shows_every_point(folder):
     assert result.exit_code == 0 and not result.stderr and "\x1b" not in result.output
     content = json.loads((folder / "all.json").read_text())
     lines = result.stdout.splitlines()
-    assert lines[0].strip() == "Robustness: model on data.npz, 80 samples, seed 0; ANN 87.50 %"
+    assert lines[0].strip() == "Robustness: model on data.npz, 80 samples, seed 0; ANN 87.50 %; labels: the largest of 3 values"
     assert max(map(len, lines)) <= 132
     assert [point["kind"] for point in content["points"]] == ["none"] + [name for name, kind in KINDS.items() for _ in kind.values]
     rows = [line.split() for line in lines[4:] if "%" in line]

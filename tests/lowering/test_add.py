@@ -2,10 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import helper
 
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, exact
 from ttfs_convert.conversion import ConstraintError
-from ttfs_convert.lowering.graph import UnsupportedModel
+from ttfs_convert.lowering.builder import Builder, UnsupportedNode
+from ttfs_convert.lowering.ranges import Ranges
+from ttfs_convert.lowering.add import lower_sum
+from ttfs_convert.lowering.values import Constant, Node, Spikes, flat_index
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20)
 
@@ -127,7 +131,7 @@ def test_residual_convolution_that_sums_to_one_is_a_violation():
 
 
 @pytest.mark.parametrize("pool_first", (False, True))
-def test_max_pooled_pre_activations_cannot_be_added(pool_first):
+def test_max_pooled_pre_activations_are_spike_coded_before_they_are_added(pool_first):
     chain = Chain((4, 8, 8)).conv(4, pads=[1] * 4).relu1().add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
     shortcut, chain.at = chain.at, "x"
     chain.conv(4, pads=[1] * 4, total=0.0).add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
@@ -136,8 +140,10 @@ def test_max_pooled_pre_activations_cannot_be_added(pool_first):
     else:
         pooled, chain.at = chain.at, shortcut
         chain.add("Add", pooled)
-    with pytest.raises(UnsupportedModel, match="pool"):
-        converted(chain.relu1().readout().model())
+    model = chain.relu1().readout().model()
+    with pytest.raises(ConstraintError, match="no activation before add"):
+        converted(model)
+    exact(model, chain.images())
 
 
 def test_a_sum_that_broadcasts():
@@ -148,10 +154,65 @@ def test_a_sum_that_broadcasts():
     exact(chain.conv(2).relu1().readout().model(), chain.images())
 
 
-def test_a_sum_of_other_rank_is_refused():
-    chain = Chain((4, 6)).conv(6, (3,), pads=[1, 1]).relu1()
-    hidden, chain.at = chain.at, "x"
-    chain.add("ReduceMean", axes=[2], keepdims=0).add("Flatten").gemm(6).relu1().add("Add", hidden)
-    with pytest.raises(UnsupportedModel, match="shapes"):
-        converted(chain.conv(3, (3,)).relu1().readout().model())
+def test_a_sum_of_other_rank_with_axes_of_size_1_on_both_sides():
+    """(batch, 1, 6) and (5, 1) computed for each sample give (batch, 5, 6)."""
+    chain = Chain((6,)).gemm(6, total=0.0).add("Relu").add("Unsqueeze", np.array([1]))
+    rows, chain.at = chain.at, "x"
+    chain.gemm(5, total=0.0).add("Relu").add("Reshape", np.array([-1, 1]))
+    exact(chain.add("Add", rows).add("Flatten").gemm(4, total=0.0).add("Relu").readout().model(), chain.images())
+
+
+@pytest.mark.parametrize("operator", ("Add", "Sub", "Sum", "Mean"))
+@pytest.mark.parametrize("small", (lambda chain: chain.add("Relu"), lambda chain: chain))
+@pytest.mark.parametrize("large", (lambda chain: chain.add("Relu"), lambda chain: chain))
+@pytest.mark.parametrize("small_first", (True, False))
+def test_a_row_and_a_matrix(operator, small, large, small_first):
+    chain = small(Chain((4, 6)).conv(1, (3,), pads=[1, 1], total=0.3))
+    row, chain.at = chain.at, "x"
+    matrix = large(chain.conv(5, (3,), pads=[1, 1], total=0.7)).at
+    chain.at, other = (row, matrix) if small_first else (matrix, row)
+    exact(chain.add(operator, other).add("Clip", np.float32(-1), np.float32(1)).readout().model(), chain.images())
+
+
+PARTS = {"spikes": lambda chain: chain.conv(4, pads=[1] * 4, total=0.2).add("Relu"), "potential": lambda chain: chain.conv(4, pads=[1] * 4),
+         "scaled": lambda chain: chain.conv(4, pads=[1] * 4).add("Relu").batch_norm(-1, 1), "input": lambda chain: chain,
+         "pooled": lambda chain: chain.conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4),
+         "average": lambda chain: chain.add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4),
+         "turned": lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]).conv(4, pads=[1] * 4).add("Transpose", perm=[0, 1, 3, 2])}
+
+
+@QUICK
+@given(st.lists(st.sampled_from((*PARTS, "constant")), min_size=1, max_size=4).filter(lambda parts: set(parts) != {"constant"}),
+       st.sampled_from(("Sum", "Mean")), st.booleans(), st.integers(0, 100))
+def test_a_sum_of_any_number(parts, operator, activation, seed):
+    chain, names = Chain((4, 6, 5), seed), []
+    for part in parts:
+        chain.at = "x"
+        names.append(chain.constant(bias(chain, 4, 1, 1)) if part == "constant" else PARTS[part](chain).at)
+    chain.at = names[0]
+    chain.add(operator, *names[1:])
+    if activation:
+        chain.add("Relu")
+    exact(chain.conv(3, total=0.0).add("Relu").readout().model(), chain.images())
+
+
+def test_a_sum_in_strict_mode_is_one_layer():
+    chain = Chain((4, 7, 6)).conv(4, pads=[1] * 4).relu1()
+    hidden = chain.at
+    branch = chain.conv(4, pads=[1] * 4, total=0.5).at
+    chain.at = hidden
+    chain.conv(4, (1, 1), total=-0.5).add("Sum", branch, hidden, bias(chain, 4, 1, 1)).relu1().readout()
+    network = assert_equals_onnx_runtime(chain.model(), chain.images())
+    assert [len(layer.connections) for layer in network.layers if layer.kind == "spiking"] == [1, 3]
+
+
+def test_sums_of_constants_alone_or_of_other_shapes_are_refused():
+    node = Node.of(helper.make_node("Sum", ["c", "d"], ["y"]))
+    builder = Builder("synaptic", "gated", 1e-4, Ranges("exact", {}))
+    builder.values = dict.fromkeys("cd", Constant(lambda: np.ones((1, 3))))
+    with pytest.raises(UnsupportedNode, match="constant"):
+        lower_sum(node, builder)
+    builder.values["d"] = Spikes("x", flat_index((1, 4)), (4,), np.ones(4), np.zeros(4))
+    with pytest.raises(UnsupportedNode, match="differ"):
+        lower_sum(node, builder)
 

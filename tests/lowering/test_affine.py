@@ -223,10 +223,30 @@ def test_products_of_two_tensors_are_refused(operator):
         converted(chain.model())
 
 
-def test_a_constant_that_widens_the_tensor_is_refused():
-    chain = Chain((3, 8, 7)).conv(1).relu1().add("Mul", factors(Chain((1,)), (4, 1, 1))).conv(2).relu1().readout()
-    with pytest.raises(UnsupportedModel, match=r"constants of shape \(4, 1, 1\) on \(1, 1, 6, 5\)"):
-        converted(chain.model())
+# Constants that widen the tensor: repeated spike trains, each with a range of its own
+
+WIDENING = ((4, 1, 1), (2, 1, 4, 1, 1), (1, 4, 1, 5), (4, 6, 1))
+
+
+@pytest.mark.parametrize("shape", WIDENING)
+@pytest.mark.parametrize("operator", ("Mul", "Div", "Add", "Sub"))
+@pytest.mark.parametrize("before", (lambda chain: chain.add("Relu"), lambda chain: chain))
+def test_a_constant_that_widens_the_tensor(shape, operator, before):
+    chain = before(Chain((3, 8, 7)).conv(1, total=0.0)).add(operator, factors(Chain((1,)), shape))
+    exact(chain.add("Flatten").add("Reshape", np.array([1, -1])).gemm(5, total=0.0).add("Relu").readout().model(), chain.images())
+
+
+def test_a_widening_constant_in_front():
+    chain = Chain((8,)).gemm(6, total=0.0).add("Relu").add("Unsqueeze", np.array([1]))
+    rows, chain.at = chain.at, chain.constant(factors(chain, (3, 6)))
+    exact(chain.add("Sub", rows).add("Relu").readout().model(), chain.images())
+
+
+def test_elements_that_one_neuron_stands_for_get_factors_of_their_own():
+    """Repeated without neurons, then multiplied by numbers that differ between the repetitions."""
+    chain = Chain((8,)).gemm(6, total=0.0).add("Relu").add("Unsqueeze", np.array([1])).add("Expand", np.array([1, 3, 6]))
+    chain.add("Mul", factors(chain, (3, 6))).add("Add", factors(chain, (3, 1)))
+    exact(chain.add("Flatten").gemm(4, total=0.0).add("Relu").readout().model(), chain.images())
 
 
 @pytest.mark.parametrize("lower, operator", ((lower_mul, "Mul"), (lower_div, "Div"), (lower_neg, "Neg")))

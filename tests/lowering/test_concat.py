@@ -210,11 +210,12 @@ def test_strict_mode_names_linear_parts():
         converted(chain.add("Concat", second, axis=1).conv(4).relu1().readout().model())
 
 
-def test_joined_batches_are_refused():
+def test_joined_along_the_batch_axis_every_sample_has_two_rows():
     chain = Chain((2, 6, 5))
-    first = branch(chain, "x", *PARTS["ReLU"])
-    with pytest.raises(UnsupportedModel, match="joins batches"):
-        converted(chain.add("Concat", first, axis=0).conv(2).relu1().readout().model(), mode="unchecked")
+    first, second = branch(chain, "x", *PARTS["ReLU"]), branch(chain, "x", *PARTS["ReLU"])
+    chain.at = second
+    chain.add("Concat", first, axis=0).conv(2).add("Relu").add("Reshape", np.array([1, -1])).readout()
+    exact(chain.model(), chain.images())
 
 
 def test_a_constant_part_is_refused():

@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, exact, unity
-from ttfs_convert.errors import ModelError
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.simulate.engines import simulate
 
@@ -89,22 +88,15 @@ def test_positions_folded_into_the_batch_and_back():
     assert_equals_onnx_runtime(chain.model(), chain.images())
 
 
-def test_an_input_transposed_into_the_batch_is_refused():
-    chain = Chain((12,)).add("Gemm", np.ones((1, 3), np.float32), transA=1)
-    with pytest.raises(ModelError, match="batch"):
-        converted(chain.model())
+def test_an_input_transposed_is_right_for_a_sample_alone():
+    chain = Chain((12,)).add("Gemm", np.float32([[0.5, -1, 0.25]]), transA=1)
+    assert assert_equals_onnx_runtime(chain.model(), chain.images()).readouts[0].onnx_shape == (12, 3)
 
 
 def test_a_stack_of_one_matrix_is_that_matrix():
     chain = Chain((12,)).add("Unsqueeze", np.array([1]))
     chain.add("MatMul", unity(chain.rng.normal(0, 0.5, (12, 6)), 1)[None]).relu1().readout()
     assert_equals_onnx_runtime(chain.model(), chain.images())
-
-
-def test_a_stack_of_matrices_is_refused():
-    chain = Chain((2, 12)).add("MatMul", np.ones((2, 12, 3), np.float32))
-    with pytest.raises(UnsupportedModel, match=r"shape \(2, 12, 3\)"):
-        converted(chain.model())
 
 
 def test_weights_that_the_network_computes_are_refused():
@@ -224,10 +216,13 @@ def for_one_image(chain):
     return model
 
 
-@pytest.mark.xfail(strict=True, reason="positions on more than two axes are refused")
-def test_positions_on_three_axes():
-    chain = ranged((6, 4, 12)).add("Reshape", np.array([0, 6, 4, 3, 4])).add("MatMul", normal(4, 5))
-    exact(signed(chain).readout().model(), chain.images())
+@pytest.mark.parametrize("shape", ([0, 6, 4, 3, 4], [0, 3, 2, 4, 3, 4], [0, 3, 2, 2, 2, 3, 4]))
+@pytest.mark.parametrize("side", ("left", "right"))
+def test_positions_on_three_axes_and_more(shape, side):
+    chain = ranged((6, 4, 12)).add("Reshape", np.array(shape))
+    left(chain, normal(5, 3)) if side == "left" else chain.add("MatMul", normal(4, 5))
+    network = exact(signed(chain).readout().model(), chain.images())
+    assert all(len(layer.shape) <= 3 for layer in network.layers)
 
 
 @pytest.mark.parametrize("transposed", (0, 1))
@@ -244,7 +239,6 @@ def test_gemm_of_one_image_transposed():
     exact(for_one_image(signed(chain).readout()), chain.images())
 
 
-@pytest.mark.xfail(strict=True, reason="a constant on the left of two axes is taken for one that mixes the batch")
 @pytest.mark.parametrize("left_transposed, right_transposed", ((0, 0), (1, 0), (0, 1), (1, 1)))
 def test_gemm_with_the_constant_in_front_of_one_image(left_transposed, right_transposed):
     chain = ranged((4, 6)).add("Reshape", np.array([4, 6]))
@@ -256,31 +250,79 @@ def test_gemm_with_the_constant_in_front_of_one_image(left_transposed, right_tra
 @pytest.mark.parametrize("build", (
     lambda chain: left(chain, normal(5, 1), "Gemm"), lambda chain: left(chain, normal(5, 12), "Gemm", transB=1),
     lambda chain: left(chain, normal(12, 5), "Gemm", transA=1, transB=1)))
-def test_a_constant_in_front_of_the_batch_is_refused(build):
-    chain = build(Chain((12,)).gemm(12).add("Relu"))
-    with pytest.raises(ModelError):
-        converted(chain.model(), mode="unchecked")
-
-
-def test_a_stack_of_one_matrix_that_would_widen_features_is_refused():
-    """ONNX gives (1, batch, 6): the batch is not in front any more."""
-    chain = Chain((12,)).gemm(12, total=0.0).add("Relu").add("MatMul", normal(1, 12, 6)).add("Reshape", np.array([-1, 6]))
-    with pytest.raises(UnsupportedModel, match="in front of the batch"):
-        converted(signed(chain).readout().model())
-
-
-@pytest.mark.xfail(strict=True, reason="a vector on the right, which takes the last axis away, is refused")
-def test_a_vector_on_the_right_takes_the_last_axis_away():
-    chain = ranged((4, 6)).add("MatMul", normal(6))
+def test_a_constant_in_front_of_the_batch_is_right_for_a_sample_alone(build):
+    chain = build(Chain((12,)).gemm(12, total=0.0).add("Relu")).add("Reshape", np.array([1, -1]))
     exact(signed(chain).readout().model(), chain.images())
 
 
+def test_a_stack_of_one_matrix_puts_an_axis_in_front_of_the_batch():
+    """ONNX gives (1, batch, 6)."""
+    chain = Chain((12,)).gemm(12, total=0.0).add("Relu").add("MatMul", normal(1, 12, 6)).add("Reshape", np.array([-1, 6]))
+    exact(signed(chain).readout().model(), chain.images())
+
+
+@pytest.mark.parametrize("shape", ((6,), (4, 6), (3, 4, 6)))
+@pytest.mark.parametrize("side", ("left", "right"))
+@pytest.mark.parametrize("spikes", (True, False))
+def test_a_vector_takes_an_axis_away(shape, side, spikes):
+    chain = ranged(shape) if spikes else Chain(shape).add("MatMul", normal(6, 6, seed=1))
+    left(chain, normal(chain.width(-2))) if side == "left" else chain.add("MatMul", normal(6))
+    exact(signed(chain).add("Reshape", np.array([1, -1])).readout().model(), chain.images())
+
+
+def test_a_vector_at_the_output_leaves_the_batch_alone():
+    chain = ranged((6,)).gemm(6).add("Relu").add("MatMul", normal(6))
+    assert exact(chain.model(), chain.images()).readouts[0].onnx_shape == ()
+
+
 @pytest.mark.parametrize("matrices", (normal(3, 4, 5), normal(1, 3, 4, 5)))
-def test_one_matrix_for_each_channel_is_refused(matrices):
-    chain = ranged((3, 6, 4)).add("MatMul", matrices).add("Relu").readout()
-    with pytest.raises(UnsupportedModel, match=r"constant factor of shape \(.*3, 4, 5\)") as refusal:
-        converted(chain.model(), mode="unchecked")
-    assert refusal.value.nodes[0][1] == "MatMul"
+@pytest.mark.parametrize("side", ("left", "right"))
+def test_one_matrix_for_each_channel(matrices, side):
+    chain = ranged((3, 6, 4)) if side == "right" else ranged((3, 5, 6))
+    left(chain, matrices) if side == "left" else chain.add("MatMul", matrices)
+    network = exact(signed(chain).readout().model(), chain.images())
+    step = next(step for layer in network.layers if layer.kind == "spiking" for each in layer.connections for step in each.path
+                if step.kind == "conv" and step.groups > 1)
+    assert step.groups == 3 and step.weights.size == 60
+
+
+@pytest.mark.parametrize("shape, stack", (((1, 6, 4), (3, 4, 5)), ((6, 4), (3, 1, 4, 5)), ((2, 1, 6, 4), (2, 3, 4, 5)),
+                                          ((2, 3, 6, 4), (3, 4, 5)), ((2, 3, 1, 4), (2, 3, 4, 5)), ((4,), (3, 4, 5))))
+def test_matrices_for_axes_that_the_tensor_has_and_lacks(shape, stack):
+    """As the projections of attention heads: those that it lacks are further outputs."""
+    chain = Chain(shape).add("Relu").add("Mul", normal(4, seed=9)).add("MatMul", normal(*stack)).add("Add", normal(5))
+    exact(signed(chain).add("Reshape", np.array([1, -1])).readout().model(), chain.images())
+
+
+def test_a_stack_of_matrices_at_the_readout():
+    chain = ranged((2, 12)).add("MatMul", normal(2, 12, 3))
+    assert exact(chain.model(), chain.images()).readouts[0].onnx_shape == (2, 2, 3)
+
+
+# Gemm's C
+
+@pytest.mark.parametrize("beta", (1.0, 0.5, -2.0))
+@pytest.mark.parametrize("alpha", (1.0, -0.5))
+@pytest.mark.parametrize("c", ("spikes", "potential", "broadcast"))
+def test_a_computed_c(alpha, beta, c):
+    chain = ranged((6,))
+    start = chain.at
+    chain.add("MatMul", normal(6, 1 if c == "broadcast" else 7, seed=1))
+    added = (chain if c == "potential" else chain.add("Relu")).at
+    chain.at = start
+    chain.add("Gemm", normal(6, 7), added, alpha=alpha, beta=beta)
+    exact(signed(chain).readout().model(), chain.images(5))
+    exact(chain.model(), chain.images(5))  # at the output too
+
+
+def test_products_without_bias_which_onnx_runtime_fuses():
+    chain = ranged((6,))
+    start, products = chain.at, []
+    for seed in range(3):
+        chain.at = start
+        products.append(chain.add("MatMul", normal(6, 5, seed=seed)).at)
+    chain.at = products[0]
+    exact(signed(chain.add("Add", products[1]).add("Add", products[2])).model(), chain.images(5))
 
 
 def test_attention_scores_are_refused():

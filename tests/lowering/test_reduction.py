@@ -63,14 +63,6 @@ def test_absolute_values_are_summed_where_none_is_negative():
         converted(refused.model(), mode="unchecked")
 
 
-@pytest.mark.parametrize("operator, options", (("ReduceMean", {"axes": [0]}), ("ReduceMax", {"axes": [0, 2]}), ("ReduceMax", {})))
-def test_the_batch_is_not_reduced(operator, options):
-    chain = features((4, 3, 5)).add("Relu").add(operator, **options).add("Reshape", np.array([1, -1]))
-    chain.gemm(3).add("Relu").gemm(2)
-    with pytest.raises(UnsupportedModel, match="reduces the batch axis"):
-        converted(chain.model(), mode="unchecked")
-
-
 @pytest.mark.parametrize("pooling", ("synaptic", "spiking"))
 @pytest.mark.parametrize("axes", ([1], [2], [1, 3], [2, 3]))
 @pytest.mark.parametrize("operator", ("ReduceMean", "ReduceL1"))

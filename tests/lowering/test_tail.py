@@ -4,6 +4,7 @@ import pytest
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted, dataset
 from ttfs_convert.lowering.graph import UnsupportedModel
+from ttfs_convert.measure.counts import spiking_mac_share
 
 
 def logits() -> Chain:
@@ -74,8 +75,59 @@ def test_without_a_tail_there_is_none(steps):
 @pytest.mark.parametrize("operator", ("Softmax", "LogSoftmax", "Sigmoid"))
 def test_in_the_middle_it_is_refused(operator):
     with pytest.raises(UnsupportedModel, match="at the output it is fine") as refusal:
-        converted(logits().add(operator).gemm(3).model())
+        converted(logits().add(operator).gemm(100).model())
     assert [node[1] for node in refusal.value.nodes] == [operator]
+
+
+@pytest.mark.parametrize("operator", ("Softmax", "Sigmoid"))
+@pytest.mark.parametrize("nodes", (
+    lambda chain: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4), lambda chain: chain.add("GlobalAveragePool"),
+    lambda chain: chain.add("ReduceMean", axes=[1]), lambda chain: chain.add("Clip", np.float32(0.3)).add("GlobalMaxPool"),
+    lambda chain: chain.add("Relu").add("AveragePool", kernel_shape=[2, 2]).add("Concat", chain.constant(np.ones((1, 5, 3, 2), np.float32)), axis=1),
+    lambda chain: chain.add("Pad", np.array([0, 1, 0, 0, 0, 0, 0, 0]))))
+def test_what_follows_it_runs_behind_it_whatever_that_is(operator, nodes):
+    chain = Chain((3, 6, 5)).conv(4).relu1().conv(5, (1, 1))
+    root = chain.at
+    chain.add(operator, **({"axis": 1} if operator == "Softmax" else {}))
+    nodes(chain)
+    network = assert_equals_onnx_runtime(chain.model(), chain.images())
+    assert [layer.tensor for layer in network.readouts] == [root] and spiking_mac_share(network) == 1
+
+
+@pytest.mark.parametrize("product", (
+    lambda chain, bins: chain.add("MatMul", bins), lambda chain, bins: chain.add("Gemm", bins.T, transB=1),
+    lambda chain, bins: chain.add("Reshape", np.array([0, -1, 1, 1])).add("Conv", bins.T.reshape(1, -1, 1, 1))))
+def test_an_expectation_over_bins_is_a_small_part_of_the_network(product):
+    chain = logits().add("Softmax", axis=1)
+    product(chain, np.arange(5, dtype=np.float32)[:, None])
+    network = assert_equals_onnx_runtime(chain.model(), chain.images())
+    assert spiking_mac_share(network) == pytest.approx(1 - 5 / network.ann_macs)
+
+
+def test_a_large_part_of_the_network_is_none():
+    """36 classes of 49 of the multiply-accumulates; and a share below the limit that stands for two products above it."""
+    for build in (lambda chain: chain.gemm(40), lambda chain: chain.gemm(20).add("Relu").gemm(6)):
+        with pytest.raises(UnsupportedModel, match="Softmax 'softmax"):
+            converted(build(logits().add("Softmax", axis=1)).model())
+
+
+def test_preprocessing_may_hold_any_operators():
+    """Standardised by their own mean and deviation, which are averages and products until the square root."""
+    chain = Chain((3, 6, 5))
+    mean = chain.add("ReduceMean", axes=[1, 2, 3]).at
+    chain.at = "x"
+    centred = chain.add("Sub", mean).at
+    deviation = chain.add("Mul", centred).add("ReduceMean", axes=[1, 2, 3]).add("Sqrt").add("Add", np.float32(1e-3)).at
+    chain.at = centred
+    chain.add("Div", deviation).conv(4).relu1().readout()
+    network = assert_equals_onnx_runtime(chain.model(), chain.images(), mode="exact")
+    assert network.head is not None and [layer.kind for layer in network.layers] == ["input", "spiking", "readout"]
+
+
+def test_preprocessing_that_ends_in_a_softmax():
+    chain = Chain((6,)).add("Softmax", axis=1).gemm(8).relu1().readout()
+    network = assert_equals_onnx_runtime(chain.model(), chain.images(), mode="exact")
+    assert network.head is not None and network.tail is None
 
 
 def test_outputs_of_two_layers_have_two_readouts():

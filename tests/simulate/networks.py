@@ -70,6 +70,17 @@ def line() -> Chain:
     return chain.conv(4, (3,), pads=[1, 0], groups=2, total=1.2).relu1().add("Flatten").gemm(6, 1.1).relu1().readout()
 
 
+def folded() -> Chain:
+    """Patches folded into the batch axis: convolutions, pools of either kind, a transposed convolution, and dense layers on each."""
+    chain = Chain((2, 8, 6)).conv(4, pads=EVERYWHERE, total=0.9).relu1().add("Reshape", np.array([0, 4, 2, 4, 6]))
+    chain.add("Transpose", perm=[0, 2, 1, 3, 4]).add("Reshape", np.array([-1, 4, 4, 6]))
+    skip = chain.at
+    chain.conv(4, pads=EVERYWHERE, groups=2, total=0.6).add("Add", skip).relu1()
+    chain.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).add("AveragePool", kernel_shape=[2, 2], pads=[1, 0, 0, 0], count_include_pad=1)
+    _spread(chain, 3, 1, strides=[2, 2], pads=[1, 0, 0, 0]).relu1()
+    return chain.add("Flatten").gemm(6, 1.1).relu1().add("Reshape", np.array([-1, 2, 6])).readout()
+
+
 def two_inputs() -> Chain:
     """The second input joins behind the first layer; a residual sum ends the network."""
     chain = Chain((2, 5, 4), z=(3, 5, 4)).conv(3, pads=EVERYWHERE, total=0.7).relu1()
@@ -132,7 +143,7 @@ def sums(shape: tuple[int, ...], *paths: tuple) -> np.ndarray:
 
 
 HAND_BUILT = {family.__name__: family for family in (*hand_built.NETWORKS, chained, mapped)}
-BUILDERS = transposed, separable, averages, line, two_inputs, two_readouts, constrained
+BUILDERS = transposed, separable, averages, line, folded, two_inputs, two_readouts, constrained
 MODELS = {**{builder.__name__: (builder, {}) for builder in BUILDERS}, "spiking_averages": (averages, {"pooling": "spiking"}),
           "direct_model": (separable, {"input_range": None})}
 FAMILIES = (*HAND_BUILT, *MODELS)

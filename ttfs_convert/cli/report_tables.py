@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from ..evaluation import Evaluation
-from ..report import DriftPart, EnginePart, OperationsPart, QuantisedPart, Report
+from ..report import DriftPart, EnginePart, OperationsPart, OutputPart, QuantisedPart, Report
 from .network_tables import table
 
 
@@ -89,10 +89,18 @@ def summary(evaluation: Evaluation) -> Table:
         result.add_row("ANN accuracy", f"{100 * report.ann.accuracy:.2f} %")
         result.add_row("SNN accuracy", f"{100 * report.snn.accuracy:.2f} %")
         result.add_row("drift", f"{report.drift.accuracy_pp:+.2f} pp, 95 % interval [{low:+.2f}, {high:+.2f}]")
-    result.add_row("agreement", f"{100 * report.drift.agreement:.2f} % of predictions")
+    if report.ann.mean_squared_error is not None:
+        result.add_row("mean squared error", f"ANN {report.ann.mean_squared_error:.4g}, SNN {report.snn.mean_squared_error:.4g}")
+    judged = next(output for output in report.outputs if output.judged)
+    if report.drift.agreement is not None:
+        result.add_row("agreement", f"{100 * report.drift.agreement:.2f} % of predictions")
+    result.add_row("predictions", f"{judged.rule} (output {judged.name!r})")
     if report.quantised_ann is not None:
         result.add_row("ANN of as many levels", _quantised(report.quantised_ann))
     result.add_row("max output error", _output_error(report.drift))
+    if len(report.outputs) > 1 or judged.agreement is None or evaluation.has_tail:
+        for output in report.outputs:
+            result.add_row(f"output {output.name}", _output(output))
     model, engine = report.model, report.engine
     if engine.name != "exact":
         result.add_row("engine", f"{engine.name}, {engine.threshold} threshold")
@@ -144,8 +152,21 @@ def _output_error(drift: DriftPart) -> str:
     return f"{drift.max_output_error:.1e}{share}"
 
 
+def _output(part: OutputPart) -> str:
+    """What the final outputs came to; of one whose labels are judged, agreement stands above."""
+    agreement = [] if part.judged or part.agreement is None else [f"{100 * part.agreement:.2f} % of predictions agree"]
+    if part.max_error is None:
+        return "; ".join(agreement or ["labels"])
+    low, high = part.range
+    share = f", {part.max_error / (high - low):.1e} of its range" if high > low else ""
+    psnr = "" if part.psnr is None else f", PSNR {part.psnr:.1f} dB"
+    return "; ".join([f"max error {part.max_error:.1e}{share}, mean error {part.mean_error:.1e}{psnr}", *agreement])
+
+
 def _tolerance(evaluation: Evaluation) -> str:
-    which, limit = evaluation.certificate.tolerance()
-    missing = evaluation.certificate.not_compared()
+    certificate, (which, limit) = evaluation.certificate, evaluation.certificate.tolerance()
+    missing, cut_off = certificate.not_compared(), certificate.first_cut_off()
+    beyond = f"; {cut_off} is cut off beyond its calibrated range" if cut_off else ""
+    rounding = " and rounding" if which == "max" else ""
     unknown = f"; not compared: {', '.join(missing)}" if missing else ""
-    return f"{evaluation.certificate.first_out_of_tolerance() or 'none'} ({which} error at most {limit:.2g}){unknown}"
+    return f"{certificate.first_out_of_tolerance() or 'none'} ({which} error at most {limit:.2g}{rounding}){beyond}{unknown}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .common import EXIT_CODES, Steps, check_output, console, note, on_grid, reporting_errors, write_json
+from .common import EXIT_CODES, Steps, check_output, console, judging, note, on_grid, reporting_errors, write_json
 
 GATE_FAILED, INCONCLUSIVE = 99, 5
 
@@ -46,12 +46,13 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--max-drop", type=click.FloatRange(min=0), metavar="PP",
               help="Gate: exit 99 when the accuracy certainly drops by more than PP percentage points (the whole 95 % interval), 5 when "
                    "the sample cannot decide.")
+@judging
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
 @reporting_errors
-def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, quantised, spike_file, folder, sweeps, repeats, seed, log, max_drop, onnx_file, json_file, threads):
+def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, quantised, spike_file, folder, sweeps, repeats, seed, log, max_drop, output, decision_threshold, onnx_file, json_file, threads):
     """Run a spiking network on data and report what the conversion cost.
 
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency
@@ -70,11 +71,13 @@ def main(network, data, data_dir, limit, batch, steps, rounding, engine, thresho
         check_plots(folder)
     loaded = on_grid(load(network), steps, rounding)
     dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit)
+    judged = {"output": output, "decision_threshold": decision_threshold}
     if sweeps:
         if (engine, threshold, histogram, quantised, spike_file, folder, max_drop) != ("exact", "dynamic", False, False, None, None, None):
             raise UsageError("--sweep", "an option for single runs beside it",
                              "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot nor --max-drop")
-        _sweep(loaded, dataset, sweeps, json_file, dict(repeats=repeats or 3, seed=seed or 0, log=log, onnx_file=onnx_file, batch=batch, threads=threads))
+        _sweep(loaded, dataset, sweeps, json_file, {**judged, **dict(repeats=repeats or 3, seed=seed or 0, log=log,
+                                                                                 onnx_file=onnx_file, batch=batch, threads=threads)})
         return
     if (repeats, seed, log) != (None, None, None):
         raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
@@ -82,7 +85,8 @@ def main(network, data, data_dir, limit, batch, steps, rounding, engine, thresho
         raise UsageError("--max-drop", f"{dataset.name} has no labels", "labelled data", "add y to the .npz")
     with _progress("running", len(dataset.x)) as progress:
         evaluation = evaluate(loaded, dataset, onnx_file=onnx_file, batch=batch, threads=threads, engine=engine, threshold=threshold,
-                              histogram=histogram, quantised=quantised, spikes=spike_file, plot=folder, progress=progress)
+                              histogram=histogram, quantised=quantised, spikes=spike_file, plot=folder, labels_needed=max_drop is not None,
+                              progress=progress, **judged)
     if json_file != "-":
         timing = [spike_times_table(evaluation.report)] if histogram or threshold == "fixed" else []
         for part in (layers_table(evaluation.report), *timing, energy_table(evaluation.report, loaded.slope), summary(evaluation)):

@@ -11,7 +11,7 @@ from .network_tables import table
 def sweep_table(sweep: Sweep) -> Table:
     """One row per point, one section per kind."""
     ann = "" if sweep.ann_accuracy is None else f"; ANN {100 * sweep.ann_accuracy:.2f} %"
-    result = table(f"Robustness: {sweep.network} on {sweep.data}, {sweep.samples:,} samples, seed {sweep.seed}{ann}", "what", "value", "runs",
+    result = table(f"Robustness: {sweep.network} on {sweep.data}, {sweep.samples:,} samples, seed {sweep.seed}{ann}; {sweep.rule}", "what", "value", "runs",
                    "accuracy", "lowest", "accuracy lost", "agreement", "unit", left=("what", "unit"))
     kind = None
     for point in sweep.points:

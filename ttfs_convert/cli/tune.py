@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import EXIT_CODES, check_output, console, note, reporting_errors, write_json
+from .common import EXIT_CODES, check_output, console, judging, note, reporting_errors, write_json
 
 
 @click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
@@ -20,13 +20,14 @@ from .common import EXIT_CODES, check_output, console, note, reporting_errors, w
               help="Share of the data that chooses; the rest judges.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the split.")
 @click.option("--out", metavar="TUNED.npz", help="Write the network with the steps found per layer.")
+@judging
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
 @click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Samples at a time; changes no figure.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="All cores by default.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the result as JSON; - for standard output alone.")
 @click.version_option(package_name="ttfs-convert")
 @reporting_errors
-def main(network, data, data_dir, limit, max_drop, share, seed, out, onnx_file, batch, threads, json_file):
+def main(network, data, data_dir, limit, max_drop, share, seed, out, output, decision_threshold, onnx_file, batch, threads, json_file):
     """Find the smallest numbers of time steps, uniform and then per layer, that keep the accuracy.
 
     One part of the data chooses, another judges: the table's accuracies are of samples that had no say.
@@ -40,6 +41,7 @@ def main(network, data, data_dir, limit, max_drop, share, seed, out, onnx_file, 
     check_output(out)
     dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit)
     found = tune(load(network), dataset, max_drop, share=share, seed=seed, onnx_file=onnx_file, batch=batch, threads=threads,
+                 output=output, decision_threshold=decision_threshold,
                  progress=lambda text: click.echo(text, err=True))
     if json_file != "-":
         console().print(tuning_table(found))

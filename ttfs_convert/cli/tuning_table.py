@@ -13,7 +13,7 @@ from .network_tables import table
 def tuning_table(tuning: Tuning) -> Table:
     """One row per variant; operations also as a share of the first one's."""
     given = tuning.variants[0]
-    result = table(f"Steps of {tuning.network.name}, judged on {tuning.judged_on:,} samples", "variant", "latency", "P_proxy event", "synaptic",
+    result = table(f"Steps of {tuning.network.name}, judged on {tuning.judged_on:,} samples; {tuning.rule}", "variant", "latency", "P_proxy event", "synaptic",
                    "ANN", "SNN", "drift, pp", "95 % interval", "agreement", "steps", left=("variant", "steps"))
     result.columns[7].no_wrap = True
     for each in tuning.variants:
@@ -27,7 +27,7 @@ def tuning_table(tuning: Tuning) -> Table:
 
 def as_json(tuning: Tuning, data: Dataset, max_drop: float, seed: int) -> dict:
     return {"schema_version": 1, "network": tuning.network.name, "data": {"name": data.name, "sha256": data.sha256},
-            "max_drop_pp": max_drop, "seed": seed, "chosen_on": tuning.chosen_on, "judged_on": tuning.judged_on, "runs": tuning.runs, "notes": list(tuning.notes),
+            "max_drop_pp": max_drop, "seed": seed, "chosen_on": tuning.chosen_on, "judged_on": tuning.judged_on, "runs": tuning.runs, "rule": tuning.rule, "notes": list(tuning.notes),
             "variants": [{"name": each.name, "steps": each.steps, "latency_steps": each.latency_steps,
                           "p_proxy": {"event": each.event_p_proxy, "synaptic": each.synaptic_p_proxy},
                           "ann_accuracy": each.outcomes.ann_accuracy, "snn_accuracy": each.outcomes.snn_accuracy,

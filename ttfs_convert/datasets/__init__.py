@@ -23,12 +23,15 @@ class Dataset:
 
     name: str
     x: np.ndarray  # images: (n, h, w, c) uint8, c = 1 or 3; else (n, ...) uint8 or float32, exactly as the .npz held them
-    y: np.ndarray | None  # (n,) int64 labels
+    y: np.ndarray | None  # labels (n,): int64, or class names as NumPy strings; None without
     sha256: str  # over dtype, shape and bytes of x and y
     total: int  # samples before `limit`
     notes: tuple[str, ...]  # what a reader of the results has to know, one phrase each
     image: bool  # whether x is known to be images
-    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)  # for a model with several inputs: all of them, by name
+    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)  # what the file holds beside labels, by name: for a model with several inputs
+    targets: np.ndarray | None = None  # (n, ...) float32: values that the model's output should have; whole numbers that may be labels are in both
+    class_names: tuple[str, ...] = ()  # of label 0, 1, ..., where the source has names for them
+    x_named: bool = True  # whether the source says which of `inputs` x is; if not, the model's input has to have the name of one
 
     def __len__(self) -> int:
         return len(self.x)

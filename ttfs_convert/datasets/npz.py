@@ -44,7 +44,7 @@ def _array(archive: np.lib.npyio.NpzFile, path: Path, name: str) -> np.ndarray:
 
 
 def _samples(x: np.ndarray, path: Path, name: str) -> np.ndarray:
-    if x.ndim < 2 or x.size == 0:
+    if x.ndim < 1 or x.size == 0:
         raise DataError(f"{path}", f"{name} of shape {x.shape}", "one or more samples along the first axis and their values along others")
     if x.dtype == np.uint8:
         return x

@@ -21,13 +21,13 @@ COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
 
 def lower_relu(node: Node, builder: Builder) -> None:
-    _clamp(builder.value(node.inputs[0]), node, builder, 0.0, math.inf)
+    clamp(builder.value(node.inputs[0]), node, builder, 0.0, math.inf)
 
 
 def lower_clip(node: Node, builder: Builder) -> None:
     low = builder.constant(node, 1, "minimum", np.float32(node.attributes.get("min", -math.inf)))
     high = builder.constant(node, 2, "maximum", np.float32(node.attributes.get("max", math.inf)))
-    _clamp(builder.value(node.inputs[0]), node, builder, float(low), float(high))
+    clamp(builder.value(node.inputs[0]), node, builder, float(low), float(high))
 
 
 def lower_thresholded_relu(node: Node, builder: Builder) -> None:
@@ -41,7 +41,7 @@ def lower_thresholded_relu(node: Node, builder: Builder) -> None:
 def lower_hard_sigmoid(node: Node, builder: Builder) -> None:
     """max(0, min(1, alpha x + beta))."""
     factor, shift = (np.float64(node.attributes.get(name, default)) for name, default in (("alpha", 0.2), ("beta", 0.5)))
-    _clamp(affine(builder.value(node.inputs[0]), factor, shift, node, builder), node, builder, 0.0, 1.0)
+    clamp(affine(builder.value(node.inputs[0]), factor, shift, node, builder), node, builder, 0.0, 1.0)
 
 
 def lower_max(node: Node, builder: Builder) -> None:
@@ -53,7 +53,7 @@ def lower_max(node: Node, builder: Builder) -> None:
         builder.values[node.outputs[0]] = _largest([builder.sent(builder.value(name), node, position)
                                                     for position, name in enumerate(node.inputs)], node, builder)
     else:
-        _clamp(values[0], node, builder, -math.inf if constant is None else constant, math.inf)
+        clamp(values[0], node, builder, -math.inf if constant is None else constant, math.inf)
 
 
 def lower_min(node: Node, builder: Builder) -> None:
@@ -61,7 +61,7 @@ def lower_min(node: Node, builder: Builder) -> None:
     constant, values = _split(node, builder)
     if len(values) > 1:
         raise UnsupportedNode("the latest of several spikes", "use Max, or Min with a constant")
-    _clamp(values[0], node, builder, -math.inf, math.inf if constant is None else constant)
+    clamp(values[0], node, builder, -math.inf, math.inf if constant is None else constant)
 
 
 def lower_comparison(node: Node, builder: Builder) -> None:
@@ -82,7 +82,7 @@ def lower_where(node: Node, builder: Builder) -> None:
         for position, (chosen, other) in enumerate((branches, branches[::-1]), 1):
             if node.inputs[position] == condition.tensor and _scalar(other) == condition.threshold:
                 low, high = (condition.threshold, math.inf) if condition.larger == (position == 1) else (-math.inf, condition.threshold)
-                _clamp(chosen, node, builder, low, high)
+                clamp(chosen, node, builder, low, high)
                 return
     raise UnsupportedNode("it is no clamp: it jumps or chooses between tensors", "use Clip")
 
@@ -105,7 +105,7 @@ def _scalar(value: Value) -> float | None:
     return float(array.flat[0]) if array.size and (array == array.flat[0]).all() else None
 
 
-def _clamp(value: Value, node: Node, builder: Builder, low: float, high: float) -> None:
+def clamp(value: Value, node: Node, builder: Builder, low: float, high: float) -> None:
     if isinstance(value, Potential):
         low, high = (min(max(end, low), high) for end in (value.low, value.high))
     if not isinstance(value, (Spikes, Potential)) or not low < high:

@@ -13,7 +13,7 @@ import numpy as np
 from ..synapses import Connection
 from .builder import Builder, UnsupportedNode
 from .linear import scaled
-from .values import Constant, Node, Potential, Spikes, Value, laid_out
+from .values import Constant, Node, Potential, Spikes, Value, is_laid_out, laid_out
 
 PRODUCT_OF_COMPUTED = ("it multiplies or divides two computed tensors", "use ReLU1 or ReLU for HardSwish, SiLU and GELU; leave "
                        "squeeze-and-excitation and attention out")
@@ -21,10 +21,10 @@ PRODUCT_OF_COMPUTED = ("it multiplies or divides two computed tensors", "use ReL
 
 def lower_mul(node: Node, builder: Builder) -> None:
     first, second = (builder.value(name) for name in node.inputs)
-    value, factor = (first, second) if isinstance(second, Constant) else (second, first)
+    position, value, factor = (0, first, second) if isinstance(second, Constant) else (1, second, first)
     if not isinstance(factor, Constant):
         raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
-    builder.values[node.outputs[0]] = affine(value, factor.array, np.zeros(()), node, builder)
+    builder.values[node.outputs[0]] = affine(value, factor.array, np.zeros(()), node, builder, position)
 
 
 def lower_div(node: Node, builder: Builder) -> None:
@@ -51,17 +51,22 @@ def lower_batch_normalization(node: Node, builder: Builder) -> None:
     builder.values[node.outputs[0]] = affine(value, factor, shift - factor * mean, node, builder)
 
 
-def affine(value: Value, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder) -> Spikes | Potential:
-    """factor * value + shift. factor, shift: constants that broadcast to the tensor."""
+def affine(value: Value, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder, position: int = 0) -> Spikes | Potential:
+    """factor * value + shift. factor, shift: constants that broadcast with the tensor, which is the input of `node` at `position` or made
+    of no other; where they repeat it, or differ between elements that are one neuron, each element gets a spike train of its own."""
     if not isinstance(value, (Spikes, Potential)):
         raise UnsupportedNode("its data input is a constant", "fold constants before export")
     try:
-        factors, shifts = laid_out(factor, value, 1.0), laid_out(shift, value, 0.0)
+        shape = np.broadcast_shapes(factor.shape, shift.shape, value.index.shape)
     except ValueError:
         raise UnsupportedNode(f"constants of shape {np.broadcast_shapes(factor.shape, shift.shape)} on {value.index.shape}",
-                              "constants that broadcast to it") from None
+                              "constants that broadcast with it") from None
+    value = builder.broadcast(value, shape, node, position)
+    if isinstance(value, Spikes) and not (is_laid_out(factor, value) and is_laid_out(shift, value)):
+        value = builder.whole(value)
+    factors, shifts = laid_out(factor, value, 1.0), laid_out(shift, value, 0.0)
     if isinstance(value, Potential) and value.max_pools and (factors.ndim > 1 or shifts.ndim > 1 or (factors < 0).any()):
-        value = builder.spikes(value, node, next(k for k, name in enumerate(node.inputs) if not isinstance(builder.value(name), Constant)))
+        value = builder.spikes(value, node, position)
     if isinstance(value, Spikes):
         return replace(value, scale=value.scale * factors, offset=value.offset * factors + shifts)
     with np.errstate(invalid="ignore"):

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 
 from ..errors import ModelError
-from ..ir import Concat, Layer, MaxPool, Readout, Reorder, Spiking, Violation
+from ..ir import Coded, Concat, Layer, MaxPool, Part, Readout, Reorder, Spiking, Violation
 from ..synapses import Connection, Shape, Synapses
 from .linear import Linear, scaled
-from .ranges import UNIT, Ranges
-from .values import Constant, Node, Potential, Spikes, Value, channels_first, compact, flat_index, is_flat_order, same_index
+from .ranges import UNIT, Ranges, measured
+from .sums import spike_trains, sum_of
+from .values import (
+    Constant,
+    Node,
+    Potential,
+    Spikes,
+    Value,
+    channels_first,
+    compact,
+    flat_index,
+    is_flat_order,
+    same_index,
+    without_batch,
+)
 from .weight_sum import weight_sums
 
 NO_MATCH = {"tensor": None}
@@ -32,13 +48,14 @@ class Builder:
 
     pooling: `synaptic` or `spiking`. slope: of the layers, `fan_in`, `reference` or `gated`. tolerance: on |weight sum - 1|, which only
     slope `fan_in` is held to. ranges: what the layers' spikes stand for. opset: the model's version of ONNX's operators. readers: operators of the nodes
-    that read each tensor.
+    that read each tensor. max_pooled: tensors that a max-pool reads, maybe scaled or moved.
     """
 
     def __init__(self, pooling: str, slope: str, tolerance: float, ranges: Ranges):
         self.pooling, self.slope, self.tolerance, self.ranges = pooling, slope, tolerance, ranges
         self.opset = 0
         self.readers: dict[str, list[str]] = {}
+        self.max_pooled: set[str] = set()
         self.values: dict[str, Value] = {}
         self.layers: list[Layer] = []
         self.violations: list[Violation] = []
@@ -46,11 +63,18 @@ class Builder:
         self._names: set[str] = set()
         self._reorders: dict[tuple[str, bytes], str] = {}
         self._fired: dict[tuple[int, float, float], tuple[Potential, Spikes]] = {}
+        self._measured: dict[str, str] = {}  # by layer, whose range it needs if it has none
 
     def forget_values(self) -> None:
         """Free what only lowering needs: their weights, without ranges, take as much memory as the layers'."""
         self.values.clear()
         self._fired.clear()
+
+    def keep(self, layers: list[Layer]) -> None:
+        """Leave out all other layers, and the ranges that only these need: an attempt that ended in the head or the tail has left them."""
+        needed = {self._measured.get(layer.name) for layer in layers}
+        self.layers[:] = layers
+        self.ranges.unbounded = {key: asked for key, asked in self.ranges.unbounded.items() if key in needed}
 
     def value(self, name: str) -> Value | None:
         return self.values.get(name) if name else None
@@ -132,8 +156,16 @@ class Builder:
         size = math.prod(value.shape)
         if value.index.size == size and np.array_equal(np.sort(value.index, axis=None), flat_index((size,))):
             return value
-        part = self.relaid(value, np.atleast_1d(value.index[0]) if value.index.shape[0] == 1 else value.index)
-        return replace(part, index=flat_index(value.index.shape))
+        return replace(self.relaid(value, without_batch(value.index)), index=flat_index(value.index.shape))
+
+    def broadcast(self, value: Spikes | Potential, shape: Shape, node: Node, position: int = 0) -> Spikes | Potential:
+        """`value`, the input of `node` at `position`, as a tensor of `shape`, to which it broadcasts; repeated elements are repeated spike
+        trains, for which pre-activations get neurons."""
+        if value.index.size == math.prod(shape):
+            return replace(value, index=np.broadcast_to(value.index, shape))
+        trains = [replace(train, index=np.broadcast_to(train.index, shape))
+                  for train in spike_trains(value) or [self.spikes(value, node, position)]]
+        return sum_of(trains, [value], node.name, self) if len(trains) > 1 else trains[0]
 
     def potential(self, value: Spikes, name: str) -> Potential:
         """The values of a spike train as the potential of neurons still to come, each fed by one connection."""
@@ -142,26 +174,43 @@ class Builder:
         values = self.linear(spikes, spikes.index)
         return Potential(name, (values.connection,), values.offset, values.shape, index, bounds=spikes.bounds)
 
+    def summed(self, trains: Sequence[Spikes], name: str) -> Potential:
+        """The sum of spike trains of one shape that show the same places, as `potential`."""
+        parts = [self.potential(train, name) for train in trains]
+        bounds = sum(part.bounds[0] for part in parts), sum(part.bounds[1] for part in parts)
+        return replace(parts[0], connections=tuple(connection for part in parts for connection in part.connections),
+                       bias=sum(part.bias for part in parts), bounds=bounds)
+
     def synapses(self, value: Value, node: Node, steps: Synapses | tuple[Synapses, ...], index: np.ndarray, position: int = 0) -> Potential:
         """`value`, the input of `node` at `position` read in the flat order `index`, through the synapses `steps`; spike-coded first where no neuron has done so."""
         steps = steps if isinstance(steps, tuple) else (steps,)
-        if isinstance(value, Potential) and value.pooled_only and is_flat_order(index, index.size):
-            (connection,) = value.connections
-            with contextlib.suppress(ValueError):  # factors that differ by position
-                return self._behind(Linear(connection.source, connection.path, value.shape, value.bias).through(steps), node)
-        spikes = self.spikes(value, node, position)
-        ordered = self.relaid(spikes, index)
-        try:
-            return self._behind(self.linear(ordered, ordered.index).through(steps), node)
-        except ValueError:  # neurons give the values one range per channel
-            place = np.empty(math.prod(spikes.shape), np.int64)
-            place[index.reshape(-1)] = np.arange(index.size)
-            own = self.values[node.inputs[position]].index  # the tensor's; `value` may show it turned round
-            again = self.fire(replace(self.potential(ordered, node.name), index=place[own]), node.inputs[position])
-            return self._behind(self.linear(again, ordered.index).through(steps), node)
+        parts = self._parts(value, index)
+        if not parts:
+            value = self.spikes(value, node, position)
+            parts = self._parts(value, index)
+        with contextlib.suppress(ValueError):  # factors that differ by position
+            return self._behind([part.through(steps) for part in parts], node)
+        trains = spike_trains(value)
+        if trains is None:
+            return self.synapses(self.spikes(value, node, position), node, steps, index, position)
+        ordered = self.summed([self.relaid(train, index) for train in trains], node.name)
+        place = np.empty(math.prod(trains[0].shape), np.int64)
+        place[index.reshape(-1)] = np.arange(index.size)
+        own = self.values[node.inputs[position]].index  # the tensor's; `value` may show it turned round
+        again = self.fire(replace(ordered, index=place[own]), node.inputs[position])  # neurons give the values one range per channel
+        return self._behind([self.linear(again, flat_index(index.shape)).through(steps)], node)
 
-    def _behind(self, result: Linear, node: Node) -> Potential:
-        return Potential(node.name, (result.connection,), result.offset, result.shape, channels_first(result.shape))
+    def _parts(self, value: Value, index: np.ndarray) -> list[Linear]:
+        """Values that sum up to `value` read in the flat order `index`, the first with the bias; none where neurons have to come first."""
+        if isinstance(value, Potential) and value.pooled_only and is_flat_order(index, index.size):
+            return [Linear(each.source, each.path, value.shape, np.zeros(1) if k else value.bias) for k, each in enumerate(value.connections)]
+        return [self.linear(train, index) for train in spike_trains(value) or ()]
+
+    def _behind(self, parts: list[Linear], node: Node) -> Potential:
+        """The sum of `parts`, of one shape."""
+        shape = parts[0].shape
+        return Potential(node.name, tuple(part.connection for part in parts), reduce(add, (part.offset for part in parts)), shape,
+                         channels_first(shape))
 
     def spikes(self, value: Value, node: Node, position: int = 0) -> Spikes:
         """The input `value` at `position` of `node` as spikes: as it is, or through neurons; those that no activation of the model stands
@@ -183,35 +232,37 @@ class Builder:
         self.violate(analog, f"analog input before {node.name}", "give the inputs bounds, with --input-range")
         return self.fire(analog, node.inputs[position])
 
-    def fire(self, potential: Potential, tensor: str, low: float = -math.inf, high: float = math.inf) -> Spikes:
+    def fire(self, potential: Potential, tensor: str, low: float = -math.inf, high: float = math.inf, part: Part = "whole") -> Spikes:
         """Neurons for `potential` clamped to [low, high], the same ones if it has some already.
 
-        tensor: the ONNX tensor that their decoded spikes equal, behind any waiting max-pools.
+        tensor: the ONNX tensor that their decoded spikes equal, or a part of whose values they carry, behind any waiting max-pools.
         """
         key = (id(potential), low, high)
         if key not in self._fired:
-            self._fired[key] = (potential, self._fire(potential, tensor, low, high))  # the potential too, so that its id stays its own
+            fired = self._fire(potential, tensor, low, high, part)
+            self._fired[key] = (potential, fired)  # the potential too, so that its id stays its own
         return self._fired[key][1]
 
-    def _fire(self, potential: Potential, tensor: str, low: float, high: float) -> Spikes:
-        lo, hi = self.ranges.of(potential, tensor, low, high)
+    def _fire(self, potential: Potential, tensor: str, low: float, high: float, part: Part) -> Spikes:
+        lo, hi = self.ranges.of(potential, tensor, low, high, part)
         scale = hi.astype(np.float64) - lo
         connections = tuple(Connection(source=each.source, path=scaled(each.path, 1 / scale, potential.shape))
                             for each in potential.connections)
         analog = any(getattr(self._populations[each.source], "coding", None) == "direct" for each in connections)
         sums = compact(np.asarray(sum(weight_sums(each, potential.shape) for each in connections)))
-        if self.slope == "fan_in":
-            self._check(potential, sums, analog, low, high)
+        if self.slope == "fan_in" and part in ("whole", "positive"):  # the other half has the same weights
+            self._check(potential, sums, analog, *((low, high) if part == "whole" else UNIT))
         layer = self.add(Spiking(name=self.unique(potential.name), shape=potential.shape, connections=connections, lo=lo, hi=hi,
                                  window=self.window_after(connections), bias=_stored((potential.bias - lo) / scale, potential.shape),
                                  slope="gated" if analog else self.slope, weight_sums=sums.astype(np.float32),
                                  low=low if math.isfinite(low) else None, high=high if math.isfinite(high) else None,
-                                 **(NO_MATCH if potential.max_pools else _matched(potential.index, potential.shape, tensor))))
+                                 part=part, **(NO_MATCH if potential.max_pools else _matched(potential.index, potential.shape, tensor))))
         name = layer.name
+        self._measured[name] = measured(tensor, part)
         for geometry in potential.max_pools:
             match = _matched(potential.index, geometry["out_shape"], tensor) if geometry is potential.max_pools[-1] else NO_MATCH
             name = self.add(MaxPool(name=self.unique(f"{potential.name}/max_pool"), shape=geometry["out_shape"], window=layer.window,
-                                    source=name, lo=lo, hi=hi, **geometry, **match)).name
+                                    source=name, lo=lo, hi=hi, part=part, **geometry, **match)).name
         return Spikes(name, potential.index, self._populations[name].shape, scale, lo.astype(np.float64))
 
     def _check(self, potential: Potential, sums: np.ndarray, analog: bool, low: float, high: float) -> None:
@@ -236,11 +287,22 @@ class Builder:
                                  **_matched(index, geometry["out_shape"], node.outputs[0])))
         return Spikes(layer.name, index, layer.shape, value.scale, value.offset)
 
+    def max_pool_of_parts(self, value: Potential, node: Node, geometry: dict, index: np.ndarray) -> Potential:
+        """The maxima of spike trains that are increasing functions of one value, none of them with a negative factor, each with one
+        factor per channel: the earliest spikes of each. index: of the result."""
+        connections = []
+        for each in value.connections:
+            source = self._populations[each.source]
+            factors = each.path[0].weights if each.path else np.ones(geometry["out_shape"][-1], np.float32)
+            ends = ({"lo": source.lo, "hi": source.hi, "part": source.part} if isinstance(source, Coded) else
+                    {"lo": np.zeros_like(factors), "hi": factors})
+            layer = self.add(MaxPool(name=self.unique(node.name), shape=geometry["out_shape"], source=source.name, window=source.window,
+                                     **ends, **geometry, **NO_MATCH))
+            connections.append(Connection(source=layer.name, path=scaled((), factors, layer.shape)))
+        return replace(value, name=node.name, connections=tuple(connections), shape=geometry["out_shape"], index=index)
+
     def readout(self, value: Value, tensor: str) -> None:
         """The last layer: potentials that stay potentials, in the order of the ONNX tensor `tensor`."""
-        if isinstance(value, (Spikes, Potential)) and value.index.shape[0] != 1:
-            raise ModelError(f"output {tensor!r}", "other axes are folded into the batch", "one row per image",
-                             "keep the batch axis to itself")
         if isinstance(value, Potential) and (math.isfinite(value.low) or math.isfinite(value.high)):
             value = self.fire(value, tensor, value.low, value.high)
         if isinstance(value, Potential) and value.max_pools:
@@ -249,11 +311,12 @@ class Builder:
         if isinstance(value, Spikes):  # a pool or an activation that ends the network: each output neuron reads one spike train
             value = replace(self.potential(value, "readout"), name="readout")
         if not isinstance(value, Potential):
-            raise ModelError(f"output {tensor!r}", "a constant", "potentials or spikes of a layer")
+            raise ModelError(f"output {tensor!r}", "a constant", "potentials or spikes of a layer", "export without this output")
         sums = compact(np.asarray(sum(weight_sums(connection, value.shape) for connection in value.connections)))
+        batched = value.index.shape[:1] == (1,)
         self.add(Readout(name=self.unique(value.name), shape=value.shape, connections=value.connections, tensor=tensor,
                          window=self.window_after(value.connections), bias=_stored(value.bias, value.shape),
-                         weight_sums=sums.astype(np.float32), onnx_shape=value.index.shape[1:],
+                         weight_sums=sums.astype(np.float32), onnx_shape=value.index.shape[1:] if batched else value.index.shape, batched=batched,
                          index=np.ascontiguousarray(value.index.reshape(-1))))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .builder import Builder, UnsupportedNode
 from .geometry import image_index
+from .sums import spike_trains, sum_of
 from .values import Constant, Node, Spikes, channels_first, compact
 
 
@@ -15,12 +16,18 @@ def lower_concat(node: Node, builder: Builder) -> None:
     values = [builder.value(name) for name in node.inputs]
     if any(isinstance(value, Constant) for value in values):
         raise UnsupportedNode("a part of it is a constant", "concatenate computed tensors only")
-    parts = [builder.sent(value, node, position) for position, value in enumerate(values)]
+    trains = [spike_trains(value) for value in values]
+    if all(trains) and {len(each) for each in trains} == {2}:  # both halves of an activation with two slopes
+        joined = [_joined(list(parts), node, builder) for parts in zip(*trains)]
+        builder.values[node.outputs[0]] = sum_of(joined, values, node.name, builder)
+    else:
+        builder.values[node.outputs[0]] = _joined([builder.sent(value, node, position) for position, value in enumerate(values)], node, builder)
+
+
+def _joined(parts: list[Spikes], node: Node, builder: Builder) -> Spikes:
     axis = node.attributes["axis"] % parts[0].index.ndim
-    if axis == 0:
-        raise UnsupportedNode("it joins batches", "concatenate along another axis")
-    by_channel = axis == 1 and parts[0].index.ndim > 2 and all(part.index.shape[0] == 1 for part in parts)
-    builder.values[node.outputs[0]] = _channels(node, builder, parts) if by_channel else _flat(node, builder, parts, axis)
+    by_channel = axis == 1 and parts[0].index.ndim > 2 and len(parts[0].index) == 1
+    return _channels(node, builder, parts) if by_channel else _flat(node, builder, parts, axis)
 
 
 def _channels(node: Node, builder: Builder, parts: list[Spikes]) -> Spikes:
@@ -28,7 +35,7 @@ def _channels(node: Node, builder: Builder, parts: list[Spikes]) -> Spikes:
     parts = [builder.relaid(part, image_index(part)) for part in parts]
     shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
     source = builder.concat(node.name, [part.source for part in parts], shape)
-    return Spikes(source, channels_first(shape), shape, *(_joined([getattr(part, name) for part in parts], [part.shape for part in parts])
+    return Spikes(source, channels_first(shape), shape, *(_side_by_side([getattr(part, name) for part in parts], [part.shape for part in parts])
                                                           for name in ("scale", "offset")))
 
 
@@ -42,7 +49,7 @@ def _flat(node: Node, builder: Builder, parts: list[Spikes], axis: int) -> Spike
                                                                   for part in parts]) for name in ("scale", "offset")))
 
 
-def _joined(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> np.ndarray:
+def _side_by_side(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> np.ndarray:
     if all(array.ndim == 1 for array in arrays):
         return np.concatenate([np.broadcast_to(array, shape[-1:]) for array, shape in zip(arrays, shapes)])
     return compact(np.concatenate([np.broadcast_to(array, shape) for array, shape in zip(arrays, shapes)], -1))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..synapses import Conv
 from .builder import Builder, UnsupportedNode
-from .geometry import image_index, sliding
+from .geometry import image_index, image_order, sliding
 from .values import Node
 
 
@@ -19,7 +19,9 @@ def lower_conv(node: Node, builder: Builder) -> None:
     value = builder.value(node.inputs[0])
     index = image_index(value)
     bias = builder.constant(node, 2, "bias")
-    step = Conv(**sliding(node, index.shape, weights.shape[0], weights.shape[2:]), groups=node.attributes.get("group", 1),
-                weights=np.ascontiguousarray(np.moveaxis(weights, (0, 1), (-1, -2)), np.float32))
+    geometry = sliding(node, index.shape, weights.shape[0], weights.shape[2:])
+    kernel = np.ascontiguousarray(np.moveaxis(weights, (0, 1), (-1, -2)), np.float32)
+    step = Conv(**geometry, groups=node.attributes.get("group", 1), weights=kernel.reshape(*geometry["kernel"], *kernel.shape[-2:]))
     result = builder.synapses(value, node, step, index)
-    builder.values[node.outputs[0]] = result if bias is None else replace(result, bias=result.bias + bias)
+    builder.values[node.outputs[0]] = replace(result, index=image_order(step.out_shape, weights.ndim),
+                                              bias=result.bias if bias is None else result.bias + bias)

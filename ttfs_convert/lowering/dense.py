@@ -1,8 +1,9 @@
-"""Gemm and MatMul with a constant matrix on one side.
+"""Gemm and MatMul with a constant vector, matrix or stack of matrices on one side. Every other axis counts positions.
 
-1. (1, inputs) -> Dense; the rows of the weights follow the source's channels-last order, so Flatten costs nothing.
-2. (1, *positions, inputs) or (positions, inputs) -> Conv of kernel 1: one weight matrix shared by all positions. The latter is what ONNX
-   Runtime makes of MatMul + Add: Reshape, Gemm, Reshape.
+1. No positions -> Dense; the rows of the weights follow the source's channels-last order, so Flatten costs nothing.
+2. Positions    -> Conv of kernel 1: one weight matrix shared by all of them. So is what ONNX Runtime makes of MatMul + Add: Reshape, Gemm,
+   Reshape.
+3. A stack of matrices -> those for axes that the tensor has too are groups of channels; those for axes that it lacks are further outputs.
 """
 
 from __future__ import annotations
@@ -13,76 +14,86 @@ from dataclasses import replace
 import numpy as np
 
 from ..synapses import Conv, Dense
-from .affine import PRODUCT_OF_COMPUTED, affine
+from .affine import PRODUCT_OF_COMPUTED
 from .builder import Builder, UnsupportedNode
+from .add import Term, weighted_sum
 from .values import Constant, Node, Potential, Spikes, flat_index
 
 
 def lower_gemm(node: Node, builder: Builder) -> None:
-    """Y = alpha A B + beta C, with A or B constant and either transposed."""
-    scale, beta = np.float32(node.attributes.get("alpha", 1.0)), np.float32(node.attributes.get("beta", 1.0))
-    left, right = (_factor(node, builder, position, node.attributes.get(name, 0)) for position, name in enumerate(("transA", "transB")))
-    bias = builder.constant(node, 2, "bias")
-    result = _product(left, right, scale, node, builder)
-    builder.values[node.outputs[0]] = result if bias is None else affine(result, np.ones(()), beta * bias, node, builder)
+    """Y = alpha A B + beta C, with A or B constant, either transposed, and any C."""
+    alpha, beta = (float(np.float32(node.attributes.get(name, 1.0))) for name in ("alpha", "beta"))
+    result = _product(node, builder, alpha, [bool(node.attributes.get(name, 0)) for name in ("transA", "transB")])
+    if len(node.inputs) > 2 and node.inputs[2]:
+        result = weighted_sum([Term(result, 1.0, 0), Term(builder.value(node.inputs[2]), beta, 2)], node, builder)
+    builder.values[node.outputs[0]] = result
 
 
 def lower_matmul(node: Node, builder: Builder) -> None:
-    """With a constant matrix on either side; axes in front of the last two are positions."""
-    builder.values[node.outputs[0]] = _product(_factor(node, builder, 0, 0), _factor(node, builder, 1, 0), np.float32(1), node, builder)
+    builder.values[node.outputs[0]] = _product(node, builder, 1.0, [False, False])
 
 
-def _factor(node: Node, builder: Builder, position: int, transposed: int) -> np.ndarray | Spikes | Potential:
-    value = builder.value(node.inputs[position])
-    if isinstance(value, Constant):
-        return value.array.T if transposed else value.array
-    return replace(builder.spikes(value, node, position), index=value.index.T) if transposed else value
-
-
-def _product(left: np.ndarray | Spikes | Potential, right: np.ndarray | Spikes | Potential, scale: np.float32, node: Node,
-             builder: Builder) -> Potential:
-    """scale * left right. A constant on the left is one on the right of the transposed: W x = (x^T W^T)^T."""
-    if isinstance(left, np.ndarray) == isinstance(right, np.ndarray):
+def _product(node: Node, builder: Builder, alpha: float, transposed: list[bool]) -> Potential:
+    """alpha times the first input, times the second. A constant on the left is one on the right of the transposed: W x = (x^T W^T)^T."""
+    left, right = (builder.value(name) for name in node.inputs[:2])
+    from_left = isinstance(left, Constant)
+    position, value, matrix = (1, right, left) if from_left else (0, left, right)
+    if not isinstance(matrix, Constant) or not isinstance(value, (Spikes, Potential)):
         raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
-    from_left = isinstance(left, np.ndarray)
-    value, matrix = (right, left) if from_left else (left, right)
-    if matrix.ndim > value.index.ndim:
-        raise UnsupportedNode(f"a constant factor of {matrix.ndim} axes adds axes in front of the batch", "multiply by one (inputs, outputs) matrix")
-    matrix = matrix.reshape(matrix.shape[-2:]) if matrix.ndim > 1 and matrix.size == math.prod(matrix.shape[-2:]) else matrix
-    if matrix.ndim != 2:
-        raise UnsupportedNode(f"a constant factor of shape {matrix.shape}", "multiply by one (inputs, outputs) matrix")
-    position = 1 if from_left else 0
-    if not from_left:
-        return _rows(value, matrix * scale, node, builder, position)
-    if value.index.ndim < 3 or value.index.shape[0] != 1:
-        raise UnsupportedNode("a constant matrix on the left mixes the batch", "multiply from the right")
-    spikes = builder.spikes(value, node, position)  # under the name of their tensor, before it is turned
-    result = _rows(replace(spikes, index=value.index.swapaxes(-1, -2)), matrix.T * scale, node, builder, position)
-    return replace(result, index=result.index.swapaxes(-1, -2))
+    index, weights = (array.swapaxes(-1, -2) if array.ndim > 1 and turned != from_left else array for array, turned
+                      in ((value.index, transposed[position]), (matrix.array, transposed[1 - position])))
+    weights = weights if alpha == 1 else weights * np.float32(alpha)
+    rows = index if index.ndim > 1 else index[None]
+    result, order = _rows(value, rows, weights if weights.ndim > 1 else weights[:, None], node, builder, position)
+    if index.ndim == 1 or weights.ndim == 1:
+        order = order.reshape((*order.shape[:-2], *order.shape[-2:-1] * (index.ndim > 1), *order.shape[-1:] * (weights.ndim > 1)))
+    elif from_left:
+        order = order.swapaxes(-1, -2)
+    return replace(result, index=order)
 
 
-def _rows(value: Spikes | Potential, weights: np.ndarray, node: Node, builder: Builder, position: int) -> Potential:
-    """Every row of the tensor, (..., inputs), times weights (inputs, outputs)."""
-    shape = value.index.shape
-    return (_dense if len(shape) == 2 and shape[0] == 1 else _pointwise)(value, weights, node, builder, position)
+def _rows(value: Spikes | Potential, index: np.ndarray, weights: np.ndarray, node: Node, builder: Builder, position: int
+          ) -> tuple[Potential, np.ndarray]:
+    """The product of the tensor that `index` shows, (..., rows, inputs), and weights (..., inputs, outputs), whose axes in front broadcast;
+    and its index, (..., rows, outputs)."""
+    front = max(index.ndim, weights.ndim) - 2
+    index, weights = (array.reshape(*(1,) * (front + 2 - array.ndim), *array.shape) for array in (index, weights))
+    of = [axis for axis in range(front) if weights.shape[axis] == 1]  # positions
+    groups = [axis for axis in range(front) if weights.shape[axis] > 1 and index.shape[axis] > 1]
+    more = [axis for axis in range(front) if weights.shape[axis] > 1 and index.shape[axis] == 1]  # outputs
+    rows, inputs, outputs = index.shape[-2], *weights.shape[-2:]
+    group_sizes, more_sizes, of_sizes = ([array.shape[axis] for axis in axes] for array, axes
+                                         in ((weights, groups), (weights, more), (index, of)))
+    count, wide = math.prod(group_sizes), math.prod(more_sizes) * outputs
+    order = index.transpose(*of, front, *groups, *more, front + 1).reshape(*_two_at_most([*of_sizes, rows]), count * inputs)
+    matrix = weights.transpose(*of, *groups, front, *more, front + 1).reshape(count, inputs, wide)
+    result = (_dense if order.ndim == 1 and count == 1 else _pointwise)(value, order, matrix, node, builder, position)
+    found = flat_index((*of_sizes, rows, *group_sizes, *more_sizes, outputs))
+    back = np.argsort([*of, front, *groups, *more, front + 1])
+    return result, found.transpose(back)
 
 
-def _dense(value: Spikes | Potential, weights: np.ndarray, node: Node, builder: Builder, position: int) -> Potential:
-    index, rows, outputs = value.index.reshape(-1), weights.astype(np.float32, copy=False), (weights.shape[1],)
-    if np.array_equal(np.sort(index), flat_index(index.shape)):  # the whole population: its weights are reordered, not its spikes
+def _two_at_most(sizes: list[int]) -> tuple[int, ...]:
+    """Positions in at most two axes, none of them of size 1: rows of an image."""
+    sizes = [size for size in sizes if size > 1]
+    return (math.prod(sizes[:-1]), sizes[-1]) if len(sizes) > 2 else tuple(sizes)
+
+
+def _dense(value: Spikes | Potential, order: np.ndarray, matrix: np.ndarray, node: Node, builder: Builder, position: int) -> Potential:
+    weights = matrix[0].astype(np.float32, copy=False)
+    if np.array_equal(np.sort(order), flat_index(order.shape)):  # the whole population: its weights are reordered, not its spikes
         rows = np.empty(weights.shape, np.float32)
-        rows[index] = weights
-        index = flat_index(index.shape)
-    step = Dense(in_shape=index.shape, out_shape=outputs, weights=rows)
-    return replace(builder.synapses(value, node, step, index, position), index=flat_index((1, *outputs)))
+        rows[order] = weights
+        weights, order = rows, flat_index(order.shape)
+    step = Dense(in_shape=order.shape, out_shape=weights.shape[1:], weights=np.ascontiguousarray(weights))
+    return builder.synapses(value, node, step, order, position)
 
 
-def _pointwise(value: Spikes | Potential, weights: np.ndarray, node: Node, builder: Builder, position: int) -> Potential:
-    index = value.index[0] if value.index.shape[0] == 1 else value.index
-    if index.ndim not in (2, 3):
-        raise UnsupportedNode(f"an input of {value.index.ndim} axes", "use at most (batch, height, width, features)")
-    axes = index.ndim - 1
-    step = Conv(in_shape=index.shape, out_shape=(*index.shape[:-1], weights.shape[1]), kernel=(1,) * axes, strides=(1,) * axes,
-                dilations=(1,) * axes, pads=(0,) * axes, pads_end=(0,) * axes, groups=1,
-                weights=np.ascontiguousarray(weights.reshape((1,) * axes + weights.shape), np.float32))
-    return replace(builder.synapses(value, node, step, index, position), index=flat_index((*value.index.shape[:-1], weights.shape[1])))
+def _pointwise(value: Spikes | Potential, order: np.ndarray, matrix: np.ndarray, node: Node, builder: Builder, position: int) -> Potential:
+    """matrix: (groups, inputs of a group, outputs of a group)."""
+    order = order if order.ndim > 1 else order[None]
+    axes, groups = order.ndim - 1, len(matrix)
+    weights = np.ascontiguousarray(matrix.transpose(1, 0, 2), np.float32).reshape(*(1,) * axes, matrix.shape[1], -1)
+    step = Conv(in_shape=order.shape, out_shape=(*order.shape[:-1], weights.shape[-1]), kernel=(1,) * axes, strides=(1,) * axes,
+                dilations=(1,) * axes, pads=(0,) * axes, pads_end=(0,) * axes, groups=groups, weights=weights)
+    return builder.synapses(value, node, step, order, position)

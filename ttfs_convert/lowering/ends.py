@@ -8,7 +8,7 @@ import onnx
 
 from ..ir import Input, Readout
 from ..onnx_file import Simplified
-from .values import captured
+from ..subgraphs import captured
 
 
 def head_model(source: Simplified, inputs: Sequence[Input]) -> bytes | None:
@@ -24,15 +24,25 @@ def tail_model(source: Simplified, readouts: Sequence[Readout]) -> bytes | None:
     outputs = [value.name for value in source.original.graph.output]
     if outputs == [layer.tensor for layer in readouts]:
         return None
-    return _cut(source, {layer.tensor: len(layer.onnx_shape) + 1 for layer in readouts}, outputs)
+    return _cut(source, {layer.tensor: len(layer.onnx_shape) + layer.batched for layer in readouts}, outputs)
+
+
+def body_model(source: Simplified, inputs: Sequence[Input], readouts: Sequence[Readout]) -> bytes | None:
+    """ONNX model from the tensors that `inputs` encode to those of `readouts`; None if the original has no such tensors."""
+    roots, wanted = {layer.onnx_name: len(layer.onnx_shape) + 1 for layer in inputs}, [layer.tensor for layer in readouts]
+    return _cut(source, roots, wanted) if _in_original(source, [*roots, *wanted]) else None
+
+
+def _in_original(source: Simplified, tensors: Sequence[str]) -> bool:
+    known = {name for node in source.original.graph.node for name in node.output} | {value.name for value in source.original.graph.input}
+    return known.issuperset(tensors)
 
 
 def _cut(source: Simplified, roots: Mapping[str, int], wanted: Sequence[str]) -> bytes:
-    """ONNX model of the tensors `wanted` from `roots`, tensor -> number of axes (float32, the first one the batch), and from the model's
+    """ONNX model of the tensors `wanted` from `roots`, tensor -> number of axes (float32), and from the model's
     inputs; from the original, or from the simplified graph where the original has no such tensors."""
-    produced = {name for node in source.original.graph.node for name in node.output}
     inputs = {value.name: value for value in source.original.graph.input}
-    model = source.original if produced.union(inputs).issuperset([*roots, *wanted]) else source.graph
+    model = source.original if _in_original(source, [*roots, *wanted]) else source.graph
     producers = {name: node for node in model.graph.node for name in node.output}
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     needed, used, entries, pending = set(), set(), {}, list(wanted)

@@ -17,16 +17,16 @@ def enter(name: str, info: onnx.TypeProto.Tensor, nodes: list[Node], builder: Bu
           input_range: tuple[float, float] | None) -> Spikes:
     """A new input population for the ONNX tensor `name`. info: its type and shape. input_range: of its values; None: analog current.
 
-    Raises UnsupportedNode for a tensor that is no batch of float32 values with 2 to 4 axes.
+    Raises UnsupportedNode for a tensor that is no float32.
     """
     shape = tuple(dim.dim_value for dim in info.shape.dim)
     kind = onnx.TensorProto.DataType.Name(info.elem_type)
-    if kind != "FLOAT" or not 2 <= len(shape) <= 4 or shape[0] != 1 or 0 in shape:
-        raise UnsupportedNode(f"its input {name!r} is {kind} of shape {shape} for one image", "FLOAT with 2 to 4 axes, batch first")
-    shape = shape[1:]
-    first = len(shape) > 1 and _read_by_position(name, nodes)
-    layer_shape = (*shape[1:], shape[0]) if first else shape
-    index = channels_first(layer_shape) if first else flat_index((1, *shape))
+    if kind != "FLOAT" or not shape or 0 in shape:
+        raise UnsupportedNode(f"its input {name!r} is {kind} of shape {shape} for one sample", "FLOAT of one axis or more")
+    whole, shape = shape, shape[1:] if shape[0] == 1 else shape
+    first = len(shape) > 1 and len(whole) > len(shape) and _read_by_position(name, nodes)
+    layer_shape = (*shape[1:], shape[0]) if first else shape or (1,)
+    index = channels_first(layer_shape) if first else flat_index(whole)
     direct, (lo, hi) = input_range is None, input_range or (0.0, 1.0)
     ends = {"lo": np.full(layer_shape[-1], lo, np.float32), "hi": np.full(layer_shape[-1], hi, np.float32)}
     layer = builder.add(Input(name=builder.unique(name), shape=layer_shape, window=-1 if direct else 0, tensor=None, onnx_name=name,

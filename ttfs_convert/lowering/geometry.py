@@ -6,18 +6,29 @@ import numpy as np
 
 from ..synapses import Shape
 from .builder import UnsupportedNode
-from .values import Node, Potential, Spikes
+from .values import Node, Potential, Spikes, channels_first, flat_index
 
 
 def image_index(value: Spikes | Potential) -> np.ndarray:
-    """Index of one image, (*spatial, channels). Raises UnsupportedNode where a reshape has moved positions into the batch axis."""
-    if value.index.shape[0] != 1:
-        raise UnsupportedNode("other axes of its input are folded into the batch", "keep the batch axis to itself")
-    return np.moveaxis(value.index, 1, -1)[0]
+    """Index of the images of one sample: (*spatial, channels), or (images, *spatial, channels) where others are folded into the batch axis."""
+    index = np.moveaxis(value.index, 1, -1)
+    return index[0] if len(index) == 1 else index
+
+
+def image_order(shape: Shape, rank: int) -> np.ndarray:
+    """Index of the ONNX tensor of `rank` axes, (batch, channels, *spatial), of a population of `shape`, as `image_index` orders it."""
+    return channels_first(shape) if len(shape) < rank else np.moveaxis(flat_index(shape), -1, 1)
 
 
 def sliding(node: Node, in_shape: Shape, out_channels: int, kernel: Shape) -> dict:
-    """Keyword arguments of ir.Sliding for `node` over inputs (*spatial, channels)."""
+    """Keyword arguments of ir.Sliding for `node` over inputs (*spatial, channels) or (images, *spatial, channels), one image at a time."""
+    folded = len(in_shape) - 1 - len(kernel)
+    each = _over_positions(node, in_shape[folded:], out_channels, kernel)
+    neutral = {"in_shape": in_shape[:folded], "out_shape": in_shape[:folded], "pads": (0,) * folded, "pads_end": (0,) * folded}
+    return {name: (*neutral.get(name, (1,) * folded), *values) for name, values in each.items()}
+
+
+def _over_positions(node: Node, in_shape: Shape, out_channels: int, kernel: Shape) -> dict:
     axes = len(kernel)
     strides = tuple(node.attributes.get("strides", (1,) * axes))
     dilations = tuple(node.attributes.get("dilations", (1,) * axes))

@@ -7,9 +7,9 @@ out). Between them every node has to convert.
 from __future__ import annotations
 
 import functools
-import math
 from collections import Counter
 
+import numpy as np
 import onnx
 
 from ..errors import ModelError
@@ -19,11 +19,13 @@ from .activation import COMPARISONS
 from .affine import PRODUCT_OF_COMPUTED
 from .builder import Builder, UnsupportedNode
 from .entry import enter
+from .macs import sizes
+from .regions import WEIGHTED, Regions
+from .spellings import with_two_slopes
 from .table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
 from .values import Comparison, Constant, Head, Node, Potential, Spikes, Tail, Unknown, Value
 
 PRODUCTS = ("Div", "Gemm", "MatMul", "Mul")  # of which one factor has to be constant
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what a network is made of: never left to ONNX Runtime without a word
 
 
 class UnsupportedModel(ModelError):
@@ -53,7 +55,7 @@ def lower_graph(model: Simplified, builder: Builder, where: str, input_range: tu
         raise UnsupportedModel(where, unsupported)
     walk.read_out(where)
     builder.forget_values()
-    builder.layers[:] = _needed(builder.layers)
+    builder.keep(_needed(builder.layers))
 
 
 class _Walk:
@@ -61,22 +63,27 @@ class _Walk:
 
     def __init__(self, model: Simplified, builder: Builder, input_range: tuple[float, float] | None):
         self.graph, self.builder, self.input_range = model.graph.graph, builder, input_range
-        self.nodes = [Node.of(proto) for proto in self.graph.node]
-        self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
-        self.feeds_body = _feeds_body(self.nodes)
-        readers = [node for node in self.nodes if node.operator not in COMPARISONS]  # those are part of a clamp, Where
-        self.body_readers = Counter(name for node in readers if self.feeds_body.intersection(node.outputs) or _is_body(node)
-                                    for name in set(node.inputs))
-        builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
-        for operator, names in [*((node.operator, set(node.inputs)) for node in readers),
-                                ("output", [value.name for value in self.graph.output])]:
-            for name in names:
-                builder.readers.setdefault(name, []).append(operator)
         for tensor in self.graph.initializer:
             builder.values[tensor.name] = Constant(functools.partial(model.array, tensor))
+        self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
+        shapes, outputs = sizes(model.graph), [value.name for value in self.graph.output]
+        self.nodes = with_two_slopes([Node.of(proto) for proto in self.graph.node], self._constant, shapes.get, outputs)
+        self.regions = Regions(self.nodes, shapes)
+        readers = [node for node in self.nodes if node.operator not in COMPARISONS]  # those are part of a clamp, Where
+        self.body_readers = Counter(name for node in readers if self.regions.feeds_body.intersection(node.outputs) or _is_body(node)
+                                    for name in set(node.inputs))
+        builder.max_pooled = self.regions.max_pooled
+        builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
+        for operator, names in [*((node.operator, set(node.inputs)) for node in readers), ("output", outputs)]:
+            for name in names:
+                builder.readers.setdefault(name, []).append(operator)
         self.inputs = [value.name for value in self.graph.input if value.name not in builder.values]
         self.entered: dict[str, Spikes] = {}
         builder.values.update({name: Head(name) for name in self.inputs})
+
+    def _constant(self, name: str) -> np.ndarray | None:
+        value = self.builder.value(name)
+        return value.array if isinstance(value, Constant) else None
 
     def lower(self, node: Node) -> tuple[str, str] | None:
         """Set the values of `node`'s outputs; return (reason, remedy) if it is unsupported."""
@@ -88,9 +95,7 @@ class _Walk:
         if any(isinstance(value, Unknown) for value in given.values()):
             values.update(dict.fromkeys(node.outputs, Unknown()))
             return self._behind_unknown(node, given)
-        at_the_end = not self.feeds_body.intersection(node.outputs)
-        if at_the_end and node.operator not in WEIGHTED and (any(isinstance(value, Tail) for value in given.values())
-                                                             or _ends(node, given)):
+        if any(isinstance(value, Tail) for value in given.values()) or self._ends(node, given):
             self._to_tail(node, given)
             return None
         problem = self._lowered(node, given)
@@ -99,25 +104,40 @@ class _Walk:
                 self._encode_streams(node)
         elif node.operator in (*WEIGHTED, *QUANTISED) or node.domain.startswith("com.microsoft"):
             return problem
-        elif all(_is_raw(value) for value in given.values()):
+        elif all(map(_is_raw, given.values())) or self.regions.prepares(node):
             values.update({name: Head(name) for name in node.outputs})
-        elif at_the_end:
+        elif not self.regions.feeds_weights.intersection(node.outputs):
             self._to_tail(node, given)
         else:
             return problem
         return None
 
+    def _ends(self, node: Node, given: dict[str, Value]) -> bool:
+        """Whether ONNX Runtime shall run a node although it might spike: classifying, and an activation that ends the network."""
+        if node.operator in WEIGHTED or all(map(_is_raw, given.values())):
+            return False
+        if node.operator in TAIL_OPERATORS:
+            return self.regions.ends(node) and not self.regions.prepares(node)
+        if self.regions.feeds_body.intersection(node.outputs):
+            return False
+        value, operator = given[node.inputs[0]], OPERATORS.get(node.operator)
+        return node.operator in ("Concat", "Max", "ReduceMax", "Where") or (operator is not None and operator.activation and not _is_raw(value)
+                                                               and isinstance(value, (Spikes, Potential)) and not _in_unit_interval(value))
+
     def _behind_unknown(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
         """Why a node would not convert even if what stands before it did."""
-        if not self.feeds_body.intersection(node.outputs) and node.operator not in WEIGHTED:
+        classifies = node.operator in TAIL_OPERATORS and self.regions.ends(node)
+        if node.operator not in WEIGHTED and (classifies or not self.regions.feeds_weights.intersection(node.outputs)):
             return None
-        if node.operator in PRODUCTS and sum(not isinstance(value, Constant) for value in given.values()) > 1:
+        if node.operator in PRODUCTS and not any(isinstance(given[name], Constant) for name in node.inputs[:2]):
             return PRODUCT_OF_COMPUTED
         return None if node.operator in OPERATORS else REMEDIES.get(node.operator, NO_REMEDY)
 
     def _lowered(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
         if node.domain not in ("", "ai.onnx"):
-            return f"operator of the domain {node.domain}", "export the plain float32 network, not an optimised or quantised one"
+            return f"operator of the domain {node.domain}", (
+                "export the plain float32 network, not an optimised or quantised one" if node.domain.startswith("com.microsoft")
+                else "between its first and last layer: operators of ONNX alone")
         operator = OPERATORS.get(node.operator)
         if operator is None:
             return REMEDIES.get(node.operator, NO_REMEDY)
@@ -191,51 +211,12 @@ def _is_body(node: Node) -> bool:
     return node.operator in OPERATORS and OPERATORS[node.operator].body
 
 
-def _feeds_body(nodes: list[Node]) -> set[str]:
-    """Tensors from which some operator that needs spikes can be reached."""
-    reached: set[str] = set()
-    for node in reversed(nodes):
-        if _is_body(node) or reached.intersection(node.outputs):
-            reached.update(node.inputs)
-    return reached
-
-
 def _is_raw(value: Value) -> bool:
     """Whether ONNX has computed it, and no neuron yet."""
     return isinstance(value, (Constant, Head)) or (isinstance(value, Spikes) and value.raw)
-
-
-def _ends(node: Node, given: dict[str, Value]) -> bool:
-    """Whether ONNX Runtime shall run a node although it might spike: classifying, and an activation that ends the network."""
-    value = given[node.inputs[0]]
-    if node.operator in TAIL_OPERATORS or node.operator in ("Concat", "Max", "ReduceMax", "Where"):
-        return not all(map(_is_raw, given.values()))
-    activation = node.operator in OPERATORS and OPERATORS[node.operator].activation
-    return activation and isinstance(value, (Spikes, Potential)) and not _in_unit_interval(value) and not _is_raw(value)
 
 
 def _in_unit_interval(value: Spikes | Potential) -> bool:
     """Whether a ReLU or ReLU1 changes nothing."""
     lowest, highest = value.bounds
     return bool(lowest.min() >= 0 and highest.max() <= 1)
-
-
-def macs(model: onnx.ModelProto) -> int:
-    """Multiply-accumulates of the convolutions and matrix products of a simplified (batch 1, shapes inferred) model.
-
-    Convolution: output elements x channels in / groups x kernel size, padded taps included; transposed: input elements x channels out /
-    groups x kernel size; products: output elements x inner size.
-    """
-    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-              for value in (*model.graph.value_info, *model.graph.output, *model.graph.input)}
-    shapes |= {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
-    total = 0
-    for node in model.graph.node:
-        if node.op_type == "Conv":
-            total += math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[1]][1:])
-        elif node.op_type == "ConvTranspose":
-            total += math.prod(shapes[node.input[0]]) * math.prod(shapes[node.input[1]][1:])
-        elif node.op_type in ("Gemm", "MatMul"):
-            transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
-            total += math.prod(shapes[node.output[0]]) * shapes[node.input[0]][0 if transposed else -1]
-    return total

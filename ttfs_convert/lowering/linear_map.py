@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..synapses import Shape, Sparse, Synapses
-from .builder import Builder, UnsupportedNode
+from ..synapses import Shape, Sparse
+from .builder import Builder
 from .linear import Linear
-from .values import Node, Potential, Spikes, compact, flat_index, is_flat_order, same_index
+from .values import Node, Potential, Spikes, compact, flat_index, is_flat_order, same_index, without_batch
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -28,18 +28,21 @@ SNAP = 1e-6  # sums of a row's weights this near to a whole number are one, whic
 
 
 def population_axes(value: Spikes | Potential) -> tuple[int, ...] | None:
-    """The tensor's axes but the batch, in the order in which the population has them, its channels last; None where it shows it in no
+    """The tensor's axes but a batch of 1, in the order in which the population has them, its channels last; None where it shows it in no
     such order, or only a part of it."""
-    index = value.index
-    if index.shape[0] != 1:
-        raise UnsupportedNode("other axes of its input are folded into the batch", "keep the batch axis to itself")
+    index, first = value.index, _first_axis(value)
     origin = (0,) * index.ndim
 
     def stride(axis: int) -> float:
         return math.inf if index.shape[axis] == 1 else int(index[(*origin[:axis], 1, *origin[axis + 1:])]) - int(index[origin])
 
-    axes = tuple(sorted(range(1, index.ndim), key=stride, reverse=True))
-    return axes if is_flat_order(index.transpose(0, *axes)[0] if axes else index, math.prod(population_shape(value))) else None
+    axes = tuple(sorted(range(first, index.ndim), key=stride, reverse=True))
+    return axes if is_flat_order(index.transpose(*range(first), *axes), math.prod(population_shape(value))) else None
+
+
+def _first_axis(value: Spikes | Potential) -> int:
+    """Behind a batch of 1."""
+    return int(value.index.shape[:1] == (1,))
 
 
 def population_shape(value: Spikes | Potential) -> Shape:
@@ -47,7 +50,7 @@ def population_shape(value: Spikes | Potential) -> Shape:
 
 
 def map_axes(value: Spikes | Potential, matrices: Mapping[int, csr_matrix], node: Node, builder: Builder) -> Potential:
-    """`value` with the tensor's axes multiplied by `matrices`, axis -> (size out, size in), one after another; the batch is no axis."""
+    """`value` with the tensor's axes multiplied by `matrices`, axis -> (size out, size in), one after another; a batch of 1 is no axis."""
     from scipy.sparse import identity, kron
 
     value = _without_pools(value, node, builder)
@@ -57,21 +60,22 @@ def map_axes(value: Spikes | Potential, matrices: Mapping[int, csr_matrix], node
     if axes and axes[-1] not in matrices and not (isinstance(value, Spikes) and value.scale.ndim > 1):
         matrix = reduce(lambda one, other: kron(one, other, "csr"), [whole[axis] for axis in axes[:-1]], identity(1, format="csr"))
         out = tuple(sizes[axis] for axis in axes)
-        index = flat_index(out).transpose(np.argsort(axes))[None]
+        index = flat_index(out).transpose(np.argsort(axes)).reshape(sizes)
         shape = out if len(out) < 4 else (math.prod(out[:-1]), out[-1])
         with contextlib.suppress(ValueError):  # factors that differ by position
             return _through(value, matrix, flat_index((matrix.shape[1], out[-1])), shape, index, node, builder)
-    matrix = reduce(lambda one, other: kron(one, other, "csr"), whole[1:])
+    matrix = reduce(lambda one, other: kron(one, other, "csr"), whole[_first_axis(value):])
     return map_elements(value, matrix, tuple(sizes), node, builder)
 
 
 def map_elements(value: Spikes | Potential, matrix: csr_matrix, out_shape: Shape, node: Node, builder: Builder) -> Potential:
-    """matrix: (elements out, elements in), of tensors (1, ...) of out_shape and of the value's, row by row."""
+    """matrix: (elements out, elements in), of tensors of out_shape and of the value's, row by row."""
     from scipy.sparse import coo_matrix
 
     value = _without_pools(value, node, builder)
     size, entries = math.prod(population_shape(value)), matrix.tocoo()
-    order = np.moveaxis(np.arange(matrix.shape[0]).reshape(out_shape), 1, -1)[0] if len(out_shape) > 1 else np.arange(matrix.shape[0])
+    order = np.arange(matrix.shape[0]).reshape(out_shape)
+    order = without_batch(np.moveaxis(order, 1, -1) if order.ndim > 1 else order)
     place = np.empty(order.size, np.int64)
     place[order.reshape(-1)] = np.arange(order.size)
     neurons = coo_matrix((entries.data, (place[entries.row], value.index.reshape(-1)[entries.col])), shape=(order.size, size)).tocsr()
@@ -97,7 +101,7 @@ def _through(value: Spikes | Potential, matrix: csr_matrix, order: np.ndarray, s
                   indices=matrix.indices.astype(np.int64), weights=matrix.data.astype(np.float32))
     bounds = tuple(each.reshape(shape) if each.ndim > 1 else each for each in _bounds(value, matrix, order.shape))
     if isinstance(value, Potential):
-        result = _of_potential(value, step)
+        result = replace(_of_potential(value, step), comonotone=False)
     else:
         result = replace(builder.synapses(value, node, step, order, _position(node, builder)), pooled_only=True)
     return replace(seen_as(result, shape), index=index, bounds=bounds)
@@ -125,26 +129,15 @@ def seen_as(value: Potential, shape: Shape) -> Potential:
     return replace(value, shape=shape, bias=compact(np.broadcast_to(value.bias, value.shape).reshape(shape)) if value.bias.any() else np.zeros(shape[-1]))
 
 
-def in_one_order(first: Potential, second: Potential) -> tuple[Potential, Potential]:
-    """Both, equal places of the two tensors being equal places of their populations. One of them is permuted if need be: one that ends in a
-    map between neurons, which takes that in, if there is one."""
-    if same_index(first.index, second.index):
-        return first, second if first.shape == second.shape else seen_as(second, first.shape)
-    if all(_ends_between_neurons(each.path) for each in first.connections):
-        second, first = in_one_order(second, first)
-        return first, second
-    index, chosen = first.index.reshape(-1), np.empty(first.index.size, np.int64)
-    chosen[index] = second.index.reshape(-1)
-    if is_flat_order(chosen, chosen.size):  # the same neurons in the same order, in tensors of different shape
-        return first, seen_as(second, first.shape)
-    size = math.prod(second.shape)
-    step = Sparse(in_shape=(size, 1), out_shape=(chosen.size, 1), indptr=np.arange(chosen.size + 1), indices=chosen,
-                  weights=np.ones(chosen.size, np.float32))
-    return first, seen_as(_of_potential(second, step), first.shape)
-
-
-def _ends_between_neurons(path: tuple[Synapses, ...]) -> bool:
-    return bool(path) and isinstance(path[-1], Sparse) and path[-1].in_shape[1] == 1
+def in_order_of(value: Potential, order: Potential) -> Potential:
+    """`value` with equal places of the two tensors, which are of one shape, at equal places of the two populations: permuted if need be."""
+    if not same_index(value.index, order.index):
+        chosen = np.empty(order.index.size, np.int64)
+        chosen[order.index.reshape(-1)] = value.index.reshape(-1)
+        if not is_flat_order(chosen, chosen.size):  # else the same neurons in the same order, as tensors of other shapes
+            value = _of_potential(value, Sparse(in_shape=(chosen.size, 1), out_shape=(chosen.size, 1), indptr=np.arange(chosen.size + 1),
+                                                indices=chosen, weights=np.ones(chosen.size, np.float32)))
+    return replace(value if value.shape == order.shape else seen_as(value, order.shape), index=order.index)
 
 
 def _bounds(value: Spikes | Potential, matrix: csr_matrix, shape: Shape) -> tuple[np.ndarray, np.ndarray]:

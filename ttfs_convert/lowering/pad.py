@@ -14,11 +14,11 @@ import numpy as np
 from ..synapses import AveragePool
 from .affine import affine
 from .builder import Builder, UnsupportedNode
-from .geometry import image_index
+from .geometry import image_index, image_order
 from .linear_map import map_axes, population_axes, selection
 from .pooling import average_bounds
 from .shape import lower_moved
-from .values import Node, Potential, Spikes, channels_first
+from .values import Node, Potential, Spikes
 
 
 def lower_pad(node: Node, builder: Builder) -> None:
@@ -27,7 +27,7 @@ def lower_pad(node: Node, builder: Builder) -> None:
         return
     value = builder.value(node.inputs[0])
     before, after = _pads(node, builder, value.index.ndim)
-    if before[0] or after[0]:
+    if (before[0] or after[0]) and len(value.index) == 1:
         raise UnsupportedNode("it pads axes [0], the batch", "pad other axes")
     constant = builder.constant(node, 2, "value", np.float32(node.attributes.get("value", 0.0))).astype(np.float64)
     if not np.isfinite(constant).all():
@@ -59,7 +59,7 @@ def _padded(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, no
         value, before, after = replace(value, index=value.index[kept]), np.maximum(before, 0), np.maximum(after, 0)
         if not value.index.size:
             raise UnsupportedNode("it crops everything", "leave some elements")
-    positional = not (before[channel] or after[channel]) and min(before.min(), after.min()) >= 0 and value.index.ndim in (3, 4)
+    positional = channel and not (before[channel] or after[channel] or before[0] or after[0]) and min(before.min(), after.min()) >= 0 and value.index.ndim in (3, 4)
     if positional and (isinstance(value, Spikes) or value.pooled_only):
         turned = replace(value, index=np.moveaxis(value.index, channel, 1))
         padded = _with_virtual_neurons(turned, *(np.delete(each, (0, channel)) for each in (before, after)), node, builder)
@@ -74,13 +74,14 @@ def _padded(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, no
 
 def _with_virtual_neurons(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, node: Node, builder: Builder
                           ) -> Spikes | Potential:
-    """value: (1, channels, *positions)."""
+    """value: (batch, channels, *positions)."""
     if not (before.any() or after.any()):
         return value
     order = image_index(value)
+    before, after = (np.pad(pads, (order.ndim - 1 - len(pads), 0)) for pads in (before, after))  # none between images
     sizes = np.array(order.shape[:-1]) + before + after
     ones = (1,) * len(sizes)
     step = AveragePool(in_shape=order.shape, out_shape=(*map(int, sizes), order.shape[-1]), kernel=ones, strides=ones, dilations=ones,
                        pads=tuple(map(int, before)), pads_end=tuple(map(int, after)), include_pad=True)
-    bounds = average_bounds(value, (step,))
-    return replace(builder.synapses(value, node, step, order), index=channels_first(step.out_shape), pooled_only=True, bounds=bounds)
+    return replace(builder.synapses(value, node, step, order), index=image_order(step.out_shape, value.index.ndim), pooled_only=True,
+                   bounds=average_bounds(value, (step,)))

@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..synapses import AveragePool
+from ..synapses import AveragePool, Scale
 from .builder import Builder, UnsupportedNode
-from .geometry import image_index, sliding
+from .geometry import image_index, image_order, sliding
 from .linear import Linear
-from .values import Node, Potential, Spikes, channels_first, is_flat_order
+from .values import Node, Potential, Spikes, is_flat_order
 
 
 def _kernel(node: Node) -> tuple[int, ...]:
@@ -32,7 +32,7 @@ def lower_average_pool(node: Node, builder: Builder) -> None:
     value = builder.value(node.inputs[0])
     shape = image_index(value).shape
     step = AveragePool(**sliding(node, shape, shape[-1], _kernel(node)), include_pad=bool(node.attributes.get("count_include_pad", 0)))
-    pooled = average(value, (step,), image_index(value), channels_first(step.out_shape), node, builder)
+    pooled = average(value, (step,), image_index(value), image_order(step.out_shape, value.index.ndim), node, builder)
     builder.values[node.outputs[0]] = averaged(pooled, node, builder)
 
 
@@ -78,16 +78,29 @@ def lower_max_pool(node: Node, builder: Builder) -> None:
     kernel, value = _kernel(node), builder.value(node.inputs[0])
     index = image_index(value)
     geometry = sliding(node, index.shape, index.shape[-1], kernel)
-    out_index = channels_first(geometry["out_shape"])
+    out_index = image_order(geometry["out_shape"], value.index.ndim)
+    if isinstance(value, Potential) and pools_by_part(value, index):
+        builder.values[node.outputs[0]] = builder.max_pool_of_parts(value, node, geometry, out_index)
+        return
     if isinstance(value, Spikes) or value.pooled_only:
         spikes = builder.relaid(builder.sent(value, node), index)
         if spikes.scale.ndim == 1 and spikes.offset.ndim == 1 and (spikes.scale >= 0).all():
             builder.values[node.outputs[0]] = builder.max_pool(spikes, node, geometry, out_index)
             return
-        value = replace(builder.potential(spikes, node.name), index=channels_first(spikes.shape))  # upside down: neurons turn it round
+        value = replace(builder.potential(spikes, node.name), index=image_order(spikes.shape, value.index.ndim))  # upside down: neurons turn it round
         index = image_index(value)
     if not is_flat_order(index, math.prod(geometry["in_shape"])):  # pre-activations in another order
         ordered = builder.relaid(builder.spikes(value, node), index)
         builder.values[node.outputs[0]] = builder.max_pool(ordered, node, geometry, out_index)
         return
     builder.values[node.outputs[0]] = replace(value, index=out_index, max_pools=(*value.max_pools, geometry))
+
+
+def pools_by_part(value: Potential, index: np.ndarray) -> bool:
+    """Whether the maxima of `value`, read in the order of `index`, are the sum of its spike trains' maxima."""
+    return (value.comonotone and is_flat_order(index, math.prod(value.shape)) and value.bias.ndim == 1
+            and all(not each.path or _is_positive_scale(each.path) for each in value.connections))
+
+
+def _is_positive_scale(path: tuple) -> bool:
+    return len(path) == 1 and isinstance(path[0], Scale) and path[0].weights.ndim == 1 and bool((path[0].weights >= 0).all())

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..ir import Part
 from .values import Potential
 
 UNIT = (0.0, 1.0)
@@ -23,7 +24,8 @@ Range = tuple[np.ndarray, np.ndarray]  # lo and hi, (channels,) float32
 @dataclass(frozen=True)
 class Unbounded:
     """A layer whose range has to be measured. tensor: the ONNX tensor with its values, seen through `index` (see `values.py`) in a
-    population of `channels` channels. low, high: the ends that the activation gives it, infinite where it gives none."""
+    population of `channels` channels. low, high: the ends that the activation gives it, infinite where it gives none. part: of these
+    values, that its spikes carry."""
 
     layer: str
     tensor: str
@@ -31,17 +33,24 @@ class Unbounded:
     channels: int
     low: float
     high: float
+    part: Part = "whole"
+
+    @property
+    def measured(self) -> str:
+        """What is measured, in words: the tensor, or a part of its values."""
+        return measured(self.tensor, self.part)
 
 
 class Ranges:
-    """Ranges of layers in one mode. calibrated: by tensor; `unbounded` collects what it lacks, for which [0, 1] stands in."""
+    """Ranges of layers in one mode. calibrated: by what was `measured`; `unbounded` collects what it lacks, for which a range of width 1 stands in."""
 
     def __init__(self, mode: str, calibrated: Mapping[str, Range]):
         self.mode, self.calibrated = mode, calibrated
         self.unbounded: dict[str, Unbounded] = {}
 
-    def of(self, potential: Potential, tensor: str, low: float, high: float) -> Range:
-        """Of neurons for `potential` behind an activation that clamps to [low, high]. tensor: the ONNX tensor with their values."""
+    def of(self, potential: Potential, tensor: str, low: float, high: float, part: Part = "whole") -> Range:
+        """Of neurons for `potential` behind an activation that clamps to [low, high]. tensor: the ONNX tensor with their values, or
+        with values of which they carry a part."""
         channels = potential.shape[-1]
         lowest, highest = (np.broadcast_to(end.reshape(-1, end.shape[-1]), (end.size // end.shape[-1], channels))
                            for end in potential.bounds)
@@ -50,12 +59,19 @@ class Ranges:
             end = UNIT[1] if self.mode != "exact" and low < UNIT[1] < high else high  # the paper's neurons end at 1
             lo, hi = np.full(channels, low), np.full(channels, end)
         elif self.mode != "exact":
-            lo, hi = np.where(np.isfinite(lo), lo, UNIT[0]), np.where(np.isfinite(hi), hi, UNIT[1])
+            lo, hi = np.where(np.isfinite(lo), lo, UNIT[0] if high > UNIT[0] else high - 1), np.where(np.isfinite(hi), hi, UNIT[1])
         elif not (np.isfinite(lo).all() and np.isfinite(hi).all()):
-            if tensor not in self.calibrated:
-                self.unbounded[tensor] = Unbounded(potential.name, tensor, potential.index, channels, low, high)
-            lo, hi = self.calibrated.get(tensor, (np.full(channels, UNIT[0]), np.full(channels, UNIT[1])))
+            key = measured(tensor, part)
+            if key not in self.calibrated:
+                self.unbounded[key] = Unbounded(potential.name, tensor, potential.index, channels, low, high, part)
+            down = 1 if part == "negative" else 0
+            lo, hi = self.calibrated.get(key, tuple(np.full(channels, end - down) for end in UNIT))
         lo, hi = np.asarray(lo, np.float32), np.asarray(hi, np.float32)
         narrowest = NARROWEST * max(np.abs(lo).max(), np.abs(hi).max(), np.float32(1e-30))
         hi = np.maximum(hi, np.minimum(lo + narrowest, np.float32(high)))  # not beyond where the activation clamps
         return np.where(hi - lo < narrowest / 2, hi - narrowest, lo), hi
+
+
+def measured(tensor: str, part: Part) -> str:
+    """What is measured to find the range of neurons that carry `part` of the values of `tensor`, in words."""
+    return tensor if part == "whole" else f"{part} part of {tensor}"

@@ -46,7 +46,7 @@ def lower_resize(node: Node, builder: Builder) -> None:
 
 def _matrices(resize: Callable[[np.ndarray], list[np.ndarray]], probe: np.ndarray, expected: np.ndarray) -> dict[int, np.ndarray] | None:
     """(size out, size in) float64 by axis: those whose size changes; if that is not all, every axis but the batch. None if that is not all either."""
-    if expected.ndim != probe.ndim or expected.shape[0] != 1:
+    if expected.ndim != probe.ndim or expected.shape[0] != probe.shape[0]:
         return None
     changed = [axis for axis in range(1, probe.ndim) if expected.shape[axis] != probe.shape[axis]]
     for axes in (changed, range(1, probe.ndim)):
@@ -63,7 +63,7 @@ def _matrix(resize: Callable[[np.ndarray], list[np.ndarray]], shape: Sequence[in
     """Along one axis: columns from inputs that are unit vectors along it and the same along all others, whose weights sum to 1; but for one
     axis that is not resized, along which they are different unit vectors."""
     size = shape[axis]
-    carrier = max((other for other in range(1, len(shape)) if other not in resized and other != axis), key=lambda other: shape[other], default=0)
+    carrier = max((other for other in range(len(shape)) if other not in resized and other != axis), key=lambda other: shape[other], default=0)
     columns = []
     for first in range(0, size, shape[carrier]):
         count = min(shape[carrier], size - first)

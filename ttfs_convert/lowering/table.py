@@ -16,7 +16,7 @@ from .activation import (
     lower_thresholded_relu,
     lower_where,
 )
-from .add import lower_add, lower_sub
+from .add import lower_add, lower_mean, lower_sub, lower_sum
 from .affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
 from .builder import Builder
 from .concat import lower_concat
@@ -35,6 +35,7 @@ from .reduction import (
 )
 from .resize import lower_resize
 from .shape import lower_identity, lower_moved
+from .two_slopes import lower_abs, lower_leaky_relu, lower_prelu
 from .values import Node
 
 
@@ -47,7 +48,8 @@ class Operator:
 
 
 OPERATORS = {
-    "Add": Operator(lower_add, "a constant, or two tensors of equal shape (residual)"),
+    "Abs": Operator(lower_abs, "as two populations, one for either sign", activation=True),
+    "Add": Operator(lower_add, "a constant, or two tensors that broadcast (residual)"),
     "AveragePool": Operator(lower_average_pool, "1-D and 2-D; strides, pads, ceil_mode, count_include_pad", body=True),
     "BatchNormalization": Operator(lower_batch_normalization, "of evaluation, anywhere; folded into weights or ranges"),
     "Clip": Operator(lower_clip, "ReLU1 (0 to 1); mode exact: any minimum below any maximum; mode unchecked: clamped at 1", activation=True),
@@ -56,11 +58,14 @@ OPERATORS = {
     "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
     "Div": Operator(lower_div, "by constants"),
     "Dropout": Operator(lower_identity, "as the identity"),
-    "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, bias", body=True),
+    "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, any C", body=True),
     "GlobalAveragePool": Operator(lower_global_average_pool, "over any number of axes", body=True),
     "GlobalMaxPool": Operator(lower_global_max_pool, "over any number of axes", body=True),
     "Identity": Operator(lower_identity, "anything"),
-    "MatMul": Operator(lower_matmul, "a constant matrix on either side", body=True),
+    "LeakyRelu": Operator(lower_leaky_relu, "as two populations, one for either sign; also written out, such as Where(x > 0, x, 0.1 x), "
+                           "Max(x, 0.1 x), Relu(x) - 0.1 Relu(-x) or x * (x > 0)", activation=True),
+    "MatMul": Operator(lower_matmul, "a constant vector, matrix or stack of matrices on either side", body=True),
+    "Mean": Operator(lower_mean, "of constants and tensors that broadcast"),
     "HardSigmoid": Operator(lower_hard_sigmoid, "in the middle of the network", activation=True),
     "Max": Operator(lower_max, "a constant; or several tensors, whose earliest spike wins", activation=True),
     "Min": Operator(lower_min, "a constant", activation=True),
@@ -69,20 +74,22 @@ OPERATORS = {
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
     "Mul": Operator(lower_mul, "by constants"),
     "Neg": Operator(lower_neg, "anything"),
-    "Pad": Operator(lower_pad, "any axes but the batch, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
-    "ReduceL1": Operator(lower_reduce_l1, "over any axes but the batch, of values that are not negative"),
-    "ReduceMax": Operator(lower_reduce_max, "over any axes but the batch, before or after the activation"),
-    "ReduceMean": Operator(lower_reduce_mean, "over any axes but the batch", body=True),
-    "ReduceSum": Operator(lower_reduce_sum, "over any axes but the batch"),
+    "PRelu": Operator(lower_prelu, "as two populations; constant slopes of any sign, one or one per channel or element", activation=True),
+    "Pad": Operator(lower_pad, "any axes, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
+    "ReduceL1": Operator(lower_reduce_l1, "over any axes, of values that are not negative"),
+    "ReduceMax": Operator(lower_reduce_max, "over any axes, before or after the activation"),
+    "ReduceMean": Operator(lower_reduce_mean, "over any axes", body=True),
+    "ReduceSum": Operator(lower_reduce_sum, "over any axes"),
     "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
                      activation=True),
-    "Sub": Operator(lower_sub, "a constant, of a constant, or two tensors of equal shape"),
+    "Sub": Operator(lower_sub, "a constant, of a constant, or two tensors that broadcast"),
+    "Sum": Operator(lower_sum, "of constants and tensors that broadcast"),
 }
 
 OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARISONS}
 MOVERS = ("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape", "ReverseSequence", "Slice", "SpaceToDepth",
           "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze")
-OPERATORS |= {name: Operator(lower_moved, "with constant parameters; the batch axis stays") for name in MOVERS}
+OPERATORS |= {name: Operator(lower_moved, "with constant parameters") for name in MOVERS}
 OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_resize, "nearest, linear and cubic, with constant sizes or scales; all but tf_crop_and_resize")
 OPERATORS = dict(sorted(OPERATORS.items()))
 
@@ -90,7 +97,6 @@ TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # at the output
 
 QUANTISED = ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear")
 _BENDS = ("it bends, a spike time ramps straight", "train with ReLU1 or ReLU; Erf and Tanh are often a GELU written out")
-_TWO_SLOPES = ("a spike time ramps with one slope, not with two", "train with ReLU1 or ReLU")
 _NOT_MONOTONE = ("it is not monotone, a spike time is", "train with ReLU1 or ReLU")
 _RECURRENT = ("a recurrent state has no window of its own", "use convolutions over time")
 _NOT_LINEAR = ("it is not linear in its input", "in preprocessing: cut the model behind it; in a normalisation: train with BatchNorm")
@@ -100,7 +106,6 @@ _SHAPES = ("it computes with shapes", "export with fixed sizes")
 _QUANTISED = ("a network quantised by others", "export the plain float32 network")
 REMEDIES = {  # why an operator cannot spike, and what would help
     **dict.fromkeys(("Celu", "Elu", "Erf", "Selu", "Softplus", "Softsign", "Tanh"), _BENDS),
-    **dict.fromkeys(("LeakyRelu", "PRelu"), _TWO_SLOPES),
     **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish"), _NOT_MONOTONE),
     **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
     **dict.fromkeys(("Exp", "Log", "Pow", "Reciprocal", "Sqrt"), _NOT_LINEAR),

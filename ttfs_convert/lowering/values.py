@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from ..subgraphs import captured
 from ..synapses import Connection, Shape
 
 
@@ -67,7 +68,8 @@ class Potential:
     bounds: tuple[np.ndarray, np.ndarray] = (np.full(1, -math.inf), np.full(1, math.inf))  # smallest and largest value, as far as known
     low: float = -math.inf  # a clamp to [low, high] that has yet to come, where another one is to follow
     high: float = math.inf
-    pooled_only: bool = False  # whether it is a bare average of one spike train, maybe scaled and shifted
+    pooled_only: bool = False  # whether all it holds are spike trains, scaled, shifted or averaged: what is linear reads these themselves
+    comonotone: bool = False  # whether these are increasing functions of one value, so that its maxima are those of each
 
 
 @dataclass(frozen=True)
@@ -121,16 +123,6 @@ class Node:
         return cls(proto.op_type, proto.name or proto.output[0], inputs, tuple(proto.output), texts, proto.domain, proto)
 
 
-def captured(proto: onnx.NodeProto) -> set[str]:
-    """Tensors from outside that the node's subgraphs (If, Loop, Scan) read."""
-    names: set[str] = set()
-    for graph in (attribute.g for attribute in proto.attribute if attribute.type == onnx.AttributeProto.GRAPH):
-        own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {
-            name for node in graph.node for name in node.output}
-        names |= {name for node in graph.node for name in (*node.input, *captured(node)) if name} - own
-    return names
-
-
 _numbers = np.arange(1 << 16)  # 0, 1, 2, ...: every index of a whole population is a view of it
 
 
@@ -150,8 +142,14 @@ def channels_first(shape: Shape) -> np.ndarray:
     return np.moveaxis(flat_index(shape), -1, 0)[None]
 
 
+def without_batch(index: np.ndarray) -> np.ndarray:
+    """`index` without a first axis of size 1, such as the batch of one sample is; never without axes."""
+    return np.atleast_1d(index[0] if index.ndim and len(index) == 1 else index)
+
+
 def is_flat_order(index: np.ndarray, size: int) -> bool:
     """Whether `index`, read row by row, is 0, 1, ..., size - 1."""
+    index = np.atleast_1d(index)
     if index.size != size or index[(0,) * (index.ndim - 1) + (-1,)] != index.shape[-1] - 1:  # most that are not show it in their first row
         return False
     return same_index(index.reshape(-1), flat_index((size,)))
@@ -171,15 +169,23 @@ def compact(values: np.ndarray) -> np.ndarray:
 
 def laid_out(constant: np.ndarray, value: Spikes | Potential, rest: float) -> np.ndarray:
     """A constant that broadcasts to the tensor `value`, per channel or whole in the population's layout; `rest` where the tensor shows
-    no neuron. Raises ValueError if it does not broadcast."""
+    no neuron."""
     shape = value.max_pools[-1]["out_shape"] if isinstance(value, Potential) and value.max_pools else value.shape
-    if np.broadcast_shapes(constant.shape, value.index.shape) != value.index.shape:
-        raise ValueError("the constant would widen the tensor")
     if constant.size == 1:
         return np.full(shape[-1:], constant.reshape(-1)[0], np.float64)
     whole = np.full(math.prod(shape), rest)
     whole[value.index.reshape(-1)] = np.broadcast_to(constant, value.index.shape).reshape(-1)
     return compact(whole.reshape(shape))
+
+
+def is_laid_out(constant: np.ndarray, value: Spikes) -> bool:
+    """Whether a constant that broadcasts to the tensor `value` is the same wherever one neuron is shown."""
+    if constant.size == 1:
+        return True
+    spread = np.broadcast_to(constant, value.index.shape)
+    at = np.zeros(math.prod(value.shape))
+    at[value.index.reshape(-1)] = spread.reshape(-1)
+    return bool((at[value.index] == spread).all())
 
 
 def _bounds(scale: np.ndarray, offset: np.ndarray, unbounded: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -5,15 +5,16 @@ Errors of layers are in units of their range: |a_ANN - a|, a_ANN = (x - lo) / (h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..ir import Coded, MaxPool, Network, Readout, in_neuron_order, in_tensor_order, neurons, sources
+from ..ir import Coded, MaxPool, Network, Readout, in_neuron_order, in_tensor_order, neurons, part_of, sources
 from ..kernels.compare import Errors, compare
 from ..recording import ROUNDING as SILENT_ROUNDING
 from ..recording import Recording
+from .rounding import rounding_bounds
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
 SATURATION_WARNING = 1e-3  # share of a layer's values that its range cuts off
@@ -33,6 +34,16 @@ class LayerErrors:
     smallest: float = np.inf  # of the reference
     largest: float = -np.inf
     saturated: int = 0  # values that the original network has outside the layer's range, which a spike time cannot carry
+
+    @property
+    def excess(self) -> float:
+        """How far beyond the range the original's values lie, in units of it."""
+        return max(0.0, self.largest - 1, -self.smallest) if self.saturated else 0.0
+
+    @property
+    def magnitude(self) -> float:
+        """Of the values of an input that sends no spikes."""
+        return max(abs(self.smallest), abs(self.largest)) if np.isfinite([self.smallest, self.largest]).all() else 1.0
 
     @property
     def largest_error(self) -> float | None:
@@ -71,7 +82,7 @@ def original_activations(layer: Coded, tensor: np.ndarray, images: int) -> np.nd
 
     tensor: the original's values of `layer.tensor`, as ONNX Runtime gives them.
     """
-    return (in_neuron_order(tensor, layer, images) - layer.lo) / _width(layer)
+    return (part_of(in_neuron_order(tensor, layer, images), layer.part) - layer.lo) / _width(layer)
 
 
 def _width(layer: Coded) -> np.ndarray:
@@ -100,12 +111,14 @@ class Certificate:
             else:
                 errors.active += images  # a direct input: every current flows
                 errors.sent += images
+                values = reference.get(layer.onnx_name, np.ones(1, np.float32))
+                errors.smallest, errors.largest = min(errors.smallest, float(values.min())), max(errors.largest, float(values.max()))
 
     def _compare(self, layer: Coded, errors: LayerErrors, recording: Recording, values: np.ndarray | None) -> None:
         times, plane = recording.spike_times[layer.name], (-1, layer.shape[-1])
         reference, lo, width = np.empty((0, 0), np.float32), np.zeros(layer.shape, np.float32), np.ones(layer.shape, np.float32)
         if values is not None:
-            reference, lo = np.ascontiguousarray(in_tensor_order(values, layer, len(times))), lo + layer.lo
+            reference, lo = np.ascontiguousarray(part_of(in_tensor_order(values, layer, len(times)), layer.part)), lo + layer.lo
             width = width * _width(layer)
         found = compare(times.reshape(len(times), *plane), recording.steps[layer.name] or 0, 1 - SILENT_ROUNDING, reference, layer.channels_first,
                         lo.reshape(plane), width.reshape(plane), ROUNDING, errors.active.reshape(plane), errors.sent.reshape(plane))
@@ -134,6 +147,19 @@ class Certificate:
             return "max", CONTINUOUS_TOLERANCE
         return "mean", 1 / min(steps for steps in self.network.steps_per_layer().values() if steps)
 
+    def tolerances(self) -> dict[str, float]:
+        """By layer whose spikes are compared, what its error may be: that of `tolerance` and, in continuous time, all that rounding may
+        come to, see `measure.rounding`; behind a layer that cuts values off also what that passes on."""
+        which, limit = self.tolerance()
+        compared = {layer.name: self.layers[layer.name] for layer in self.network.layers
+                    if not isinstance(layer, Readout) and self.layers[layer.name].compared}
+        if which == "mean":
+            return dict.fromkeys(compared, limit)
+        cut_off = {name for name, errors in compared.items() if errors.saturated}
+        direct = {layer.name: self.layers[layer.name].magnitude for layer in self.network.inputs if layer.coding == "direct"}
+        bounds = rounding_bounds(self.network.layers, {name: errors.max_error for name, errors in compared.items()}, cut_off, direct)
+        return {name: limit + bounds[name] for name in compared}
+
     def not_compared(self) -> list[str]:
         """Names of layers with neurons that have no matching tensor in the original graph, not even behind the max-pools that alone read
         them: a pool that stands in front of its activation there is compared behind both."""
@@ -145,10 +171,23 @@ class Certificate:
         return [layer.name for layer in self.network.layers if neurons(layer) and layer.name not in covered]
 
     def first_out_of_tolerance(self) -> str | None:
-        """Name of the first spiking layer whose error leaves its tolerance, None if none does."""
-        which, limit = self.tolerance()
-        for layer in self.network.layers:
-            errors = self.layers[layer.name]
-            if errors.compared and not isinstance(layer, Readout) and not (errors.max_error if which == "max" else errors.mean_error) <= limit:
-                return layer.name
-        return None
+        """Name of the first spiking layer whose error leaves its tolerance by more than its own range, or that of a layer before it, cuts
+        off; None if none does."""
+        return next((name for name, explained in self._beyond_tolerance() if not explained), None)
+
+    def first_cut_off(self) -> str | None:
+        """Name of the first spiking layer whose error leaves its tolerance because values lie beyond its calibrated range."""
+        return next((name for name, explained in self._beyond_tolerance() if explained), None)
+
+    def _beyond_tolerance(self) -> Iterator[tuple[str, bool]]:
+        """Layers whose error leaves the tolerance, and whether values beyond a range explain that."""
+        which, _ = self.tolerance()
+        layers, limits, behind = {layer.name: layer for layer in self.network.layers}, self.tolerances(), set()
+        for name, limit in limits.items():
+            errors = self.layers[name]
+            error, excess = (errors.max_error, errors.excess) if which == "max" else (errors.mean_error, 0.0)
+            if which == "mean" and (name in self.saturated() or behind.intersection(sources(layers[name]))):
+                behind.add(name)
+                excess = np.inf
+            if not error <= limit:
+                yield name, error <= limit + excess

@@ -16,12 +16,12 @@ input, which is no spike, counts once per connection.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Layer, Network, Spiking, has_neurons, neurons
+from ..ir import Layer, Network, Spiking, has_neurons, neurons, sources
 from ..synapses import Connection, Conv, Dense, Spread
 from .fan_out import existing_connections, fan_out, virtual_connections
 
@@ -43,12 +43,12 @@ def weight_steps(layer: Layer) -> list[Conv | Dense]:
     return [step for connection in connections for step in connection.path if isinstance(step, (Conv, Dense))]
 
 
-def layer_macs(layer: Layer) -> int:
+def layer_macs(layer: Layer, twins: Container[str] = ()) -> int:
     """Multiply-accumulates of a layer's convolutions and matrix products, padded taps included, per inference; those of a transposed
-    convolution by its inputs, each of which meets the whole kernel."""
+    convolution by its inputs, each of which meets the whole kernel. twins: sources that are left out."""
     total = 0
     for connection in layer.connections if has_neurons(layer) else ():
-        for before, step in zip((None, *connection.path), connection.path):
+        for before, step in zip((None, *connection.path), connection.path if connection.source not in twins else ()):
             if isinstance(step, Dense):
                 total += step.weights.size
             elif isinstance(step, Conv):
@@ -56,9 +56,27 @@ def layer_macs(layer: Layer) -> int:
     return total
 
 
+def spiking_macs(layers: Sequence[Layer]) -> int:
+    """Of the original's multiply-accumulates those that `layers` do. Where two populations carry the halves of one tensor, what feeds
+    them and what reads them counts once."""
+    twins = _twins(layers)
+    return sum(layer_macs(layer, twins) for layer in layers if layer.name not in twins)
+
+
+def _twins(layers: Sequence[Layer]) -> set[str]:
+    """Names of the populations that carry second halves, wiring behind them included."""
+    first = {(sources(layer), layer.shape) for layer in layers if isinstance(layer, Spiking) and layer.part == "positive"}
+    twins: set[str] = set()
+    for layer in layers:
+        half = isinstance(layer, Spiking) and layer.part in ("negative", "negated") and (sources(layer), layer.shape) in first
+        if half or (not has_neurons(layer) and sources(layer) and twins.issuperset(sources(layer))):
+            twins.add(layer.name)
+    return twins
+
+
 def spiking_mac_share(network: Network) -> float:
     """Share of the original's multiply-accumulates that the spiking layers do."""
-    return sum(map(layer_macs, network.layers)) / network.ann_macs if network.ann_macs else 1.0
+    return min(1.0, spiking_macs(network.layers) / network.ann_macs) if network.ann_macs else 1.0
 
 
 def paper(network: Network) -> Operations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..kernels.layout import Weights
 from ..kernels.pool import average_pool
 from ..kernels.sparse import sparse
 from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Sparse, Spread, Synapses, has_virtual_neurons
-from .layout import Paths, divisor, geometry, weights, wide
+from .layout import Paths, divisor, geometry, weights, wide_batch
 
 
 class Integrator:
@@ -58,7 +59,7 @@ def _conv(weights: Weights | None, step: Conv, activation: np.ndarray, potential
 
 
 def _dense(weights: Weights | None, step: Dense, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
-    dense(activation, weights, potential.reshape(len(potential), -1))
+    dense(activation, weights, potential.reshape(len(activation), -1))
 
 
 def _average(weights: Weights | None, step: AveragePool, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
@@ -70,12 +71,12 @@ def _scale(weights: Weights | None, step: Scale, activation: np.ndarray, potenti
 
 
 def _spread(weights: Weights | None, step: Spread, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
-    wide = potential.reshape(len(potential), *step.out_shape)
+    wide = potential.reshape(len(activation), *step.out_shape)
     wide[(slice(None), *(slice(None, None, stride) for stride in step.strides))] += activation
 
 
 def _sparse(weights: Weights | None, step: Sparse, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
-    sparse(activation, step.indptr, step.indices, step.weights, potential.reshape(len(potential), *step.out_shape))
+    sparse(activation, step.indptr, step.indices, step.weights, potential.reshape(len(activation), *step.out_shape))
 
 
 SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread,
@@ -83,5 +84,5 @@ SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool":
 
 
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A view (n, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
-    return array.reshape(len(array), *wide(shape))
+    """A view (images, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
+    return array.reshape(wide_batch(array.size // math.prod(shape), shape))

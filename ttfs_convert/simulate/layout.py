@@ -18,7 +18,7 @@ from ..recording import EIGHT_BITS
 from ..synapses import AveragePool, Connection, Conv, Dense, Sliding
 
 WEIGHTS: dict[str, Callable] = {
-    "conv": lambda step: pack(step.weights.reshape(*(1,) * (4 - step.weights.ndim), *step.weights.shape), step.groups, slides(*_row(step))),
+    "conv": lambda step: pack(step.weights.reshape(wide(step.kernel + step.weights.shape[-2:-1])[-3:] + step.weights.shape[-1:]), step.groups, slides(*_row(step))),
     "dense": lambda step: pack(step.weights[None, None]),
 }
 
@@ -32,7 +32,7 @@ class Plan:
     start: np.ndarray  # (m, outputs) float32: the bias, for output positions modulo m
     steps: int  # N; 0: a readout
     ramp: Ramp  # of slopes (m', outputs)
-    out_shape: tuple[int, int, int]  # height, width, channels
+    out_shape: tuple[int, ...]  # of that connection
     shape: tuple[int, ...]  # the layer's own
 
 
@@ -63,18 +63,24 @@ def _plan(layer: Spiking | Readout, steps: int | None, half: float) -> Plan | No
         slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
         rise = ramp(_rows(slopes, layer, outputs), steps, half)
     others.sort(key=lambda each: not each.path)
-    return Plan(last, tuple(others), _rows(bias, layer, outputs), steps if fires else 0, rise, wide(last.path[-1].out_shape), layer.shape)
+    return Plan(last, tuple(others), _rows(bias, layer, outputs), steps if fires else 0, rise, last.path[-1].out_shape, layer.shape)
 
 
-def wide(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(height, width, channels): one-dimensional positions are one row of an image, features one pixel."""
-    return (1,) * (3 - len(shape)) + shape
+def wide(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """(images, height, width, channels) of one sample: one-dimensional positions are one row of an image, features one pixel."""
+    return (1,) * (4 - len(shape)) + shape
+
+
+def wide_batch(samples: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """As `wide`, of all images of `samples` together."""
+    images, *image = wide(shape)
+    return samples * images, *image
 
 
 def geometry(step: Sliding) -> tuple[tuple[int, int], ...]:
     """kernel, strides, dilations, pads as (y, x) pairs, as the kernels take them."""
     neutral = (1, 1, 1, 0)
-    return tuple((value,) * (2 - len(axes)) + axes for axes, value in zip((step.kernel, step.strides, step.dilations, step.pads), neutral))
+    return tuple((value,) * (2 - len(axes)) + axes[-2:] for axes, value in zip((step.kernel, step.strides, step.dilations, step.pads), neutral))
 
 
 def _rows(values: np.ndarray, layer: Spiking | Readout, outputs: int) -> np.ndarray:
@@ -91,8 +97,8 @@ def _row(step: Conv) -> tuple[int, int, int]:
 
 @functools.lru_cache(maxsize=1024)
 def divisor(pool: AveragePool) -> np.ndarray:
-    """(out height, out width) float32: taps per window."""
-    return pool.divisor.reshape(-1, pool.out_shape[-2])
+    """(out height, out width) float32: taps per window, the same in every image."""
+    return pool.divisor.reshape(wide(pool.out_shape)[:3])[0]
 
 
 class Paths:
@@ -117,5 +123,5 @@ class Paths:
         """For a step that reads `inputs`, (n, ...), in which the value `silent` is silent."""
         if id(step) not in self._silent:
             self._silent[id(step)] = np.count_nonzero(inputs == silent) / inputs.size
-        sliding = isinstance(step, Conv) and slides(*_row(step))
-        return dense_is_faster(self._packed[id(step)], self._silent[id(step)], sliding, len(inputs) * math.prod(step.out_shape[:-1]))
+        sliding, samples = isinstance(step, Conv) and slides(*_row(step)), inputs.size // math.prod(step.in_shape)
+        return dense_is_faster(self._packed[id(step)], self._silent[id(step)], sliding, samples * math.prod(step.out_shape[:-1]))

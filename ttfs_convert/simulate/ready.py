@@ -17,8 +17,8 @@ from ..kernels.threshold import Ramp, encode
 from ..recording import EIGHT_BITS, step_dtype
 from ..synapses import AveragePool, Connection, Conv
 from .batch import Batch
-from .integration import Integrator
-from .layout import Plan, divisor, geometry, wide
+from .integration import Integrator, image
+from .layout import Plan, divisor, geometry, wide_batch
 
 
 class Encoder:
@@ -50,7 +50,7 @@ class Pooled:
 
     def __init__(self, layer: MaxPool, steps: int, images: int):
         self._source, self._silent, self._geometry = layer.source, np.uint8(steps), geometry(layer)
-        self._inside, self._outside, self._shape = (images, *wide(layer.in_shape)), (images, *wide(layer.out_shape)), (images, *layer.shape)
+        self._inside, self._outside, self._shape = wide_batch(images, layer.in_shape), wide_batch(images, layer.out_shape), (images, *layer.shape)
 
     def __call__(self, batch: Batch) -> np.ndarray:
         times = batch.result(self._shape, np.uint8)
@@ -62,7 +62,7 @@ class Sums:
     """Spike times (n, *shape) of a planned layer, or its potentials if it is a readout."""
 
     def __init__(self, plan: Plan, steps: Mapping[str, int | None], integrator: Integrator, images: int):
-        self._plan, self._size, self._shape = plan, (images, *plan.out_shape), (images, *plan.shape)
+        self._plan, self._size, self._shape = plan, wide_batch(images, plan.out_shape), (images, *plan.shape)
         self._start, self._dtype = plan.start, np.uint8 if plan.steps else np.float32
         others = list(plan.others)
         self._shortcut = others.pop().source if others and _is_shortcut(others[-1], steps) else None
@@ -102,7 +102,8 @@ class Weighted:
         self._source = connection.source if self._in_steps else None
         self.compiled = bool(self._in_steps) or isinstance(self._read, _AveragePooled)
         self._paths, self._step, self._steps_out = integrator.paths, step, steps_out
-        self._in_shape, self._out_shape, self._shortcut_steps = (images, *wide(step.in_shape)), (images, *out_shape), shortcut_steps
+        self._in_shape, self._out_shape, self._shortcut_steps = wide_batch(images, step.in_shape), wide_batch(images, out_shape), shortcut_steps
+        self._images = images
         self._run: Convolution | None = None
 
     def __call__(self, batch: Batch, start: np.ndarray, out: np.ndarray, ramp: Ramp = NO_RAMP, shortcut: np.ndarray = NO_TIMES) -> None:
@@ -115,7 +116,7 @@ class Weighted:
         """The first batch shows how many inputs are silent."""
         dense = self._paths.dense(self._step, inputs, self._in_steps)
         place = geometry(self._step) if isinstance(self._step, Conv) else ((1, 1), (1, 1), (1, 1), (0, 0))
-        weights = self._paths.weights(self._step, len(inputs), dense)
+        weights = self._paths.weights(self._step, self._images, dense)
         return Convolution(weights, *place, self._in_shape, self._out_shape, self._in_steps, self._steps_out, dense, self._shortcut_steps)
 
 
@@ -134,11 +135,11 @@ class _AveragePooled:
 
     def __init__(self, pool: AveragePool, source: str, steps: int):
         self._source, self._steps, self._windows = source, steps, (divisor(pool), *geometry(pool))
-        self._inside, self._outside = wide(pool.in_shape), wide(pool.out_shape)
+        self._inside, self._outside = pool.in_shape, pool.out_shape
 
     def __call__(self, batch: Batch) -> np.ndarray:
-        values = np.empty((batch.images, *self._outside), np.float32)
-        average_pool_decoded(batch.times[self._source].reshape(-1, *self._inside), self._steps, *self._windows, values)
+        values = np.empty(wide_batch(batch.images, self._outside), np.float32)
+        average_pool_decoded(image(batch.times[self._source], self._inside), self._steps, *self._windows, values)
         return values
 
 

@@ -13,8 +13,8 @@ from .layout import geometry
 
 
 def _max_pool(layer: MaxPool, values: Mapping[str, np.ndarray], silent: int) -> np.ndarray:
-    source = image(values[layer.source], layer.in_shape)
-    out = np.empty((len(source), *layer.shape), source.dtype)
+    times = values[layer.source]
+    source, out = image(times, layer.in_shape), np.empty((len(times), *layer.shape), times.dtype)
     max_pool(source, source.dtype.type(silent), *geometry(layer), image(out, layer.out_shape))
     return out
 

@@ -1,0 +1,159 @@
+"""Models in which the samples of a batch mix, or that have a batch of their own: figures are those of the samples alone, whatever --batch."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.models import Chain, converted, dataset
+from ttfs_convert.comparison import Comparison
+from ttfs_convert.ends import run
+from ttfs_convert.errors import ModelError
+from ttfs_convert.evaluation import evaluate
+
+RNG = np.random.default_rng(5)
+X = RNG.random((13, 6)).astype(np.float32)
+W1, B1, W2, B2 = (RNG.normal(size=shape).astype(np.float32) for shape in ((6, 12), 12, (12, 3), 3))
+ONE_ROW, AXIS0, AXIS1 = np.array([1, -1]), np.array([0]), np.array([1])
+
+
+def net(before=(), behind=(), entry="x", result="z", batch="n", kind=TensorProto.FLOAT, rank=2, **constants):
+    """x -> before -> one hidden layer -> z -> behind -> y; nodes are (op, inputs, output, attributes)."""
+    body = [("Gemm", f"{entry} w1 b1", "h"), ("Relu", "h", "r"), ("Gemm", "r w2 b2", result)]
+    nodes = [helper.make_node(op, inputs.split(), [output], **(attributes[0] if attributes else {}))
+             for op, inputs, output, *attributes in (*before, *body, *behind)]
+    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 6])],
+                              [helper.make_tensor_value_info("y", kind, [f"axis{axis}" for axis in range(rank)])],
+                              [numpy_helper.from_array(np.asarray(value), name) for name, value in
+                               {"w1": W1, "b1": B1, "w2": W2, "b2": B2, **constants}.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+def alone(model, x, unit=1):
+    """Rows (n, values) of the original under ONNX Runtime, `unit` samples at a time, the last batch filled up."""
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    whole = np.concatenate([x, np.repeat(x[-1:], -len(x) % unit, axis=0)])
+    rows = [session.run(None, {"x": whole[at:at + unit]})[0].reshape(unit, -1) for at in range(0, len(whole), unit)]
+    return np.concatenate(rows)[:len(x)]
+
+
+MIXING = {
+    "softmax over the batch": dict(behind=[("Softmax", "z", "y", {"axis": 0})]),
+    "largest of all": dict(behind=[("ReduceMax", "z", "m", {"keepdims": 0}), ("Sub", "z m", "y")]),
+    "its label": dict(behind=[("ReduceMax", "z", "m", {"keepdims": 0}), ("Sub", "z m", "s"), ("Slice", "s one two one", "c"),
+                              ("Greater", "c minus", "y")], kind=TensorProto.BOOL, one=AXIS1, two=np.array([2]), minus=np.float32(-1)),
+    "one row": dict(behind=[("Softmax", "z", "p", {"axis": 1}), ("Reshape", "p row", "y")], row=ONE_ROW),
+    "squeezed": dict(behind=[("Softmax", "z", "p", {"axis": 1}), ("Squeeze", "p axis", "y")], batch=1, axis=AXIS0, rank=1),
+    "fixed row": dict(behind=[("Softmax", "z", "p", {"axis": 1}), ("Reshape", "p row", "y")], batch=1, row=np.array([1, 3])),
+    "scalar": dict(behind=[("Sigmoid", "z", "p"), ("ReduceMax", "p", "y", {"keepdims": 0})], rank=0),
+    "scalar label": dict(behind=[("Softmax", "z", "p", {"axis": 1}), ("ReduceSum", "z", "m", {"keepdims": 0}), ("Greater", "m zero", "y")],
+                         kind=TensorProto.BOOL, rank=0, zero=np.float32(0)),
+    "sum over the batch": dict(behind=[("ReduceSum", "z axis", "s", {"keepdims": 1}), ("Add", "s z", "t"), ("Tanh", "t", "y")], axis=AXIS0),
+    "sorted": dict(behind=[("Sigmoid", "z", "p"), ("TopK", "p three", "y i", {"axis": 0})], three=AXIS1),
+    "head softmax": dict(before=[("Softmax", "x", "s", {"axis": 0})], entry="s", behind=[("Identity", "z", "y")]),
+    "head norm": dict(before=[("LpNormalization", "x", "s", {"axis": 0})], entry="s", behind=[("Identity", "z", "y")]),
+    "head maximum": dict(before=[("ReduceMax", "x", "m", {"keepdims": 0}), ("Exp", "m", "e"), ("Div", "x e", "s")], entry="s",
+                         behind=[("Identity", "z", "y")]),
+}
+
+
+def model_of(name):
+    parts = dict(MIXING[name])
+    model = net(**parts)
+    for node in model.graph.node:
+        if node.op_type == "TopK":
+            node.output[:] = ["y", "i"]
+    return model
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_figures_are_those_of_the_samples_alone(name):
+    model = model_of(name)
+    network, expected = converted(model, mode="exact", calibrate=dataset(X)), alone(model, X)
+    for batch in (1, 4, 64):
+        comparison = Comparison(network, dataset(X), batch=batch, threads=1)
+        found = np.concatenate([comparison.original(comparison.inputs(rows))["y"] for rows in comparison.batches()])
+        np.testing.assert_allclose(found.reshape(len(X), -1).astype(float), expected, atol=1e-6)
+        report = evaluate(network, dataset(X), batch=batch, threads=1).report
+        (output,) = report.outputs
+        assert output.agreement in (None, 1.0) and (output.max_error or 0) < 1e-4
+        assert report.drift.max_output_error < 1e-4 * max(1, np.ptp(report.drift.output_range))
+    one_by_one = comparison.together == 1
+    assert one_by_one and any("was run 1 at a time" in note for note in comparison.notes), "samples mix"
+
+
+def test_labels_are_one_for_each_sample():
+    model = model_of("squeezed")
+    network, y = converted(model, mode="exact", calibrate=dataset(X)), alone(model, X).argmax(1)
+    for batch in (1, 5, 64):
+        report = evaluate(network, dataclasses.replace(dataset(X), y=y), batch=batch, threads=1).report
+        assert (report.ann.accuracy, report.snn.accuracy, report.drift.agreement) == (1, 1, 1)
+        assert report.outputs[0].shape == (3,) and report.outputs[0].rule == "labels: the largest of 3 values"
+
+
+@pytest.mark.parametrize("behind", [[("Softmax", "z", "y", {"axis": 1})], [("Sigmoid", "z", "y")],
+                                    [("Shape", "z", "s"), ("Sigmoid", "z", "p"), ("Reshape", "p s", "y")],
+                                    [("ReduceMax", "z axis", "m", {"keepdims": 1}), ("Sub", "z m", "y")]])
+@pytest.mark.parametrize("batch", ["n", 1])
+def test_independent_samples_are_run_together(behind, batch):
+    model = net(behind=behind, batch=batch, axis=AXIS1)
+    comparison = Comparison(converted(model, mode="exact", calibrate=dataset(X)), dataset(X), threads=1)
+    assert comparison.together == (None if batch == "n" else 1) and comparison.notes == ()
+    assert comparison.ends._tail.together is None
+
+
+def test_a_declared_batch_with_values_for_each_place():
+    offsets = RNG.normal(size=(4, 3)).astype(np.float32)
+    model = net(behind=[("Softmax", "z", "p", {"axis": 1}), ("Add", "p offsets", "y")], batch=4, offsets=offsets)
+    network, expected = converted(model, mode="exact", calibrate=dataset(X)), alone(model, X, 4)
+    data = dataclasses.replace(dataset(X), y=expected.argmax(1))
+    for batch in (1, 3, 4, 6, 64):
+        report = evaluate(network, data, batch=batch, threads=1).report
+        assert (report.ann.accuracy, report.snn.accuracy) == (1, 1) and report.outputs[0].max_error < 1e-5
+
+
+def test_a_declared_batch_whose_samples_mix_in_the_tail():
+    model = net(behind=[("Softmax", "z", "y", {"axis": 0})], batch=4)
+    network, expected = converted(model, mode="exact", calibrate=dataset(X[:12])), alone(model, X[:12], 4)
+    for batch in (1, 64):
+        evaluation = evaluate(network, dataclasses.replace(dataset(X[:12]), y=expected.argmax(1)), batch=batch, threads=1)
+        assert evaluation.report.ann.accuracy == evaluation.report.snn.accuracy == 1
+        assert any("was run 4 at a time" in note for note in evaluation.notes)
+
+
+def test_one_value_for_a_declared_batch_is_no_output_of_samples():
+    model = net(behind=[("ReduceMax", "z", "y", {"keepdims": 0})], batch=4, rank=0)
+    network = converted(model, mode="exact", calibrate=dataset(X))
+    with pytest.raises(ModelError, match=r"output 'y': shape \(\) for a batch of 4; expected as many rows, one for each sample"):
+        Comparison(network, dataset(X), threads=1)
+
+
+def test_a_body_that_tells_samples_apart_is_refused():
+    body = [("Relu", "z", "q"), ("Add", "q offsets", "s"), ("Relu", "s", "t"), ("MatMul", "t w3", "y")]
+    constants = {"offsets": RNG.normal(size=(4, 3)).astype(np.float32), "w3": W2[:3]}
+    with pytest.raises(ModelError):
+        converted(net(behind=body, batch=4, **constants), mode="exact", calibrate=dataset(X))
+    centred = [("Relu", "z", "q"), ("ReduceMean", "q axis", "m", {"keepdims": 1}), ("Sub", "q m", "s"), ("Relu", "s", "t"), ("MatMul", "t w3", "y")]
+    with pytest.raises(ModelError):
+        converted(net(behind=centred, batch=4, axis=AXIS0, w3=W2[:3]), mode="exact", calibrate=dataset(X))
+
+
+@pytest.mark.parametrize("batch", [2, 4])
+def test_a_declared_batch_of_independent_samples(batch):
+    chain = Chain((2, 6, 6)).conv(4).add("Relu").conv(5).add("Relu").readout()
+    model, x = chain.model(), chain.images(7)
+    expected = alone(model, x)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    report = evaluate(converted(model, mode="exact", calibrate=dataset(x)), dataclasses.replace(dataset(x), y=expected.argmax(1)), threads=1).report
+    assert report.ann.accuracy == report.snn.accuracy == 1 and report.drift.max_output_error < 1e-4
+
+
+def test_the_library_runs_a_mixing_head_one_sample_at_a_time():
+    model = model_of("head softmax")
+    network = converted(model, mode="exact", calibrate=dataset(X))
+    whole = run(network, X).potentials
+    np.testing.assert_allclose(whole, np.concatenate([run(network, row[None]).potentials for row in X]), atol=1e-6)
+    assert onnx.ModelProto.FromString(network.head.tobytes()).graph.node[0].op_type == "Softmax"

@@ -1,0 +1,27 @@
+"""Which tensors of an ONNX graph depend on the values that it is given."""
+
+from __future__ import annotations
+
+import onnx
+
+from .lowering.values import captured
+
+SHAPES = ("Shape", "Size")  # read no values
+
+
+def data_tensors(graph: onnx.GraphProto) -> set[str]:
+    """Names of the graph's inputs and of all that is computed from their values, not from their shapes alone."""
+    constants = {tensor.name for tensor in graph.initializer}
+    found = {value.name for value in graph.input} - constants
+    for node in graph.node:
+        if node.op_type not in SHAPES and found.intersection((*node.input, *captured(node))):
+            found.update(filter(None, node.output))
+    return found
+
+
+def floats(model: onnx.ModelProto) -> list[str]:
+    """Float tensors that depend on data, in order: they show whether samples mix where a label may hide it."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    kinds = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.output)}
+    found = data_tensors(model.graph)
+    return [name for node in model.graph.node for name in node.output if name in found and kinds.get(name) == onnx.TensorProto.FLOAT]

@@ -1,0 +1,37 @@
+"""Multiply-accumulates of an ONNX graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import onnx
+
+Sizes = Mapping[str, tuple[int, ...]]
+
+
+def sizes(model: onnx.ModelProto) -> Sizes:
+    """Shapes of the tensors of a model for one image."""
+    graph = model.graph
+    shapes = {value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+              for value in (*graph.value_info, *graph.output, *graph.input) if value.type.tensor_type.HasField("shape")}
+    return shapes | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+
+
+def macs(model: onnx.ModelProto) -> int:
+    """Of the convolutions and matrix products of a simplified (batch 1, shapes inferred) model."""
+    shapes = sizes(model)
+    return sum(node_macs(node, shapes) for node in model.graph.node)
+
+
+def node_macs(node: onnx.NodeProto, shapes: Sizes) -> int:
+    """Convolution: output elements x channels in / groups x kernel size, padded taps included; transposed: input elements x channels out /
+    groups x kernel size; products: output elements x inner size; others: 0."""
+    if node.op_type == "Conv":
+        return math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[1]][1:])
+    if node.op_type == "ConvTranspose":
+        return math.prod(shapes[node.input[0]]) * math.prod(shapes[node.input[1]][1:])
+    if node.op_type in ("Gemm", "MatMul"):
+        transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+        return math.prod(shapes[node.output[0]]) * shapes[node.input[0]][0 if transposed else -1]
+    return 0

@@ -1,0 +1,70 @@
+"""What stands before a node of the graph, and what behind it: whether it may be left to ONNX Runtime, in the head or the tail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+
+from .macs import Sizes, node_macs
+from .table import MOVERS, OPERATORS
+from .values import Node
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what a network is made of: never left to ONNX Runtime without a word
+TAIL_MACS = 0.1  # share of all multiply-accumulates that may stand behind an operator which classifies, such as Softmax
+MAX_POOLS = ("GlobalMaxPool", "MaxPool", "ReduceMax")
+KEEPS_ORDER = ("Add", "BatchNormalization", "Concat", "Div", "Dropout", "Identity", "Mean", "Mul", "Resize", "Sub", "Sum", "Upsample", *MOVERS)
+
+
+class Regions:
+    """Of one graph. nodes: in topological order. sizes: shapes of the tensors.
+
+    feeds_body: tensors from which some operator that needs spikes can be reached. feeds_weights: some convolution or matrix product.
+    before_weights: tensors to which none leads. max_pooled: those that a max-pool reads, maybe scaled, shifted or moved.
+    """
+
+    def __init__(self, nodes: Sequence[Node], sizes: Sizes):
+        self.feeds_body = _reaching(nodes, lambda node: node.operator in OPERATORS and OPERATORS[node.operator].body)
+        self.feeds_weights = _reaching(nodes, lambda node: node.operator in WEIGHTED)
+        self.max_pooled = _reaching(nodes, lambda node: node.operator in MAX_POOLS, KEEPS_ORDER)
+        behind_weights: set[str] = set()
+        for node in nodes:
+            if node.operator in WEIGHTED or behind_weights.intersection(node.inputs):
+                behind_weights.update(node.outputs)
+        self.before_weights = {name for node in nodes for name in node.outputs} - behind_weights
+        self._behind, self._total = _macs_behind(nodes, sizes)
+
+    def prepares(self, node: Node) -> bool:
+        """Whether `node` stands before the first convolution or matrix product, as preprocessing does."""
+        return self.before_weights.issuperset(node.outputs) and not self.feeds_weights.isdisjoint(node.outputs)
+
+    def ends(self, node: Node) -> bool:
+        """Whether what follows `node` is no network but a small part of one: matrix products and the like of few multiply-accumulates."""
+        return self._behind.get(node.outputs[0], 0) <= TAIL_MACS * self._total
+
+
+def _reaching(nodes: Sequence[Node], target: Callable[[Node], bool], through: Container[str] | None = None) -> set[str]:
+    """Tensors from which some node that is a `target` can be reached, by way of operators in `through`, by default of any."""
+    reached: set[str] = set()
+    for node in reversed(nodes):
+        if target(node) or ((through is None or node.operator in through) and reached.intersection(node.outputs)):
+            reached.update(node.inputs)
+    return reached
+
+
+def _macs_behind(nodes: Sequence[Node], sizes: Sizes) -> tuple[dict[str, int], int]:
+    """By tensor, the multiply-accumulates of all nodes that can be reached from it, and those of the whole graph."""
+    weighted = [node for node in nodes if node.operator in WEIGHTED and not node.domain]
+    macs = [node_macs(node.proto, sizes) for node in weighted]
+    own = {id(node): 1 << place for place, node in enumerate(weighted)}
+    reached: dict[str, int] = {}  # sets of weighted nodes, one bit each
+    for node in reversed(nodes):
+        found = own.get(id(node), 0)
+        for name in node.outputs:
+            found |= reached.get(name, 0)
+        if found:
+            for name in node.inputs:
+                reached[name] = reached.get(name, 0) | found
+    sums: dict[int, int] = {}
+    for found in reached.values():
+        if found not in sums:
+            sums[found] = sum(macs[place] for place in range(len(macs)) if found >> place & 1)
+    return {name: sums[found] for name, found in reached.items()}, sum(macs)
