@@ -394,15 +394,6 @@ def test_what_moves_elements_between_images_is_right_for_each_alone(build):
     exact(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("mode", ("linear", "cubic"))
-def test_an_interpolation_is_no_move(mode):
-    chain = features("spikes").add("Resize", None, np.float32([1, 1, 2, 2]), mode=mode)
-    with pytest.raises(UnsupportedModel) as refusal:
-        converted(read(chain, conv).model(), mode="unchecked")
-    ((_, operator, _, remedy),) = refusal.value.nodes
-    assert operator == "Resize" and "mode nearest" in remedy
-
-
 @pytest.mark.parametrize("build", (
     lambda chain, number: chain.add("Gather", number, axis=1), lambda chain, number: chain.add("Slice", number, whole(9), whole(1)),
     lambda chain, number: chain.add("Slice", whole(0), whole(9), whole(1)).add("Slice", number, whole(9), whole(2))))
