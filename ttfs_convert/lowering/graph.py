@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -20,6 +21,7 @@ from .affine import PRODUCT_OF_COMPUTED
 from .builder import Builder, UnsupportedNode
 from .entry import enter
 from .macs import sizes
+from .probed import lower_probed
 from .regions import WEIGHTED, Regions
 from .spellings import with_two_slopes
 from .table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
@@ -108,8 +110,10 @@ class _Walk:
             values.update({name: Head(name) for name in node.outputs})
         elif not self.regions.feeds_weights.intersection(node.outputs):
             self._to_tail(node, given)
-        else:
+        elif node.operator in OPERATORS or node.operator in REMEDIES or node.domain:
             return problem
+        else:
+            return self._attempt(lower_probed, node, given)
         return None
 
     def _ends(self, node: Node, given: dict[str, Value]) -> bool:
@@ -143,11 +147,15 @@ class _Walk:
             return REMEDIES.get(node.operator, NO_REMEDY)
         if any(isinstance(value, Comparison) for value in given.values()) and node.operator != "Where":
             return "it computes with a comparison", "use Clip for a clamp"
+        return self._attempt(operator.lower, node, given)
+
+    def _attempt(self, lower: Callable[[Node, Builder], None], node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
+        """Let `lower` set the values of `node`'s outputs; (reason, remedy) if it cannot."""
         try:
             for name, value in given.items():
                 if isinstance(value, Head):
                     self.builder.values[name] = self._entered(name)
-            operator.lower(node, self.builder)
+            lower(node, self.builder)
         except UnsupportedNode as error:
             self.builder.values.update({name: value for name, value in given.items() if isinstance(value, Head)})
             return error.reason, error.remedy

@@ -26,7 +26,7 @@ def macs(model: onnx.ModelProto) -> int:
 
 def node_macs(node: onnx.NodeProto, shapes: Sizes) -> int:
     """Convolution: output elements x channels in / groups x kernel size, padded taps included; transposed: input elements x channels out /
-    groups x kernel size; products: output elements x inner size; others: 0."""
+    groups x kernel size; products: output elements x inner size; Einsum of several factors: the product of its labels' sizes; others: 0."""
     if node.op_type == "Conv":
         return math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[1]][1:])
     if node.op_type == "ConvTranspose":
@@ -34,4 +34,9 @@ def node_macs(node: onnx.NodeProto, shapes: Sizes) -> int:
     if node.op_type in ("Gemm", "MatMul"):
         transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
         return math.prod(shapes[node.output[0]]) * shapes[node.input[0]][0 if transposed else -1]
+    if node.op_type == "Einsum" and len(node.input) > 1:
+        (equation,) = (attribute.s.decode() for attribute in node.attribute if attribute.name == "equation")
+        factors = equation.split("->")[0].replace(" ", "").split(",")
+        return 0 if "." in equation else math.prod({label: size for factor, name in zip(factors, node.input)
+                                                    for label, size in zip(factor, shapes[name])}.values())
     return 0
