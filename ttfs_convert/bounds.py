@@ -7,7 +7,7 @@ average of probabilities, 1 - p). Every other operator is one row of RULES; what
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np

@@ -212,3 +212,15 @@ def test_in_mode_exact_a_pre_activation_used_twice_is_coded_once():
     coded = next(layer for layer in network.layers if layer.tensor == potential)
     assert [connection.source for layer in network.layers[2:4] for connection in layer.connections] == [coded.name] * 2
     assert sum(layer.kind == "spiking" for layer in network.layers) == 4
+
+
+@pytest.mark.parametrize("branches", ("constant first", "constant second", "both computed"))
+@pytest.mark.parametrize("activation", ("Relu", None))
+def test_where_of_a_constant_condition_chooses_elements(branches, activation):
+    chain = Chain((3, 4, 5)).conv(3, pads=[1] * 4)
+    chain = chain.add(activation) if activation else chain
+    first, condition = chain.at, chain.constant(np.random.default_rng(3).random((1, 3, 4, 5)) < 0.5)
+    second = chain.conv(3, pads=[1] * 4).at if branches == "both computed" else chain.constant(np.float32(0.5))
+    chain.at = condition
+    chain.add("Where", *((second, first) if branches == "constant first" else (first, second)))
+    exact(chain.add("Clip", np.float32(-1), np.float32(1)).readout().model(), chain.images())

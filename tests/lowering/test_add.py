@@ -5,11 +5,13 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, exact
+from tests.naive_network import connection_weights
 from ttfs_convert.conversion import ConstraintError
 from ttfs_convert.lowering.builder import Builder, UnsupportedNode
 from ttfs_convert.lowering.ranges import Ranges
 from ttfs_convert.lowering.add import lower_sum
 from ttfs_convert.lowering.values import Constant, Node, Spikes, flat_index
+from ttfs_convert.simulate.engines import simulate
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=20)
 
@@ -216,3 +218,35 @@ def test_sums_of_constants_alone_or_of_other_shapes_are_refused():
     with pytest.raises(UnsupportedNode, match="differ"):
         lower_sum(node, builder)
 
+
+@pytest.mark.parametrize("second", ("dense", "turned", "pooled rows"))
+def test_potentials_in_two_orders_are_added_without_a_window(second):
+    """A convolution's values beside those of a matrix product, of a turned convolution, of sums over a row: one of them is permuted."""
+    chain = Chain((3, 4, 4)).conv(4, pads=[1] * 4).add("Relu")
+    start = chain.at
+    first = chain.conv(2, pads=[1] * 4, total=0.3).at
+    chain.at = start
+    if second == "dense":
+        chain.add("Flatten").gemm(32, 0.3).add("Reshape", np.array([0, 2, 4, 4]))
+    elif second == "turned":
+        chain.conv(2, pads=[1] * 4, total=0.3).add("Transpose", perm=[0, 1, 3, 2])
+    else:
+        chain.conv(2, pads=[1] * 4, total=0.3).add("ReduceMean", axes=[3], keepdims=1).add("Expand", np.array([1, 2, 4, 4]))
+    network = exact(chain.add("Add", first).add("Relu").readout().model(), chain.images())
+    assert network.windows == 3 + (second == "pooled rows")
+
+
+def test_slope_fan_in_of_potentials_in_two_orders():
+    """Weight sums follow the permutation: they are those of all synapses one by one, and every engine fires alike."""
+    chain = Chain((3, 4, 4)).conv(4, pads=[1] * 4).relu1()
+    start = chain.at
+    first = chain.conv(2, pads=[1] * 4, total=0.3).at
+    chain.at = start
+    chain.conv(2, pads=[1] * 4, total=0.6).add("Transpose", perm=[0, 1, 3, 2]).add("Add", first).relu1().readout()
+    network = converted(chain.model(), mode="unchecked", steps=20)
+    layer = network.layers[2]
+    weights = [connection_weights(connection, layer) for connection in layer.connections]
+    np.testing.assert_allclose(np.broadcast_to(layer.weight_sums, layer.shape).reshape(-1),
+                               sum(real.sum(1) + virtual.sum(1) for real, virtual in weights), atol=1e-5)
+    np.testing.assert_array_equal(simulate(network, chain.images(), "clock").spike_times[layer.name],
+                                  simulate(network, chain.images()).spike_times[layer.name])

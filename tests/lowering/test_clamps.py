@@ -189,13 +189,6 @@ def test_a_where_of_another_tensor_is_refused():
         converted(chain.model(), mode="unchecked")
 
 
-def test_a_where_with_a_constant_mask_is_refused():
-    chain = Chain((3, 6, 5)).conv(3)
-    value, chain.at = chain.at, chain.constant(np.arange(3) > 1)
-    with pytest.raises(UnsupportedModel, match="no clamp"):
-        converted(chain.add("Where", value, number(0)).conv(3, (2, 2)).add("Relu").readout().model(), mode="unchecked")
-
-
 @pytest.mark.parametrize("second", (np.arange(4, dtype=np.float32).reshape(4, 1, 1), "x"))
 def test_comparisons_with_other_than_one_number_are_refused(second):
     chain = Chain((4, 6, 5)).conv(4, (1, 1))

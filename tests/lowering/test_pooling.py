@@ -332,3 +332,39 @@ def test_strict_mode_names_a_max_pool_that_is_turned_round():
     chain = Chain((3, 7, 6)).conv(4).relu1().add("Neg").add("MaxPool", kernel_shape=[2, 2]).conv(2, (2, 2)).relu1().readout()
     with pytest.raises(ConstraintError, match="no activation before conv"):
         converted(chain.model())
+
+
+# As exporters write pools of any size
+
+def windows_of(size, out):
+    """PyTorch's adaptive windows: (first, past) of each."""
+    return [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+
+
+@pytest.mark.parametrize("values", ("spikes", "potential"))
+@pytest.mark.parametrize("size, out", ((7, 3), (7, 4), (10, 4)))
+def test_an_adaptive_average_as_pytorch_exports_it(values, size, out):
+    """Windows gathered element by element behind a Transpose that moves the batch; where they differ in size, a mask and sums of slices."""
+    windows = windows_of(size, out)
+    width = max(past - first for first, past in windows)
+    index = np.array([[min(first + k, size - 1) for k in range(width)] for first, _ in windows])
+    outside = np.array([[first + k >= past for k in range(width)] for first, past in windows])
+    chain = Chain((3, size)).conv(4, (3,), pads=[1, 1])
+    chain = chain.add("Relu") if values == "spikes" else chain
+    chain.add("Transpose", perm=[2, 0, 1]).add("Gather", index, axis=0).add("Transpose", perm=[2, 3, 0, 1])  # (batch, channels, out, width)
+    if outside.any():
+        masked = chain.at
+        condition, zero = chain.constant(outside), chain.constant(np.float32(0))
+        chain.at = condition
+        masked = chain.add("Where", zero, masked).at
+        parts = []
+        for k in range(width):
+            chain.at = masked
+            parts.append(chain.add("Gather", np.array(k), axis=3).at)
+        chain.at = parts[0]
+        for part in parts[1:]:
+            chain.add("Add", part)
+        chain.add("Div", np.float32([past - first for first, past in windows]))
+    else:
+        chain.add("ReduceMean", axes=[3], keepdims=0)
+    exact(chain.add("Relu").readout().model(), chain.images(4))

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted, exact, unity
-from ttfs_convert.errors import ModelError
 from ttfs_convert.lowering.graph import UnsupportedModel
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=12)

@@ -12,6 +12,7 @@ from functools import reduce
 
 import numpy as np
 
+from .add import Term, weighted_sum
 from .affine import affine
 from .builder import Builder, UnsupportedNode
 from .values import Comparison, Constant, Node, Potential, Spikes, Value
@@ -76,8 +77,11 @@ def lower_comparison(node: Node, builder: Builder) -> None:
 
 
 def lower_where(node: Node, builder: Builder) -> None:
-    """Where(x > c, x, c) = max(x, c), Where(x > c, c, x) = min(x, c), and the same with x < c."""
+    """Where(x > c, x, c) = max(x, c), Where(x > c, c, x) = min(x, c), and the same with x < c; of a constant condition, elements of either."""
     condition, *branches = (builder.value(name) for name in node.inputs)
+    if isinstance(condition, Constant):
+        builder.values[node.outputs[0]] = _chosen(condition.array.astype(bool), branches, node, builder)
+        return
     if isinstance(condition, Comparison):
         for position, (chosen, other) in enumerate((branches, branches[::-1]), 1):
             if node.inputs[position] == condition.tensor and _scalar(other) == condition.threshold:
@@ -85,6 +89,24 @@ def lower_where(node: Node, builder: Builder) -> None:
                 clamp(chosen, node, builder, low, high)
                 return
     raise UnsupportedNode("it is no clamp: it jumps or chooses between tensors", "use Clip")
+
+
+def _chosen(first: np.ndarray, branches: list[Value], node: Node, builder: Builder) -> Spikes | Potential:
+    """Elements of the first branch where `first` is true, else of the second."""
+    terms, shift = [], np.zeros(())
+    for position, (branch, mask) in enumerate(zip(branches, (first, ~first)), 1):
+        if isinstance(branch, Constant):
+            shift = np.where(mask, branch.array.astype(np.float64), 0)
+        else:
+            terms.append((branch, mask, position))
+    if not np.isfinite(shift).all():
+        raise UnsupportedNode("it masks with a value that is not finite", "mask with a number")
+    if len(terms) < 2:
+        (branch, mask, position), = terms
+        return affine(branch, mask.astype(np.float64), shift, node, builder, position)
+    parts = [Term(affine(branch, mask.astype(np.float64), np.zeros(()), node, builder, position), 1.0, position)
+             for branch, mask, position in terms]
+    return weighted_sum(parts, node, builder)
 
 
 def _split(node: Node, builder: Builder) -> tuple[float | None, list[Value]]:

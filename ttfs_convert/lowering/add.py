@@ -2,7 +2,7 @@
 
 1. Of constants and one computed tensor -> a shift (`affine.py`).
 2. Of several computed tensors          -> one neuron with the fan-ins of all; a bare spike train enters through one connection per neuron.
-   Potentials in another order than the first are permuted; those that repeat or have been max-pooled are spike-coded first.
+   Potentials stay potentials, in the order of the first; those that repeat or have been max-pooled are spike-coded first.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 
 from .affine import affine
 from .builder import Builder, UnsupportedNode
-from .linear_map import in_one_order
+from .linear_map import in_order_of
 from .sums import spike_trains
-from .values import Constant, Node, Potential, Spikes, Value
+from .values import Constant, Node, Potential, Spikes, Value, same_index
 
 
 @dataclass(frozen=True)
@@ -70,24 +70,25 @@ def weighted_sum(terms: Sequence[Term], node: Node, builder: Builder) -> Spikes 
 
 def _of_computed(terms: Sequence[Term], node: Node, builder: Builder) -> Potential:
     """One neuron per element with the fan-ins of all terms, which have one shape."""
+    potentials = [term.value for term in terms if isinstance(term.value, Potential) and not term.value.max_pools]
+    order = next((value for value in potentials if spike_trains(value) is None), potentials[0] if potentials else None)
     parts = [affine(part, np.full((), term.factor), np.zeros(()), node, builder, term.position)
-             for term in terms for part in _parts(term, node, builder)]
+             for term in terms for part in _parts(term, order, node, builder)]
     first = next((part for part in parts if isinstance(part, Potential)), None) or builder.potential(parts.pop(0), node.name)
-    total = Potential(node.name, first.connections, first.bias, first.shape, first.index)
+    connections, bias = first.connections, first.bias
     for part in (part for part in parts if part is not first):
         if isinstance(part, Spikes):
-            aligned = builder.aligned(part, total)
+            aligned = builder.aligned(part, first)
             values = builder.linear(aligned, aligned.index)
-            connections, bias = (values.connection,), values.offset
+            connections, bias = (*connections, values.connection), bias + values.offset
         else:
-            total, ordered = in_one_order(total, part)
-            connections, bias = ordered.connections, ordered.bias
-        total = replace(total, connections=total.connections + connections, bias=total.bias + bias)
-    return total
+            connections, bias = connections + part.connections, bias + part.bias
+    return Potential(node.name, connections, bias, first.shape, first.index)
 
 
-def _parts(term: Term, node: Node, builder: Builder) -> list[Spikes | Potential]:
-    """What adds up to a term: spike trains or a potential."""
-    if isinstance(term.value, Potential) and term.value.max_pools:
-        return [builder.spikes(term.value, node, term.position)]
-    return spike_trains(term.value) or [term.value]
+def _parts(term: Term, order: Potential | None, node: Node, builder: Builder) -> list[Spikes | Potential]:
+    """What adds up to a term: itself in the order of the potential `order`, or spike trains."""
+    value = term.value
+    if isinstance(value, Potential) and not value.max_pools and (spike_trains(value) is None or same_index(value.index, order.index)):
+        return [in_order_of(value, order)]
+    return spike_trains(value) or [builder.spikes(value, node, term.position)]

@@ -44,7 +44,7 @@ def _product(node: Node, builder: Builder, alpha: float, transposed: list[bool])
                       in ((value.index, transposed[position]), (matrix.array, transposed[1 - position])))
     weights = weights if alpha == 1 else weights * np.float32(alpha)
     rows = index if index.ndim > 1 else index[None]
-    result, order = _rows(value, rows, weights if weights.ndim > 1 else weights[:, None], node, builder, position)
+    result, order = product_of_rows(value, rows, weights if weights.ndim > 1 else weights[:, None], node, builder, position)
     if index.ndim == 1 or weights.ndim == 1:
         order = order.reshape((*order.shape[:-2], *order.shape[-2:-1] * (index.ndim > 1), *order.shape[-1:] * (weights.ndim > 1)))
     elif from_left:
@@ -52,7 +52,7 @@ def _product(node: Node, builder: Builder, alpha: float, transposed: list[bool])
     return replace(result, index=order)
 
 
-def _rows(value: Spikes | Potential, index: np.ndarray, weights: np.ndarray, node: Node, builder: Builder, position: int
+def product_of_rows(value: Spikes | Potential, index: np.ndarray, weights: np.ndarray, node: Node, builder: Builder, position: int
           ) -> tuple[Potential, np.ndarray]:
     """The product of the tensor that `index` shows, (..., rows, inputs), and weights (..., inputs, outputs), whose axes in front broadcast;
     and its index, (..., rows, outputs)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
@@ -22,9 +22,10 @@ from .builder import AnalogMoved, Builder, UnsupportedNode
 from .entry import enter
 from .input_range import InputRanges
 from .macs import sizes
+from .probed import lower_probed
 from .regions import WEIGHTED, Regions, is_body
 from .spellings import with_two_slopes
-from .table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS, Operator
+from .table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
 from .values import Comparison, Constant, Head, Node, Potential, Spikes, Tail, Unknown, Value
 
 PRODUCTS = ("Div", "Gemm", "MatMul", "Mul")  # of which one factor has to be constant
@@ -110,8 +111,10 @@ class _Walk:
             values.update({name: Head(name) for name in node.outputs})
         elif not self.regions.feeds_weights.intersection(node.outputs):
             self._to_tail(node, given)
-        else:
+        elif node.operator in OPERATORS or node.operator in REMEDIES or node.domain:
             return problem
+        else:
+            return self._attempt(lower_probed, node, given)
         return None
 
     def _ends(self, node: Node, given: dict[str, Value]) -> bool:
@@ -145,6 +148,10 @@ class _Walk:
             return REMEDIES.get(node.operator, NO_REMEDY)
         if any(isinstance(value, Comparison) for value in given.values()) and node.operator != "Where":
             return "it computes with a comparison", "use Clip for a clamp"
+        return self._attempt(operator.lower, node, given)
+
+    def _attempt(self, lower: Callable[[Node, Builder], None], node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
+        """Let `lower` set the values of `node`'s outputs; (reason, remedy) if it cannot."""
         try:
             for name, value in given.items():
                 if isinstance(value, Head):
@@ -153,9 +160,9 @@ class _Walk:
                 self.builder.values.update({name: Head(name) for name in node.outputs})  # wiring needs spikes, which it would cost neurons
                 return None
             try:
-                operator.lower(node, self.builder)
+                lower(node, self.builder)
             except AnalogMoved:
-                self._lower_on_moved(operator, node, given)
+                self._lower_on_moved(lower, node, given)
         except UnsupportedNode as error:
             self.builder.values.update({name: value for name, value in given.items() if isinstance(value, Head)})
             return error.reason, error.remedy
@@ -166,7 +173,7 @@ class _Walk:
             self.entered[name] = enter(name, self.infos[name], self.nodes, self.builder, self.ranges.of(name))
         return self.entered[name]
 
-    def _lower_on_moved(self, operator: Operator, node: Node, given: Mapping[str, Value]) -> None:
+    def _lower_on_moved(self, lower: Callable[[Node, Builder], None], node: Node, given: Mapping[str, Value]) -> None:
         """Lower a node that wants analog input in another order: what moves it is left to the head, and its result enters as it comes.
         Raises UnsupportedNode if it still has not the order it wants."""
         analog = [name for name in given if _is_analog(self.builder.values[name])]
@@ -176,7 +183,7 @@ class _Walk:
             try:
                 for name in analog:
                     self.builder.values[name] = enter(name, self.infos[name], self.nodes, self.builder, None, first)
-                operator.lower(node, self.builder)
+                lower(node, self.builder)
                 return
             except UnsupportedNode as error:
                 problem = error

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..synapses import Shape, Sparse, Synapses
+from ..synapses import Shape, Sparse
 from .builder import Builder
 from .linear import Linear
 from .values import Node, Potential, Spikes, compact, flat_index, is_flat_order, same_index, without_batch
@@ -101,7 +101,7 @@ def _through(value: Spikes | Potential, matrix: csr_matrix, order: np.ndarray, s
                   indices=matrix.indices.astype(np.int64), weights=matrix.data.astype(np.float32))
     bounds = tuple(each.reshape(shape) if each.ndim > 1 else each for each in _bounds(value, matrix, order.shape))
     if isinstance(value, Potential):
-        result = _of_potential(value, step)
+        result = replace(_of_potential(value, step), comonotone=False)
     else:
         result = replace(builder.synapses(value, node, step, order, _position(node, builder)), pooled_only=True)
     return replace(seen_as(result, shape), index=index, bounds=bounds)
@@ -129,26 +129,15 @@ def seen_as(value: Potential, shape: Shape) -> Potential:
     return replace(value, shape=shape, bias=compact(np.broadcast_to(value.bias, value.shape).reshape(shape)) if value.bias.any() else np.zeros(shape[-1]))
 
 
-def in_one_order(first: Potential, second: Potential) -> tuple[Potential, Potential]:
-    """Both, equal places of the two tensors being equal places of their populations. One of them is permuted if need be: one that ends in a
-    map between neurons, which takes that in, if there is one."""
-    if same_index(first.index, second.index):
-        return first, second if first.shape == second.shape else seen_as(second, first.shape)
-    if all(_ends_between_neurons(each.path) for each in first.connections):
-        second, first = in_one_order(second, first)
-        return first, second
-    index, chosen = first.index.reshape(-1), np.empty(first.index.size, np.int64)
-    chosen[index] = second.index.reshape(-1)
-    if is_flat_order(chosen, chosen.size):  # the same neurons in the same order, in tensors of different shape
-        return first, seen_as(second, first.shape)
-    size = math.prod(second.shape)
-    step = Sparse(in_shape=(size, 1), out_shape=(chosen.size, 1), indptr=np.arange(chosen.size + 1), indices=chosen,
-                  weights=np.ones(chosen.size, np.float32))
-    return first, seen_as(_of_potential(second, step), first.shape)
-
-
-def _ends_between_neurons(path: tuple[Synapses, ...]) -> bool:
-    return bool(path) and isinstance(path[-1], Sparse) and path[-1].in_shape[1] == 1
+def in_order_of(value: Potential, order: Potential) -> Potential:
+    """`value` with equal places of the two tensors, which are of one shape, at equal places of the two populations: permuted if need be."""
+    if not same_index(value.index, order.index):
+        chosen = np.empty(order.index.size, np.int64)
+        chosen[order.index.reshape(-1)] = value.index.reshape(-1)
+        if not is_flat_order(chosen, chosen.size):  # else the same neurons in the same order, as tensors of other shapes
+            value = _of_potential(value, Sparse(in_shape=(chosen.size, 1), out_shape=(chosen.size, 1), indptr=np.arange(chosen.size + 1),
+                                                indices=chosen, weights=np.ones(chosen.size, np.float32)))
+    return replace(value if value.shape == order.shape else seen_as(value, order.shape), index=order.index)
 
 
 def _bounds(value: Spikes | Potential, matrix: csr_matrix, shape: Shape) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,8 @@ def macs(model: onnx.ModelProto) -> int:
 
 def node_macs(node: onnx.NodeProto, shapes: Sizes) -> int:
     """Convolution: output elements x channels in / groups x kernel size, padded taps included; transposed: input elements x channels out /
-    groups x kernel size; products: output elements x inner size; recurrent layers: steps x weights, of the state too; others: 0."""
+    groups x kernel size; products: output elements x inner size; recurrent layers: steps x weights, of the state too; Einsum of several factors: the
+    product of its labels' sizes; others: 0."""
     if node.op_type == "Conv":
         return math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[1]][1:])
     if node.op_type == "ConvTranspose":
@@ -37,4 +38,9 @@ def node_macs(node: onnx.NodeProto, shapes: Sizes) -> int:
     if node.op_type in ("GRU", "LSTM", "RNN"):
         batch_first = any(attribute.name == "layout" and attribute.i for attribute in node.attribute)
         return shapes[node.input[0]][1 if batch_first else 0] * sum(math.prod(shapes[name]) for name in node.input[1:3])
+    if node.op_type == "Einsum" and len(node.input) > 1:
+        (equation,) = (attribute.s.decode() for attribute in node.attribute if attribute.name == "equation")
+        factors = equation.split("->")[0].replace(" ", "").split(",")
+        return 0 if "." in equation else math.prod({label: size for factor, name in zip(factors, node.input)
+                                                    for label, size in zip(factor, shapes[name])}.values())
     return 0

@@ -83,5 +83,5 @@ def _with_virtual_neurons(value: Spikes | Potential, before: np.ndarray, after: 
     ones = (1,) * len(sizes)
     step = AveragePool(in_shape=order.shape, out_shape=(*map(int, sizes), order.shape[-1]), kernel=ones, strides=ones, dilations=ones,
                        pads=tuple(map(int, before)), pads_end=tuple(map(int, after)), include_pad=True)
-    bounds = average_bounds(value, (step,))
-    return replace(builder.synapses(value, node, step, order), index=image_order(step.out_shape, value.index.ndim), pooled_only=True, bounds=bounds)
+    return replace(builder.synapses(value, node, step, order), index=image_order(step.out_shape, value.index.ndim), pooled_only=True,
+                   bounds=average_bounds(value, (step,)))

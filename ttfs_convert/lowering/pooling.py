@@ -79,7 +79,7 @@ def lower_max_pool(node: Node, builder: Builder) -> None:
     index = image_index(value)
     geometry = sliding(node, index.shape, index.shape[-1], kernel)
     out_index = image_order(geometry["out_shape"], value.index.ndim)
-    if isinstance(value, Potential) and _pools_by_part(value, index):
+    if isinstance(value, Potential) and pools_by_part(value, index):
         builder.values[node.outputs[0]] = builder.max_pool_of_parts(value, node, geometry, out_index)
         return
     if isinstance(value, Spikes) or value.pooled_only:
@@ -96,7 +96,7 @@ def lower_max_pool(node: Node, builder: Builder) -> None:
     builder.values[node.outputs[0]] = replace(value, index=out_index, max_pools=(*value.max_pools, geometry))
 
 
-def _pools_by_part(value: Potential, index: np.ndarray) -> bool:
+def pools_by_part(value: Potential, index: np.ndarray) -> bool:
     """Whether the maxima of `value`, read in the order of `index`, are the sum of its spike trains' maxima."""
     return (value.comonotone and is_flat_order(index, math.prod(value.shape)) and value.bias.ndim == 1
             and all(not each.path or _is_positive_scale(each.path) for each in value.connections))

@@ -18,7 +18,7 @@ from ..synapses import AveragePool, Shape
 from .affine import affine
 from .builder import Builder, UnsupportedNode
 from .linear_map import map_axes, population_axes, population_shape, seen_as
-from .pooling import average, averaged
+from .pooling import average, averaged, pools_by_part
 from .values import Node, Potential, Spikes, compact, flat_index
 
 
@@ -108,8 +108,12 @@ def _windows(value: Spikes | Potential, axes: Sequence[int]) -> tuple[list[dict]
         before, window, after = (math.prod(part) for part in (sizes[:place], sizes[place:end], sizes[end:]))
         sizes[place:end] = [1] * (end - place)
         geometries.append(_window(before, window, after, channels))
-    index = _in_tensor(tuple(sizes), order, value, axes)
-    return geometries, index
+    return geometries, flat_index(tuple(sizes)).transpose(np.argsort(order)).reshape(_kept_shape(value, axes))
+
+
+def _kept_shape(value: Spikes | Potential, axes: Sequence[int]) -> list[int]:
+    """Of the tensor, the reduced axes with a size of 1."""
+    return [1 if axis in axes else size for axis, size in enumerate(value.index.shape)]
 
 
 def _window(before: int, size: int, after: int, channels: int) -> dict:
@@ -129,6 +133,11 @@ def _largest(value: Spikes | Potential, axes: tuple[int, ...], node: Node, build
     if windows and len({geometry["in_shape"][-1] for geometry in windows[0]}) == 1:
         geometries, index = windows
         shape = geometries[0]["in_shape"]
+        if isinstance(value, Potential) and value.shape[-1] == shape[-1] and pools_by_part(value, flat_index(shape)):
+            for number, geometry in enumerate(geometries, 1):
+                shown = index if number == len(geometries) else flat_index((1, *geometry["out_shape"]))
+                value = builder.max_pool_of_parts(value, node, geometry, shown)
+            return value
         if potential and population_shape(value)[-1] == shape[-1]:
             return replace(value, index=index, max_pools=(*value.max_pools, *geometries))
         spikes = builder.relaid(builder.sent(value, node), flat_index(shape))
@@ -151,12 +160,8 @@ def _group_view(value: Potential, axes: Sequence[int]) -> tuple[Shape, np.ndarra
         return None
     sizes = [value.index.shape[axis] for axis in order]
     groups, members = math.prod(sizes[:-len(axes)]), math.prod(sizes[-len(axes):])
-    return (groups, members, 1), _in_tensor((*sizes[:-len(axes)], *(1,) * len(axes)), order, value, axes)
-
-
-def _in_tensor(sizes: Shape, order: Sequence[int], value: Spikes | Potential, axes: Sequence[int]) -> np.ndarray:
-    """Index of the reduced tensor. sizes: of the population's axes, those of the tensor in `order`."""
-    return flat_index(sizes).transpose(np.argsort(order)).reshape([1 if axis in axes else size for axis, size in enumerate(value.index.shape)])
+    return (groups, members, 1), flat_index((*sizes[:-len(axes)], *(1,) * len(axes))).transpose(np.argsort(order)).reshape(
+        _kept_shape(value, axes))
 
 
 def _largest_of_groups(value: Spikes | Potential, axes: Sequence[int], node: Node, builder: Builder) -> Spikes:
@@ -173,7 +178,7 @@ def _largest_of_groups(value: Spikes | Potential, axes: Sequence[int], node: Nod
         place = flat_index((members, groups)).reshape([sizes[axis] for axis in turned]).transpose(np.argsort(turned))
         again = replace(builder.potential(ordered, node.name), index=place, bounds=(low.min(0), high.max(0)))
         ordered = builder.fire(again, node.inputs[0])
-    index = flat_index((groups,)).reshape([1 if axis in axes else size for axis, size in enumerate(sizes)])
+    index = flat_index((groups,)).reshape(_kept_shape(spikes, axes))
     return builder.max_pool(replace(ordered, scale=compact(np.broadcast_to(ordered.scale, ordered.shape)),
                                     offset=compact(np.broadcast_to(ordered.offset, ordered.shape))), node,
                             _window(1, members, groups, groups), index)

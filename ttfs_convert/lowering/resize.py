@@ -63,7 +63,7 @@ def _matrix(resize: Callable[[np.ndarray], list[np.ndarray]], shape: Sequence[in
     """Along one axis: columns from inputs that are unit vectors along it and the same along all others, whose weights sum to 1; but for one
     axis that is not resized, along which they are different unit vectors."""
     size = shape[axis]
-    carrier = max((other for other in range(1, len(shape)) if other not in resized and other != axis), key=lambda other: shape[other], default=0)
+    carrier = max((other for other in range(len(shape)) if other not in resized and other != axis), key=lambda other: shape[other], default=0)
     columns = []
     for first in range(0, size, shape[carrier]):
         count = min(shape[carrier], size - first)

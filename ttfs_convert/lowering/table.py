@@ -23,6 +23,7 @@ from .concat import lower_concat
 from .conv import lower_conv
 from .conv_transpose import lower_conv_transpose
 from .dense import lower_gemm, lower_matmul
+from .einsum import lower_einsum
 from .pad import lower_pad
 from .pooling import lower_average_pool, lower_max_pool
 from .reduction import (
@@ -58,6 +59,7 @@ OPERATORS = {
     "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
     "Div": Operator(lower_div, "by constants, also such as repeat the tensor"),
     "Dropout": Operator(lower_identity, "of evaluation, as the identity"),
+    "Einsum": Operator(lower_einsum, "with one computed factor; a product with a constant matrix over any axes", body=True),
     "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, any C", body=True),
     "GlobalAveragePool": Operator(lower_global_average_pool, "over any number of axes", body=True),
     "GlobalMaxPool": Operator(lower_global_max_pool, "over any number of axes", body=True),
@@ -70,12 +72,12 @@ OPERATORS = {
     "Max": Operator(lower_max, "a constant; or several tensors, whose earliest spike wins; of multiples of one tensor see LeakyRelu", activation=True),
     "Min": Operator(lower_min, "a constant; multiples of one tensor, see LeakyRelu", activation=True),
     "ThresholdedRelu": Operator(lower_thresholded_relu, "alpha 0", activation=True),
-    "Where": Operator(lower_where, "as a clamp: x > c, x, c and the like; as two slopes, see LeakyRelu", activation=True),
+    "Where": Operator(lower_where, "as a clamp: x > c, x, c and the like; as two slopes, see LeakyRelu; or with a constant condition", activation=True),
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
     "Mul": Operator(lower_mul, "by constants, also such as repeat the tensor; x times (x > 0) and the like, see LeakyRelu"),
     "Neg": Operator(lower_neg, "anything"),
     "PRelu": Operator(lower_prelu, "as two populations; constant slopes of any sign, one or one per channel or element", activation=True),
-    "Pad": Operator(lower_pad, "any axes but the batch, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
+    "Pad": Operator(lower_pad, "any axes, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
     "ReduceL1": Operator(lower_reduce_l1, "over any axes, of values that are not negative"),
     "ReduceMax": Operator(lower_reduce_max, "over any axes, before or after the activation"),
     "ReduceMean": Operator(lower_reduce_mean, "over any axes", body=True),
@@ -114,7 +116,6 @@ REMEDIES = {  # why an operator cannot spike, and what would help
     **dict.fromkeys(("If", "Loop", "Scan"), _PATH),
     **dict.fromkeys(("ConstantOfShape", "Range", "Shape"), _SHAPES),
     **dict.fromkeys(QUANTISED, _QUANTISED),
-    "Einsum": ("no general sum of products", "with a constant matrix: MatMul or Conv"),
     "Shrink": ("it has a dead zone", "write it as Relu(x - a) - Relu(-x - a)"),
     "ReduceMin": ("the latest of several spikes", "use ReduceMax"),
     "Attention": ("it multiplies two computed tensors", "leave attention out"),
