@@ -15,7 +15,7 @@ from tests.simulate.networks import case
 from tests.test_naive_network import Build, dense
 from ttfs_convert import evaluation, spike_file
 from ttfs_convert.comparison import numba_threads
-from ttfs_convert.errors import DataError, UsageError
+from ttfs_convert.errors import DataError, TtfsError, UsageError
 from ttfs_convert.simulate.engines import simulate
 from ttfs_convert.spike_file import SpikeWriter, load_spikes
 
@@ -193,7 +193,7 @@ def test_a_full_disk_leaves_nothing_behind(network, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(spike_file.zipfile, "ZipFile", full)
-    with pytest.raises(UsageError, match="spikes.npz: cannot be written .No space left on device"):
+    with pytest.raises(TtfsError, match="spikes.npz: cannot be written .No space left on device"):
         evaluate(network, dataset(IMAGES), spikes=tmp_path / "spikes.npz")
     gc.collect()
     assert not os.listdir(tmp_path)

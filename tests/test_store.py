@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ttfs_convert import atomic, store
 from ttfs_convert.conversion import convert
-from ttfs_convert.errors import ModelError, UsageError
+from ttfs_convert.errors import ModelError, TtfsError, UsageError
 from ttfs_convert.ir import FORMAT_VERSION, Network
 from ttfs_convert.store import MANIFEST, load, save
 
@@ -348,7 +348,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(network, tmp_path, 
         write_array(*arguments, **options)
 
     monkeypatch.setattr(store.np.lib.format, "write_array", fail_at_the_third)
-    for failure, expected in ((OSError(28, "No space left on device"), UsageError), (KeyboardInterrupt(), KeyboardInterrupt)):
+    for failure, expected in ((OSError(28, "No space left on device"), TtfsError), (KeyboardInterrupt(), KeyboardInterrupt)):
         calls.clear()
         with pytest.raises(expected):
             save(network, path)

@@ -10,6 +10,11 @@ The verbs are those of the commands. They load on first use, so that importing t
 """
 
 import importlib
+import os
+
+_CLONE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if not os.path.isdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "kernels")):
+    __path__.append(_CLONE)  # in a clone, which hides an installed package from programs started in it, kernels/ lies beside this folder
 
 __version__ = "0.1.0"
 

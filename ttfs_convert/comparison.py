@@ -80,12 +80,13 @@ class Comparison:
 
     def runs(self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None
              ) -> Iterator[tuple[Recording, np.ndarray]]:
-        """Batch by batch what a simulator makes of the data, and its labels (n,). starting: told which samples come next."""
+        """Batch by batch what a simulator makes of the data, good until the next one, and its labels (n,). starting: told which samples come next."""
         for rows in self.batches():
             starting(rows)
             x = self.inputs(rows)
             recording = simulate(self.ends.entries(x))
             yield recording, self.snn_labels(recording, x)
+            recording.done()
 
 
 @contextlib.contextmanager

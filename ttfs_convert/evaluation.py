@@ -108,6 +108,7 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
             measured.rounded.add(x, recording, outputs[comparison.output], truth)
         if truth is not None:
             outcomes += PairedOutcomes.of(ann, snn, truth)
+        recording.done()
         progress(rows.stop, len(comparison.data))
     outcomes = None if comparison.data.y is None else outcomes
     report = report_of(measured, comparison.data, agreeing / len(comparison.data), outcomes, certificate)

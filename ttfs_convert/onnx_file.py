@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
 
+from .atomic import writing
 from .errors import ModelError
 from .precision import to_float32, weight
 
@@ -140,13 +141,14 @@ def simplified(path: str | Path) -> Iterator[Simplified]:
     where = str(path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        original, external = _without_weights(Path(path), folder)
-        check_onnx(folder / "original.onnx", where)
-        precision = to_float32(original, folder)
-        fixed = onnx.ModelProto()
-        fixed.CopyFrom(original)
-        _fix_batch(fixed, where)
-        onnx.save(fixed, str(folder / "fixed.onnx"))
+        with writing(folder, "free some space, or set TMPDIR to a folder on another disk"):
+            original, external = _without_weights(Path(path), folder)
+            check_onnx(folder / "original.onnx", where)
+            precision = to_float32(original, folder)
+            fixed = onnx.ModelProto()
+            fixed.CopyFrom(original)
+            _fix_batch(fixed, where)
+            onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
         yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), folder, external, precision)
@@ -157,22 +159,27 @@ def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[P
     model = _parsed(path)
     external = _external_files(model, path.parent)
     try:
-        _move_weights(model, path.parent, folder / WEIGHTS, str(path))
+        _load_weights(model, path.parent)
     except (OSError, onnx.checker.ValidationError, ValueError) as error:
         raise _no_external_data(str(path), error) from error
+    _move_weights(model, folder / WEIGHTS, str(path))
     onnx.save(model, str(folder / "original.onnx"))
     return onnx.load(str(folder / "original.onnx"), load_external_data=False), external  # `model` keeps the memory of what it has lost
 
 
-def _move_weights(model: onnx.ModelProto, base: Path, target: Path, where: str) -> None:
-    """Move every large initializer from `model` or its external data below `base` to the file `target`."""
-    if model.graph.sparse_initializer:
-        raise ModelError(where, "sparse initializers", "dense ones", "export it without sparse weights")
+def _load_weights(model: onnx.ModelProto, base: Path) -> None:
+    """Into `model`, from its external data below `base`."""
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             onnx.external_data_helper.load_external_data_for_tensor(tensor, str(base))
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
+
+
+def _move_weights(model: onnx.ModelProto, target: Path, where: str) -> None:
+    """Move every large initializer from `model` to the file `target`."""
+    if model.graph.sparse_initializer:
+        raise ModelError(where, "sparse initializers", "dense ones", "export it without sparse weights")
     with open(target, "wb") as file:
         for tensor in model.graph.initializer:
             if not tensor.HasField("raw_data") or len(tensor.raw_data) <= SMALL:

@@ -13,6 +13,7 @@ import os
 import struct
 import tokenize
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,7 +32,12 @@ BROKEN_HEADER = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError
 
 
 def save(network: Network, path: str | Path) -> None:
-    """Write `network` to `path`, whole or not at all; equal networks give equal bytes. Raises UsageError if it cannot be written."""
+    """Write `network` to `path`, whole or not at all; equal networks give equal bytes. Raises TtfsError if it cannot be written."""
+    write_whole(path, archive_of(network))
+
+
+def archive_of(network: Network) -> Callable[[BinaryIO], None]:
+    """What writes `network` to an open file."""
     members: dict[str, np.ndarray] = {}
     manifest = _without_arrays(network.model_dump(mode="python"), "network", members)
     text = np.frombuffer(json.dumps(manifest, sort_keys=True).encode(), np.uint8)
@@ -42,7 +48,7 @@ def save(network: Network, path: str | Path) -> None:
                 with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:  # ZipInfo's fixed date: equal bytes
                     np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
-    write_whole(path, write)
+    return write
 
 
 def fingerprint(network: Network) -> str:

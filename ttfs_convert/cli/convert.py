@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from .common import EXIT_CODES, Steps, check_output, console, note, reporting_errors, write_json
+from .common import EXIT_CODES, Command, Steps, check_outputs, console, json_text, note, write_json
+from .streams import undelivered
 
 
-@click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.argument("model", metavar="MODEL.onnx", type=click.Path(exists=True, dir_okay=False))
 @click.option("--out", required=True, metavar="SNN.npz", type=click.Path(dir_okay=False), help="File to write the spiking network to.")
 @click.option("--mode", type=click.Choice(["strict", "exact", "unchecked"]), default="strict", show_default=True,
@@ -39,7 +42,6 @@ from .common import EXIT_CODES, Steps, check_output, console, note, reporting_er
 @click.option("--no-embed", is_flag=True, help="Leave the original model out of the file; ttfs-run then needs --onnx.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the table of layers as JSON; - for standard output alone.")
 @click.version_option(package_name="ttfs-convert")
-@reporting_errors
 def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate, calibration_limit, data_dir, method, margin, input_range,
          direct_input, no_embed, json_file):
     """Convert a trained network to a spiking one with time-to-first-spike coding (LC-TTFS).
@@ -49,15 +51,14 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     """
     from pathlib import Path
 
-    from ..atomic import check_target
+    from ..atomic import write_all
     from ..conversion import convert
     from ..datasets import load_dataset
     from ..errors import UsageError
-    from ..store import save
+    from ..store import archive_of
     from .network_tables import grid, network_json, network_table, violations_table
 
-    check_target(out)
-    check_output(json_file)
+    check_outputs(out=out, json=json_file)
     if any(target not in (None, "-") and Path(target).resolve() == Path(model).resolve() for target in (out, json_file)):
         raise UsageError("--out", "the model itself", "another file")
     for option, value in (("--slope", slope), ("--calibrate", calibrate)):
@@ -69,18 +70,30 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     network = convert(model, mode=mode, slope=slope or "gated", steps=steps or None, rounding=rounding, pooling=pooling,
                       tolerance=tolerance, input_range=None if direct_input else input_range or (0.0, 1.0), calibrate=data, method=method,
                       margin=margin, embed=not no_embed)
-    save(network, out)
-    if json_file:
+    if json_file == "-":
         write_json(network_json(network), json_file)
+    else:
+        screen = console()
+        screen.print(network_table(network))
+        if network.violations:
+            screen.print(violations_table(network.violations))
+    if undelivered():
+        sys.exit(1)  # Command says why
+    files = {out: archive_of(network)}
+    if json_file not in (None, "-"):
+        files[json_file] = lambda file: file.write(json_text(network_json(network)).encode())
+    write_all(files)
     if json_file == "-":
         return
-    screen = console()
-    screen.print(network_table(network))
-    if network.violations:
-        screen.print(violations_table(network.violations))
-        note("mode unchecked let these pass: expect the accuracy to fall")
-    for text in network.calibration.notes if network.calibration else ():
-        note(f"calibration: {text}")
-    if network.precision != "float32":
-        note(f"the model's weights are {network.precision}; all is computed in float32")
+    for text in _notes(network):
+        note(text)
     click.echo(f"Wrote {out}: {network.windows} windows, {grid(network)}.")
+
+
+def _notes(network) -> list[str]:
+    """What a user of the network must know."""
+    found = ["mode unchecked let these pass: expect the accuracy to fall"] if network.violations else []
+    found += [f"calibration: {text}" for text in (network.calibration.notes if network.calibration else ())]
+    if network.precision != "float32":
+        found.append(f"the model's weights are {network.precision}; all is computed in float32")
+    return found

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import click
 
-from .common import EXIT_CODES, check_output, console, reporting_errors, write_json
+from .common import EXIT_CODES, Command, check_outputs, console, write_json
 
 
-@click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.argument("file", metavar="MODEL.onnx|SNN.npz", type=click.Path(exists=True, dir_okay=False))
 @click.option("--json", "json_file", metavar="FILE", help="Also write it as JSON; - for standard output alone.")
 @click.option("--plot", "folder", metavar="DIR",
               help="Draw, as PNG and SVG, the weight sums of every layer's neurons and how far from 1 they are; of a model, as mode "
                    "strict sees them. Needs the extra plot.")
 @click.version_option(package_name="ttfs-convert")
-@reporting_errors
 def main(file, json_file, folder):
     """Look into a model or a converted network.
 
@@ -25,7 +24,7 @@ def main(file, json_file, folder):
     from ..errors import ModelError
     from ..plots.folder import check_plots
 
-    check_output(json_file)
+    check_outputs(json=json_file)
     if folder is not None:
         check_plots(folder)
     subject, content, tables, good = _network(file) if _is_zip(file) else _model(file)

@@ -56,7 +56,8 @@ class Simulator:
             key = len(entries[self._first_input]), threads()
             ready = self._ready.get(key)
             if isinstance(ready, Program):
-                return Recording(*ready(entries), self.steps)
+                times, readouts, done = ready(entries)
+                return Recording(times, readouts, self.steps, done)
             batch = self._batch(entries)
             if ready is None:
                 if len(self._ready) == SIZES:
