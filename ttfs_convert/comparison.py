@@ -14,6 +14,7 @@ import onnx
 from .datasets import Dataset, fit_to_inputs, load_dataset
 from .ends import Ends
 from .errors import ModelError, UsageError
+from .file_kind import MODEL, refuse_others
 from .ir import Network
 from .onnx_file import check_onnx, load_onnx, sha256_of
 from .precision import to_float32
@@ -106,6 +107,7 @@ def _original(network: Network, onnx_file: str | Path | None) -> onnx.ModelProto
     if onnx_file is not None:
         found = sha256_of(onnx_file)
         if found != network.onnx_sha256:
+            refuse_others(onnx_file, MODEL, ModelError, "the ONNX model that was converted")
             raise ModelError(str(onnx_file), f"SHA-256 {found[:16]}...", f"{network.onnx_sha256[:16]}..., the model that was converted",
                              "name that file, or convert this one")
         return load_onnx(onnx_file)

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 
 from .atomic import writing
 from .errors import ModelError
+from .file_kind import MODEL, refuse_others
 from .precision import to_float32, weight
 
 SMALL = 1024  # bytes; larger weights stay on the disk while a model is converted
@@ -39,10 +40,12 @@ def _parsed(path: str | Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except (DecodeError, UnicodeDecodeError, ValueError) as error:
+        refuse_others(path, MODEL, ModelError, "an ONNX model")
         raise ModelError(where, "is not an ONNX model or is cut short", "a protobuf with an ONNX graph", "export it again") from error
     except OSError as error:
         raise ModelError(where, f"cannot be read ({error.strerror or error})", "an ONNX file") from error
     if not model.ir_version or not model.graph.node:
+        refuse_others(path, MODEL, ModelError, "an ONNX model")
         raise ModelError(where, "a protobuf without an ONNX graph", "an ONNX model",
                          "export the trained network with its framework's ONNX exporter")
     return model

@@ -20,6 +20,7 @@ import numpy as np
 
 from .atomic import check_target, write_whole, writing
 from .errors import DataError
+from .file_kind import SPIKES, refuse_others
 from .ir import Network
 from .recording import Recording
 
@@ -81,6 +82,7 @@ class SpikeWriter:
 
 def load_spikes(path: str | Path) -> tuple[Recording, dict]:
     """A file of `SpikeWriter`: all images as one recording, and what the file says of itself. Raises DataError for any other file."""
+    refuse_others(path, SPIKES, DataError, "a file of ttfs-run --spikes")
     try:
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))

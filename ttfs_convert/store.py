@@ -22,6 +22,7 @@ from pydantic import ValidationError
 
 from .atomic import write_whole
 from .errors import ModelError
+from .file_kind import NETWORK, refuse_others
 from .ir import FORMAT_VERSION, Network, first_problem
 
 MANIFEST = "manifest.npy"
@@ -64,6 +65,7 @@ def fingerprint(network: Network) -> str:
 def load(path: str | Path) -> Network:
     """Read a network. Raises ModelError when the file is not one, is newer than this program, or differs from its manifest."""
     where = str(path)
+    refuse_others(path, NETWORK, ModelError, "a network written by ttfs-convert")
     try:
         with zipfile.ZipFile(path) as archive:
             return _network(where, archive)
@@ -74,7 +76,7 @@ def load(path: str | Path) -> Network:
 def _network(where: str, archive: zipfile.ZipFile) -> Network:
     infos = {info.filename: info for info in archive.infolist()}
     if len(infos) != len(archive.infolist()) or MANIFEST not in infos:
-        raise ModelError(where, f"no {MANIFEST} inside or a member twice", "a network written by ttfs-convert")
+        raise ModelError(where, f"no {MANIFEST} inside, or a member twice", "a network written by ttfs-convert")
     for info in infos.values():
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ModelError(where, f"member {info.filename} is compressed", "plainly stored members")

@@ -11,10 +11,13 @@ from typing import Literal
 import numpy as np
 
 from ..errors import DataError, UsageError
+from ..file_kind import DATA, refuse_others
 from . import cifar, files, folder, idx, npz
 from .fit import Batches, fit_to_input, fit_to_inputs
 
 __all__ = ["Batches", "Dataset", "fit_to_input", "fit_to_inputs", "load_dataset"]
+
+EXPECTED = "data: an .npz with x and, for accuracy, y, or a folder of pictures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +64,13 @@ def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None
         x, y, total, notes = folder.read(Path(source), limit)
         return Dataset(Path(source).resolve().name, x, y, _sha256(x, y), total, notes, True)
     elif Path(source).suffix.lower() == ".npz" and Path(source).is_file():
+        refuse_others(source, DATA, DataError, EXPECTED)
         arrays, y = npz.read(Path(source))
         x = next(iter(arrays.values()))
         inputs = {name: array[:limit] for name, array in arrays.items()} if "x" not in arrays else {}
     else:
+        if Path(source).is_file():
+            refuse_others(source, DATA, DataError, EXPECTED)
         found = "not an .npz file" if Path(source).is_file() else "no such data set, file or folder"
         raise DataError(source, found, f"{', '.join(files.SOURCES)}, or the path of an .npz or of a folder with images")
     total = len(x)
