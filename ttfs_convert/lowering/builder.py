@@ -155,7 +155,7 @@ class Builder:
             return self._behind(self.linear(ordered, ordered.index).through(steps), node)
         except ValueError:  # neurons give the values one range per channel
             place = np.empty(math.prod(spikes.shape), np.int64)
-            place[index.reshape(-1)] = np.arange(index.size)
+            place[index.reshape(-1)] = np.arange(index.size, dtype=np.int64)
             own = self.values[node.inputs[position]].index  # the tensor's; `value` may show it turned round
             again = self.fire(replace(self.potential(ordered, node.name), index=place[own]), node.inputs[position])
             return self._behind(self.linear(again, ordered.index).through(steps), node)

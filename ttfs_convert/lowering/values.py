@@ -131,7 +131,7 @@ def captured(proto: onnx.NodeProto) -> set[str]:
     return names
 
 
-_numbers = np.arange(1 << 16)  # 0, 1, 2, ...: every index of a whole population is a view of it
+_numbers = np.arange(1 << 16, dtype=np.int64)  # 0, 1, 2, ...: every index of a whole population is a view of it
 
 
 def flat_index(shape: Shape) -> np.ndarray:
@@ -139,7 +139,7 @@ def flat_index(shape: Shape) -> np.ndarray:
     global _numbers
     size = math.prod(shape)
     if size > len(_numbers):
-        _numbers = np.arange(size)
+        _numbers = np.arange(size, dtype=np.int64)
     index = _numbers[:size].reshape(shape)
     index.flags.writeable = False
     return index

@@ -22,7 +22,7 @@ class Program:
     """
 
     def __init__(self, batch: Batch, calls: Sequence[Call]):
-        offsets = np.cumsum([0, *(-(-each.nbytes // ALIGNMENT) * ALIGNMENT for each in batch.results)]).tolist()
+        offsets = np.cumsum([0, *(-(-each.nbytes // ALIGNMENT) * ALIGNMENT for each in batch.results)], dtype=np.int64).tolist()
         ranges = [(address(each), each.nbytes, RESULTS, offset) for each, offset in zip(batch.results, offsets)]
         ranges += [(address(each), each.nbytes, ENTRIES + k, 0) for k, each in enumerate(batch.entries.values())]
         ranges.sort()
