@@ -169,7 +169,7 @@ def test_refuses_what_the_checker_refuses(tmp_path):
     assert_refused(write(tmp_path / "bad.onnx", model), "checker", "nowhere", "topologically sorted")
     model = linear()
     model.graph.initializer[0].raw_data = b"123"
-    assert_refused(write(tmp_path / "short.onnx", model), "checker", "raw_data")
+    assert_refused(write(tmp_path / "short.onnx", model), "size")  # by the checker, or, in older versions of onnx, by ONNX Runtime
 
 
 @pytest.mark.parametrize("content", [LARGE["w1"].tobytes()[:-4], LARGE["w1"].tobytes() + bytes(4), LARGE["w1"].tobytes() * 2])
