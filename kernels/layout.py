@@ -145,7 +145,7 @@ def _pack_channelwise(weights: np.ndarray) -> Weights:
 
 def columns(width: int, kernel: int, stride: int, dilation: int, pad: int, out_width: int) -> Columns:
     """Columns whose distance is a multiple of `dilation` go together, so that taps k = 0, 1, ... are neighbours."""
-    taps = np.arange(out_width) * stride - pad
+    taps = np.arange(out_width, dtype=np.int64) * stride - pad
     phase, place = taps % dilation, taps // dilation
     source, first = [], np.empty(out_width, np.int64)
     for p in np.unique(phase):

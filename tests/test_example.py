@@ -1,7 +1,6 @@
 """The trained example keeps its promises, and the public verbs work as the README shows them."""
 
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -53,21 +52,6 @@ def test_the_trained_resnet_is_converted_without_loss(tmp_path):
     continuous = ttfs_convert.evaluate(network.with_time(None), images)
     assert continuous.report.drift.agreement == 1 and continuous.certificate.first_out_of_tolerance() is None
     assert ttfs_convert.evaluate(network, images).report.drift.agreement >= 0.98
-
-
-def test_readme_python_snippet(tmp_path, monkeypatch):
-    snippet = re.search(r"```python\n(import ttfs_convert\n.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "examples" / "fashion_mnist").mkdir(parents=True)
-    (tmp_path / "examples" / "fashion_mnist" / "model.onnx").symlink_to(EXAMPLE / "model.onnx")
-    with np.load(EXAMPLE / "images.npz") as archive:
-        np.savez(tmp_path / "examples" / "fashion_mnist" / "images.npz", x=archive["x"][:100], y=archive["y"][:100])  # fewer: quick
-        scope = {"x": archive["x"][:4, None].astype(np.float32) / 255}
-    exec(snippet.replace('"fashion-mnist"', '"examples/fashion_mnist/images.npz"'), scope)  # at hand everywhere
-    assert scope["evaluation"].report.data.samples == 100
-    assert scope["recording"].spike_times["node_conv2d"].shape == (4, 28, 28, 24)
-    assert scope["recording"].potentials.shape == (4, 10)
-    assert ttfs_convert.load(tmp_path / "snn.npz").windows == 7
 
 
 def test_every_public_name_resolves():

@@ -76,11 +76,11 @@ def test_loads_a_good_model_whatever_its_name(tmp_path):
 
 
 @pytest.mark.parametrize("name, content, fragment", [
-    ("empty.onnx", b"", "without an ONNX graph"),
-    ("text.onnx", b"not a model\nat all", "not an ONNX model"),
-    ("text.json", b'{"no": "model"}', "not an ONNX model"),
-    ("text.onnxtxt", b"<no model", "not an ONNX model"),
-    ("text.textproto", b"no model", "not an ONNX model"),
+    ("empty.onnx", b"", "is empty"),
+    ("text.onnx", b"not a model\nat all", "is a text file; expected an ONNX model"),
+    ("text.json", b'{"no": "model"}', "is a JSON file; expected an ONNX model"),
+    ("text.onnxtxt", b"<no model", "is a text file; expected an ONNX model"),
+    ("text.textproto", b"no model", "is a text file; expected an ONNX model"),
     ("random.onnx", np.random.default_rng(0).bytes(1000), "not an ONNX model"),
     ("tensor.onnx", numpy_helper.from_array(np.arange(50.0)).SerializeToString(), "ONNX"),
     ("graph.onnx", linear().graph.SerializeToString(), "ONNX"),
@@ -169,7 +169,7 @@ def test_refuses_what_the_checker_refuses(tmp_path):
     assert_refused(write(tmp_path / "bad.onnx", model), "checker", "nowhere", "topologically sorted")
     model = linear()
     model.graph.initializer[0].raw_data = b"123"
-    assert_refused(write(tmp_path / "short.onnx", model), "checker", "raw_data")
+    assert_refused(write(tmp_path / "short.onnx", model), "size")  # by the checker, or, in older versions of onnx, by ONNX Runtime
 
 
 @pytest.mark.parametrize("content", [LARGE["w1"].tobytes()[:-4], LARGE["w1"].tobytes() + bytes(4), LARGE["w1"].tobytes() * 2])

@@ -1,7 +1,9 @@
 """The wheel and the sdist hold the package with its kernels inside, and nothing at the top level that could clash."""
 
 import importlib
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -61,3 +63,43 @@ def test_sdist(built):
     for name in ("kernels/conv.py", "ttfs_convert/ir.py", "CLI.md", "LICENSE", "examples/fashion_mnist/model.onnx",
                  "examples/fashion_mnist/images.npz", "tests/test_packaging.py"):
         assert name in names
+
+
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
+    """Where the wheel is installed; and a clone, whose folder ttfs_convert/ hides it from programs started there."""
+    site, clone = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("clone")
+    zipfile.ZipFile(next(built.glob("*.whl"))).extractall(site)
+    for part in ("ttfs_convert", "kernels", "benchmarks", "examples/fashion_mnist"):
+        shutil.copytree(ROOT / part, clone / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return site, clone
+
+
+def python(folder, site, *arguments):
+    """What a Python started in `folder` prints, with the wheel installed."""
+    result = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True,
+                            env={**os.environ, "PYTHONPATH": str(site)})
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+WHERE = "import ttfs_convert.kernels.conv as kernel, ttfs_convert, ttfs_convert.conversion as other; print(kernel.__file__, other.__file__, sep='\\n')"
+
+
+def test_the_clone_is_whole_in_its_own_folder_and_the_installation_elsewhere(installed, tmp_path):
+    site, clone = installed
+    assert python(clone, site, "-c", WHERE) == [str(clone / "kernels" / "conv.py"), str(clone / "ttfs_convert" / "conversion.py")]
+    assert python(tmp_path, site, "-c", WHERE) == [str(site / "ttfs_convert" / name) for name in ("kernels/conv.py", "conversion.py")]
+
+
+def test_benchmarks_start_in_the_clone(installed):
+    assert any("--quick" in line for line in python(installed[1], installed[0], "-m", "benchmarks", "--help"))
+
+
+def test_python_in_the_readme_runs_in_the_clone(installed, tmp_path):
+    site, clone = installed
+    *_, code = re.findall("```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    code = "".join(line for line in code.splitlines(True) if "tun" not in line)  # takes half a minute, and is tested elsewhere
+    assert code.count("print") == 3
+    agreement, shape, predicted = python(clone, site, "-c", code)
+    assert float(agreement.split()[0]) > 0.99 and shape == "(5, 28, 28, 24)" and predicted == "[9 2 1 1 6]"

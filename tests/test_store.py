@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ttfs_convert import atomic, store
 from ttfs_convert.conversion import convert
-from ttfs_convert.errors import ModelError, UsageError
+from ttfs_convert.errors import ModelError, TtfsError, UsageError
 from ttfs_convert.ir import FORMAT_VERSION, Network
 from ttfs_convert.store import MANIFEST, load, save
 
@@ -132,10 +132,11 @@ def test_the_file_is_a_plain_npz(file):
 
 
 def test_refuses_what_is_no_archive(tmp_path):
-    for name, content in (("empty", b""), ("text", b"PK, said the text\n"), ("random", np.random.default_rng(0).bytes(5000))):
+    for name, content, found in (("empty", b"", "is empty"), ("text", b"PK, said the text\n", "cannot be read"),
+                                 ("random", np.random.default_rng(0).bytes(5000), "cannot be read")):
         path = tmp_path / name
         path.write_bytes(content)
-        assert_refused(path, "cannot be read", "written by ttfs-convert")
+        assert_refused(path, found, "written by ttfs-convert")
     assert_refused(tmp_path, "cannot be read")
     assert_refused(tmp_path / "absent.npz", "cannot be read")
 
@@ -205,7 +206,7 @@ BROKEN = {
         lambda members: {**members, MANIFEST: npy(np.frombuffer(b'{"steps": 1%s}' % (b"0" * 9999), np.uint8))}, ()),
     "manifest in two rows": (
         lambda members: {**members, MANIFEST: npy(np.zeros((2, 5), np.uint8))}, ("manifest.npy holds |u1 (2, 5)",)),
-    "no manifest": (lambda members: {name: content for name, content in members.items() if name != MANIFEST}, ("manifest.npy",)),
+    "no manifest": (lambda members: {name: content for name, content in members.items() if name != MANIFEST}, ("an archive of arrays (",)),
     "missing member": (without_weights, ("missing or not in the manifest", "weights.npy")),
     "extra member": (lambda members: {**members, "extra.npy": npy(np.zeros(2))}, ("missing or not in the manifest", "extra.npy")),
     "unknown field": (change(colour="red"), ("colour",)),
@@ -348,7 +349,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(network, tmp_path, 
         write_array(*arguments, **options)
 
     monkeypatch.setattr(store.np.lib.format, "write_array", fail_at_the_third)
-    for failure, expected in ((OSError(28, "No space left on device"), UsageError), (KeyboardInterrupt(), KeyboardInterrupt)):
+    for failure, expected in ((OSError(28, "No space left on device"), TtfsError), (KeyboardInterrupt(), KeyboardInterrupt)):
         calls.clear()
         with pytest.raises(expected):
             save(network, path)

@@ -1,14 +1,15 @@
-"""Write a file whole or not at all."""
+"""Write files whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import UsageError
+from .errors import TtfsError, UsageError
 
 
 def check_target(path: str | Path) -> Path:
@@ -21,21 +22,40 @@ def check_target(path: str | Path) -> Path:
     return target
 
 
-def write_whole(path: str | Path, write: Callable[[BinaryIO], None]) -> None:
-    """Have `write` fill a temporary file, then put it at `path`. Raises UsageError if that fails; `path` is then as it was."""
-    target = check_target(path)
-    temporary = None
+@contextlib.contextmanager
+def writing(path: str | Path, remedy: str = "free some space, or name a file on another disk") -> Iterator[None]:
+    """Inside, a write that fails, as on a full disk, raises TtfsError about `path`, or UsageError where it is not allowed."""
     try:
-        with tempfile.NamedTemporaryFile("wb", dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            temporary = file.name
-            write(file)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # temporary files are private; a result should be as readable as any other file
-        os.replace(temporary, target)
-    except BaseException as error:
-        if temporary is not None:
+        yield
+    except PermissionError as error:
+        raise UsageError(str(path), f"cannot be written ({error.strerror or error})", remedy="name a file that is yours to write") from error
+    except OSError as error:
+        raise TtfsError(str(path), f"cannot be written ({error.strerror or error})", remedy=remedy) from error
+
+
+def write_whole(path: str | Path, write: Callable[[BinaryIO], None]) -> None:
+    """Have `write` fill a temporary file, then put it at `path`. Raises as `write_all`."""
+    write_all({path: write})
+
+
+def write_all(files: Mapping[str | Path, Callable[[BinaryIO], object]]) -> None:
+    """Have every file filled by its function, then put all at their paths, or none.
+
+    Raises UsageError where no file can stand, TtfsError if one cannot be written; all paths are then as they were.
+    """
+    targets = {path: check_target(path) for path in files}
+    temporaries: dict[str | Path, str] = {}
+    umask = os.umask(0)
+    os.umask(umask)
+    try:
+        for path, write in files.items():
+            with writing(path), tempfile.NamedTemporaryFile("wb", dir=targets[path].parent, prefix=f".{targets[path].name}.", delete=False) as file:
+                temporaries[path] = file.name
+                write(file)
+        for path, temporary in temporaries.items():
+            with writing(path):
+                os.chmod(temporary, 0o666 & ~umask)  # temporary files are private; a result should be as readable as any other file
+                os.replace(temporary, targets[path])
+    finally:
+        for temporary in temporaries.values():
             Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise UsageError(str(path), f"cannot be written ({error.strerror})") from error
-        raise

@@ -17,6 +17,7 @@ from .class_names import listed_names
 from .datasets import Dataset, fit_to_inputs, image_size, load_dataset
 from .ends import Ends
 from .errors import ModelError, UsageError
+from .file_kind import MODEL, refuse_others
 from .input_sizes import set_sizes
 from .ir import Network
 from .onnx_file import check_onnx, load_onnx, sha256_of
@@ -132,12 +133,13 @@ class Comparison:
 
     def runs(self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None
              ) -> Iterator[tuple[Recording, np.ndarray]]:
-        """Batch by batch what a simulator makes of the data, and its labels (n,). starting: told which samples come next."""
+        """Batch by batch what a simulator makes of the data, good until the next one, and its labels (n,). starting: told which samples come next."""
         for rows in self.batches():
             starting(rows)
             x = self.inputs(rows)
             recording = simulate(self.ends.entries(x))
             yield recording, self.labels(self.ends.outputs(recording, x))
+            recording.done()
 
 
 def _judged(outputs: Sequence[str], wanted: str | None) -> str:
@@ -168,6 +170,7 @@ def _original(network: Network, onnx_file: str | Path | None) -> onnx.ModelProto
     if onnx_file is not None:
         found = sha256_of(onnx_file)
         if found != network.onnx_sha256:
+            refuse_others(onnx_file, MODEL, ModelError, "the ONNX model that was converted")
             raise ModelError(str(onnx_file), f"SHA-256 {found[:16]}...", f"{network.onnx_sha256[:16]}..., the model that was converted",
                              "name that file, or convert this one")
         return load_onnx(onnx_file)

@@ -118,6 +118,7 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
             ann = comparison.labels(original)
             outcomes += PairedOutcomes.of(ann, comparison.labels(outputs), labels)
             plausibility.add(ann, labels)
+        recording.done()
         progress(rows.stop, len(comparison.data))
     outcomes = None if truth.labels is None else outcomes
     notes = (*comparison.data.notes, *comparison.notes, *plausibility.suspicions(), *_warnings(network, certificate, measured))

@@ -247,7 +247,7 @@ def _misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
     size = math.prod(layer.shape)
     window = max((earlier[source].window for source in sources(layer)), default=_first_window(layer)) + has_neurons(layer)
     if layer.tensor_index is not None and not (layer.tensor_index.shape == (size,)
-                                               and np.array_equal(np.sort(layer.tensor_index), np.arange(size))):
+                                               and np.array_equal(np.sort(layer.tensor_index), np.arange(size, dtype=np.int64))):
         return "a tensor_index that leaves out neurons"
     if layer.window != window:
         return f"window {layer.window} instead of {window}"

@@ -15,8 +15,10 @@ import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
 
+from .atomic import writing
 from .batch_axis import unbatched_inputs
 from .errors import ModelError
+from .file_kind import MODEL, refuse_others
 from .input_sizes import chosen_sizes, set_sizes
 from .input_types import input_type
 from .precision import to_float32, weight
@@ -59,10 +61,12 @@ def parsed(path: str | Path) -> onnx.ModelProto:
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except (DecodeError, UnicodeDecodeError, ValueError) as error:
+        refuse_others(path, MODEL, ModelError, "an ONNX model")
         raise ModelError(where, "is not an ONNX model or is cut short", "a protobuf with an ONNX graph", "export it again") from error
     except OSError as error:
         raise ModelError(where, f"cannot be read ({error.strerror or error})", "an ONNX file") from error
     if not model.ir_version or not model.graph.node:
+        refuse_others(path, MODEL, ModelError, "an ONNX model")
         raise ModelError(where, "a protobuf without an ONNX graph", "an ONNX model",
                          "export the trained network with its framework's ONNX exporter")
     return model
@@ -185,20 +189,21 @@ def simplified(path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping
     where = str(path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        original, external = _without_weights(Path(path), folder)
-        check_onnx(folder / "original.onnx", where)
-        original = without_unread_inputs(_said_plainly(original, where))
-        refuse_random(original, where)
-        precision = to_float32(original, folder)
-        for value in _inputs(original):
-            input_type(value)  # that it takes numbers
-        chosen = sizes(original, where) if sizes else chosen_sizes(original, where, None, None)
-        set_sizes(original, chosen)
-        fixed = onnx.ModelProto()
-        fixed.CopyFrom(original)
-        unbatched = unbatched_inputs(fixed, folder)
-        _fix_batch(fixed, unbatched, where)
-        onnx.save(fixed, str(folder / "fixed.onnx"))
+        with writing(folder, "free some space, or set TMPDIR to a folder on another disk"):
+            original, external = _without_weights(Path(path), folder)
+            check_onnx(folder / "original.onnx", where)
+            original = without_unread_inputs(_said_plainly(original, where))
+            refuse_random(original, where)
+            precision = to_float32(original, folder)
+            for value in _inputs(original):
+                input_type(value)  # that it takes numbers
+            chosen = sizes(original, where) if sizes else chosen_sizes(original, where, None, None)
+            set_sizes(original, chosen)
+            fixed = onnx.ModelProto()
+            fixed.CopyFrom(original)
+            unbatched = unbatched_inputs(fixed, folder)
+            _fix_batch(fixed, unbatched, where)
+            onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
         yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external,
@@ -210,20 +215,27 @@ def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[P
     model = parsed(path)
     external = _external_files(model, path.parent)
     try:
-        _move_weights(model, path.parent, folder / WEIGHTS, str(path))
+        _load_weights(model, path.parent)
     except (OSError, onnx.checker.ValidationError, ValueError) as error:
         raise _no_external_data(str(path), error) from error
+    _move_weights(model, folder / WEIGHTS, str(path))
     onnx.save(model, str(folder / "original.onnx"))
     return onnx.load(str(folder / "original.onnx"), load_external_data=False), external  # `model` keeps the memory of what it has lost
 
 
-def _move_weights(model: onnx.ModelProto, base: Path, target: Path, where: str) -> None:
-    """Move every large initializer from `model` or its external data below `base` to the file `target`."""
+def _load_weights(model: onnx.ModelProto, base: Path) -> None:
+    """Into `model`, from its external data below `base`."""
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             onnx.external_data_helper.load_external_data_for_tensor(tensor, str(base))
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
+
+
+def _move_weights(model: onnx.ModelProto, target: Path, where: str) -> None:
+    """Move every large initializer from `model` to the file `target`."""
+    if model.graph.sparse_initializer:
+        raise ModelError(where, "sparse initializers", "dense ones", "export it without sparse weights")
     with open(target, "wb") as file:
         for tensor in model.graph.initializer:
             if not tensor.HasField("raw_data") or len(tensor.raw_data) <= SMALL:

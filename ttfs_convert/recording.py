@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,11 +19,14 @@ class Recording:
 
     readouts: per ONNX tensor that a readout stands for, its potentials (n, *shape of the tensor) float32.
     steps: per layer N of its spike times, None where they are tau.
+    done: call it once no array of `spike_times` is needed any more, and a later batch may be written over them, which saves the time to have
+    memory cleared; nobody has to. Readouts stay as they are.
     """
 
     spike_times: dict[str, np.ndarray]
     readouts: dict[str, np.ndarray]
     steps: dict[str, int | None]
+    done: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
 
     @property
     def potentials(self) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .atomic import check_target, write_whole
+from .atomic import check_target, write_whole, writing
 from .comparison import Comparison, numba_threads
 from .datasets import Dataset
 from .errors import DataError, UsageError
@@ -220,6 +220,6 @@ class _Log:
     def add(self, run: tuple, found: tuple[float | None, float]) -> tuple[float | None, float]:
         if self._path is not None:
             entry = {**self._setting, **dict(zip(("kind", "value", "repeat"), run)), **dict(zip(("accuracy", "agreement"), found))}
-            with open(self._path, "a") as file:
+            with writing(self._path), open(self._path, "a") as file:
                 file.write(json.dumps(entry) + "\n")
         return found

@@ -18,8 +18,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from .atomic import check_target, write_whole
+from .atomic import check_target, write_whole, writing
 from .errors import DataError
+from .file_kind import SPIKES, refuse_others
 from .ir import Network
 from .recording import Recording
 
@@ -29,35 +30,41 @@ FORMAT_VERSION = 1
 class SpikeWriter:
     """Collects recordings batch by batch, on disk beside `path`, and writes the file when it is left without an error.
 
-    images: in all. about: what else the file says of itself. Raises UsageError if `path` cannot be written.
+    images: in all. about: what else the file says of itself. Raises UsageError for a `path` where no file can stand, and TtfsError, as all its
+    methods do, if the disk takes no more.
     """
 
     def __init__(self, path: str | Path, network: Network, images: int, about: dict):
         self._path, self._network, self._images, self._about = path, network, images, about
-        self._folder = tempfile.TemporaryDirectory(dir=check_target(path).parent, prefix=f".{Path(path).name}.")
-        self._members: dict[str, np.memmap] = {}
+        parent = check_target(path).parent
+        with writing(path):
+            self._folder = tempfile.TemporaryDirectory(dir=parent, prefix=f".{Path(path).name}.")
+        self._members: dict[str, Path] = {}
         self._steps: dict[str, int | None] = {}
-        self._done = 0
 
     def __enter__(self) -> SpikeWriter:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        if error is None:
-            write_whole(self._path, self._write)
-        self._members.clear()
-        self._folder.cleanup()
+        try:
+            if error is None:
+                write_whole(self._path, self._write)
+        finally:
+            self._folder.cleanup()
 
     def add(self, recording: Recording) -> None:
         """The next batch."""
         parts = {**{f"spikes/{name}": times for name, times in recording.spike_times.items()},
                  **{f"potentials/{name}": values for name, values in recording.readouts.items()}}
-        for name, values in parts.items():
-            if name not in self._members:
-                file = Path(self._folder.name) / f"{len(self._members)}.npy"
-                self._members[name] = np.lib.format.open_memmap(file, "w+", values.dtype, (self._images, *values.shape[1:]))
-            self._members[name][self._done:self._done + len(values)] = values
-        self._done += len(recording.potentials)
+        with writing(self._path):
+            for name, values in parts.items():
+                new = name not in self._members
+                part = self._members.setdefault(name, Path(self._folder.name) / f"{len(self._members)}.npy")
+                with open(part, "ab") as file:  # no memory map: on a full disk that ends the process
+                    if new:
+                        header = np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(values))
+                        np.lib.format.write_array_header_1_0(file, {**header, "shape": (self._images, *values.shape[1:])})
+                    file.write(np.ascontiguousarray(values))
         self._steps = recording.steps
 
     def _write(self, file: BinaryIO) -> None:
@@ -68,14 +75,14 @@ class SpikeWriter:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             with archive.open("about.npy", "w") as member:
                 np.lib.format.write_array(member, np.array(json.dumps(about)), allow_pickle=False)
-            for name, values in self._members.items():
-                values.flush()
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member, open(values.filename, "rb") as source:
+            for name, part in self._members.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member, open(part, "rb") as source:
                     shutil.copyfileobj(source, member)
 
 
 def load_spikes(path: str | Path) -> tuple[Recording, dict]:
     """A file of `SpikeWriter`: all images as one recording, and what the file says of itself. Raises DataError for any other file."""
+    refuse_others(path, SPIKES, DataError, "a file of ttfs-run --spikes")
     try:
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))

@@ -13,6 +13,7 @@ import os
 import struct
 import tokenize
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 
 from .atomic import write_whole
 from .errors import ModelError
+from .file_kind import NETWORK, refuse_others
 from .ir import FORMAT_VERSION, Network, first_problem
 
 MANIFEST = "manifest.npy"
@@ -31,7 +33,12 @@ BROKEN_HEADER = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError
 
 
 def save(network: Network, path: str | Path) -> None:
-    """Write `network` to `path`, whole or not at all; equal networks give equal bytes. Raises UsageError if it cannot be written."""
+    """Write `network` to `path`, whole or not at all; equal networks give equal bytes. Raises TtfsError if it cannot be written."""
+    write_whole(path, archive_of(network))
+
+
+def archive_of(network: Network) -> Callable[[BinaryIO], None]:
+    """What writes `network` to an open file."""
     members: dict[str, np.ndarray] = {}
     manifest = _without_arrays(network.model_dump(mode="python"), "network", members)
     text = np.frombuffer(json.dumps(manifest, sort_keys=True).encode(), np.uint8)
@@ -42,7 +49,7 @@ def save(network: Network, path: str | Path) -> None:
                 with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:  # ZipInfo's fixed date: equal bytes
                     np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
-    write_whole(path, write)
+    return write
 
 
 def fingerprint(network: Network) -> str:
@@ -58,6 +65,7 @@ def fingerprint(network: Network) -> str:
 def load(path: str | Path) -> Network:
     """Read a network. Raises ModelError when the file is not one, is newer than this program, or differs from its manifest."""
     where = str(path)
+    refuse_others(path, NETWORK, ModelError, "a network written by ttfs-convert")
     try:
         with zipfile.ZipFile(path) as archive:
             return _network(where, archive)
@@ -68,7 +76,7 @@ def load(path: str | Path) -> Network:
 def _network(where: str, archive: zipfile.ZipFile) -> Network:
     infos = {info.filename: info for info in archive.infolist()}
     if len(infos) != len(archive.infolist()) or MANIFEST not in infos:
-        raise ModelError(where, f"no {MANIFEST} inside or a member twice", "a network written by ttfs-convert")
+        raise ModelError(where, f"no {MANIFEST} inside, or a member twice", "a network written by ttfs-convert")
     for info in infos.values():
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ModelError(where, f"member {info.filename} is compressed", "plainly stored members")

@@ -111,8 +111,8 @@ class AveragePool(Sliding):
         counts = []
         for axis in range(len(self.kernel)):
             before, after = (self.pads[axis], self.pads_end[axis]) if self.include_pad else (0, 0)
-            start = np.arange(self.out_shape[axis])[:, None] * self.strides[axis] - self.pads[axis]
-            position = start + np.arange(self.kernel[axis]) * self.dilations[axis]
+            start = np.arange(self.out_shape[axis], dtype=np.int64)[:, None] * self.strides[axis] - self.pads[axis]
+            position = start + np.arange(self.kernel[axis], dtype=np.int64) * self.dilations[axis]
             counts.append(((position >= -before) & (position < self.in_shape[axis] + after)).sum(1))
         return reduce(np.multiply.outer, counts).astype(np.float32)
 

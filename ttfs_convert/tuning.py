@@ -5,6 +5,7 @@ Steps are chosen on one part of the data and judged on the other, so that luck i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +157,7 @@ def _groups(network: Network) -> list[tuple[str, ...]]:
             for name in together:
                 group[name] = together
     tunable = _own_steps(network)
-    sizes = {layer.name: int(np.prod(layer.shape)) for layer in network.layers}
+    sizes = {layer.name: math.prod(layer.shape) for layer in network.layers}
     found = dict.fromkeys(tuple(name for name in tunable if name in members) for members in group.values())
     return sorted(filter(None, found), key=lambda names: -sum(sizes[name] for name in names))
 

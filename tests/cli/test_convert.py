@@ -117,8 +117,8 @@ def broken_files(folder):
     model = onnx.load(EXAMPLE)
     onnx.save(model, folder / "external.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
     (folder / "weights.bin").unlink()
-    return {"text.onnx": "is not an ONNX model", "cut.onnx": "is not an ONNX model or is cut short",
-            "empty.onnx": "without an ONNX graph", "external.onnx": "external data"}
+    return {"text.onnx": "is a text file; expected an ONNX model", "cut.onnx": "is not an ONNX model or is cut short",
+            "empty.onnx": "is empty; expected an ONNX model", "external.onnx": "external data"}
 
 
 @pytest.mark.parametrize("name", ["text.onnx", "cut.onnx", "empty.onnx", "external.onnx"])

@@ -192,9 +192,9 @@ def test_expanding_gzip_is_not_read_beyond_its_header(tmp_path, idx_bytes, write
     assert peak < 20_000_000
 
 
-@pytest.mark.parametrize(("source", "found"), [("no-such", "no such data set, file or folder"), ("text.txt", "not an .npz file")])
+@pytest.mark.parametrize(("source", "found"), [("no-such", "no such data set, file or folder"), ("some.bin", "not an .npz file")])
 def test_unknown_source(tmp_path, source, found):
-    (tmp_path / "text.txt").write_text("x")
+    (tmp_path / "some.bin").write_bytes(b"\x01\xff\0")
     with pytest.raises(DataError) as caught:
         load_dataset(str(tmp_path / source))
     assert str(caught.value) == (f"{tmp_path / source}: {found}; expected mnist, fashion-mnist, cifar10, cifar100, "

@@ -92,10 +92,11 @@ def _zip(name, data):
 
 
 @pytest.mark.parametrize(("data", "text"), [
-    (b"", "not an .npz file; expected a zip archive of arrays; write"),
-    (b"text", "not an .npz file"),
-    (_npy(), "not an .npz file"),
-    (_zip("x", b"text"), "x that is not a .npy array; expected an array of numbers"),
+    (b"PK\x03\x04 cut", "not an .npz file; expected a zip archive of arrays; write"),
+    (b"", "is empty; expected data"),
+    (b"text", "is a text file"),
+    (_npy(), "is a lone NumPy array"),
+    (_zip("x", b"text"), "is a zip archive; expected data"),
     (_zip("x.npy", _npy()[:-8]), "array x that holds objects or is broken"),
     (_zip("x.npy", _npy().replace(b"(4, 6)", b"(4e9,)")), "array x that holds objects or is broken"),
     (_zip("x.npy", _npy()).replace(b"\x3f", b"\x3e", 1), "a file that cannot be read (Bad CRC-32"),

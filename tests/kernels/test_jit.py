@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 USE = "from ttfs_convert.kernels.threshold import time_step; print(time_step(0.5, 10, 0.0))"
 
@@ -42,6 +44,27 @@ def test_without_a_writable_cache_kernels_still_run(tmp_path):
     (tmp_path / "file").touch()
     result = run(USE, XDG_CACHE_HOME=str(tmp_path / "file"))
     assert result.stdout.strip() == "5.0", result.stderr
+
+
+def test_a_full_disk_costs_no_result(tmp_path):
+    resource = pytest.importorskip("resource")
+    result = subprocess.run([sys.executable, "-c", USE], capture_output=True, text=True, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)))
+    assert result.stdout.strip() == "5.0", result.stderr
+    assert not list(tmp_path.rglob("*.nb?"))
+
+
+def test_clones_of_the_same_content_share_their_compiled_code(tmp_path):
+    def compiled(clone):
+        for part in ("ttfs_convert", "kernels"):
+            shutil.copytree(ROOT / part, tmp_path / clone / part, ignore=shutil.ignore_patterns("__pycache__"))
+        code = f"import sys; sys.path.insert(0, {str(tmp_path / clone)!r}); {USE}; from ttfs_convert import kernels; print(kernels.__file__)"
+        result = run(code, XDG_CACHE_HOME=str(tmp_path / "cache"))
+        assert result.stdout.splitlines() == ["5.0", str(tmp_path / clone / "kernels" / "__init__.py")], result.stderr
+        return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.nb?")}
+
+    first = compiled("first")
+    assert first and compiled("second") == first
 
 
 def test_kernels_pass_without_compilation():

@@ -112,15 +112,24 @@ def test_run_takes_what_it_was_compiled_for_alone(arguments):
     assert program.table([call], lambda array: (0, 0)) is None
 
 
-def test_memory_is_used_again_when_nobody_holds_it():
+def test_memory_is_used_again_by_permission_alone():
     rng = np.random.default_rng(8)
     simulator = Simulator(_network_of_weights("one", "spiking", rng))
     x, other = (_random(simulator.network, rng, 2) for _ in range(2))
     simulator(x)
     first = simulator(x)
-    view, copy = first.spike_times["l"][1], first.spike_times["l"].copy()
-    del first
+    kept = {name: times.copy() for name, times in first.spike_times.items()}
+    potentials = first.potentials.copy()
     for _ in range(3):
         simulator(other)
-    np.testing.assert_array_equal(view, copy[1])  # one row keeps all of it
-    assert len({program.address(simulator(other).potentials) for _ in range(4)}) == 1
+    for name, times in first.spike_times.items():
+        np.testing.assert_array_equal(times, kept[name])
+    place = program.address(first.spike_times["l"])
+    first.done()
+    first.done()  # said twice it is no second permission
+    third, fourth = simulator(other), simulator(other)
+    assert [program.address(each.spike_times["l"]) == place for each in (third, fourth)] == [True, False]
+    np.testing.assert_array_equal(first.potentials, potentials)
+    _assert_equal(third, fourth)
+    third.done()
+    assert program.address(simulator(x).spike_times["l"]) == place

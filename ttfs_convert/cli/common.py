@@ -1,48 +1,70 @@
-"""What the commands share: errors as one line and an exit code, consoles, the `--steps` type, JSON files."""
+"""What the commands share: errors as one line and an exit code, consoles, the `--steps` type, files to write."""
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
+
+from .streams import is_closed, sturdy_streams, undelivered
 
 PIPE_WIDTH = 132  # columns where nobody has a window: wide enough that no table is cut
 
 EXIT_CODES = """\b
-Exit codes: 0 good; 1 internal error; 2 usage; 3 model invalid or unsupported;
-4 data missing or broken; 5 inconclusive (the interval straddles the gate);
-99 a gate failed."""
+Exit codes: 0 good; 1 internal error, or output that cannot be written;
+2 usage; 3 model invalid or unsupported; 4 data missing or broken;
+5 inconclusive (the interval straddles the gate); 99 a gate failed."""
 
 
-def console(stderr: bool = False):
-    from rich.console import Console
+class Command(click.Command):
+    """A command whose errors are one line on standard error and an exit code, and which no console can break."""
 
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, highlight=False, soft_wrap=False)
+    def main(self, *args, **kwargs):
+        with sturdy_streams():
+            try:
+                return super().main(*args, **kwargs)
+            except SystemExit as end:
+                if not undelivered():
+                    raise
+                say(f"error: standard output: cannot be written ({undelivered()})")
+                raise SystemExit(end.code or 1) from None
 
-
-def reporting_errors(command: Callable) -> Callable:
-    """Turn a TtfsError into one line on standard error, with its table if it has one, and its exit code."""
-
-    @functools.wraps(command)
-    def wrapped(*args, **kwargs):
+    def invoke(self, context: click.Context):
         from ..errors import TtfsError
 
         try:
-            return command(*args, **kwargs)
+            return super().invoke(context)
         except TtfsError as error:
-            from .network_tables import details
-
-            table = details(error)
-            if table is not None:
-                console(stderr=True).print(table)
-            click.echo(f"error: {error}", err=True)
+            _say_error(error)
             sys.exit(error.exit_code)
+        except OSError as error:  # of a file that no part of the program has a better sentence for
+            say(f"error: {error.filename or 'a file'}: {error.strerror or error}")
+            sys.exit(1)
 
-    return wrapped
+
+def _say_error(error) -> None:
+    """One line, behind its table if it has one."""
+    from .network_tables import details
+
+    table = details(error)
+    if table is not None:
+        console(stderr=True).print(table)
+    say(f"error: {error}")
+
+
+def console(stderr: bool = False):
+    """What tables are printed by. Names come from models: nothing in them is markup."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, highlight=False, markup=False, emoji=False)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def judging(command: Callable) -> Callable:
@@ -56,7 +78,7 @@ def judging(command: Callable) -> Callable:
 
 
 def note(text: str) -> None:
-    click.echo(f"note: {text}", err=True)
+    say(f"note: {text}")
 
 
 class Steps(click.ParamType):
@@ -86,20 +108,31 @@ def on_grid(network, steps: int | None, rounding: str | None):
     return network if rounding is None else network.model_copy(update={"rounding": rounding})
 
 
-def check_output(path: str | None) -> None:
-    """Raise UsageError before any work is done if no file could be written to `path`; None and - stand for no file."""
+def check_outputs(**paths: str | None) -> None:
+    """Raise UsageError before any work is done if a file could not be written to one of `paths`, given by option, or if two are one file.
+    None stands for no file, - for standard output."""
     from ..atomic import check_target
+    from ..errors import UsageError
 
-    if path not in (None, "-"):
-        check_target(path)
+    found: dict[Path, str] = {}
+    for option, path in paths.items():
+        if path == "-" and is_closed():
+            raise UsageError(f"--{option} -", "standard output is closed", remedy="name a file")
+        if path not in (None, "-"):
+            other = found.setdefault(check_target(path), option)
+            if other != option:
+                raise UsageError(f"--{option}", f"the file of --{other}", "another file")
 
 
 def write_json(content: dict, path: str) -> None:
-    """Write `content` to `path`, whole or not at all; `-` is standard output. Raises UsageError if it cannot be written."""
+    """Write `content` to `path`, whole or not at all; `-` is standard output. Raises TtfsError if it cannot be written."""
     from ..atomic import write_whole
 
-    text = json.dumps(content, indent=2) + "\n"
     if path == "-":
-        click.echo(text, nl=False)
+        sys.stdout.write(json_text(content))
     else:
-        write_whole(path, lambda file: file.write(text.encode()))
+        write_whole(path, lambda file: file.write(json_text(content).encode()))
+
+
+def json_text(content: dict) -> str:
+    return json.dumps(content, indent=2) + "\n"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from .common import EXIT_CODES, Steps, check_output, console, note, reporting_errors, write_json
+from .common import EXIT_CODES, Steps, check_outputs, console, json_text, note, write_json
 from .input_range import RangePart, WithRanges, input_range_of
+from .streams import undelivered
 
 
 @click.command(cls=WithRanges, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
@@ -44,7 +47,6 @@ from .input_range import RangePart, WithRanges, input_range_of
 @click.option("--no-embed", is_flag=True, help="Leave the original model out of the file; ttfs-run then needs --onnx.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the table of layers as JSON; - for standard output alone.")
 @click.version_option(package_name="ttfs-convert")
-@reporting_errors
 def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate, calibration_limit, data_dir, method, margin, input_ranges,
          shapes, direct_input, no_embed, json_file):
     """Convert a trained network to a spiking one with time-to-first-spike coding (LC-TTFS).
@@ -54,16 +56,15 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     """
     from pathlib import Path
 
-    from ..atomic import check_target
+    from ..atomic import write_all
     from ..conversion import convert, model_picture_size
     from ..datasets import load_dataset
     from ..errors import UsageError
     from ..input_sizes import parsed_sizes
-    from ..store import save
+    from ..store import archive_of
     from .network_tables import grid, network_json, network_table, violations_table
 
-    check_target(out)
-    check_output(json_file)
+    check_outputs(out=out, json=json_file)
     if any(target not in (None, "-") and Path(target).resolve() == Path(model).resolve() for target in (out, json_file)):
         raise UsageError("--out", "the model itself", "another file")
     given = input_range_of(input_ranges)
@@ -78,20 +79,31 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     network = convert(model, mode=mode, slope=slope or "gated", steps=steps or None, rounding=rounding, pooling=pooling,
                       tolerance=tolerance, input_range=None if direct_input else given, input_shape=parsed_sizes(shapes),
                       calibrate=data, method=method, margin=margin, embed=not no_embed)
-    save(network, out)
-    if json_file:
+    if json_file == "-":
         write_json(network_json(network), json_file)
+    else:
+        screen = console()
+        screen.print(network_table(network))
+        if network.violations:
+            screen.print(violations_table(network.violations))
+    if undelivered():
+        sys.exit(1)  # Command says why
+    files = {out: archive_of(network)}
+    if json_file not in (None, "-"):
+        files[json_file] = lambda file: file.write(json_text(network_json(network)).encode())
+    write_all(files)
     if json_file == "-":
         return
-    screen = console()
-    screen.print(network_table(network))
-    if network.violations:
-        screen.print(violations_table(network.violations))
-        note("mode unchecked let these pass: expect the accuracy to fall")
-    for text in network.notes:
+    for text in _notes(network):
         note(text)
-    for text in network.calibration.notes if network.calibration else ():
-        note(f"calibration: {text}")
-    if network.precision != "float32":
-        note(f"the model's weights are {network.precision}; all is computed in float32")
     click.echo(f"Wrote {out}: {network.windows} windows, {grid(network)}.")
+
+
+def _notes(network) -> list[str]:
+    """What a user of the network must know."""
+    found = ["mode unchecked let these pass: expect the accuracy to fall"] if network.violations else []
+    found += network.notes
+    found += [f"calibration: {text}" for text in (network.calibration.notes if network.calibration else ())]
+    if network.precision != "float32":
+        found.append(f"the model's weights are {network.precision}; all is computed in float32")
+    return found

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from .common import Command
+
 NAMES = ("--input-range",)
 
 
-class WithRanges(click.Command):
+class WithRanges(Command):
     """Lets one word stand where click wants two values: it is given twice."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from .common import EXIT_CODES, check_output, console, note, reporting_errors, write_json
+from .common import EXIT_CODES, Command, check_outputs, console, note, write_json
 
 
-@click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.argument("file", metavar="MODEL.onnx|SNN.npz", type=click.Path(exists=True, dir_okay=False))
 @click.option("--json", "json_file", metavar="FILE", help="Also write it as JSON; - for standard output alone.")
 @click.option("--plot", "folder", metavar="DIR",
@@ -16,7 +16,6 @@ from .common import EXIT_CODES, check_output, console, note, reporting_errors, w
 @click.option("--input-shape", "shapes", multiple=True, metavar="[NAME:]SIZES",
               help="Of a model that leaves sizes of an input open: these, such as 3x224x224.")
 @click.version_option(package_name="ttfs-convert")
-@reporting_errors
 def main(file, json_file, folder, shapes):
     """Look into a model or a converted network.
 
@@ -27,7 +26,7 @@ def main(file, json_file, folder, shapes):
     from ..errors import ModelError
     from ..plots.folder import check_plots
 
-    check_output(json_file)
+    check_outputs(json=json_file)
     if folder is not None:
         check_plots(folder)
     subject, content, tables, good = _network(file) if _is_zip(file) else _model(file, shapes)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from .common import EXIT_CODES, Steps, check_output, console, judging, note, on_grid, reporting_errors, write_json
+from .common import EXIT_CODES, Command, Steps, check_outputs, console, judging, note, on_grid, say, write_json
 
 GATE_FAILED, INCONCLUSIVE = 99, 5
 
 
-@click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.argument("network", metavar="SNN.npz", type=click.Path(exists=True, dir_okay=False))
 @click.option("--data", required=True, metavar="NAME|PATH",
               help="mnist, fashion-mnist, cifar10 or cifar100 (test images); an .npz with x and, for accuracy, y, or a usual pair of "
@@ -51,7 +51,6 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
-@reporting_errors
 def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, quantised, spike_file, folder, sweeps, repeats, seed, log, max_drop, output, decision_threshold, onnx_file, json_file, threads):
     """Run a spiking network on data and report what the conversion cost.
 
@@ -66,8 +65,7 @@ def main(network, data, data_dir, limit, batch, steps, rounding, engine, thresho
     from ..store import load
     from .report_tables import energy_table, layers_table, spike_times_table, summary
 
-    check_output(json_file)
-    check_output(spike_file)
+    check_outputs(json=json_file, spikes=spike_file)
     if folder is not None:
         check_plots(folder)
     loaded = on_grid(load(network), steps, rounding)
@@ -126,7 +124,7 @@ def _gate(evaluation, max_drop: float) -> int:
 
     outcomes = evaluation.outcomes
     decided = verdict(newcombe_interval(outcomes), max_drop / 100)
-    click.echo(f"gate {max_drop:g} pp: {decided.value}", err=True)
+    say(f"gate {max_drop:g} pp: {decided.value}")
     text = f"with {100 * (1 - evaluation.report.drift.agreement):.2f} % disagreement and no true drift, {outcomes.samples:,} samples decide " \
            f"gates from {100 * smallest_gate(outcomes):.2f} pp"
     if decided is Verdict.INCONCLUSIVE:

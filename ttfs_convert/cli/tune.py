@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from .common import EXIT_CODES, check_output, console, judging, note, reporting_errors, write_json
+from .common import EXIT_CODES, Command, check_outputs, console, judging, note, say, write_json
 
 
-@click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.argument("network", metavar="SNN.npz", type=click.Path(exists=True, dir_okay=False))
 @click.option("--data", required=True, metavar="NAME|PATH", help="Labelled data, as for ttfs-run.")
 @click.option("--data-dir", type=click.Path(file_okay=False, exists=True), help="Where raw data sets are looked for first.")
@@ -26,7 +26,6 @@ from .common import EXIT_CODES, check_output, console, judging, note, reporting_
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="All cores by default.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the result as JSON; - for standard output alone.")
 @click.version_option(package_name="ttfs-convert")
-@reporting_errors
 def main(network, data, data_dir, limit, max_drop, share, seed, out, output, decision_threshold, onnx_file, batch, threads, json_file):
     """Find the smallest numbers of time steps, uniform and then per layer, that keep the accuracy.
 
@@ -38,13 +37,12 @@ def main(network, data, data_dir, limit, max_drop, share, seed, out, output, dec
     from ..tuning import tune
     from .tuning_table import as_json, tuning_table
 
-    check_output(json_file)
-    check_output(out)
+    check_outputs(json=json_file, out=out)
     loaded = load(network)
     dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit, size=picture_size(loaded))
     found = tune(loaded, dataset, max_drop, share=share, seed=seed, onnx_file=onnx_file, batch=batch, threads=threads,
                  output=output, decision_threshold=decision_threshold,
-                 progress=lambda text: click.echo(text, err=True))
+                 progress=say)
     if json_file != "-":
         console().print(tuning_table(found))
     if json_file:
@@ -57,4 +55,4 @@ def main(network, data, data_dir, limit, max_drop, share, seed, out, output, dec
         note(f"--limit: a subset, {len(dataset):,} of {dataset.total:,} samples")
     if out is not None:
         save(found.network, out)
-        click.echo(f"Wrote {out}.", err=True)
+        say(f"Wrote {out}.")

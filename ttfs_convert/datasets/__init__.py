@@ -11,10 +11,13 @@ from typing import Literal
 import numpy as np
 
 from ..errors import DataError, UsageError
+from ..file_kind import DATA, refuse_others
 from . import cifar, files, folder, idx, npz
 from .fit import Batches, fit_to_input, fit_to_inputs, image_size
 
 __all__ = ["Batches", "Dataset", "fit_to_input", "fit_to_inputs", "image_size", "load_dataset"]
+
+EXPECTED = "data: an .npz with x and, for accuracy, y, or a folder of pictures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +73,14 @@ def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None
         x, y, total, notes, names = folder.read(Path(source), limit, size)
         data = Dataset(Path(source).resolve().name, x, y, "", total, notes, True, class_names=names)
     elif Path(source).suffix.lower() == ".npz" and Path(source).is_file():
+        refuse_others(source, DATA, DataError, EXPECTED)
         found = npz.read(Path(source), split)
         x = found.inputs[found.x_name] if found.x_name else next(iter(found.inputs.values()))
         data = Dataset(Path(source).name, x, found.y, "", len(x), found.notes, False, found.inputs, found.targets, x_name=found.x_name,
                        arrays=found.names)
     else:
+        if Path(source).is_file():
+            refuse_others(source, DATA, DataError, EXPECTED)
         found = "not an .npz file" if Path(source).is_file() else "no such data set, file or folder"
         raise DataError(source, found, f"{', '.join(files.SOURCES)}, or the path of an .npz or of a folder with images")
     data = data.take(slice(limit))

@@ -202,7 +202,7 @@ class Builder:
             return self.synapses(self.spikes(value, node, position), node, steps, index, position)
         ordered = self.summed([self.relaid(train, index) for train in trains], node.name)
         place = np.empty(math.prod(trains[0].shape), np.int64)
-        place[index.reshape(-1)] = np.arange(index.size)
+        place[index.reshape(-1)] = np.arange(index.size, dtype=np.int64)
         own = self.values[node.inputs[position]].index  # the tensor's; `value` may show it turned round
         again = self.fire(replace(ordered, index=place[own]), node.inputs[position])  # neurons give the values one range per channel
         return self._behind([self.linear(again, flat_index(index.shape)).through(steps)], node)

@@ -42,7 +42,7 @@ def _channels(node: Node, builder: Builder, parts: list[Spikes]) -> Spikes:
 def _flat(node: Node, builder: Builder, parts: list[Spikes], axis: int) -> Spikes:
     """Any other axis: whole populations end to end, seen through the parts' indices."""
     sizes = [math.prod(part.shape) for part in parts]
-    starts = np.cumsum([0, *sizes[:-1]])
+    starts = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
     source = builder.concat(node.name, [part.source for part in parts], (sum(sizes),))
     index = np.concatenate([part.index + start for part, start in zip(parts, starts)], axis)
     return Spikes(source, index, (sum(sizes),), *(np.concatenate([np.broadcast_to(getattr(part, name), part.shape).reshape(-1)

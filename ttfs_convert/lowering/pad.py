@@ -43,7 +43,7 @@ def lower_pad(node: Node, builder: Builder) -> None:
 def _pads(node: Node, builder: Builder, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """Elements to add before and after, per axis; negative ones crop."""
     pads = np.asarray(builder.constant(node, 1, "pads", node.attributes.get("pads", node.attributes.get("paddings"))), np.int64).reshape(-1)
-    axes = builder.constant(node, 3, "axes", np.arange(rank)) % rank
+    axes = builder.constant(node, 3, "axes", np.arange(rank, dtype=np.int64)) % rank
     before, after = np.zeros(rank, np.int64), np.zeros(rank, np.int64)
     before[axes], after[axes] = pads[:len(axes)], pads[len(axes):]
     return before, after

@@ -123,7 +123,7 @@ class Node:
         return cls(proto.op_type, proto.name or proto.output[0], inputs, tuple(proto.output), texts, proto.domain, proto)
 
 
-_numbers = np.arange(1 << 16)  # 0, 1, 2, ...: every index of a whole population is a view of it
+_numbers = np.arange(1 << 16, dtype=np.int64)  # 0, 1, 2, ...: every index of a whole population is a view of it
 
 
 def flat_index(shape: Shape) -> np.ndarray:
@@ -131,7 +131,7 @@ def flat_index(shape: Shape) -> np.ndarray:
     global _numbers
     size = math.prod(shape)
     if size > len(_numbers):
-        _numbers = np.arange(size)
+        _numbers = np.arange(size, dtype=np.int64)
     index = _numbers[:size].reshape(shape)
     index.flags.writeable = False
     return index

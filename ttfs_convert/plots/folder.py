@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from ..atomic import check_target, write_whole
-from ..errors import UsageError
+from ..atomic import write_all, writing
+from ..errors import TtfsError, UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +35,7 @@ def check_plots(folder: str | Path) -> None:
 
 
 def write_figures(figures: Mapping[str, Figure], folder: str | Path, others: Mapping[str, bytes] | None = None) -> None:
-    """Write each figure by its name as PNG (200 dpi) and SVG, and other files. Raises UsageError if one cannot be written."""
+    """Write each figure by its name as PNG (200 dpi) and SVG, and other files, or none if one cannot be written, which raises TtfsError."""
     from .page import style
 
     files = dict(others or {})
@@ -46,11 +47,16 @@ def write_figures(figures: Mapping[str, Figure], folder: str | Path, others: Map
                 figure.set_layout_engine("none")  # found once, by far the slowest part
                 files[f"{name}.{kind}"] = buffer.getvalue()
     path = Path(folder)
-    try:
+    made = not path.exists()
+    with writing(folder):
         path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UsageError(str(folder), f"cannot hold figures ({error.strerror})") from error
-    for name in files:
-        check_target(path / name)
-    for name, content in files.items():
-        write_whole(path / name, lambda file, content=content: file.write(content))
+    try:
+        write_all({path / name: functools.partial(_write, content) for name, content in files.items()})
+    except TtfsError:
+        if made:
+            path.rmdir()
+        raise
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)

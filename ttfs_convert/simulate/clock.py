@@ -8,6 +8,7 @@ Rounding: a step k also counts what the ramp reaches h + 1e-4 of a step later, w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -145,7 +146,7 @@ class _Neurons:
 
     @classmethod
     def at_rest(cls, images: int, shape: tuple[int, ...]) -> _Neurons:
-        size = (images, int(np.prod(shape)))
+        size = (images, math.prod(shape))
         return cls(np.zeros(size), np.zeros(size), np.full(size, UNFIRED))
 
     def tick(self, threshold: float, lead: float, dt: float, step: int) -> None:

@@ -55,7 +55,8 @@ class Simulator:
             key = len(entries[self._first_input]), threads()
             ready = self._ready.get(key)
             if isinstance(ready, Program):
-                return Recording(*ready(entries), self.steps)
+                times, readouts, done = ready(entries)
+                return Recording(times, readouts, self.steps, done)
             batch = self._batch(entries)
             if ready is None:
                 if len(self._ready) == SIZES:
@@ -177,7 +178,7 @@ def _read_out(layer: Readout, computed: Callable[[Batch], np.ndarray], shaped: C
 
 def _shaped(layer: Readout) -> Callable[[np.ndarray], np.ndarray] | None:
     """Potentials (n, *shape) as (n, *onnx_shape) without a copy; None where neurons are in an order that no axes can give."""
-    neurons = np.arange(layer.index.size).reshape(layer.shape)
+    neurons = np.arange(layer.index.size, dtype=np.int64).reshape(layer.shape)
     if np.array_equal(layer.index, neurons.ravel()):
         return lambda potentials: potentials.reshape(-1, *layer.onnx_shape)
     channels_first = np.moveaxis(neurons, -1, 0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from .batch import Batch
 
 ABSOLUTE, RESULTS, ENTRIES = range(3)  # bases of addresses: none; of what a batch gives; of the first array it is given, then the others
 ALIGNMENT = 64  # bytes between the starts of results are multiples of it
-UNUSED = 3  # references to what a list holds: its own, a loop's variable, an argument
 
 
 class Program:
@@ -24,12 +22,12 @@ class Program:
     """
 
     def __init__(self, batch: Batch, calls: Sequence[Call]):
-        offsets = np.cumsum([0, *(-(-each.nbytes // ALIGNMENT) * ALIGNMENT for each in batch.results)]).tolist()
+        offsets = np.cumsum([0, *(-(-each.nbytes // ALIGNMENT) * ALIGNMENT for each in batch.results)], dtype=np.int64).tolist()
         ranges = [(address(each), each.nbytes, RESULTS, offset) for each, offset in zip(batch.results, offsets)]
         ranges += [(address(each), each.nbytes, ENTRIES + k, 0) for k, each in enumerate(batch.entries.values())]
         ranges.sort()
         starts = [start for start, *_ in ranges]
-        self._size, self._entries, self._kept, self._memories = offsets[-1], list(batch.entries), [], []
+        self._size, self._entries, self._kept, self._free = offsets[-1], list(batch.entries), [], []
 
         def place(array: np.ndarray) -> tuple[int, int]:
             at = address(array)
@@ -43,18 +41,18 @@ class Program:
         self._times, self._readouts = ({name: (each.shape, each.dtype, place(each)[1], each.strides) for name, each in part.items()}
                                        for part in (batch.times, batch.readouts))
 
-    def __call__(self, entries: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Spike times and readouts of `entries`, float32 and contiguous, by the names and of the shapes of the recorded batch's."""
-        memory = self._memory()
+    def __call__(self, entries: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Callable[[], None]]:
+        """Spike times and readouts of `entries`, float32 and contiguous, by the names and of the shapes of the recorded batch's; and what to
+        call once nobody needs the spike times any more: their memory then serves a later batch, since the system clears what it hands out."""
+        memory = self._free.pop() if self._free else np.empty(self._size, np.uint8)
         self._bases[RESULTS:] = address(memory), *(address(entries[name]) for name in self._entries)
         with_helpers(run, self._calls, self._bases)
-        return tuple({name: np.ndarray(shape, dtype, memory, offset, strides) for name, (shape, dtype, offset, strides) in part.items()}
-                     for part in (self._times, self._readouts))
+        times, readouts = ({name: np.ndarray(shape, dtype, memory, offset, strides) for name, (shape, dtype, offset, strides) in part.items()}
+                           for part in (self._times, self._readouts))
+        lent = [memory]
 
-    def _memory(self) -> np.ndarray:
-        """Bytes for a batch's results: those of an earlier batch that nobody holds any more, since the system clears what it hands out."""
-        for memory in self._memories:
-            if sys.getrefcount(memory) == UNUSED:
-                return memory
-        self._memories = [*self._memories[-1:], np.empty(self._size, np.uint8)]
-        return self._memories[-1]
+        def done() -> None:
+            if lent:  # a second word would lend one memory to two batches
+                self._free.append(lent.pop())
+
+        return times, {name: values.copy() for name, values in readouts.items()}, done

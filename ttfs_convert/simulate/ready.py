@@ -6,6 +6,7 @@ A small layer's sums take less time than finding out where its arrays lie. What 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -26,7 +27,7 @@ class Encoder:
 
     def __init__(self, layer: Input, steps: int | None, half: float, images: int):
         same = bool((layer.lo == layer.lo[0]).all() and (layer.hi == layer.hi[0]).all())
-        channels, positions = layer.shape[-1], int(np.prod(layer.shape[:-1]))
+        channels, positions = layer.shape[-1], math.prod(layer.shape[:-1])
         low, width = layer.lo, layer.hi - layer.lo
         if same and (channels == 1 or positions == 1 or not layer.channels_first):  # any order is the right one
             size, low, width = (images, 1, channels * positions), low[:1], width[:1]

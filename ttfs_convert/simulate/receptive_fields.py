@@ -78,7 +78,7 @@ def receptive_fields(layer: Spiking | Readout, sizes: dict[str, int]) -> Recepti
 
 
 def _starts(sizes) -> np.ndarray:
-    return np.cumsum([0, *sizes]).astype(np.int64)
+    return np.cumsum([0, *sizes], dtype=np.int64)
 
 
 def _shifted(index: np.ndarray, by: int) -> np.ndarray:
@@ -103,14 +103,14 @@ def _part(connection: Connection, size: int, positions: int, outputs: int) -> _P
     before = steps[-1] if steps else None
     if isinstance(last, Dense):
         weights = last.weights.reshape(-1, positions, outputs).transpose(1, 0, 2)
-        return _Part(_relays(steps, size), weights, 1, np.arange(positions)[:, None], np.zeros((positions, 1), np.int64))
+        return _Part(_relays(steps, size), weights, 1, np.arange(positions, dtype=np.int64)[:, None], np.zeros((positions, 1), np.int64))
     if isinstance(last, Conv):
         position = _positions(last).reshape(positions, -1)
         outside = VIRTUAL if has_virtual_neurons(last, before) else NOTHING
         weights = last.weights.reshape(-1, *last.weights.shape[-2:])
-        return _Part(_relays(steps, size), weights, last.groups, np.broadcast_to(np.arange(position.shape[1]), position.shape),
+        return _Part(_relays(steps, size), weights, last.groups, np.broadcast_to(np.arange(position.shape[1], dtype=np.int64), position.shape),
                      np.where(position >= 0, position * last.in_shape[-1], outside))
-    relay = np.arange(positions)[:, None] * outputs  # one synapse per neuron: a kernel of one tap and a group per channel
+    relay = np.arange(positions, dtype=np.int64)[:, None] * outputs  # one synapse per neuron: a kernel of one tap and a group per channel
     return _Part(_relays(connection.path, size), np.ones((1, 1, outputs), np.float32), outputs, np.zeros_like(relay), relay)
 
 
@@ -119,7 +119,8 @@ def _positions(step: Sliding) -> np.ndarray:
     index = np.zeros((1,) * (2 * len(step.kernel)), np.int64)
     inside = np.ones_like(index, bool)
     for axis, size in enumerate(step.in_shape[:-1]):
-        at = np.arange(step.out_shape[axis])[:, None] * step.strides[axis] - step.pads[axis] + np.arange(step.kernel[axis]) * step.dilations[axis]
+        first = np.arange(step.out_shape[axis], dtype=np.int64)[:, None] * step.strides[axis] - step.pads[axis]
+        at = first + np.arange(step.kernel[axis], dtype=np.int64) * step.dilations[axis]
         shape = [1] * index.ndim
         shape[axis], shape[len(step.kernel) + axis] = at.shape
         at = at.reshape(shape)
@@ -131,7 +132,7 @@ def _positions(step: Sliding) -> np.ndarray:
 
 def _relays(steps: tuple[Synapses, ...], size: int) -> Relays:
     """What of `size` source neurons reaches the neurons behind `steps`."""
-    relays = Relays(np.arange(size + 1), np.arange(size), np.ones(size, np.float32))
+    relays = Relays(np.arange(size + 1, dtype=np.int64), np.arange(size, dtype=np.int64), np.ones(size, np.float32))
     for step, before in zip(steps, (None, *steps)):
         target, source, weight = SYNAPSES[step.kind](step, has_virtual_neurons(step, before))
         order = np.argsort(target, kind="stable")
@@ -145,7 +146,7 @@ def _through(relays: Relays, neurons: int, target: np.ndarray, source: np.ndarra
     copies = np.where(source == VIRTUAL, 1, fan_in[source])
     total = int(copies.sum())
     begin = np.cumsum(copies) - copies
-    place = np.arange(total) - np.repeat(begin, copies) + np.repeat(np.where(source == VIRTUAL, 0, relays.start[source]), copies)
+    place = np.arange(total, dtype=np.int64) - np.repeat(begin, copies) + np.repeat(np.where(source == VIRTUAL, 0, relays.start[source]), copies)
     virtual = np.repeat(source == VIRTUAL, copies)
     start = np.zeros(neurons + 1, np.int64)
     np.add.at(start[1:], target, copies)
@@ -157,15 +158,15 @@ def _conv(step: Conv, virtual: bool):
     position = _positions(step).reshape(-1, step.weights[..., 0, 0].size)
     weights = step.weights.reshape(-1, *step.weights.shape[-2:])  # (taps, channels / groups, outputs)
     channels, outputs = weights.shape[1:]
-    group = np.arange(outputs) // (outputs // step.groups)
-    out, tap, c, o = (axis.reshape(-1) for axis in np.indices((*position.shape, channels, outputs)))
+    group = np.arange(outputs, dtype=np.int64) // (outputs // step.groups)
+    out, tap, c, o = (axis.reshape(-1) for axis in np.indices((*position.shape, channels, outputs), dtype=np.int64))
     source = np.where(position[out, tap] >= 0, position[out, tap] * step.in_shape[-1] + group[o] * channels + c, VIRTUAL)
     kept = slice(None) if virtual else source >= 0
     return (out * outputs + o)[kept], source[kept], weights[tap, c, o][kept]
 
 
 def _dense(step: Dense, virtual: bool):
-    source, target = (axis.reshape(-1) for axis in np.indices(step.weights.shape))
+    source, target = (axis.reshape(-1) for axis in np.indices(step.weights.shape, dtype=np.int64))
     return target, source, step.weights.reshape(-1)
 
 
@@ -177,7 +178,7 @@ def _average(step: AveragePool, virtual: bool):
     if virtual:
         rank = np.cumsum(position < 0, axis=1)
         position = np.where((position < 0) & (rank > padded[:, None]), NOTHING, position)
-    out, tap, c = (axis.reshape(-1) for axis in np.indices((*position.shape, channels)))
+    out, tap, c = (axis.reshape(-1) for axis in np.indices((*position.shape, channels), dtype=np.int64))
     at = position[out, tap]
     source = np.where(at >= 0, at * channels + c, at)
     kept = source >= VIRTUAL if virtual else source >= 0
@@ -185,13 +186,13 @@ def _average(step: AveragePool, virtual: bool):
 
 
 def _scale(step: Scale, virtual: bool):
-    neuron = np.arange(math.prod(step.in_shape))
+    neuron = np.arange(math.prod(step.in_shape), dtype=np.int64)
     return neuron, neuron, np.broadcast_to(step.weights, step.in_shape).reshape(-1)
 
 
 def _spread(step: Spread, virtual: bool):
-    source = np.arange(math.prod(step.in_shape))
-    wide = np.arange(math.prod(step.out_shape)).reshape(step.out_shape)
+    source = np.arange(math.prod(step.in_shape), dtype=np.int64)
+    wide = np.arange(math.prod(step.out_shape), dtype=np.int64).reshape(step.out_shape)
     return wide[tuple(slice(None, None, stride) for stride in step.strides)].reshape(-1), source, np.ones(source.size, np.float32)
 
 
