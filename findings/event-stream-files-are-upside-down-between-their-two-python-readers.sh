@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # One would guess: two readers of the Event Stream format (.es) give the same events: one is the format's reference package
-#   (event_stream), the other the converter of the same makers (faery).
+#   (event_stream), the other the converter of the same author (faery).
 # What happens: faery counts rows from the top and flips y both when it reads and when it writes; event_stream hands out what stands
 #   in the file, rows from the bottom. A recording that passes from one to the other is upside down. faery also starts every
 #   file at time 0: the first time stamp is returned by to_file and nowhere in the file. Neither says a word.
