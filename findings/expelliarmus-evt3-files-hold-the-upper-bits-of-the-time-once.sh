@@ -14,7 +14,7 @@ set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/venv"
-"$tmp/venv/bin/pip" install -qq --disable-pip-version-check expelliarmus==1.1.12 faery==0.7.1 numpy==2.4.6
+"$tmp/venv/bin/pip" install -qq --no-compile --disable-pip-version-check expelliarmus==1.1.12 faery==0.7.1 numpy==2.4.6
 cd "$tmp"
 "$tmp/venv/bin/python" - <<'PY'
 import faery

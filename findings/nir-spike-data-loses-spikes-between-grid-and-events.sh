@@ -11,7 +11,7 @@ set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/venv"
-"$tmp/venv/bin/pip" install -qq --disable-pip-version-check nir==1.0.8 numpy==2.4.6
+"$tmp/venv/bin/pip" install -qq --no-compile --disable-pip-version-check nir==1.0.8 numpy==2.4.6
 cd "$tmp"
 "$tmp/venv/bin/python" - <<'PY'
 import nir

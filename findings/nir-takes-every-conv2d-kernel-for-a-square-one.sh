@@ -13,7 +13,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/venv"
 for version in 1.0.4 1.0.8; do
-  "$tmp/venv/bin/pip" install -qq --disable-pip-version-check nir==$version numpy==2.4.6
+  "$tmp/venv/bin/pip" install -qq --no-compile --disable-pip-version-check nir==$version numpy==2.4.6
   (cd "$tmp" && "$tmp/venv/bin/python" - $version) <<'PY'
 import sys
 

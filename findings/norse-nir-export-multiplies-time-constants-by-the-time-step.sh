@@ -14,8 +14,8 @@ set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/venv"
-"$tmp/venv/bin/pip" install -qq --disable-pip-version-check torch==2.13.0 nir==1.0.8 nirtorch==2.6 h5py==3.16.0 numpy==2.4.6
-"$tmp/venv/bin/pip" install -qq --disable-pip-version-check --no-deps norse==1.1.0   # without torchvision: not needed here
+"$tmp/venv/bin/pip" install -qq --no-compile --disable-pip-version-check torch==2.13.0 nir==1.0.8 nirtorch==2.6 h5py==3.16.0 numpy==2.4.6
+"$tmp/venv/bin/pip" install -qq --no-compile --disable-pip-version-check --no-deps norse==1.1.0   # without torchvision: not needed here
 cd "$tmp"
 "$tmp/venv/bin/python" -W ignore - <<'PY'
 import nir

@@ -10,7 +10,7 @@ set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 python3 -m venv "$tmp/venv"
-"$tmp/venv/bin/pip" install -qq --disable-pip-version-check torch==2.13.0 rockpool==3.1.0 nir==1.0.4 nirtorch==2.0.2 numpy==2.4.6
+"$tmp/venv/bin/pip" install -qq --no-compile --disable-pip-version-check torch==2.13.0 rockpool==3.1.0 nir==1.0.4 nirtorch==2.0.2 numpy==2.4.6
 cd "$tmp"
 "$tmp/venv/bin/python" -W ignore - <<'PY'
 import nir
