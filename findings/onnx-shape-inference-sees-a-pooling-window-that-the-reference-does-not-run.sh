@@ -6,9 +6,10 @@
 # Versions: onnx 1.23.2, onnxruntime 1.32.0. Seen on 2026-11-29, MaxPool, kernel 2, stride 2, padding 1, on five values:
 #     opset 21   inferred 4   reference 3   onnxruntime 3   declaring 3: refused by the checker
 #     opset 22   inferred 3   reference 3   onnxruntime 3   declaring 3: accepted
-#   AveragePool does the same.
+#   AveragePool does the same. ONNX Runtime infers 4 when it loads the file, too: MaxPool, Flatten and a Gemm for 3 values, as PyTorch
+#   computes and exports them, is refused under opset 21 and runs under 22.
 # Why it matters: exporters write opset 17 to 20 today. A tool that plans neurons, buffers or the next layer's fan-in from the
-#   inferred shape has one row too many, which no runtime ever fills.
+#   inferred shape has one row too many, which no runtime ever fills; and a correct export may not load. Raise the opset to 22.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -18,8 +19,9 @@ cd "$tmp"
 "$tmp/venv/bin/python" - <<'PY'
 import numpy as np
 import onnxruntime as ort
-from onnx import TensorProto, checker, helper, shape_inference
+from onnx import TensorProto, checker, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 ort.set_default_logger_severity(3)
 x = np.arange(1, 6, dtype=np.float32).reshape(1, 1, 5)
@@ -51,4 +53,18 @@ for op in ("MaxPool", "AveragePool"):
         print(f"{op:11s} opset {opset}   inferred {inferred}   reference {reference}   onnxruntime {runtime}   "
               f"declaring 3: {'accepted' if fits else 'refused by the checker'}")
         assert (inferred, fits) == expected and longer is not fits and reference == runtime == 3
+
+for opset, runs in ((21, False), (22, True)):
+    net = build("MaxPool", opset, "n")
+    net.graph.node.extend([helper.make_node("Flatten", ["y"], ["row"]), helper.make_node("Gemm", ["row", "w"], ["z"])])
+    net.graph.initializer.append(numpy_helper.from_array(np.ones((3, 1), np.float32), "w"))
+    net.graph.output[0].CopyFrom(helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 1]))
+    try:
+        ort.InferenceSession(net.SerializeToString())
+        loaded = True
+    except ort_state.Fail as error:
+        assert "Dimension mismatch" in str(error)
+        loaded = False
+    print(f"MaxPool, Flatten, Gemm for 3 values, opset {opset}: {'runs' if loaded else 'refused by onnxruntime'}")
+    assert loaded is runs
 PY
