@@ -7,6 +7,7 @@ from tests import naive
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, dataset, exact
 from ttfs_convert.conversion import ConstraintError
 from ttfs_convert.lowering.graph import UnsupportedModel
+from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.engines import simulate
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
@@ -56,10 +57,20 @@ def padded_conv(shape):
     return Chain(shape).conv(4, (3,) * rank, pads=[1] * 2 * rank)
 
 
+def counts_too_much(attributes) -> bool:
+    """Whether this ONNX Runtime, unlike the standard and later ones, also divides by taps that a rounded-up pool has beyond its padding."""
+    if not (attributes.get("ceil_mode") and attributes.get("count_include_pad")):
+        return False
+    pool = Chain((1, 3)).add("AveragePool", kernel_shape=[2], strides=[2], ceil_mode=1, count_include_pad=1).model()
+    (averages,) = Reference(pool)(np.ones((1, 1, 3), np.float32)).values()
+    return averages[0, 0, -1] != 1
+
+
 @QUICK
 @given(pools(average=True), POOLING)
 def test_average_of_spikes(pool, pooling):
     shape, attributes = pool
+    assume(not counts_too_much(attributes))
     chain = padded_conv(shape).relu1().add("AveragePool", **attributes).conv(3, (1,) * (len(shape) - 1)).relu1().readout()
     assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
 
@@ -135,6 +146,8 @@ def test_average_of_potentials_as_the_readout():
 @pytest.mark.parametrize("attributes", ({}, {"strides": [2, 2]}, {"strides": [2, 2], "ceil_mode": 1},
                                         {"strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}, {"pads": [1] * 4}))
 def test_average_before_the_activation(attributes):
+    if counts_too_much(attributes):
+        pytest.skip("this ONNX Runtime counts taps beyond the padding")
     chain = Chain((3, 7, 7)).conv(4, pads=[1] * 4).add("AveragePool", kernel_shape=[2, 2], **attributes).relu1().readout()
     for pooling in ("synaptic", "spiking"):
         assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
