@@ -12,7 +12,7 @@ from tests.models import Chain, converted, dataset, save
 from ttfs_convert.comparison import Comparison
 from ttfs_convert.declared_batch import check_body
 from ttfs_convert.ends import run
-from ttfs_convert.errors import ModelError
+from ttfs_convert.errors import DataError, ModelError
 from ttfs_convert.evaluation import evaluate
 from ttfs_convert.onnx_file import simplified
 
@@ -147,11 +147,13 @@ def test_a_declared_batch_whose_samples_mix_in_the_tail():
         assert any("was run 4 at a time" in note for note in evaluation.notes)
 
 
-def test_one_value_for_a_declared_batch_is_no_output_of_samples():
-    model = net(behind=[("ReduceMax", "z", "y", {"keepdims": 0})], batch=4, rank=0)
-    network = converted(model, mode="exact", calibrate=dataset(X))
-    with pytest.raises(ModelError, match=r"output 'y': shape \(\) for a batch of 4; expected as many rows, one for each sample"):
-        Comparison(network, dataset(X), threads=1)
+def test_one_value_for_four_rows_makes_them_one_sample():
+    model, sets = net(behind=[("ReduceMax", "z", "y", {"keepdims": 0})], batch=4, rank=0), X[:12].reshape(3, 4, 6)
+    with pytest.raises(DataError, match=r"samples of shape \(6,\); expected \(4, 6\)"):
+        converted(model, mode="exact", calibrate=dataset(X))
+    comparison = Comparison(converted(model, mode="exact", calibrate=dataset(sets)), dataset(sets), threads=1)
+    expected = [onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": each})[0] for each in sets]
+    np.testing.assert_allclose(comparison.original({"x": sets})["y"].reshape(3), expected, rtol=1e-6)
 
 
 REST = [("Relu", "s", "t"), ("MatMul", "t w3", "y")]

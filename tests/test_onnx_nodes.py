@@ -50,7 +50,7 @@ LEFT, REFUSED = "left to ONNX Runtime", "refused: "
 RELEASE = (1, 23)  # of onnx; older ones have fewer cases
 RAN = {  # operator -> cases that ran, networks made of them
     "Add": (3, 14), "AveragePool": (15, 30), "BatchNormalization": (5, 10), "Clip": (9, 26), "Concat": (13, 40), "Conv": (26, 52),
-    "ConvTranspose": (13, 26), "DepthToSpace": (2, 4), "Div": (3, 8), "Dropout": (5, 18), "Expand": (6, 16), "Flatten": (4, 8),
+    "ConvTranspose": (13, 26), "DepthToSpace": (2, 4), "Div": (3, 8), "Dropout": (4, 16), "Expand": (6, 16), "Flatten": (4, 8),
     "Gather": (3, 8), "Gemm": (10, 20), "GlobalAveragePool": (2, 4), "GlobalMaxPool": (2, 4), "HardSigmoid": (3, 10), "Identity": (2, 4),
     "MatMul": (2, 9), "Max": (7, 16), "MaxPool": (18, 36), "Min": (1, 2), "Mul": (3, 12), "Neg": (2, 6), "Pad": (8, 12), "ReduceMean": (6, 9),
     "Relu": (3, 10), "Reshape": (10, 20), "Resize": (15, 30), "Slice": (7, 24), "SpaceToDepth": (4, 8), "Split": (15, 40), "Squeeze": (3, 6),

@@ -74,7 +74,7 @@ def test_levels_and_values_follow_the_rule(steps, rounding):
     h = {"nearest": 0.5, "ceil": 0.0}[rounding]
     level = np.clip(np.floor(steps * (x.astype(np.float64) + 2) / 5 + h + 1e-4), 0, steps)
     assert level.max() == steps and (level == 0).any()
-    np.testing.assert_array_equal(values.levels["x"], level)
+    np.testing.assert_array_equal(values.levels["x"], level.swapaxes(1, 2))  # a series, channels first, in the order of its neurons
     assert values.levels["x"].dtype == (np.uint8 if steps <= 255 else np.uint16)
     inserted = Reference(quantised_model(network, model), ["x/quantised"])(x)["x/quantised"]
     np.testing.assert_allclose(inserted, -2 + 5 * level / steps, rtol=1e-7, atol=1e-7)

@@ -234,8 +234,6 @@ def _load_weights(model: onnx.ModelProto, base: Path) -> None:
 
 def _move_weights(model: onnx.ModelProto, target: Path, where: str) -> None:
     """Move every large initializer from `model` to the file `target`."""
-    if model.graph.sparse_initializer:
-        raise ModelError(where, "sparse initializers", "dense ones", "export it without sparse weights")
     with open(target, "wb") as file:
         for tensor in model.graph.initializer:
             if not tensor.HasField("raw_data") or len(tensor.raw_data) <= SMALL:

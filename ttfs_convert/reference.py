@@ -95,9 +95,9 @@ class Reference:
         """What ONNX Runtime gives for all of `feeds`, which may hold more than it reads, at once, no shape or type changed. Raises ModelError
         if it cannot."""
         try:
-            return dict(zip(self.names, self._session.run(self.names, {name: feeds[name] for name in self.inputs})))
+            return dict(zip(self.names, self._session.run(self.names, {name: np.asarray(feeds[name]) for name in self.inputs})))
         except Exception as error:  # as above
-            raise ModelError("model", f"ONNX Runtime cannot run it on {len(next(iter(feeds.values())))} of the samples ({one_line(error)})",
+            raise ModelError("model", f"ONNX Runtime cannot run it on these samples ({one_line(error)})",
                              "a model that runs on them", "check it with onnxruntime alone") from error
 
     def _rows(self, feeds: Mapping[str, np.ndarray], samples: int) -> dict[str, np.ndarray]:

@@ -73,7 +73,7 @@ def test_operators_nobody_listed(operator, activation):
     exact(finished(OPERATORS[operator](chain)), chain.images())
 
 
-@pytest.mark.parametrize("build", (lambda chain: chain.add("Sin"), lambda chain: chain.add("Floor"), lambda chain: chain.add("Shrink", lambd=0.1),
+@pytest.mark.parametrize("build", (lambda chain: chain.add("Sin"), lambda chain: chain.add("Floor"), lambda chain: chain.add("Round"),
                                    lambda chain: chain.add("Mod", np.float32(1000), fmod=1), lambda chain: chain.add("Sign")))
 def test_what_is_not_linear_is_refused(build):
     chain = build(features())

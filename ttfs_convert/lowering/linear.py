@@ -103,7 +103,7 @@ def _selected(first: Sparse, selection: Sparse) -> Sparse:
     chosen[filled] = selection.indices
     counts = np.where(filled, np.diff(first.indptr)[chosen], 0)
     indptr = np.concatenate([[0], np.cumsum(counts)])
-    place = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - first.indptr[chosen], counts)
+    place = np.arange(indptr[-1], dtype=np.int64) - np.repeat(indptr[:-1] - first.indptr[chosen], counts)
     factor = np.zeros(len(chosen), np.float32)
     factor[filled] = selection.weights
     return Sparse(in_shape=first.in_shape, out_shape=selection.out_shape, indptr=indptr, indices=first.indices[place],

@@ -74,10 +74,10 @@ def map_elements(value: Spikes | Potential, matrix: csr_matrix, out_shape: Shape
 
     value = _without_pools(value, node, builder)
     size, entries = math.prod(population_shape(value)), matrix.tocoo()
-    order = np.arange(matrix.shape[0]).reshape(out_shape)
+    order = np.arange(matrix.shape[0], dtype=np.int64).reshape(out_shape)
     order = without_batch(np.moveaxis(order, 1, -1) if order.ndim > 1 else order)
     place = np.empty(order.size, np.int64)
-    place[order.reshape(-1)] = np.arange(order.size)
+    place[order.reshape(-1)] = np.arange(order.size, dtype=np.int64)
     neurons = coo_matrix((entries.data, (place[entries.row], value.index.reshape(-1)[entries.col])), shape=(order.size, size)).tocsr()
     shape = order.shape if len(order.shape) < 4 else (math.prod(order.shape[:-1]), order.shape[-1])
     return _through(value, neurons, flat_index((size, 1)), shape, place.reshape(out_shape), node, builder)
@@ -135,7 +135,7 @@ def in_order_of(value: Potential, order: Potential) -> Potential:
         chosen = np.empty(order.index.size, np.int64)
         chosen[order.index.reshape(-1)] = value.index.reshape(-1)
         if not is_flat_order(chosen, chosen.size):  # else the same neurons in the same order, as tensors of other shapes
-            value = _of_potential(value, Sparse(in_shape=(chosen.size, 1), out_shape=(chosen.size, 1), indptr=np.arange(chosen.size + 1),
+            value = _of_potential(value, Sparse(in_shape=(chosen.size, 1), out_shape=(chosen.size, 1), indptr=np.arange(chosen.size + 1, dtype=np.int64),
                                                 indices=chosen, weights=np.ones(chosen.size, np.float32)))
     return replace(value if value.shape == order.shape else seen_as(value, order.shape), index=order.index)
 

@@ -67,7 +67,7 @@ def _padded(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, no
     matrices = {}
     for axis in map(int, np.flatnonzero((before != 0) | (after != 0))):
         size = value.index.shape[axis]
-        chosen = np.arange(-before[axis], size + after[axis])
+        chosen = np.arange(-before[axis], size + after[axis], dtype=np.int64)
         matrices[axis] = selection(np.where(chosen < size, chosen, -1), size)
     return map_axes(value, matrices, node, builder)
 

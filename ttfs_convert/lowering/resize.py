@@ -68,7 +68,8 @@ def _matrix(resize: Callable[[np.ndarray], list[np.ndarray]], shape: Sequence[in
     for first in range(0, size, shape[carrier]):
         count = min(shape[carrier], size - first)
         units = np.zeros((count, size), np.float32)
-        units[np.arange(count), first + np.arange(count)] = 1
+        numbers = np.arange(count, dtype=np.int64)
+        units[numbers, first + numbers] = 1
         spread = np.zeros((shape[carrier], size), np.float32)
         spread[:count] = units
         placed = spread.T if carrier > axis else spread

@@ -197,7 +197,7 @@ def _spread(step: Spread, virtual: bool):
 
 
 def _sparse(step: Sparse, virtual: bool):
-    channels = np.arange(step.in_shape[1])
+    channels = np.arange(step.in_shape[1], dtype=np.int64)
     target, source = (np.add.outer(position * channels.size, channels).reshape(-1) for position in (step.rows, step.indices))
     return target, source, np.repeat(step.weights, channels.size)
 
