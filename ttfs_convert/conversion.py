@@ -89,16 +89,16 @@ def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", ste
     """The spiking network of the ONNX model at `path`.
 
     mode: `strict` demands ReLU1 and unity weight sums (LC-TTFS, section III) and raises ConstraintError otherwise; `exact` takes any ReLU
-    network; `unchecked` clamps any ReLU at 1, keeps whatever weight sums there are, and lists them in `network.violations`. slope: of
-    mode exact, `gated` or `reference` (see `ir.Spiking`). steps: N per window, 1 to 65535, or None for continuous time. rounding:
-    `nearest` or `ceil` (see `kernels.threshold.time_step`). pooling: average pools as `synaptic` weights of the next layer or as
-    `spiking` neurons. tolerance: on |weight sum - 1|. input_range: smallest and largest input value; None for inputs without bounds,
-    which then enter as analog current; "data" for those that `calibrate` shows, feature by feature (of two axes) or channel by channel,
-    and `margin`; "auto": 0 to 255 where the model rescales pixels itself, else 0 to 1; or one of these by input name. input_shape: sizes,
-    with or without the batch, of an input that leaves some open, or several by name; else they are those of `calibrate`'s samples.
-    calibrate, method, margin: the data that shows mode exact how large unbounded activations get, of a named data set its first 1,000 training samples, and the rule (see `calibration.Rule`). embed: keep the ONNX file inside the
-    network. Raises ModelError for a model that is broken or unsupported, UsageError for options out of range, CalibrationError for
-    missing data, DataError for data that does not fit.
+    network; `unchecked` clamps any ReLU at 1, keeps whatever weight sums there are, and lists them in `network.violations`. slope: of mode
+    exact, `gated` or `reference` (see `ir.Spiking`). steps: N per window, 1 to 65535, or None for continuous time. rounding: `nearest` or
+    `ceil` (see `kernels.threshold.time_step`). pooling: average pools as `synaptic` weights of the next layer or as `spiking` neurons.
+    tolerance: on |weight sum - 1|. input_range: smallest and largest input value; None for inputs without bounds, which then enter as
+    analog current; "data" for those that `calibrate` shows, feature by feature (of two axes) or channel by channel, and `margin`; "auto": 0
+    to 255 where the model rescales pixels itself, else 0 to 1; or one of these by input name. input_shape: sizes, with or without the
+    batch, of an input that leaves some open, or several by name; else they are those of `calibrate`'s samples. calibrate, method, margin:
+    the data that shows mode exact how large unbounded activations get, of a named data set its first 1,000 training samples, and the rule
+    (see `calibration.Rule`). embed: keep the ONNX file inside the network. Raises ModelError for a model that is broken or unsupported,
+    UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
     """
     options = Options(mode, slope, steps, rounding, pooling, tolerance, input_range)
     options.check()

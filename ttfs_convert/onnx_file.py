@@ -149,8 +149,9 @@ def without_unread_inputs(model: onnx.ModelProto, also: Collection[str] = ()) ->
 class Simplified:
     """A model and what ONNX Runtime makes of it, both with their large weights in `folder`, which lasts as long as the context does.
 
-    original: as it was exported, but without inputs that nothing reads, and with float32 in place of other floats, which `precision`
-    names. graph: for one image, with constants and BatchNorm folded, identities and dropout gone, all shapes known. sizes: without the batch, of the inputs whose sizes the file leaves open.
+    original: as it was exported, but without inputs that nothing reads, and with float32 in place of other floats, which `precision` names.
+    graph: for one image, with constants and BatchNorm folded, identities and dropout gone, all shapes known. sizes: without the batch, of
+    the inputs whose sizes the file leaves open.
     """
 
     path: Path

@@ -123,7 +123,8 @@ def _layer(network: Network, layer: Layer, certificate: Certificate, event: coun
                      window=layer.window, steps=network.steps_per_layer()[layer.name], neurons=neurons(layer),
                      synapses=counts.layer_connections(network.layers, layer)[0],
                      weight_sum_max_deviation=weight_sum_deviation(layer), max_error=errors.largest_error, mean_error=errors.mean_error,
-                     tolerance=certificate.tolerances().get(layer.name), saturated=errors.saturated_share, silent=None if isinstance(layer, Readout) else errors.silent_share,
+                     tolerance=certificate.tolerances().get(layer.name), saturated=errors.saturated_share,
+                     silent=None if isinstance(layer, Readout) else errors.silent_share,
                      synops=event.synops, neuronops=event.neuronops, spike_times=_spike_times(timing, layer))
 
 

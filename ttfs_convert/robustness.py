@@ -118,9 +118,9 @@ def sweep(network: Network, data: Dataset | str, points: Iterable[tuple[str, flo
     """Accuracy of `network` on `data` undisturbed and at every point, by engine `exact` with the dynamic threshold.
 
     points: (kind, value) as `parse` gives them. repeats: runs of noisy points, with noise of their own. seed: of all noise; equal seeds
-    give equal figures. output, decision_threshold: see `comparison.Comparison`. log: file to which every finished run is added and from which finished ones are taken, so that a sweep that was
-    cut off goes on. onnx_file, batch, threads: as for `evaluate`. Raises as `evaluate`; UsageError for jitter and drop in continuous
-    time, which has no steps.
+    give equal figures. output, decision_threshold: see `comparison.Comparison`. log: file to which every finished run is added and from
+    which finished ones are taken, so that a sweep that was cut off goes on. onnx_file, batch, threads: as for `evaluate`. Raises as
+    `evaluate`; UsageError for jitter and drop in continuous time, which has no steps.
     """
     points = list(dict.fromkeys([("none", None), *points]))
     spiky = [kind for kind, _ in points if kind in ("jitter", "drop")]

@@ -66,7 +66,8 @@ def _other_scale(targets: np.ndarray, sample: np.ndarray) -> tuple[str, ...]:
     if wide <= SCALES_APART * narrow:
         return ()
     (low, high), (least, most) = ends
-    return (f"the targets y reach from {low:.4g} to {high:.4g} and the original's outputs from {least:.4g} to {most:.4g}: mean squared errors compare values of different scales",)
+    return (f"the targets y reach from {low:.4g} to {high:.4g} and the original's outputs from {least:.4g} to {most:.4g}: "
+            "mean squared errors compare values of different scales",)
 
 
 def _fitted(targets: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

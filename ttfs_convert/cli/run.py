@@ -51,7 +51,8 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
-def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, quantised, spike_file, folder, sweeps, repeats, seed, log, max_drop, output, decision_threshold, onnx_file, json_file, threads):
+def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, quantised, spike_file, folder, sweeps, repeats,
+         seed, log, max_drop, output, decision_threshold, onnx_file, json_file, threads):
     """Run a spiking network on data and report what the conversion cost.
 
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency

@@ -27,7 +27,8 @@ def tuning_table(tuning: Tuning) -> Table:
 
 def as_json(tuning: Tuning, data: Dataset, max_drop: float, seed: int) -> dict:
     return {"schema_version": 1, "network": tuning.network.name, "data": {"name": data.name, "sha256": data.sha256},
-            "max_drop_pp": max_drop, "seed": seed, "chosen_on": tuning.chosen_on, "judged_on": tuning.judged_on, "runs": tuning.runs, "rule": tuning.rule, "notes": list(tuning.notes),
+            "max_drop_pp": max_drop, "seed": seed, "chosen_on": tuning.chosen_on, "judged_on": tuning.judged_on, "runs": tuning.runs,
+            "rule": tuning.rule, "notes": list(tuning.notes),
             "variants": [{"name": each.name, "steps": each.steps, "latency_steps": each.latency_steps,
                           "p_proxy": {"event": each.event_p_proxy, "synaptic": each.synaptic_p_proxy},
                           "ann_accuracy": each.outcomes.ann_accuracy, "snn_accuracy": each.outcomes.snn_accuracy,

@@ -142,11 +142,11 @@ def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...], bounds: tuple[fl
     uint8 is divided by 255 where the input is a float of range 0 to 1, or an image's and of no known range; not where the samples are
     masks, of 0 and 1 alone. All other values are taken as they are; notes say what may surprise.
 
-    Samples of the very shape `onnx_shape` keep their order. Others have to be images of the input's height and width: samples (h, w), (h, w, c) or (c, h, w); the input (c, h, w), (h, w, c), (h, w) or, of one
-    channel, flat (h w,); c is 1 or 3. Gray becomes 3 channels by repeating, RGB becomes 1 by the luma of ITU-R BT.601; a note says so.
-    If the shapes can be read in several ways that fit (all with equal channel counts or none: the number of values decides), samples
-    are taken to be channels last and the input channels first. Axes of one element may be added or left out. Raises DataError for any
-    other shape.
+    Samples of the very shape `onnx_shape` keep their order. Others have to be images of the input's height and width: samples (h, w), (h,
+    w, c) or (c, h, w); the input (c, h, w), (h, w, c), (h, w) or, of one channel, flat (h w,); c is 1 or 3. Gray becomes 3 channels by
+    repeating, RGB becomes 1 by the luma of ITU-R BT.601; a note says so. If the shapes can be read in several ways that fit (all with equal
+    channel counts or none: the number of values decides), samples are taken to be channels last and the input channels first. Axes of one
+    element may be added or left out. Raises DataError for any other shape.
     """
     meaning, dtype = bounds if meaning == "bounds" else meaning, np.dtype(dtype)
     divided, notes = _scaling(dataset, bounds, meaning, dtype)

@@ -55,7 +55,8 @@ OPERATORS = {
     "BatchNormalization": Operator(lower_batch_normalization, "of evaluation, anywhere; folded into weights or ranges"),
     "Clip": Operator(lower_clip, "ReLU1 (0 to 1); mode exact: any minimum below any maximum; mode unchecked: clamped at 1", activation=True),
     "Concat": Operator(lower_concat, "along any axis; every channel keeps its range"),
-    "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias; on each of the images that are folded into the batch axis", body=True),
+    "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias; on each of the images that are folded into the "
+                     "batch axis", body=True),
     "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
     "Div": Operator(lower_div, "by constants, also such as repeat the tensor"),
     "Dropout": Operator(lower_identity, "of evaluation, as the identity"),
