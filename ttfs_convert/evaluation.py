@@ -11,7 +11,7 @@ from pathlib import Path
 from .comparison import Comparison, numba_threads
 from .datasets import Dataset
 from .errors import UsageError
-from .ir import Network
+from .ir import Network, step_counts
 from .measure.certificate import Certificate
 from .measure.distributions import Distributions
 from .measure.drift import PairedOutcomes
@@ -111,13 +111,28 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
         progress(rows.stop, len(comparison.data))
     outcomes = None if comparison.data.y is None else outcomes
     report = report_of(measured, comparison.data, agreeing / len(comparison.data), outcomes, certificate)
-    notes = (*comparison.data.notes, *comparison.notes, *_warnings(network, certificate, measured))
+    notes = (*comparison.data.notes, *comparison.notes, *_warnings(network, comparison.data, certificate, measured))
     return Evaluation(report, certificate, outcomes, network.slope, notes)
 
 
-def _warnings(network: Network, certificate: Certificate, measured: Measured) -> list[str]:
+def fitting_notes(network: Network, data: Dataset) -> list[str]:
+    """What makes figures of `network` on `data` worth less: another grid than the one that its weights suit, and samples that it knows."""
+    found, fitted = [], network.compensation
+    if not network.on_fitted_grid:
+        now = f"{step_counts(network.grid())} steps, {network.rounding}" if network.steps else "continuous time"
+        found.append(f"weights and biases were fitted to {step_counts(fitted.steps)} steps, {fitted.rounding}; in {now} they are not the "
+                     "original's and may do worse: convert again for this grid")
+    known = [part for part in (network.calibration, fitted) if part is not None and part.sha256 == data.sha256]
+    if known:
+        found.append(f"these are the samples that the network was {'fitted to' if fitted in known else 'calibrated on'}: figures on others "
+                     "may be worse")
+    return found
+
+
+def _warnings(network: Network, data: Dataset, certificate: Certificate, measured: Measured) -> list[str]:
     """What a layer's range cost: values that calibration did not see. And an engine that is off."""
     found = [f"the original's weights are {network.precision}; it was computed in float32 too"] if network.precision != "float32" else []
+    found += fitting_notes(network, data)
     remedy = "; calibrate on more data, or with a larger --margin" if network.calibration else ""
     if measured.threshold == "dynamic":
         found += [f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are "

@@ -1,6 +1,7 @@
 """Which values the spikes of a layer stand for: x = lo + (hi - lo) a, one lo and hi per channel.
 
 1. An activation with two ends, such as ReLU1, ReLU6 or any Clip      -> its ends; but 1 in place of a larger one, unless mode is exact.
+   With `fitted` ends, mode exact measures the upper one like rule 3.
 2. Else what is known of the values, such as that an average of activations stays within their range -> that, cut by the activation.
 3. Else, mode exact: the ends that calibration found; the other modes: 0 and 1, where values beyond are cut off.
 """
@@ -34,10 +35,11 @@ class Unbounded:
 
 
 class Ranges:
-    """Ranges of layers in one mode. calibrated: by tensor; `unbounded` collects what it lacks, for which [0, 1] stands in."""
+    """Ranges of layers in one mode. calibrated: by tensor; `unbounded` collects what it lacks, for which [0, 1] stands in. fitted: whether
+    upper ends that activations have are measured too, because values may stay far below them."""
 
-    def __init__(self, mode: str, calibrated: Mapping[str, Range]):
-        self.mode, self.calibrated = mode, calibrated
+    def __init__(self, mode: str, calibrated: Mapping[str, Range], fitted: bool = False):
+        self.mode, self.calibrated, self.fitted = mode, calibrated, fitted
         self.unbounded: dict[str, Unbounded] = {}
 
     def of(self, potential: Potential, tensor: str, low: float, high: float) -> Range:
@@ -49,13 +51,19 @@ class Ranges:
         if math.isfinite(low) and math.isfinite(high):
             end = UNIT[1] if self.mode != "exact" and low < UNIT[1] < high else high  # the paper's neurons end at 1
             lo, hi = np.full(channels, low), np.full(channels, end)
+            if self.fitted and self.mode == "exact":
+                self._want(potential, tensor, low, math.inf)
+                hi = np.clip(self.calibrated.get(tensor, (lo, hi))[1], None, end)
         elif self.mode != "exact":
             lo, hi = np.where(np.isfinite(lo), lo, UNIT[0]), np.where(np.isfinite(hi), hi, UNIT[1])
         elif not (np.isfinite(lo).all() and np.isfinite(hi).all()):
-            if tensor not in self.calibrated:
-                self.unbounded[tensor] = Unbounded(potential.name, tensor, potential.index, channels, low, high)
+            self._want(potential, tensor, low, high)
             lo, hi = self.calibrated.get(tensor, (np.full(channels, UNIT[0]), np.full(channels, UNIT[1])))
         lo, hi = np.asarray(lo, np.float32), np.asarray(hi, np.float32)
         narrowest = NARROWEST * max(np.abs(lo).max(), np.abs(hi).max(), np.float32(1e-30))
         hi = np.maximum(hi, np.minimum(lo + narrowest, np.float32(high)))  # not beyond where the activation clamps
         return np.where(hi - lo < narrowest / 2, hi - narrowest, lo), hi
+
+    def _want(self, potential: Potential, tensor: str, low: float, high: float) -> None:
+        if tensor not in self.calibrated:
+            self.unbounded[tensor] = Unbounded(potential.name, tensor, potential.index, potential.shape[-1], low, high)

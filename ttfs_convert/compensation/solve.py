@@ -1,0 +1,58 @@
+"""Ridge regression towards no change, by whichever of inputs and rows are fewer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+CHUNK = 8192  # rows whose products are summed in single precision; sums of chunks are kept in double
+
+
+class Ridge:
+    """Changes dW (k, m) and d (m,) that bring rows @ dW + d closest to residuals: least squares + strength * scale * |dW|^2, scale being
+    the mean variance of a column.
+
+    rows: (r, k) float32. unchanged: (c, k), or None: combinations of dW, by column, that have to stay 0. With r >= k
+    the normal equations of the k columns are solved, else, as for a fully connected layer wider than there are samples, those of the r rows.
+    """
+
+    def __init__(self, rows: np.ndarray, unchanged: np.ndarray | None = None):
+        self._mean = rows.mean(0, dtype=np.float64)
+        self._rows = rows
+        self._basis = None if unchanged is None else _basis(unchanged)
+        self._by_column = len(rows) >= rows.shape[1]
+        if self._by_column:
+            gram = self._free(self._free(self._products(rows) - len(rows) * np.outer(self._mean, self._mean)).T)
+        else:
+            self._rows = self._free((rows - self._mean).T).T
+            gram = self._rows @ self._rows.T
+        self._values, self._vectors = np.linalg.eigh(gram)
+        self._scale = max(float(self._values.sum()), 0.0) / rows.shape[1]
+
+    def _products(self, others: np.ndarray) -> np.ndarray:
+        """rows.T @ others, float64."""
+        total = np.zeros((self._rows.shape[1], others.shape[1]))
+        for first in range(0, len(others), CHUNK):
+            total += self._rows[first:first + CHUNK].T @ others[first:first + CHUNK]
+        return total
+
+    def _free(self, columns: np.ndarray) -> np.ndarray:
+        """(k, m): without what may not change."""
+        return columns if self._basis is None else columns - self._basis @ (self._basis.T @ columns)
+
+    def changes(self, residuals: np.ndarray, strengths: tuple[float, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """dW (k, m) and d (m,), float64, for each strength. residuals: (r, m) float32."""
+        mean = residuals.mean(0, dtype=np.float64)
+        centred = residuals - mean.astype(np.float32)
+        sums = self._free(self._products(centred)) if self._by_column else centred.astype(np.float64)
+        turned, found = self._vectors.T @ sums, []
+        for strength in strengths:
+            part = self._vectors @ (turned / (np.maximum(self._values, 0) + strength * self._scale + 1e-9)[:, None])
+            weights = part if self._by_column else self._rows.T @ part
+            found.append((weights, mean - self._mean @ weights))
+        return found
+
+
+def _basis(unchanged: np.ndarray) -> np.ndarray:
+    """(k, c), orthonormal."""
+    left, sizes, _ = np.linalg.svd(unchanged.T.astype(np.float64), full_matrices=False)
+    return left[:, sizes > 1e-9 * sizes[0]]
