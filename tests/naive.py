@@ -60,6 +60,15 @@ def average_pool(activation, counts, kernel, strides, dilations, pads):
     return mean
 
 
+def sparse(activation, indptr, indices, weights):
+    """(n, rows, channels) float64 from activation (n, positions, channels)."""
+    out = np.zeros((len(activation), len(indptr) - 1, activation.shape[2]))
+    for row in range(len(indptr) - 1):
+        for synapse in range(indptr[row], indptr[row + 1]):
+            out[:, row] += weights[synapse].astype(np.float64) * activation[:, indices[synapse]]
+    return out
+
+
 def max_pool(times, silent, kernel, strides, dilations, pads, out):
     """The earliest of the window's spike times; a window without spikes is silent."""
     earliest = np.full((len(times), *out, times.shape[3]), silent, times.dtype)

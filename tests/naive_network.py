@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from ttfs_convert.ir import Concat, Input, MaxPool, Network, Readout, Reorder, Spiking
-from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense, Scale, Sliding
+from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense, Scale, Sliding, Sparse
 
 OPENING, CLOSING = 1.0, 2.0
 
@@ -128,7 +128,7 @@ def connection_weights(connection: Connection, layer: Spiking | Readout) -> tupl
     return real, virtual
 
 
-def step_weights(step: Conv | Dense | AveragePool | Scale) -> tuple[np.ndarray, np.ndarray]:
+def step_weights(step: Conv | Dense | AveragePool | Scale | Sparse) -> tuple[np.ndarray, np.ndarray]:
     """Weights of one step from the inputs that exist, (outputs, inputs), and from the padded ones, (outputs, virtual neurons)."""
     real = np.zeros((math.prod(step.out_shape), math.prod(step.in_shape)))
     padded: dict[tuple, np.ndarray] = {}
@@ -186,7 +186,13 @@ def average_pool_synapses(step: AveragePool):
             yield (*out, c), (*at, c), 1 / len(positions)
 
 
-SYNAPSES = {Conv: conv_synapses, Dense: dense_synapses, Scale: scale_synapses, AveragePool: average_pool_synapses}
+def sparse_synapses(step: Sparse):
+    for row, channel in np.ndindex(*step.out_shape):
+        for synapse in range(step.indptr[row], step.indptr[row + 1]):
+            yield (row, channel), (int(step.indices[synapse]), channel), float(step.weights[synapse])
+
+
+SYNAPSES = {Conv: conv_synapses, Dense: dense_synapses, Scale: scale_synapses, AveragePool: average_pool_synapses, Sparse: sparse_synapses}
 
 
 # Encoder and wiring

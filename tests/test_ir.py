@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ttfs_convert.ir import Network, label
+from ttfs_convert.synapses import Sparse
 
 
 def sliding(in_shape, out_shape, kernel, strides, pads):
@@ -175,4 +176,35 @@ def test_wiring_needs_spikes(wiring):
              "reorder": dict(kind="reorder", shape=(16,), source="x", index=np.arange(16))}[wiring]
     network["layers"].insert(1, dict(name="w", window=-1, tensor=None, **layer))
     with pytest.raises(ValidationError, match="layer 'w': wiring behind a direct input"):
+        Network.model_validate(network)
+
+
+def sparse(**changes):
+    """Two rows of three positions of four channels."""
+    return dict(dict(kind="sparse", in_shape=(3, 4), out_shape=(2, 4), indptr=np.array([0, 1, 3]), indices=np.array([2, 0, 1]),
+                     weights=np.array([1, 0.5, 0.5], np.float32)), **changes)
+
+
+@pytest.mark.parametrize("problem, changes", (
+    ("indices outside", dict(indices=np.array([3, 0, 1]))), ("indices outside", dict(indices=np.array([-1, 0, 1]))),
+    ("twice in one row", dict(indices=np.array([2, 1, 1]))),
+    ("do not begin where", dict(indptr=np.array([0, 2, 1]))), ("do not begin where", dict(indptr=np.array([1, 1, 3]))),
+    ("do not begin where", dict(indptr=np.array([0, 1, 2]))), ("do not begin where", dict(indptr=np.array([0, 3]))),
+    ("do not begin where", dict(indptr=np.array([0, 4, 3]))), ("do not begin where", dict(indptr=np.array([[0, 1, 3]]))),
+    ("indices for weights", dict(weights=np.ones(2, np.float32))), ("indices for weights", dict(indices=np.array([[2, 0, 1]]))),
+    ("a sparse map from", dict(out_shape=(2, 3))), ("a sparse map from", dict(in_shape=(3, 2, 2))), ("not finite", dict(weights=np.float32(
+        [1, np.inf, 1])))))
+def test_a_sparse_map_that_would_read_outside_is_refused(problem, changes):
+    with pytest.raises(ValidationError, match=problem):
+        Sparse(**sparse(**changes))
+
+
+def test_a_sparse_map_is_part_of_a_network():
+    network = content()
+    step = sparse(in_shape=(4, 2), out_shape=(4, 2), indptr=np.array([0, 1, 1, 3, 3]))
+    network["layers"][3]["connections"] = [dict(source="p", path=[step])]
+    layer = Network.model_validate(network).layers[3]
+    assert label(layer) == "sparse" and layer.connections[0].path[0].rows.tolist() == [0, 2, 2]
+    step.update(in_shape=(5, 2))
+    with pytest.raises(ValidationError, match="a connection from 'p' of sizes"):
         Network.model_validate(network)

@@ -14,7 +14,7 @@ from ttfs_convert.datasets import Dataset
 from ttfs_convert.ir import Concat, Input, Layer, MaxPool, Network, Readout, Reorder, Spiking
 from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.engines import simulate
-from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense, Scale
+from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense, Scale, Sparse
 
 SLOPES = ("fan_in", "reference", "gated")
 
@@ -90,6 +90,15 @@ def conv(in_shape, weights, groups=1, **geometry) -> Conv:
 
 def average(in_shape, kernel, include_pad=False, **geometry) -> AveragePool:
     return AveragePool(include_pad=include_pad, **sliding(in_shape, in_shape[-1], kernel, **geometry))
+
+
+def sparse(matrix, channels=1) -> Sparse:
+    """matrix: (positions out, positions); what is 0 is no synapse."""
+    matrix = np.array(matrix, np.float32)
+    rows, indices = np.nonzero(matrix)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(matrix)))])
+    return Sparse(in_shape=(matrix.shape[1], channels), out_shape=(len(matrix), channels), indptr=indptr, indices=indices,
+                  weights=matrix[rows, indices])
 
 
 def taus(network: Network, x, name: str = "h") -> list[float]:

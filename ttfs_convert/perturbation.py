@@ -94,6 +94,6 @@ def _with_weights(network: Network, change: Callable[[np.ndarray], np.ndarray], 
 
 
 def _connection(connection: Connection, change: Callable[[np.ndarray], np.ndarray]) -> Connection:
-    """Pools' weights are wiring; convolutions', matrix products' and scales' are devices."""
+    """Pools' and sparse maps' weights are wiring; convolutions', matrix products' and scales' are devices."""
     return connection.model_copy(update={"path": tuple(step.model_copy(update={"weights": change(step.weights)})
                                                        if isinstance(step, (Conv, Dense, Scale)) else step for step in connection.path)})

@@ -1,11 +1,15 @@
 """Chains of synapses after folding against the same chain as one plain computation, and each folding rule by its result."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import naive
+from tests.naive_network import connection_weights
+from tests.test_naive_network import sparse
 from ttfs_convert.lowering.linear import Linear, scaled, then
 from ttfs_convert.lowering.weight_sum import weight_sums
 from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense, Scale
@@ -54,6 +58,8 @@ def plain(step, values):
     """values: float64 of `step`'s input shape."""
     if isinstance(step, Scale):
         return values * step.weights
+    if step.kind == "sparse":
+        return naive.sparse(values[None], step.indptr, step.indices, step.weights)[0]
     if isinstance(step, Dense):
         return values.reshape(-1) @ step.weights.astype(np.float64)
     kernel, strides, dilations, pads = two_axes(step)
@@ -83,10 +89,14 @@ def chains(draw, padding=True):
     axes = draw(st.integers(1, 2))
     shape = first = (*(draw(st.integers(5, 7)) for _ in range(axes)), 4)
     steps = []
-    for kind in draw(st.lists(st.sampled_from(("conv", "average", "scale")), max_size=4)):
+    for kind in draw(st.lists(st.sampled_from(("conv", "average", "scale", "sparse")), max_size=4)):
         kernel, strides, pads, pads_end = (tuple(draw(st.integers(low, high)) for _ in range(axes))
                                            for low, high in ((1, 3), (1, 2), (0, int(padding)), (0, 2 * padding)))
         kernel = tuple(min(k, size) for k, size in zip(kernel, shape))
+        if kind == "sparse":  # between positions, which stay as many, or between neurons
+            size, channels = draw(st.sampled_from(((int(np.prod(shape[:-1])), shape[-1]), (int(np.prod(shape)), 1))))
+            steps.append(sparse(rng.normal(size=(size, size)) * (rng.random((size, size)) < 0.2), channels))
+            continue
         if kind == "scale":
             steps.append(scale(rng.choice((-1, 1), shape[-1]) * rng.uniform(0.5, 2, shape[-1]), shape))
         elif kind == "average":
@@ -125,6 +135,18 @@ def test_folded_chains_compute_the_same(chain, offset):
     kinds = [step.kind for step in linear.path]
     assert all(later != "scale" or earlier not in ("scale", "dense") for earlier, later in zip(kinds, kinds[1:]))
     assert not any(earlier == "scale" for earlier, later in zip(kinds, kinds[1:])), "a scale in front of something was not folded"
+    assert not any(step.kind == "sparse" and step.in_shape[1] == 1 and later == "scale" for step, later in zip(linear.path, kinds[1:]))
+
+
+@QUICK
+@given(chains())
+def test_weight_sums_are_those_of_all_synapses_one_by_one(chain):
+    shape, steps, _ = chain
+    connection = Connection(source="x", path=tuple(steps))
+    out = steps[-1].out_shape if steps else shape
+    real, virtual = connection_weights(connection, SimpleNamespace(shape=out))
+    found = np.broadcast_to(weight_sums(connection, out), out).reshape(-1)
+    np.testing.assert_allclose(found, real.sum(1) + virtual.sum(1), rtol=1e-4, atol=1e-4)
 
 
 @QUICK
@@ -147,6 +169,9 @@ PER_CHANNEL = scale([2, -3], SHAPE)
 WHOLE = scale(RNG.uniform(0.5, 2, SHAPE), SHAPE)
 CONV = conv(RNG, SHAPE, 3, (3, 2), (1, 1), (1, 0))
 AVERAGE = average(SHAPE, (2, 2), (2, 2), (0, 0), False)
+POSITIONS = sparse(RNG.normal(size=(6, 20)) * (RNG.random((6, 20)) < 0.3), 2)
+NEURONS = sparse(RNG.normal(size=(7, 40)) * (RNG.random((7, 40)) < 0.3))
+CHOICE = sparse(np.eye(7)[[3, 0, 0, 5]] * np.array([[1], [2], [0], [-1]]))
 DENSE = dense(RNG, SHAPE, 3)
 
 
@@ -154,18 +179,23 @@ DENSE = dense(RNG, SHAPE, 3)
     ((), PER_CHANNEL, ["scale"]), ((), CONV, ["conv"]),
     ((PER_CHANNEL,), PER_CHANNEL, ["scale"]), ((PER_CHANNEL,), WHOLE, ["scale"]), ((WHOLE,), PER_CHANNEL, ["scale"]),
     ((CONV,), scale([1, 2, 3], CONV.out_shape), ["conv"]), ((DENSE,), scale([1, 2, 3], (3,)), ["dense"]),
-    ((CONV,), scale(np.full(CONV.out_shape, 2) + np.arange(3), CONV.out_shape), ["conv", "scale"]),
+    ((CONV,), scale(np.full(CONV.out_shape, 2) + np.arange(3), CONV.out_shape), ["conv"]),
+    ((CONV,), scale(RNG.uniform(1, 2, CONV.out_shape), CONV.out_shape), ["conv", "scale"]),
     ((PER_CHANNEL,), CONV, ["conv"]), ((PER_CHANNEL,), DENSE, ["dense"]), ((WHOLE,), DENSE, ["dense"]),
     ((PER_CHANNEL,), AVERAGE, ["average_pool", "scale"]), ((AVERAGE,), scale([2, 3], AVERAGE.out_shape), ["average_pool", "scale"]),
-    ((AVERAGE,), average(AVERAGE.out_shape, (2, 2), (1, 1), (0, 0), False), ["average_pool"] * 2)))
+    ((AVERAGE,), average(AVERAGE.out_shape, (2, 2), (1, 1), (0, 0), False), ["average_pool"] * 2),
+    ((PER_CHANNEL,), POSITIONS, ["sparse", "scale"]), ((POSITIONS,), scale([2, 3], (6, 2)), ["sparse", "scale"]),
+    ((WHOLE,), NEURONS, ["sparse"]), ((NEURONS,), scale(RNG.uniform(1, 2, (7, 1)), (7, 1)), ["sparse"]),
+    ((NEURONS,), CHOICE, ["sparse"]), ((CONV,), scale(np.repeat([2, 3, 4], 3), (5, 9)), ["conv", "scale"]),
+    ((CONV,), scale(np.tile([2, 3, 4], 3), (5, 9)), ["conv"])))
 def test_what_folds(path, step, kinds):
     found = then(path, step)
     assert [each.kind for each in found] == kinds
     a = RNG.uniform(size=SHAPE)
-    np.testing.assert_allclose(plain_chain(found, a), plain_chain((*path, step), a), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(plain_chain(found, a).reshape(step.out_shape), plain_chain((*path, step), a), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("step", (CONV, AVERAGE))
+@pytest.mark.parametrize("step", (CONV, AVERAGE, POSITIONS))
 def test_factors_that_differ_by_position_do_not_pass_a_window_that_slides(step):
     with pytest.raises(ValueError, match="differ by position"):
         then((WHOLE,), step)

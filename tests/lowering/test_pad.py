@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted, exact, unity
 from ttfs_convert.lowering.graph import UnsupportedModel
+from ttfs_convert.simulate.engines import simulate
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=16)
 RANGES = {"max-pooled": lambda chain: chain.add("MaxPool", kernel_shape=[3] * axes_of(chain), pads=[1] * 2 * axes_of(chain)),
@@ -178,18 +179,74 @@ def test_channels_last_graph_as_keras_exports_it():
     exact(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("pads, axes", (([0, 1, 0, 0, 0, 0, 0, 0], "[1]"), ([0, 0, 1, 0, 0, 1, 0, 0], "[1, 2]"),
-                                        ([0, -1, 0, 0, 0, 0, 0, 0], "[1]")))
-def test_constants_as_channels_are_refused(pads, axes):
-    chain = features().add("Relu").add("Pad", np.array(pads)).conv(2).add("Relu").readout()
-    with pytest.raises(UnsupportedModel, match="it pads axes ") as refusal:
-        converted(chain.model(), mode="unchecked")
-    assert axes in str(refusal.value) and refusal.value.nodes[0][1] == "Pad"
+@st.composite
+def padded_anywhere(draw):
+    """(input shape without batch, pads of all axes) of any rank; elements are added or cropped along any axes but the batch."""
+    shape = (3, 4, 5)[:draw(st.integers(1, 3))] if draw(st.booleans()) else (6,)
+    before, after = ([draw(st.integers(low, 2)) for _ in shape] for low in (-1, 0))
+    return shape, [0, *before, 0, *after]
 
 
-def test_constants_as_features_are_refused():
-    chain = Chain((9,)).gemm(5).add("Relu").add("Pad", np.array([0, 1, 0, 1])).gemm(4).add("Relu").readout()
-    with pytest.raises(UnsupportedModel, match=r"it pads axes \[1\]"):
+ANYTHING = {"activation": lambda chain: chain.add("Relu"), "normed": lambda chain: chain.add("Relu").add("Mul", chain.rng.uniform(
+    0.5, 2, (1, chain.width(1), *(1,) * (len(chain.shape) - 1))).astype(np.float32)), "by position": lambda chain: chain.add("Relu").add(
+        "Mul", chain.rng.uniform(0.5, 2, (1, *chain.shape)).astype(np.float32)), "potential": lambda chain: chain,
+    "sliced": lambda chain: chain.add("Relu").add("Slice", np.array([0]), np.array([2**31 - 1]), np.array([1]), np.array([2])),
+    "turned": lambda chain: chain.add("Relu").add("Transpose", perm=[0, *range(len(chain.shape), 0, -1)])}
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(padded_anywhere(), st.sampled_from(sorted(ANYTHING)), st.sampled_from((0.0, 0.3, -0.5)))
+def test_any_axes(geometry, values, constant):
+    """Of spikes and of pre-activations, in any order and with any factors."""
+    shape, pads = geometry
+    chain = Chain(shape)
+    chain.conv(shape[0], (1,) * (len(shape) - 1), total=0.5) if len(shape) > 1 else chain.gemm(shape[0], 0.5)
+    ANYTHING[values](chain).add("Pad", np.array(pads), np.float32(constant))
+    exact(chain.add("Clip", np.float32(-1.5), np.float32(1)).readout().model(), chain.images())
+
+
+def option_a(channels):
+    """Every second pixel and zero channels around, added to a convolution of stride 2: the residual block of He et al. on CIFAR."""
+    chain = Chain((3, 6, 6)).conv(4, pads=[1] * 4, total=1).relu1()
+    start = chain.at
+    chain.add("Slice", np.array([0, 0]), np.array([9, 9]), np.array([2, 3]), np.array([2, 2]))
+    shortcut = chain.add("Pad", np.array([0, channels, 0, 0, 0, channels, 0, 0])).at
+    chain.at = start
+    return chain.conv(4 + 2 * channels, pads=[1] * 4, strides=[2, 2], total=0.5).add("Add", shortcut)
+
+
+def test_the_parameter_free_shortcut_of_a_residual_block():
+    chain = option_a(2).add("Relu").readout()
+    network = exact(chain.model(), chain.images())
+    assert [layer.kind for layer in network.layers] == ["input", "spiking", "spiking", "readout"]
+    zeros = network.layers[2].connections[1].path[0]
+    assert zeros.kind == "sparse" and zeros.indices.size == 3 * 3 * 4  # one synapse for each neuron that has one
+
+
+def test_zero_channels_bring_no_weight():
+    """Slope fan_in: where the shortcut adds nothing, the convolution's weights alone are the sum."""
+    network = converted(option_a(2).relu1().readout().model(), mode="unchecked")
+    sums = np.broadcast_to(network.layers[2].weight_sums, (3, 3, 8))
+    np.testing.assert_allclose(sums, np.broadcast_to([0.5, 0.5, 1.5, 1.5, 1.5, 1.5, 0.5, 0.5], (3, 3, 8)), atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ("clock", "event"))
+@pytest.mark.parametrize("slope", ("gated", "reference", "fan_in"))
+def test_zero_channels_on_every_engine(engine, slope):
+    mode = {"mode": "unchecked"} if slope == "fan_in" else {"mode": "exact", "slope": slope}
+    chain = option_a(1)
+    chain = chain.relu1().add("Pad", np.array([0, 1, 1, 0, 0, 0, 0, 1])).conv(3, pads=[1] * 4).relu1().readout()
+    network, x = converted(chain.model(), **mode, steps=20), chain.images()
+    network = network.with_time(None) if engine == "event" else network
+    ours, theirs = simulate(network, x, engine), simulate(network, x)
+    for name, times in theirs.spike_times.items():
+        np.testing.assert_allclose(ours.spike_times[name], times, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(ours.potentials, theirs.potentials, rtol=0, atol=1e-4)
+
+
+def test_minus_infinity_is_refused():
+    chain = features().add("Relu").add("Pad", np.array([0, 1, 0, 0, 0, 0, 0, 0]), np.float32(-np.inf)).conv(2).add("Relu").readout()
+    with pytest.raises(UnsupportedModel, match="not finite"):
         converted(chain.model(), mode="unchecked")
 
 

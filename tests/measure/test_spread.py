@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.models import Chain, certified, converted, dataset
 from ttfs_convert.measure import counts
-from ttfs_convert.measure.fan_out import existing_connections, position_fan_out, virtual_connections
+from ttfs_convert.measure.fan_out import existing_connections, fan_out, virtual_connections
 from ttfs_convert.reference import Reference
 from ttfs_convert.simulate.engines import simulate
 from ttfs_convert.synapses import Spread
@@ -63,8 +63,7 @@ def test_fan_out_and_connections_are_those_of_onnx_runtime(layer):
     assert isinstance(connection.path[0], Spread)
     reached = connected(model, hidden, shape)
     per_neuron = reached.sum(1).reshape(*shape[1:], shape[0])
-    fan_out = position_fan_out(connection.path, network.layers[0].shape)
-    np.testing.assert_array_equal(per_neuron, np.broadcast_to(fan_out[..., None], per_neuron.shape))
+    np.testing.assert_array_equal(per_neuron.reshape(-1), fan_out(connection.path, network.layers[0].shape).per_neuron.reshape(-1))
     assert existing_connections(connection, network.layers[0].shape) == reached.sum()
     assert virtual_connections(connection) == 0
     assert counts.layer_connections(network.layers, network.layers[1]) == (reached.sum(), 0)
@@ -125,13 +124,13 @@ def test_events_equal_an_enumeration(slope, average):
 def fan_out_of(path, shape):
     """(*spatial,) outputs that each position of one channel reaches, tap by tap."""
     spread, conv = path[0], path[1]
-    fan_out = np.zeros(shape[:-1], int)
+    found = np.zeros(shape[:-1], int)
     for at in np.ndindex(*shape[:-1]):
         for tap in np.ndindex(*conv.kernel):
             out = [p * stride + pad - k * dilation for p, stride, pad, k, dilation
                    in zip(at, spread.strides, conv.pads, tap, conv.dilations)]
-            fan_out[at] += all(0 <= o < size for o, size in zip(out, conv.out_shape))
-    return fan_out * (conv.out_shape[-1] // conv.groups)
+            found[at] += all(0 <= o < size for o, size in zip(out, conv.out_shape))
+    return found * (conv.out_shape[-1] // conv.groups)
 
 
 def test_a_pool_in_front_counts_each_connection_once():
@@ -143,7 +142,7 @@ def test_a_pool_in_front_counts_each_connection_once():
     (connection,) = network.layers[1].connections
     assert [step.kind for step in connection.path][:2] == ["average_pool", "spread"]
     reached = connected(model, hidden, (2, 6))  # both channels of each position, one after the other
-    np.testing.assert_array_equal(position_fan_out(connection.path, (6, 2)), reached[::2].sum(1))
+    np.testing.assert_array_equal(fan_out(connection.path, (6, 2)).per_neuron.reshape(-1), reached.sum(1))
     assert existing_connections(connection, (6, 2)) == reached.sum()
 
 
@@ -152,11 +151,11 @@ def test_by_hand():
     model, _ = chain_of((1, 3), (1, 1, 3), {"strides": [2]})
     network = converted(model, mode="exact")
     layer = network.layers[1]
-    assert layer.shape == (7, 1) and position_fan_out(layer.connections[0].path, (3, 1)).tolist() == [3, 3, 3]
+    assert layer.shape == (7, 1) and fan_out(layer.connections[0].path, (3, 1)).per_neuron[:, 0].tolist() == [3, 3, 3]
     assert counts.layer_connections(network.layers, layer) == (9, 0) and counts.layer_macs(layer) == 9
     cropped, _ = chain_of((1, 3), (1, 1, 3), {"strides": [2], "pads": [1, 1]})
     layer = converted(cropped, mode="exact").layers[1]
-    assert layer.shape == (5, 1) and position_fan_out(layer.connections[0].path, (3, 1)).tolist() == [2, 3, 2]
+    assert layer.shape == (5, 1) and fan_out(layer.connections[0].path, (3, 1)).per_neuron[:, 0].tolist() == [2, 3, 2]
     assert counts.layer_macs(layer) == 9  # by its inputs, cut off outputs included
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from tests import test_naive_network as hand_built
 from tests.models import Chain, converted
 from tests.naive_network import connection_weights
-from tests.test_naive_network import Build, average, conv, dense, images, scale, weights
+from tests.test_naive_network import Build, average, conv, dense, images, scale, sparse, weights
 from ttfs_convert.ir import Network
 from ttfs_convert.simulate.integration import Integrator
 from ttfs_convert.synapses import Connection
@@ -108,13 +108,30 @@ def chained(rng: np.random.Generator, slope: str) -> tuple[Network, np.ndarray]:
     return build.watch(), images(rng, 5, 4, 2)
 
 
+def mapped(rng: np.random.Generator, slope: str) -> tuple[Network, np.ndarray]:
+    """Sparse maps between positions and between neurons, with empty rows, in front of a padded convolution, behind one, and alone."""
+    def some(rows: int, columns: int, channels: int = 1, empty: int | None = None):
+        matrix = rng.normal(0.1, 0.5, (rows, columns)) * (rng.random((rows, columns)) < 0.4)
+        matrix[[] if empty is None else empty] = 0
+        return sparse(matrix, channels)
+
+    first = some(12, 20, 2, empty=6), conv((4, 3, 2), weights(rng, 3, 3, 2, 4), pads=1)
+    second = conv((4, 3, 4), weights(rng, 2, 2, 4, 3), pads=(1, 0), pads_end=(0, 1)), some(15, 36)
+    both, alone = (some(15, 48, empty=7), scale(rng.uniform(0.5, 1, (15, 1)), (15, 1))), (some(5, 5, 3),)
+    build = Build((5, 4, 2), slope)
+    build.fire("h", (4, 3, 4), {"x": first}, sums((4, 3, 4), first), rng.normal(0.2, 0.3, (4, 3, 4)))
+    build.fire("g", (5, 3), {"h": second}, sums((5, 3), second), rng.normal(0.2, 0.3, 3))
+    build.fire("f", (5, 3), {"h": both, "g": alone}, sums((5, 3), both, alone), 0.2)
+    return build.watch(), images(rng, 5, 4, 2)
+
+
 def sums(shape: tuple[int, ...], *paths: tuple) -> np.ndarray:
     """Weight sums of every neuron of `shape`, padded taps included."""
     parts = [connection_weights(Connection(source="x", path=path), SimpleNamespace(shape=shape)) for path in paths]
     return sum(real.sum(1) + virtual.sum(1) for real, virtual in parts).reshape(shape)
 
 
-HAND_BUILT = {family.__name__: family for family in (*hand_built.NETWORKS, chained)}
+HAND_BUILT = {family.__name__: family for family in (*hand_built.NETWORKS, chained, mapped)}
 BUILDERS = transposed, separable, averages, line, two_inputs, two_readouts, constrained
 MODELS = {**{builder.__name__: (builder, {}) for builder in BUILDERS}, "spiking_averages": (averages, {"pooling": "spiking"}),
           "direct_model": (separable, {"input_range": None})}

@@ -13,7 +13,7 @@ from ..ir import Concat, Layer, MaxPool, Readout, Reorder, Spiking, Violation
 from ..synapses import Connection, Shape, Synapses
 from .linear import Linear, scaled
 from .ranges import UNIT, Ranges
-from .values import Constant, Node, Potential, Spikes, Value, channels_first, compact, flat_index, is_flat_order
+from .values import Constant, Node, Potential, Spikes, Value, channels_first, compact, flat_index, is_flat_order, same_index
 from .weight_sum import weight_sums
 
 NO_MATCH = {"tensor": None}
@@ -259,9 +259,11 @@ class Builder:
 
 def _matched(index: np.ndarray, shape: Shape, tensor: str) -> dict:
     """Fields that match a population of `shape` to the ONNX tensor of `index`, which shows every neuron once."""
-    for first, expected in ((False, flat_index(shape)), (True, channels_first(shape))):
-        if np.array_equal(index.reshape(-1), expected.reshape(-1)):
-            return {"tensor": tensor, "channels_first": first}
+    if is_flat_order(index, math.prod(shape)):
+        return {"tensor": tensor}
+    expected = channels_first(shape)
+    if same_index(index, expected) or np.array_equal(index.reshape(-1), expected.reshape(-1)):
+        return {"tensor": tensor, "channels_first": True}
     order = np.ascontiguousarray(index.reshape(-1), np.int64)
     return {"tensor": tensor, "tensor_index": order} if np.array_equal(np.sort(order), flat_index(order.shape)) else NO_MATCH
 

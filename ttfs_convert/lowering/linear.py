@@ -4,7 +4,9 @@ Rules of `then`, where Scale acts per channel:
 1. Scale, Scale       -> one Scale
 2. Conv|Dense, Scale  -> Conv|Dense with scaled outputs
 3. Scale, Conv|Dense  -> Conv|Dense with scaled inputs
-4. Scale, AveragePool -> AveragePool, Scale; the same with Spread
+4. Scale, AveragePool -> AveragePool, Scale; the same with Spread and Sparse
+5. Any Scale before or behind a Sparse of one channel -> the Sparse with scaled columns or rows
+6. Sparse, Sparse that selects, both of one channel -> one Sparse
 A Scale of factors 1, up to float32 rounding, disappears.
 """
 
@@ -16,7 +18,7 @@ from itertools import product
 
 import numpy as np
 
-from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Shape, Spread, Synapses
+from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Shape, Sparse, Spread, Synapses
 from .values import compact
 
 ROUNDING = 2.0**-23
@@ -60,26 +62,56 @@ def then(path: tuple[Synapses, ...], step: Synapses) -> tuple[Synapses, ...]:
         if isinstance(last, Scale):
             product = np.broadcast_to(last.weights, last.out_shape).reshape(step.in_shape).astype(np.float64) * step.weights
             return then(before, _scale(compact(product), step.in_shape))
-        if isinstance(last, (Conv, Dense)) and step.weights.ndim == 1:
-            return (*before, _with_weights(last, last.weights * step.weights))
+        if isinstance(last, (Conv, Dense)) and (factors := _factors(step.weights, step.in_shape, last.out_shape)).ndim == 1:
+            return (*before, _with_weights(last, last.weights * factors))
+        if _between_neurons(last):
+            return (*before, _with_weights(last, last.weights * np.broadcast_to(step.weights, step.in_shape).reshape(-1)[last.rows]))
         return (*path, step)
+    if _between_neurons(last) and _between_neurons(step) and (np.diff(step.indptr) < 2).all():
+        return (*before, _selected(last, step))
     if not isinstance(last, Scale):
         return (*path, step)
+    if _between_neurons(step):
+        return (*before, _with_weights(step, step.weights * np.broadcast_to(last.weights, last.out_shape).reshape(-1)[step.indices]))
     if isinstance(step, Dense):
         rows = np.broadcast_to(last.weights, last.out_shape).reshape(-1, 1)
         return (*before, _with_weights(step, step.weights * rows))
-    factors = compact(np.broadcast_to(last.weights, last.out_shape).reshape(step.in_shape))
+    factors = _factors(last.weights, last.out_shape, step.in_shape)
     if factors.ndim > 1:
         raise ValueError("factors differ by position")
-    if isinstance(step, (AveragePool, Spread)):
+    if isinstance(step, (AveragePool, Spread, Sparse)):
         return (*before, step, _scale(factors, step.out_shape))
     inputs = factors.reshape(step.groups, -1, 1)  # (groups, channels in / groups, 1) against weights (..., channels in / groups, out)
     grouped = step.weights.reshape(*step.weights.shape[:-1], step.groups, -1)
     return (*before, _with_weights(step, (grouped * inputs.transpose(1, 0, 2)).reshape(step.weights.shape)))
 
 
-def _with_weights(step: Conv | Dense, weights: np.ndarray) -> Conv | Dense:
-    return type(step)(**{**dict(step), "weights": weights})
+def _factors(weights: np.ndarray, shape: Shape, as_shape: Shape) -> np.ndarray:
+    """A Scale's weights of neurons in `shape`, seen as `as_shape`: per channel or whole."""
+    return weights if weights.shape == as_shape[-1:] and shape[-1] == as_shape[-1] else compact(np.broadcast_to(weights, shape).reshape(as_shape))
+
+
+def _between_neurons(step: Synapses | None) -> bool:
+    """Whether every neuron has synapses of its own."""
+    return isinstance(step, Sparse) and step.in_shape[1] == 1
+
+
+def _selected(first: Sparse, selection: Sparse) -> Sparse:
+    """Both in one; each row of the second has one synapse at most."""
+    chosen = np.zeros(selection.out_shape[0], np.int64)
+    filled = np.diff(selection.indptr) == 1
+    chosen[filled] = selection.indices
+    counts = np.where(filled, np.diff(first.indptr)[chosen], 0)
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    place = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - first.indptr[chosen], counts)
+    factor = np.zeros(len(chosen), np.float32)
+    factor[filled] = selection.weights
+    return Sparse(in_shape=first.in_shape, out_shape=selection.out_shape, indptr=indptr, indices=first.indices[place],
+                  weights=first.weights[place] * np.repeat(factor, counts))
+
+
+def _with_weights(step: Conv | Dense | Sparse, weights: np.ndarray) -> Conv | Dense | Sparse:
+    return type(step)(**{**dict(step), "weights": np.ascontiguousarray(weights, np.float32)})
 
 
 def _scale(factors: np.ndarray, shape: Shape) -> Scale:
@@ -123,4 +155,8 @@ def _spread(step: Spread, image: np.ndarray) -> np.ndarray:
     return wide
 
 
-APPLY = {"conv": _conv, "dense": _dense, "average_pool": _average_pool, "scale": _scaled_image, "spread": _spread}
+def _sparse(step: Sparse, image: np.ndarray) -> np.ndarray:
+    return np.stack([np.bincount(step.rows, step.weights * channel[step.indices], step.out_shape[0]) for channel in image.T], axis=-1)
+
+
+APPLY = {"conv": _conv, "dense": _dense, "average_pool": _average_pool, "scale": _scaled_image, "spread": _spread, "sparse": _sparse}

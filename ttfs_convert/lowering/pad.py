@@ -1,7 +1,8 @@
 """Pad.
 
 1. reflect, edge, wrap  -> wiring (`shape.py`).
-2. constant c           -> the tensor less c, with padding that contributes 0 (an average over one tap), plus c again.
+2. constant c           -> the tensor less c, with elements that are 0, plus c again. Around the positions of spikes these are virtual
+   neurons (an average over one tap), as a convolution's padding is; along other axes, and of pre-activations, they are no neurons at all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ..synapses import AveragePool
 from .affine import affine
 from .builder import Builder, UnsupportedNode
 from .geometry import image_index
+from .linear_map import map_axes, population_axes, selection
 from .pooling import average_bounds
 from .shape import lower_moved
 from .values import Node, Potential, Spikes, channels_first
@@ -25,33 +27,56 @@ def lower_pad(node: Node, builder: Builder) -> None:
         return
     value = builder.value(node.inputs[0])
     before, after = _pads(node, builder, value.index.ndim)
-    constant = builder.constant(node, 2, "value", np.float32(node.attributes.get("value", 0.0)))
-    if before[0] or after[0] or before[1] or after[1] or value.index.ndim not in (3, 4):
-        raise UnsupportedNode(f"it pads axes {[axis for axis in range(len(before)) if before[axis] or after[axis]]}",
-                              "pad the positions of (batch, channels, length) or (batch, channels, height, width)")
-    shifted = affine(builder.spikes(value, node), np.ones(()), -constant.astype(np.float64), node, builder) if constant.any() else value
-    padded = _with_zeros(_cropped(shifted, before, after, node, builder), np.maximum(before[2:], 0), np.maximum(after[2:], 0), node, builder)
-    builder.values[node.outputs[0]] = affine(padded, np.ones(()), constant.astype(np.float64), node, builder) if constant.any() else padded
+    if before[0] or after[0]:
+        raise UnsupportedNode("it pads axes [0], the batch", "pad other axes")
+    constant = builder.constant(node, 2, "value", np.float32(node.attributes.get("value", 0.0))).astype(np.float64)
+    if not np.isfinite(constant).all():
+        raise UnsupportedNode("it pads with a value that is not finite", "pad with a number; in front of a max-pool: its own padding")
+    if constant.any():
+        if isinstance(value, Potential) and (value.max_pools or value.pooled_only):
+            value = builder.spikes(value, node)  # under the name of their tensor, before they are shifted
+        value = affine(value, np.ones(()), -constant, node, builder)
+    padded = _padded(value, before, after, node, builder)
+    builder.values[node.outputs[0]] = affine(padded, np.ones(()), constant, node, builder) if constant.any() else padded
 
 
 def _pads(node: Node, builder: Builder, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """Elements to add before and after, per axis; negative ones crop."""
-    pads = np.asarray(builder.constant(node, 1, "pads", node.attributes.get("pads")), np.int64)
+    pads = np.asarray(builder.constant(node, 1, "pads", node.attributes.get("pads", node.attributes.get("paddings"))), np.int64).reshape(-1)
     axes = builder.constant(node, 3, "axes", np.arange(rank)) % rank
     before, after = np.zeros(rank, np.int64), np.zeros(rank, np.int64)
     before[axes], after[axes] = pads[:len(axes)], pads[len(axes):]
     return before, after
 
 
-def _cropped(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, node: Node, builder: Builder) -> Spikes | Potential:
-    if (before >= 0).all() and (after >= 0).all():
+def _padded(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, node: Node, builder: Builder) -> Spikes | Potential:
+    if not (before.any() or after.any()):
         return value
-    spikes = builder.spikes(value, node)
-    return replace(spikes, index=spikes.index[tuple(slice(max(0, -b), size + min(0, a)) for b, a, size
-                                                    in zip(before, after, spikes.index.shape))])
+    natural = population_axes(value)
+    channel = natural[-1] if natural else 1
+    if isinstance(value, Spikes) and min(before.min(), after.min()) < 0:
+        kept = tuple(slice(max(0, -b), size + min(0, a)) for b, a, size in zip(before, after, value.index.shape))
+        value, before, after = replace(value, index=value.index[kept]), np.maximum(before, 0), np.maximum(after, 0)
+        if not value.index.size:
+            raise UnsupportedNode("it crops everything", "leave some elements")
+    positional = not (before[channel] or after[channel]) and min(before.min(), after.min()) >= 0 and value.index.ndim in (3, 4)
+    if positional and (isinstance(value, Spikes) or value.pooled_only):
+        turned = replace(value, index=np.moveaxis(value.index, channel, 1))
+        padded = _with_virtual_neurons(turned, *(np.delete(each, (0, channel)) for each in (before, after)), node, builder)
+        return replace(padded, index=np.moveaxis(padded.index, 1, channel))
+    matrices = {}
+    for axis in map(int, np.flatnonzero((before != 0) | (after != 0))):
+        size = value.index.shape[axis]
+        chosen = np.arange(-before[axis], size + after[axis])
+        matrices[axis] = selection(np.where(chosen < size, chosen, -1), size)
+    return map_axes(value, matrices, node, builder)
 
 
-def _with_zeros(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, node: Node, builder: Builder) -> Potential:
+def _with_virtual_neurons(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, node: Node, builder: Builder
+                          ) -> Spikes | Potential:
+    """value: (1, channels, *positions)."""
+    if not (before.any() or after.any()):
+        return value
     order = image_index(value)
     sizes = np.array(order.shape[:-1]) + before + after
     ones = (1,) * len(sizes)

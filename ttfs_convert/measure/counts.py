@@ -23,7 +23,7 @@ import numpy as np
 
 from ..ir import Layer, Network, Spiking, has_neurons, neurons
 from ..synapses import Connection, Conv, Dense, Spread
-from .fan_out import existing_connections, position_fan_out, virtual_connections
+from .fan_out import existing_connections, fan_out, virtual_connections
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,7 @@ def _transmitted_to(layer: Layer, spikes: Mapping[str, np.ndarray]) -> float:
 
 
 def _transmitted(connection: Connection, active: np.ndarray) -> float:
-    shape = connection.path[0].in_shape if connection.path else active.shape
-    per_position = active.reshape(shape).sum(-1)
-    return float((per_position * position_fan_out(connection.path, shape)).sum())
+    return fan_out(connection.path, active.shape).weighted(active)
 
 
 def spikes_per_neuron(network: Network, active: Mapping[str, np.ndarray], sent: Mapping[str, np.ndarray] | None = None) -> float:

@@ -1,61 +1,214 @@
 """How many neurons one spike reaches: the true fan-out at borders, through pools that are part of the synapses, and of padded taps.
 
-Reach is a box: along each spatial axis a boolean matrix (outputs, inputs) says which positions are connected, and chains of synapses
-multiply these matrices. So overlapping windows count a connection once, however many paths lead through a pool.
+Overlapping windows count a connection once, however many paths lead through a pool. What a chain of synapses connects is a matrix between
+positions times one between channels; where it mixes the two, such as a sparse map between neurons in front of a convolution, every neuron
+is a position of its own. One window that slides is counted in closed form, chains by products of sparse boolean matrices, some sources at a time.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..synapses import Connection, Conv, Dense, Scale, Shape, Sliding, Spread, Synapses, has_virtual_neurons
+from ..lowering.linear import APPLY
+from ..synapses import Connection, Conv, Dense, Scale, Shape, Sliding, Sparse, Spread, Synapses, has_virtual_neurons
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+CONNECTIONS = 1 << 23  # of a chain that are in memory at a time, about
 
 
-def position_fan_out(path: tuple[Synapses, ...], shape: Shape, padded: bool = False) -> np.ndarray:
-    """Neurons that a spike reaches from each position of the source, (*spatial,) int64; the same for all its channels.
+@dataclass(frozen=True)
+class FanOut:
+    """A spike of channel c at position p reaches positions[p] * channels[c] neurons. The source's neurons are in the order (p, c)."""
 
-    path: the steps, none for identity synapses. shape: the source's. padded: whether the positions of the first step's
-    padding are there too, before and after the others.
-    """
-    path = tuple(step for step in path if not isinstance(step, Scale))  # one connection per neuron
-    if not path:
-        return np.ones(shape[:-1], np.int64)
-    sliding = [step for step in path if not isinstance(step, Dense)]
-    dense = path[-1] if isinstance(path[-1], Dense) else None
-    targets = dense.out_shape[0] if dense else math.prod(step.weights.shape[-1] // step.groups for step in path if isinstance(step, Conv))
-    if not sliding:
-        return np.full(shape[:-1], targets, np.int64)
-    axes = [reduce(lambda near, far: (far.astype(np.int64) @ near) > 0,
-                   [_reach(step, axis, padded and step is sliding[0]) for step in sliding]) for axis in range(len(sliding[0].in_shape) - 1)]
-    per_axis = [(reach.any(0) if dense else reach.sum(0)).astype(np.int64) for reach in axes]
-    return reduce(np.multiply.outer, per_axis) * targets
+    positions: np.ndarray  # (positions,) int64
+    channels: np.ndarray  # (channels,) int64
+
+    @property
+    def per_neuron(self) -> np.ndarray:
+        """(positions, channels) int64"""
+        return np.multiply.outer(self.positions, self.channels)
+
+    @property
+    def total(self) -> int:
+        """Pairs of a source neuron and a target neuron that are connected."""
+        return int(self.positions.sum()) * int(self.channels.sum())
+
+    def weighted(self, share: np.ndarray) -> float:
+        """Neurons reached by spikes that each source neuron sends with its `share`, (neurons,)."""
+        return float(self.positions @ (share.reshape(len(self.positions), -1) @ self.channels))
 
 
-def _reach(step: Sliding | Spread, axis: int, padded: bool) -> np.ndarray:
-    """(outputs, inputs) bool along one axis; with `padded`, inputs include the padding on both sides."""
-    if isinstance(step, Spread):
-        return np.arange(step.out_shape[axis])[:, None] == np.arange(step.in_shape[axis])[None] * step.strides[axis]
-    before, after = (step.pads[axis], step.pads_end[axis]) if padded else (0, 0)
-    position = np.arange(-before, step.in_shape[axis] + after)
-    offset = position[None] + step.pads[axis] - np.arange(step.out_shape[axis])[:, None] * step.strides[axis]
-    return (offset >= 0) & (offset % step.dilations[axis] == 0) & (offset < step.kernel[axis] * step.dilations[axis])
+def fan_out(path: Sequence[Synapses], shape: Shape, padded: bool = False) -> FanOut:
+    """Of the neurons of a source of `shape`, through the steps `path`, none for identity synapses. padded: whether the positions of the
+    first step's padding are sources too, before and after the others along each axis."""
+    steps = [step for step in path if not isinstance(step, Scale)]  # one connection per neuron
+    matrix = next((number for number, step in enumerate(steps) if isinstance(step, Dense)), None)
+    if matrix is not None:  # whoever reaches one of its inputs reaches all that its outputs do
+        before, behind = fan_out(steps[:matrix], steps[0].in_shape, padded), _reached_by_all(steps[matrix].out_shape, steps[matrix + 1:])
+        return FanOut((before.positions > 0) * np.int64(behind), (before.channels > 0).astype(np.int64))
+    if not steps:
+        return FanOut(np.ones(math.prod(shape[:-1]), np.int64), np.ones(shape[-1], np.int64))
+    together = _channels_together(steps)
+    if together is None:
+        return FanOut(_neuron_counts(steps, padded), np.ones(1, np.int64))
+    return FanOut(_position_counts(steps, together, padded), _channel_counts(steps, together[0]))
 
 
 def existing_connections(connection: Connection, shape: Shape) -> int:
     """Pairs of a source neuron and a target neuron that are connected, each counted once. shape: the source's."""
-    shape = connection.path[0].in_shape if connection.path else shape
-    return int(position_fan_out(connection.path, shape).sum()) * shape[-1]
+    return fan_out(connection.path, shape).total
 
 
 def virtual_connections(connection: Connection) -> int:
     """Connections of padded taps, which slopes `fan_in` and `reference` need as virtual neurons."""
     total = 0
     for start, (before, step) in enumerate(zip((None, *connection.path), connection.path)):
-        if has_virtual_neurons(step, before):
+        if has_virtual_neurons(step, before) and (any(step.pads) or any(step.pads_end)):
             rest = connection.path[start:]
-            inside, all_taps = (int(position_fan_out(rest, step.in_shape, padded).sum()) for padded in (False, True))
-            total += (all_taps - inside) * step.in_shape[-1]
+            total += fan_out(rest, step.in_shape, padded=True).total - fan_out(rest, step.in_shape).total
     return total
+
+
+def _reached_by_all(shape: Shape, path: Sequence[Synapses]) -> int:
+    """How many neurons behind `path` are reached when all of `shape` spike."""
+    reached = np.ones(shape)
+    for step in path:
+        if not isinstance(step, Scale):
+            ones = step.model_copy(update={"weights": np.ones_like(step.weights)}) if hasattr(step, "weights") else step
+            reached = (APPLY[step.kind](ones, reached.reshape(step.in_shape)) > 0).astype(np.float64)
+    return int(reached.sum())
+
+
+def _channels_together(steps: Sequence[Synapses]) -> list[int] | None:
+    """How many channels are alike in front of each step: a step that leaves channels apart may have multiples of what a convolution before
+    or behind it has, the rest then being positions. None where a convolution reads other channels than those."""
+    convolutions = [number for number, step in enumerate(steps) if isinstance(step, Conv)]
+    if not convolutions:
+        return [math.gcd(*(step.in_shape[-1] for step in steps))] * len(steps)
+    together = [steps[convolutions[0]].in_shape[-1]] * (convolutions[0] + 1)
+    for number in convolutions:
+        together += [steps[number].out_shape[-1]] * (next((n for n in convolutions if n > number), len(steps) - 1) - number)
+    fits = all(step.in_shape[-1] == count if isinstance(step, Conv) else step.in_shape[-1] % count == 0
+               for step, count in zip(steps, together))
+    return together if fits else None
+
+
+def _channel_counts(steps: Sequence[Synapses], channels: int) -> np.ndarray:
+    """(channels,) int64: channels at the end that each at the start reaches."""
+    convolutions = [step for step in steps if isinstance(step, Conv)]
+    if len(convolutions) < 2:
+        return np.full(channels, math.prod(step.out_shape[-1] // step.groups for step in convolutions))
+    reached = reduce(lambda near, far: (near @ far > 0).astype(np.float32), map(_between_channels, convolutions))
+    return reached.sum(1).astype(np.int64)
+
+
+def _between_channels(step: Conv) -> np.ndarray:
+    """(channels in, channels out) float32, 1 where connected."""
+    return np.kron(np.eye(step.groups, dtype=np.float32), np.ones((step.in_shape[-1] // step.groups, step.out_shape[-1] // step.groups), np.float32))
+
+
+def _position_counts(steps: Sequence[Synapses], together: Sequence[int], padded: bool) -> np.ndarray:
+    """(positions,) int64: positions at the end that each at the start reaches."""
+    apart = [step.in_shape[-1] // count for step, count in zip(steps, together)]
+    same_axes = all(near.out_shape[:-1] == far.in_shape[:-1] for near, far in zip(steps, steps[1:]))
+    if max(apart) == 1 and same_axes and not any(isinstance(step, Sparse) for step in steps):
+        axes = [[_targets(step, axis, padded and not number) for number, step in enumerate(steps)]
+                for axis in range(len(steps[0].in_shape) - 1)]
+        per_axis = [along[0].count if len(along) == 1 else _chained([each.matrix() for each in along]) for along in axes]
+        return reduce(np.multiply.outer, per_axis).reshape(-1)
+    if len(steps) == 1 and isinstance(steps[0], Sparse):
+        return np.repeat(np.bincount(steps[0].indices, minlength=steps[0].in_shape[0]), apart[0])
+    return _chained([_with_channels_apart(_between_positions(step, padded and not number), count)
+                     for number, (step, count) in enumerate(zip(steps, apart))])
+
+
+def _chained(matrices: list[csr_matrix]) -> np.ndarray:
+    """(rows of the first,) int64: how many columns of the last each reaches. matrices: bool, (from, to)."""
+    first, *others = matrices
+    each = max(1, math.prod(max(1, -(-matrix.nnz // matrix.shape[0])) for matrix in matrices))
+    return np.concatenate([np.diff(reduce(lambda near, far: near @ far, others, part).indptr).astype(np.int64)
+                           for part in _parts(first, max(1, CONNECTIONS // each))])
+
+
+def _parts(matrix: csr_matrix, rows: int) -> Iterator[csr_matrix]:
+    return (matrix[start:start + rows] for start in range(0, matrix.shape[0], rows))
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """Along one axis, input position i (from the first padded one on, where these are counted) reaches the outputs first[i] + k * spacing,
+    k < count[i], of `size`."""
+
+    first: np.ndarray
+    count: np.ndarray
+    spacing: int
+    size: int
+
+    def matrix(self) -> csr_matrix:
+        from scipy.sparse import csr_matrix
+
+        indptr = np.concatenate([[0], np.cumsum(self.count)])
+        kind = np.int32 if max(indptr[-1], self.size) < 2**31 // 2 else np.int64
+        indices = np.arange(indptr[-1], dtype=kind)
+        indices *= kind(self.spacing)
+        indices += np.repeat((self.first - indptr[:-1] * self.spacing).astype(kind), self.count)
+        return csr_matrix((np.ones(indices.size, bool), indices, indptr.astype(kind)), shape=(len(self.count), self.size))
+
+
+def _targets(step: Sliding | Spread, axis: int, padded: bool) -> _Targets:
+    """Output o reads input i if i + pad = o stride + k dilation with 0 <= k < kernel: solved for o, which gives every (dilation / gcd(stride,
+    dilation))-th of an interval."""
+    size, outputs, stride = step.in_shape[axis], step.out_shape[axis], step.strides[axis]
+    if isinstance(step, Spread):
+        return _Targets(np.arange(size) * stride, np.ones(size, np.int64), 1, outputs)
+    kernel, dilation, pad = step.kernel[axis], step.dilations[axis], step.pads[axis]
+    place = np.arange(-pad if padded else 0, size + (step.pads_end[axis] if padded else 0)) + pad
+    common = math.gcd(stride, dilation)
+    spacing = dilation // common
+    low = np.maximum(0, -(((kernel - 1) * dilation - place) // stride))
+    high = np.minimum(outputs - 1, place // stride)
+    rest = place // common % spacing * pow(stride // common, -1, spacing) % spacing if spacing > 1 else 0
+    first = low + (rest - low) % spacing
+    count = np.where(place % common == 0, np.maximum(0, (high - first) // spacing + 1), 0)
+    return _Targets(first, count, spacing, outputs)
+
+
+def _between_positions(step: Synapses, padded: bool) -> csr_matrix:
+    from scipy.sparse import csr_matrix, kron
+
+    if isinstance(step, Sparse):
+        return csr_matrix((np.ones(step.indices.size, bool), step.indices, step.indptr), shape=(step.out_shape[0], step.in_shape[0])).T.tocsr()
+    axes = [_targets(step, axis, padded).matrix() for axis in range(len(step.in_shape) - 1)]
+    return reduce(lambda one, other: kron(one, other, "csr"), axes).astype(bool)
+
+
+def _with_channels_apart(matrix: csr_matrix, channels: int) -> csr_matrix:
+    from scipy.sparse import identity, kron
+
+    return matrix if channels == 1 else kron(matrix, identity(channels, bool), "csr").astype(bool)
+
+
+def _neuron_counts(steps: Sequence[Synapses], padded: bool) -> np.ndarray:
+    """(source neurons,) int64: neurons at the end that each reaches. All outputs of a group are reached alike, and counted as one until a
+    step tells them apart."""
+    from scipy.sparse import csr_matrix, identity, kron
+
+    matrices, alike = [], 1
+    for number, step in enumerate(steps):
+        if alike > 1:
+            matrices.append(kron(identity(matrices[-1].shape[1], bool), np.ones((1, alike), bool), "csr").astype(bool))
+        positions, units, alike = _between_positions(step, padded and not number), step.in_shape[-1], 1
+        if isinstance(step, Conv):
+            groups = np.arange(positions.shape[0] * units) // (units // step.groups)
+            matrices.append(csr_matrix((np.ones(groups.size, bool), groups, np.arange(groups.size + 1))))
+            units, alike = step.groups, step.out_shape[-1] // step.groups
+        matrices.append(_with_channels_apart(positions, units))
+    return _chained(matrices) * alike

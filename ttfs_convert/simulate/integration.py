@@ -11,7 +11,8 @@ from ..kernels.conv import conv
 from ..kernels.dense import dense
 from ..kernels.layout import Weights
 from ..kernels.pool import average_pool
-from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Spread, Synapses, has_virtual_neurons
+from ..kernels.sparse import sparse
+from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Sparse, Spread, Synapses, has_virtual_neurons
 from .layout import Paths, divisor, geometry, weights, wide
 
 
@@ -73,7 +74,12 @@ def _spread(weights: Weights | None, step: Spread, activation: np.ndarray, poten
     wide[(slice(None), *(slice(None, None, stride) for stride in step.strides))] += activation
 
 
-SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread}
+def _sparse(weights: Weights | None, step: Sparse, activation: np.ndarray, potential: np.ndarray, _: bool) -> None:
+    sparse(activation, step.indptr, step.indices, step.weights, potential.reshape(len(potential), *step.out_shape))
+
+
+SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread,
+                                 "sparse": _sparse}
 
 
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Receptive fields: for every neuron of a layer the synapses that reach it, listed one by one for engine `event`.
 
 The last weighted step of a path (Conv or Dense) is kept as rows of weights that all positions share. What stands before it (pools, scales,
-spreads, further convolutions) becomes relays: a relay passes on the spikes of some source neurons, at their times, each with a factor.
+spreads, sparse maps, further convolutions) becomes relays: a relay passes on the spikes of some source neurons, at their times, each with a factor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..ir import Readout, Spiking
 from ..kernels.event import VIRTUAL
-from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Sliding, Spread, Synapses, has_virtual_neurons
+from ..synapses import AveragePool, Connection, Conv, Dense, Scale, Sliding, Sparse, Spread, Synapses, has_virtual_neurons
 
 NOTHING = -2
 
@@ -195,4 +195,10 @@ def _spread(step: Spread, virtual: bool):
     return wide[tuple(slice(None, None, stride) for stride in step.strides)].reshape(-1), source, np.ones(source.size, np.float32)
 
 
-SYNAPSES = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread}
+def _sparse(step: Sparse, virtual: bool):
+    channels = np.arange(step.in_shape[1])
+    target, source = (np.add.outer(position * channels.size, channels).reshape(-1) for position in (step.rows, step.indices))
+    return target, source, np.repeat(step.weights, channels.size)
+
+
+SYNAPSES = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread, "sparse": _sparse}
