@@ -23,8 +23,8 @@ from ..datasets.files import SOURCES
 from ..ends import Ends
 from ..errors import DataError, UsageError
 from ..ir import Compensation, LayerFit, Network, Readout, Spiking
-from .layer import fitted_connections
-from .walk import UNSEEN, fitted_network
+from .rows import UNSEEN, fitted_connections
+from .walk import fitted_network
 
 
 def check_compensation(data: Dataset, steps: int | None) -> None:

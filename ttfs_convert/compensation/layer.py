@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..ir import Readout, Spiking
 from ..kernels.threshold import TIE
+from ..synapses import Conv, Dense
 from .patches import fan_in, groups, weighted_step
+from .rows import Rows, fitted_connections
 from .solve import Ridge
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 ROUNDS = 3  # of fits to what the threshold lets through
 
 
 @dataclass(frozen=True)
-class Rows:
-    """A layer at some positions of some samples, r of them. inputs: per fitted connection what its weights read, (r, groups, weights per
-    neuron). now: potentials with the original's weights, target: wanted ones, wanted: activations of the original, slopes: all (r, m)
-    float32, m the number of outputs per position."""
-
-    inputs: tuple[np.ndarray, ...]
-    now: np.ndarray
-    target: np.ndarray
-    wanted: np.ndarray
-    slopes: np.ndarray
-
-
-@dataclass(frozen=True)
 class Change:
-    """Of a layer: weights, per fitted connection (weights per neuron, m), and charges (m,), float64."""
+    """Of a layer: charges (m,) float64, and weights, per fitted connection (weights per neuron, m) float32, if they change at all."""
 
-    weights: tuple[np.ndarray, ...]
     charge: np.ndarray
+    weights: tuple[np.ndarray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,45 +39,38 @@ class Fit:
     after: float
 
 
-def fitted_connections(layer: Spiking | Readout) -> list[int]:
-    """Numbers of the connections whose weights are fitted: all that end in weights for the same grid of outputs."""
-    steps = [weighted_step(connection) for connection in layer.connections]
-    shapes = [step.out_shape for step in steps if step is not None]
-    return [number for number, step in enumerate(steps) if step is not None and step.out_shape == shapes[0]]
-
-
 def fit(layer: Spiking | Readout, steps: int | None, half: float, seen: Rows, unseen: Rows, unchanged: Sequence[np.ndarray] | None) -> Fit:
     """The best change of `layer`. steps, half: of its spike times. seen: what is fitted to. unseen: what chooses between ridges, the charges
     alone, and no change. unchanged: per fitted connection, (c, groups, weights per neuron): combinations whose sum over connections is to
     stay as it is."""
-    score = _Score(layer, steps, half, unseen)
-    before = score(unseen.now)
-    best, best_error, kind, strength = None, before, "none", None
-    for each, name, ridge in _candidates(layer, seen, unchanged, score):
-        error = score(predicted(unseen, each))
-        if error < best_error:
-            best, best_error, kind, strength = each, error, name, ridge
-    return Fit(best, kind, strength, math.sqrt(before), math.sqrt(best_error))
-
-
-def _candidates(layer, seen: Rows, unchanged, score):
-    steps = [weighted_step(layer.connections[number]) for number in fitted_connections(layer)]
-    blocks = _Blocks(steps, seen.inputs, unchanged)
-    none = tuple(np.zeros((fan_in(step), step.weights.shape[-1])) for step in steps)
+    best = _Best(_Score(layer, steps, half, unseen))
     residual = seen.target - seen.now
-    yield Change(none, residual.mean(0, dtype=np.float64)), "bias", None
-    errors = {}
-    changes = blocks.changes(residual, STRENGTHS)
-    for strength, each in changes.items():
-        errors[strength] = score(predicted(score.rows, each))
-        yield each, "weights", strength
-    if isinstance(layer, Readout):
-        return
-    strength = min(errors, key=errors.get)
-    each = changes[strength]
-    for _ in range(ROUNDS):
-        each = blocks.changes(_relaxed(seen, predicted(seen, each)) - seen.now, (strength,))[strength]
-        yield each, "weights", strength
+    best.offer(Change(residual.mean(0, dtype=np.float64)))
+    blocks = _Blocks([weighted_step(layer.connections[number]) for number in fitted_connections(layer)], seen, unchanged)
+    changes = blocks.against(residual)
+    strength = min(STRENGTHS, key=lambda each: best.offer(changes(each), each))  # one at a time: changes of wide layers are large
+    if isinstance(layer, Spiking):
+        change = changes(strength)
+        for _ in range(ROUNDS):
+            change = blocks.against(_relaxed(seen, predicted(seen, change)) - seen.now)(strength)
+            best.offer(change, strength)
+    return best.fit
+
+
+class _Best:
+    """The best change so far on samples that none was fitted to."""
+
+    def __init__(self, score: _Score):
+        self._score = score
+        before = score(score.rows.now)
+        self.fit = Fit(None, "none", None, before, before)
+
+    def offer(self, change: Change, strength: float | None = None) -> float:
+        """The error with the change."""
+        after = self._score(predicted(self._score.rows, change))
+        if after < self.fit.after:
+            self.fit = Fit(change, "weights" if change.weights else "bias", strength, self.fit.before, after)
+        return after
 
 
 def _relaxed(rows: Rows, found: np.ndarray) -> np.ndarray:
@@ -102,51 +84,53 @@ def _relaxed(rows: Rows, found: np.ndarray) -> np.ndarray:
 class _Blocks:
     """The fit falls apart where convolutions have groups: each block has inputs and outputs of its own."""
 
-    def __init__(self, steps, inputs: Sequence[np.ndarray], unchanged):
-        self._steps = steps
-        self.count = math.lcm(*(groups(step) for step in steps))
-        self._ridges = []
-        for block in range(self.count):
-            parts = [each[:, block * each.shape[1] // self.count] for each in inputs]
-            fixed = None if unchanged is None else np.concatenate([each[:, block * each.shape[1] // self.count] for each in unchanged], 1)
-            self._ridges.append(Ridge(parts[0] if len(parts) == 1 else np.concatenate(parts, 1), fixed))
+    def __init__(self, steps: Sequence[Conv | Dense], rows: Rows, unchanged: Sequence[np.ndarray] | None):
+        self._ends = np.cumsum([0, *map(fan_in, steps)])
+        self._count = math.lcm(*map(groups, steps))
+        self._ridges = [Ridge(self._columns(rows.inputs, block), None if unchanged is None else self._columns(unchanged, block))
+                        for block in range(self._count)]
 
-    def changes(self, residual: np.ndarray, strengths: Sequence[float]) -> dict[float, Change]:
+    def _columns(self, parts: Sequence[np.ndarray], block: int) -> np.ndarray:
+        """(n, weights per neuron) of a block, all connections side by side. parts: (n, groups, weights per neuron) each."""
+        own = [part[:, block * part.shape[1] // self._count] for part in parts]
+        return own[0] if len(own) == 1 else np.concatenate(own, 1)
+
+    def against(self, residual: np.ndarray) -> Callable[[float], Change]:
+        """What gives the change for a strength. residual: (r, m) float32."""
         outputs = residual.shape[1]
-        sizes = [fan_in(step) for step in self._steps]
-        ends = np.cumsum([0, *sizes])
-        found = {strength: (np.empty((ends[-1], outputs)), np.empty(outputs)) for strength in strengths}
-        for block, ridge in enumerate(self._ridges):
-            own = slice(block * outputs // self.count, (block + 1) * outputs // self.count)
-            for (weights, charge), (dw, d) in zip(found.values(), ridge.changes(residual[:, own], tuple(strengths))):
-                weights[:, own], charge[own] = dw, d
-        return {strength: Change(tuple(weights[first:past] for first, past in zip(ends, ends[1:])), charge)
-                for strength, (weights, charge) in found.items()}
+        slices = [slice(block * outputs // self._count, (block + 1) * outputs // self._count) for block in range(self._count)]
+        blocks = [ridge.against(residual[:, own]) for ridge, own in zip(self._ridges, slices)]
+
+        def change(strength: float) -> Change:
+            parts = [block(strength) for block in blocks]
+            weights = parts[0][0] if len(parts) == 1 else np.concatenate([weights for weights, _ in parts], 1)
+            return Change(np.concatenate([charge for _, charge in parts]),
+                          tuple(weights[first:past] for first, past in zip(self._ends, self._ends[1:])))
+
+        return change
 
 
 def predicted(rows: Rows, change: Change) -> np.ndarray:
     """Potentials (r, m) float32 with the change."""
     found = rows.now + change.charge.astype(np.float32)
     for inputs, weights in zip(rows.inputs, change.weights):
-        if not weights.any():
-            continue
         each = found.shape[1] // inputs.shape[1]
         for group in range(inputs.shape[1]):
             own = slice(group * each, (group + 1) * each)
-            found[:, own] += inputs[:, group] @ weights[:, own].astype(np.float32)
+            found[:, own] += inputs[:, group] @ weights[:, own]
     return found
 
 
 class _Score:
-    """Mean squared error of what potentials make of a layer, against the original."""
+    """Root mean squared error of what potentials make of a layer, against the original."""
 
-    def __init__(self, layer, steps: int | None, half: float, rows: Rows):
+    def __init__(self, layer: Spiking | Readout, steps: int | None, half: float, rows: Rows):
         self._fires, self._steps, self._half, self.rows = isinstance(layer, Spiking), steps, half, rows
 
     def __call__(self, potentials: np.ndarray) -> float:
         if self._fires:
             potentials = decoded(potentials, self.rows.slopes, self._steps, self._half)
-        return float(np.square(potentials - self.rows.wanted, dtype=np.float64).mean())
+        return math.sqrt(np.square(potentials - self.rows.wanted, dtype=np.float64).mean())
 
 
 def decoded(potentials: np.ndarray, slopes: np.ndarray, steps: int, half: float) -> np.ndarray:

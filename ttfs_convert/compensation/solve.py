@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 CHUNK = 8192  # rows whose products are summed in single precision; sums of chunks are kept in double
@@ -25,8 +27,9 @@ class Ridge:
         else:
             self._rows = self._free((rows - self._mean).T).T
             gram = self._rows @ self._rows.T
-        self._values, self._vectors = np.linalg.eigh(gram)
-        self._scale = max(float(self._values.sum()), 0.0) / rows.shape[1]
+        values, self._vectors = np.linalg.eigh(gram)
+        self._values = np.maximum(values, 0)
+        self._scale = float(self._values.sum()) / rows.shape[1]
 
     def _products(self, others: np.ndarray) -> np.ndarray:
         """rows.T @ others, float64."""
@@ -39,17 +42,18 @@ class Ridge:
         """(k, m): without what may not change."""
         return columns if self._basis is None else columns - self._basis @ (self._basis.T @ columns)
 
-    def changes(self, residuals: np.ndarray, strengths: tuple[float, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """dW (k, m) and d (m,), float64, for each strength. residuals: (r, m) float32."""
+    def against(self, residuals: np.ndarray) -> Callable[[float], tuple[np.ndarray, np.ndarray]]:
+        """What gives, for a strength, dW (k, m) float32 and d (m,) float64. residuals: (r, m) float32."""
         mean = residuals.mean(0, dtype=np.float64)
         centred = residuals - mean.astype(np.float32)
-        sums = self._free(self._products(centred)) if self._by_column else centred.astype(np.float64)
-        turned, found = self._vectors.T @ sums, []
-        for strength in strengths:
-            part = self._vectors @ (turned / (np.maximum(self._values, 0) + strength * self._scale + 1e-9)[:, None])
-            weights = part if self._by_column else self._rows.T @ part
-            found.append((weights, mean - self._mean @ weights))
-        return found
+        turned = self._vectors.T @ (self._free(self._products(centred)) if self._by_column else centred)
+
+        def changes(strength: float) -> tuple[np.ndarray, np.ndarray]:
+            part = self._vectors @ (turned / (self._values + strength * self._scale + 1e-9)[:, None])
+            weights = (part if self._by_column else self._rows.T @ part).astype(np.float32)
+            return weights, mean - self._mean @ weights
+
+        return changes
 
 
 def _basis(unchanged: np.ndarray) -> np.ndarray:

@@ -18,18 +18,15 @@ from ..recording import decode, step_dtype
 from ..simulate.entries import channels_last, encoded
 from ..simulate.integration import Integrator
 from ..simulate.wiring import WIRING
-from ..synapses import Connection, has_virtual_neurons
 from .activations import Activations
-from .layer import Change, Fit, Rows, fit, fitted_connections, predicted
-from .patches import fan_in, patches
+from .layer import Change, Fit, fit
+from .rows import Rows, Sampler, fitted_connections, slopes_of, unchanged_sums
 
 BATCH = 64 << 20  # bytes of activations at a time
-ROWS = 64 << 20  # bytes of what a layer's weights read, in the rows that it is fitted to
-UNSEEN = 5  # of so many samples one is not fitted to
 
 
 def fitted_network(network: Network, entries: Callable[[slice], Mapping[str, np.ndarray]], samples: int,
-         progress: Callable[[Spiking | Readout, Fit], None] = lambda layer, fit: None) -> Network:
+                   progress: Callable[[Spiking | Readout, Fit], None] = lambda layer, fit: None) -> Network:
     """`network` with all weights fitted.
 
     entries: what the input populations encode, by tensor, for a slice of the samples. progress: told of each layer with weights, as it is
@@ -116,12 +113,12 @@ class _Walk:
         integrator, found = self._integrator(layer), None
         seen, unseen = self._observe(layer, integrator)
         if seen is not None:
-            found = fit(layer, self._steps[layer.name], self._network.half, seen, unseen, _unchanged(layer, integrator, self._network))
+            found = fit(layer, self._steps[layer.name], self._network.half, seen, unseen, unchanged_sums(layer, integrator))
             if found.change is not None:
                 layer = with_change(layer, found.change)
                 integrator = self._integrator(layer)
         if isinstance(layer, Spiking):
-            slopes = _slopes(layer).reshape(-1)
+            slopes = slopes_of(layer).reshape(-1)
             for rows in self._batches(layer.name, *sources(layer)):
                 values = {name: self._activations(name, rows) for name in sources(layer)}
                 self._rounded.write(layer.name, rows, self._times(self._potential(layer, integrator, values), slopes, self._steps[layer.name]))
@@ -129,78 +126,17 @@ class _Walk:
 
     def _observe(self, layer: Spiking | Readout, integrator: Integrator) -> tuple[Rows | None, Rows | None]:
         """Activations of the original; and, of a layer with weights, rows to fit to and rows that judge the fit."""
-        numbers = fitted_connections(layer)
-        steps = [layer.connections[number].path[-1] for number in numbers]
-        parts: tuple[list, list] = [], []
-        if steps:
-            outputs = steps[0].out_shape[-1]
-            positions = math.prod(layer.shape) // outputs
-            width = sum(step.in_shape[-1] * math.prod(step.kernel) if step.kind == "conv" else step.in_shape[0] for step in steps)
-            each = max(1, min(positions, ROWS // (4 * (width + 4 * outputs) * self._samples)))
-        slopes = np.broadcast_to(_slopes(layer), layer.shape)
-        for rows in self._batches(layer.name, *sources(layer), more=each * width if steps else 0):
+        sampler = Sampler(layer, self._samples, self._rng) if fitted_connections(layer) else None
+        for rows in self._batches(layer.name, *sources(layer), more=sampler.width if sampler else 0):
             exact = self._potential(layer, integrator, {name: self._original.read(name, rows) for name in sources(layer)})
             wanted = exact
             if isinstance(layer, Spiking):
                 wanted = np.clip(exact, *_ends(layer))
                 self._original.write(layer.name, rows, wanted)
-            if not steps:
-                continue
-            values = {name: self._activations(name, rows) for name in set(sources(layer))}
-            now = self._potential(layer, integrator, values)
-            count = rows.stop - rows.start
-            chosen = (np.broadcast_to(np.arange(positions), (count, positions)) if each == positions
-                      else self._rng.integers(0, positions, (count, each)))
-            inputs = [patches(step, before_last(layer.connections[number], integrator, values), chosen) for number, step in zip(numbers, steps)]
-            planes = [plane.reshape(-1, positions, outputs)[np.arange(count)[:, None] if len(plane) == count else 0, chosen].reshape(-1, outputs)
-                      for plane in (now, 1 - slopes * (1 - exact) if isinstance(layer, Spiking) else exact, wanted, slopes[None])]
-            hidden = np.repeat(np.arange(rows.start, rows.stop) % UNSEEN == UNSEEN - 1, chosen.shape[1])
-            for part, own in zip(parts, (~hidden, hidden)):
-                part.append([array[own] for array in (*inputs, *planes)])
-        if not steps:
-            return None, None
-        return tuple(_joined(part, len(steps)) for part in parts)
-
-
-def _joined(parts: list[list[np.ndarray]], connections: int) -> Rows:
-    arrays = [np.concatenate(each) for each in zip(*parts)]
-    return Rows(tuple(arrays[:connections]), *arrays[connections:])
-
-
-def before_last(connection: Connection, integrator: Integrator, values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(n, ...) float32: activations behind all steps of the connection's path but the last."""
-    return _before_last(connection, integrator, values[connection.source], 0)
-
-
-def _before_last(connection: Connection, integrator: Integrator, values: np.ndarray, padding: int) -> np.ndarray:
-    before = None
-    for step in connection.path[:-1]:
-        behind = np.zeros((len(values), *step.out_shape), np.float32)
-        integrator.add_step(step, values, behind, padding if has_virtual_neurons(step, before) else 0)
-        values, before = behind, step
-    return values
-
-
-def _unchanged(layer: Spiking | Readout, integrator: Integrator, network: Network) -> list[np.ndarray] | None:
-    """With slope `fan_in` what each neuron's weight sum adds up, per fitted connection (c, groups, weights per neuron); each kind of
-    neuron once."""
-    if not isinstance(layer, Spiking) or layer.slope != "fan_in":
-        return None
-    sums = []
-    for number in fitted_connections(layer):
-        connection = layer.connections[number]
-        step, before = connection.path[-1], connection.path[-2] if len(connection.path) > 1 else None
-        shape = connection.path[0].in_shape
-        ones = _before_last(connection, integrator, np.ones((1, *shape), np.float32), 1)
-        positions = np.arange(math.prod(step.out_shape[:-1]))[None]
-        sums.append(patches(step, ones, positions, float(has_virtual_neurons(step, before))))
-    sizes = np.cumsum([each[0].size for each in sums])[:-1]
-    distinct = np.unique(np.concatenate([each.reshape(len(each), -1) for each in sums], 1), axis=0)
-    return [part.reshape(len(distinct), *each.shape[1:]) for part, each in zip(np.split(distinct, sizes, 1), sums)]
-
-
-def _slopes(layer: Spiking | Readout) -> np.ndarray:
-    return layer.weight_sums if isinstance(layer, Spiking) and layer.slope == "fan_in" else np.ones(layer.shape[-1:], np.float32)
+            if sampler is not None:
+                values = {name: self._activations(name, rows) for name in sources(layer)}
+                sampler.add(rows, integrator, values, self._potential(layer, integrator, values), exact, wanted)
+        return (None, None) if sampler is None else sampler.rows()
 
 
 def _ends(layer: Spiking) -> tuple[np.ndarray, np.ndarray]:
@@ -215,7 +151,7 @@ def with_change(layer: Spiking | Readout, change: Change) -> Spiking | Readout:
     connections = list(layer.connections)
     for number, weights in zip(fitted_connections(layer), change.weights):
         *path, step = connections[number].path
-        fitted = (step.weights.reshape(fan_in(step), -1) + weights).astype(np.float32).reshape(step.weights.shape)
+        fitted = (step.weights.reshape(weights.shape) + weights).reshape(step.weights.shape)
         connections[number] = connections[number].model_copy(update={"path": (*path, step.model_copy(update={"weights": fitted}))})
     outputs = connections[fitted_connections(layer)[0]].path[-1].out_shape[-1]
     bias = np.zeros(layer.shape) + (0 if layer.bias is None else layer.bias)
