@@ -18,6 +18,7 @@ class Activations:
 
     def __init__(self, samples: int, folder: Path, memory: int = MEMORY):
         self.samples, self._folder, self._free = samples, folder, memory
+        self._files = 0
         self._arrays: dict[str, np.ndarray | Path] = {}
         self._forms: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
 
@@ -42,8 +43,8 @@ class Activations:
             self._free -= size
             self._arrays[name] = np.empty((self.samples, *shape), dtype)
         else:
-            self._arrays[name] = self._folder / f"{len(self._forms)}.bin"
-            self._arrays[name].unlink(missing_ok=True)
+            self._files += 1
+            self._arrays[name] = self._folder / f"{self._files}.bin"
 
     def read(self, name: str, rows: slice) -> np.ndarray:
         """(n, *shape)"""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 CHUNK = 8192  # rows whose products are summed in single precision; sums of chunks are kept in double
+RESOLUTION = 1e-7  # of the mean square of a column: what single precision can tell from no variance
 
 
 class Ridge:
@@ -19,23 +20,25 @@ class Ridge:
 
     def __init__(self, rows: np.ndarray, unchanged: np.ndarray | None = None):
         self._mean = rows.mean(0, dtype=np.float64)
-        self._rows = rows
+        self._rows, self._middle = rows, self._mean.astype(np.float32)
         self._basis = None if unchanged is None else _basis(unchanged)
         self._by_column = len(rows) >= rows.shape[1]
         if self._by_column:
-            gram = self._free(self._free(self._products(rows) - len(rows) * np.outer(self._mean, self._mean)).T)
+            gram = self._free(self._free(self._products(rows)).T)
         else:
-            self._rows = self._free((rows - self._mean).T).T
-            gram = self._rows @ self._rows.T
+            self._rows = self._free((rows - self._middle).T).T
+            gram = (self._rows @ self._rows.T).astype(np.float64)
         values, self._vectors = np.linalg.eigh(gram)
         self._values = np.maximum(values, 0)
         self._scale = float(self._values.sum()) / rows.shape[1]
+        self._least = RESOLUTION * len(rows) * float(np.square(self._mean).mean()) + 1e-12
 
-    def _products(self, others: np.ndarray) -> np.ndarray:
-        """rows.T @ others, float64."""
+    def _products(self, others: np.ndarray, middle: np.ndarray | float = 0.0) -> np.ndarray:
+        """(rows - their mean).T @ (others - middle), float64."""
         total = np.zeros((self._rows.shape[1], others.shape[1]))
         for first in range(0, len(others), CHUNK):
-            total += self._rows[first:first + CHUNK].T @ others[first:first + CHUNK]
+            rows = self._rows[first:first + CHUNK] - self._middle
+            total += rows.T @ (rows if others is self._rows else others[first:first + CHUNK] - middle)
         return total
 
     def _free(self, columns: np.ndarray) -> np.ndarray:
@@ -45,11 +48,11 @@ class Ridge:
     def against(self, residuals: np.ndarray) -> Callable[[float], tuple[np.ndarray, np.ndarray]]:
         """What gives, for a strength, dW (k, m) float32 and d (m,) float64. residuals: (r, m) float32."""
         mean = residuals.mean(0, dtype=np.float64)
-        centred = residuals - mean.astype(np.float32)
-        turned = self._vectors.T @ (self._free(self._products(centred)) if self._by_column else centred)
+        middle = mean.astype(np.float32)
+        turned = self._vectors.T @ (self._free(self._products(residuals, middle)) if self._by_column else residuals - middle)
 
         def changes(strength: float) -> tuple[np.ndarray, np.ndarray]:
-            part = self._vectors @ (turned / (self._values + strength * self._scale + 1e-9)[:, None])
+            part = self._vectors @ (turned / (self._values + strength * self._scale + self._least)[:, None])
             weights = (part if self._by_column else self._rows.T @ part).astype(np.float32)
             return weights, mean - self._mean @ weights
 
