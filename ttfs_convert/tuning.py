@@ -39,9 +39,12 @@ class Variant:
 
 @dataclass(frozen=True)
 class Tuning:
-    """network: with the steps found. chosen_on, judged_on: samples. runs: of the network over the first part."""
+    """network: of the variant `kept`, the one of least latency (of equal ones, of fewest operations) whose drop is within the budget on the
+    samples that had no say; None where none is. chosen_on, judged_on: samples. runs: of the network over the first part."""
 
-    network: Network
+    name: str  # of the network as given
+    network: Network | None
+    kept: str | None
     variants: tuple[Variant, ...]
     chosen_on: int
     judged_on: int
@@ -72,8 +75,11 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
         uniform = chooser.uniform(network)
         tuned = chooser.per_layer(uniform)
         judge = Comparison(network, second, onnx_file, batch, threads or 0)
-        variants = tuple(_judged(name, each, judge) for name, each in (("as given", network), ("uniform", uniform), ("per layer", tuned)))
-    return Tuning(tuned, variants, len(first), len(second), chooser.runs, (*data.notes, *judge.notes, *_over_budget(variants, max_drop)))
+        networks = {"as given": network, "uniform": uniform, "per layer": tuned}
+        variants = tuple(_judged(name, each, judge) for name, each in networks.items())
+    kept = min((each for each in variants if -100 * each.outcomes.drift <= max_drop + 1e-9),
+               key=lambda each: (each.latency_steps, each.event_p_proxy), default=None)
+    return Tuning(network.name, None if kept is None else networks[kept.name], kept and kept.name, variants, len(first), len(second), chooser.runs, (*data.notes, *judge.notes, *_over_budget(variants, max_drop)))
 
 
 def _over_budget(variants: tuple[Variant, ...], max_drop: float) -> list[str]:

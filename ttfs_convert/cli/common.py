@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import click
 
+INCONCLUSIVE = 5  # exit code
 PIPE_WIDTH = 132  # columns where nobody has a window: wide enough that no table is cut
 
 EXIT_CODES = """\b

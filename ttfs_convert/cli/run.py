@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from .common import EXIT_CODES, Steps, check_output, console, note, on_grid, reporting_errors, write_json
+from .common import EXIT_CODES, INCONCLUSIVE, Steps, check_output, console, note, on_grid, reporting_errors, write_json
 
-GATE_FAILED, INCONCLUSIVE = 99, 5
+GATE_FAILED = 99
 
 
 @click.command(epilog=EXIT_CODES, context_settings={"max_content_width": 100})
