@@ -105,8 +105,8 @@ def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", ste
     of a named data set its first 1,000 training samples, and the rule (see `calibration.Rule`). embed: keep the ONNX file inside the
     network. method: by default `maximum`, with compensate `mse`. input_steps: N of the input's window, by default that of all others.
     compensate: fit weights, biases and, in mode exact, ranges anew to the rounding of N steps, on the data of `calibrate` (see
-    `compensation`). progress: told of every layer so fitted. Raises ModelError for a model that is broken or unsupported, UsageError for options out of range, CalibrationError for
-    missing data, DataError for data that does not fit.
+    `compensation`). progress: told of every layer so fitted. Raises ModelError for a model that is broken or unsupported, UsageError for
+    options out of range, CalibrationError for missing data, DataError for data that does not fit.
     """
     options = Options(mode, slope, steps, rounding, pooling, tolerance, input_range, input_steps, compensate)
     options.check()
