@@ -216,6 +216,22 @@ def test_a_number_of_steps_between_the_rungs_is_tried_too(data):
         tune(own, data, 0)
 
 
+def test_an_input_with_steps_of_its_own_may_keep_them(data):
+    """The layers need fewer steps when the input has many; the steps per layer then begin from what has less latency."""
+    network = converted(CHAIN, mode="strict", steps=64, input_steps=100)
+    found = tune(network, data, 5, seed=5)
+    assert [each.name for each in found.variants] == ["as given", "uniform", "input as given", "per layer"]
+    _, uniform, fine, per_layer = found.variants
+    assert fine.steps["x"] == 100 and len(set(fine.steps.values()) - {100}) == 1
+    assert fine.steps["gemm0"] <= uniform.steps["gemm0"] and per_layer.latency_steps <= min(uniform.latency_steps, fine.latency_steps)
+
+
+def test_a_network_fitted_to_its_grid_is_told_apart(data):
+    network = converted(CHAIN, mode="strict", steps=64, calibrate=dataset(Chain((6,)).images(60)), compensate=True)
+    notes = tune(network, data, 20).notes
+    assert [text.split(":")[0] for text in notes if "were fitted to 64 steps" in text] == ["uniform", "per layer"]
+
+
 # Refusals
 
 def test_no_steps_no_labels_no_samples(network, data, runs):

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .comparison import Comparison, numba_threads
+from .compensation.notes import fitting_notes
 from .datasets import Dataset
 from .errors import UsageError
-from .ir import Network, step_counts
+from .ir import Network
 from .measure.certificate import Certificate
 from .measure.distributions import Distributions
 from .measure.drift import PairedOutcomes
@@ -113,20 +114,6 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
     report = report_of(measured, comparison.data, agreeing / len(comparison.data), outcomes, certificate)
     notes = (*comparison.data.notes, *comparison.notes, *_warnings(network, comparison.data, certificate, measured))
     return Evaluation(report, certificate, outcomes, network.slope, notes)
-
-
-def fitting_notes(network: Network, data: Dataset) -> list[str]:
-    """What makes figures of `network` on `data` worth less: another grid than the one that its weights suit, and samples that it knows."""
-    found, fitted = [], network.compensation
-    if not network.on_fitted_grid:
-        now = f"{step_counts(network.grid())} steps, {network.rounding}" if network.steps else "continuous time"
-        found.append(f"weights and biases were fitted to {step_counts(fitted.steps)} steps, {fitted.rounding}; in {now} they are not the "
-                     "original's and may do worse: convert again for this grid")
-    known = [part for part in (network.calibration, fitted) if part is not None and part.sha256 == data.sha256]
-    if known:
-        found.append(f"these are the samples that the network was {'fitted to' if fitted in known else 'calibrated on'}: figures on others "
-                     "may be worse")
-    return found
 
 
 def _warnings(network: Network, data: Dataset, certificate: Certificate, measured: Measured) -> list[str]:
