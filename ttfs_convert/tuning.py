@@ -60,8 +60,9 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
 
     1. Uniform: the smallest N up to the network's own whose drop is within the budget.
        Where the input has steps of its own, also the smallest N of all other layers with these.
-    2. Per layer, from whichever of these has less latency: round after round each population in turn, the largest first, goes one rung down the ladder if the drop of the whole
-       network stays within the budget, and stays where it is from then on if not. Sources of one concatenation keep one N.
+    2. Per layer, from whichever of these has less latency: round after round each population in turn, the largest first, goes one rung down
+       the ladder if the drop of the whole network stays within the budget, and stays where it is from then on if not. Sources of one
+       concatenation keep one N.
 
     data: labelled; a seeded random `share` of it chooses, the rest judges. The network's N is the largest tried. Other arguments as for
     `evaluate`. Raises as `evaluate`; UsageError for a network in continuous time, data without labels or with too few samples, and where
