@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,12 @@ import numpy as np
 from pydantic import ValidationError
 
 from .calibration import Rule
-from .datasets import Dataset, image_size, load_dataset
+from .compensation import check_compensation, compensated
+from .datasets import Dataset, fit_to_inputs, image_size, load_dataset
 from .declared_batch import check_body
 from .errors import ModelError, UsageError
 from .input_sizes import Sizes, chosen_sizes
-from .ir import MAX_STEPS, Calibration, Input, Network, Readout, Violation, first_problem
+from .ir import MAX_STEPS, Calibration, Input, LayerFit, Network, Readout, Violation, first_problem
 from .lowering.builder import Builder
 from .lowering.ends import head_model, tail_model
 from .lowering.graph import lower_graph
@@ -25,6 +26,7 @@ from .matching import match_tensors
 from .memory import give_back
 from .onnx_file import Simplified, parsed, simplified, without_unread_inputs
 from .range_search import measured_ranges, narrow_channels
+from .reference import Reference
 
 CALIBRATION_SAMPLES = 1000  # of a named data set or a file
 SLOPES = ("gated", "reference")  # of mode exact
@@ -62,6 +64,8 @@ class Options:
     pooling: str = "synaptic"
     tolerance: float = 1e-4
     input_range: InputRange = "auto"
+    input_steps: int | None = None
+    compensate: bool = False
 
     def check(self) -> None:
         choices = {"mode": ("strict", "exact", "unchecked"), "slope": SLOPES, "rounding": ("nearest", "ceil"),
@@ -71,6 +75,9 @@ class Options:
                 raise UsageError(option, f"{getattr(self, option)!r}", " or ".join(allowed))
         if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
             raise UsageError("steps", f"{self.steps}", f"1 to {MAX_STEPS}, or continuous")
+        if self.input_steps is not None:
+            if not 1 <= self.input_steps <= MAX_STEPS:
+                raise UsageError("input steps", f"{self.input_steps}", f"1 to {MAX_STEPS}")
         if not self.tolerance >= 0:
             raise UsageError("tolerance", f"{self.tolerance}", "a number of at least 0")
         check_input_range(self.input_range)
@@ -80,12 +87,13 @@ class Options:
         return self.slope if self.mode == "exact" else "fan_in"
 
     def builder(self, calibrated: Mapping[str, Range]) -> Builder:
-        return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated))
+        return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated, self.compensate))
 
 
 def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", steps: int | None = 50, rounding: str = "nearest",
             pooling: str = "synaptic", tolerance: float = 1e-4, input_range: InputRange = "auto", input_shape: Sizes | Sequence[int] | None = None,
-            calibrate: Dataset | str | None = None, method: str = "maximum", margin: float = 0.1, embed: bool = True) -> Network:
+            calibrate: Dataset | str | None = None, method: str | None = None, margin: float = 0.1, embed: bool = True,
+            input_steps: int | None = None, compensate: bool = False, progress: Callable[[LayerFit], None] = lambda fit: None) -> Network:
     """The spiking network of the ONNX model at `path`.
 
     mode: `strict` demands ReLU1 and unity weight sums (LC-TTFS, section III) and raises ConstraintError otherwise; `exact` takes any ReLU
@@ -97,18 +105,26 @@ def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", ste
     to 255 where the model rescales pixels itself, else 0 to 1; or one of these by input name. input_shape: sizes, with or without the
     batch, of an input that leaves some open, or several by name; else they are those of `calibrate`'s samples. calibrate, method, margin:
     the data that shows mode exact how large unbounded activations get, of a named data set its first 1,000 training samples, and the rule
-    (see `calibration.Rule`). embed: keep the ONNX file inside the network. Raises ModelError for a model that is broken or unsupported,
-    UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
+    (see `calibration.Rule`; by default `maximum`, with compensate `mse`). embed: keep the ONNX file inside the network. input_steps: N of
+    the input's window, by default that of all others. compensate: fit weights, biases and, in mode exact, ranges anew to the rounding of N
+    steps, on the data of `calibrate` (see `compensation`). progress: told of every layer so fitted. Raises ModelError for a model that is
+    broken or unsupported, UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
     """
-    options = Options(mode, slope, steps, rounding, pooling, tolerance, input_range)
+    options = Options(mode, slope, steps, rounding, pooling, tolerance, input_range, input_steps, compensate)
     options.check()
+    method = method or ("mse" if compensate else "maximum")
     rule = _rule(method, margin, steps)
     if isinstance(calibrate, str):
         calibrate = load_dataset(calibrate, split="train", limit=CALIBRATION_SAMPLES, size=model_picture_size(path))
+    if compensate:
+        if calibrate is None:
+            raise UsageError("compensate", "no data", "samples to fit to", "name some with --calibrate DATA: training images, not test images")
+        check_compensation(calibrate, steps)
     sizes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
     try:
         with simplified(path, lambda model, where: chosen_sizes(model, where, sizes, calibrate)) as model:
-            return _converted(path, model, options, calibrate, rule, method, embed)
+            network = _converted(path, model, options, calibrate, rule, method, embed)
+            return _fitted(network, model, calibrate, progress) if compensate else network
     except ValidationError as error:
         raise misfit(str(path), error) from error
 
@@ -123,13 +139,20 @@ def _converted(path: str | Path, model: Simplified, options: Options, data: Data
     check_body(model, inputs, readouts, where)
     narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
     head, tail = head_model(model, inputs), tail_model(model, readouts)
-    return Network(name=Path(path).stem, mode=options.mode, slope=options.network_slope, steps=options.steps, rounding=options.rounding,
-                   pooling=options.pooling, onnx_sha256=model.sha256, violations=tuple(builder.violations), calibration=calibration,
-                   ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model, ranges.known)),
-                   onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
-                   unbatched=model.unbatched, head=None if head is None else np.frombuffer(head, np.uint8),
-                   tail=None if tail is None else np.frombuffer(tail, np.uint8), precision=model.precision,
-                   input_ranges=dict(ranges.known), input_sizes=dict(model.sizes), notes=(*ranges.notes, *narrow))
+    network = Network(name=Path(path).stem, mode=options.mode, slope=options.network_slope, steps=options.steps, rounding=options.rounding,
+                      pooling=options.pooling, onnx_sha256=model.sha256, violations=tuple(builder.violations), calibration=calibration,
+                      ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model, ranges.known)),
+                      onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
+                      unbatched=model.unbatched, head=None if head is None else np.frombuffer(head, np.uint8),
+                      tail=None if tail is None else np.frombuffer(tail, np.uint8), precision=model.precision,
+                      input_ranges=dict(ranges.known), input_sizes=dict(model.sizes), notes=(*ranges.notes, *narrow))
+    return network if options.input_steps is None else network.with_input_steps(options.input_steps)
+
+
+def _fitted(network: Network, model: Simplified, data: Dataset, progress: Callable[[LayerFit], None]) -> Network:
+    inputs = Reference(model.graph, folder=model.folder, unbatched=model.unbatched).inputs
+    bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
+    return compensated(network, data, fit_to_inputs(data, inputs, bounds, {**bounds, **network.input_ranges}), progress)
 
 
 def _lowered(where: str, model: Simplified, options: Options, data: Dataset | None, rule: Rule, method: str, ranges: InputRanges

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .comparison import Comparison, numba_threads
+from .compensation.notes import fitting_notes
 from .datasets import Dataset
 from .errors import UsageError
 from .ir import Network
@@ -121,14 +122,15 @@ def _compare(network: Network, comparison: Comparison, simulate: Callable, measu
         recording.done()
         progress(rows.stop, len(comparison.data))
     outcomes = None if truth.labels is None else outcomes
-    notes = (*comparison.data.notes, *comparison.notes, *plausibility.suspicions(), *_warnings(network, certificate, measured))
+    notes = (*comparison.data.notes, *comparison.notes, *plausibility.suspicions(), *_warnings(network, comparison.data, certificate, measured))
     report = report_of(measured, comparison.data, comparison.treatments, Judged(comparison.output, errors, outcomes), certificate, notes)
     return Evaluation(report, certificate, outcomes, network.slope, network.tail is not None, notes)
 
 
-def _warnings(network: Network, certificate: Certificate, measured: Measured) -> list[str]:
+def _warnings(network: Network, data: Dataset, certificate: Certificate, measured: Measured) -> list[str]:
     """What a layer's range cost: values that calibration did not see. And an engine that is off."""
     found = [f"the original's weights are {network.precision}; it was computed in float32 too"] if network.precision != "float32" else []
+    found += fitting_notes(network, data)
     remedy = "; calibrate on more data, or with a larger --margin" if network.calibration else ""
     if measured.threshold == "dynamic":
         found += [f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
+from .errors import UsageError
 from .synapses import ByteArray, Connection, FloatArray, IndexArray, Record, Shape, Sliding, require
 
 if TYPE_CHECKING:
@@ -134,6 +135,31 @@ class Calibration(Record):
     notes: tuple[str, ...] = ()  # what was changed to fit the data to the model
 
 
+class LayerFit(Record):
+    """What compensation did to one layer. Errors are root mean squares on samples that the fit did not see, after all layers before had been
+    fitted: of activations in units of the layer's range, of a readout's potentials in those of its output."""
+
+    layer: str
+    fitted: Literal["weights", "bias", "none"]  # weights and bias, the bias alone, or nothing because neither helped
+    strength: float | None  # of the ridge, as a share of the mean variance of what the weights read
+    error_before: float
+    error_after: float
+    weight_change: float  # |fitted - original| / |original|, of all weights of the layer
+
+
+class Compensation(Record):
+    """Weights and biases were fitted anew to spike times on a grid (see `compensation`), and suit no other."""
+
+    data: str  # name of the data set
+    sha256: str
+    samples: int = Field(ge=1)
+    unseen: int = Field(ge=1)  # of these, judged the fits
+    steps: dict[str, int]  # N of every layer's spike times, by name
+    rounding: Literal["nearest", "ceil"]
+    layers: tuple[LayerFit, ...]
+    notes: tuple[str, ...] = ()  # what was changed to fit the data to the model
+
+
 class Network(Record):
     """A converted network. Layers are in topological order."""
 
@@ -147,6 +173,7 @@ class Network(Record):
     onnx_sha256: str  # of the model file that was converted
     violations: tuple[Violation, ...] = ()  # what mode `unchecked` let pass
     calibration: Calibration | None = None
+    compensation: Compensation | None = None  # None: the weights are the original's
     ann_macs: int  # multiply-accumulates of the original network per inference
     layers: tuple[Layer, ...]
     onnx: ByteArray | None  # the original model, uint8
@@ -210,10 +237,33 @@ class Network(Record):
                 counts[layer.name] = max((counts[source] or self.steps or 0 for source in sources(layer))) or None
         return counts
 
+    def grid(self) -> dict[str, int]:
+        """N of every layer's spike times, by name; of those on a grid."""
+        return {name: steps for name, steps in self.steps_per_layer().items() if steps}
+
+    @property
+    def on_fitted_grid(self) -> bool:
+        """Whether spike times are rounded as the weights expect it: always, if they are the original's."""
+        fitted = self.compensation
+        return fitted is None or (fitted.steps == self.grid() and fitted.rounding == self.rounding)
+
     def with_time(self, steps: int | None, rounding: str | None = None) -> Network:
         """This network on another grid: `steps` for every window, None for continuous time; `rounding` if given."""
         layers = tuple(layer.model_copy(update={"steps": None}) if isinstance(layer, (Input, Spiking)) else layer for layer in self.layers)
         return self.model_copy(update={"steps": steps, "rounding": rounding or self.rounding, "layers": layers})
+
+    def with_input_steps(self, steps: int) -> Network:
+        """This network with a window of `steps` steps for every input that spikes. Raises UsageError in continuous time, without such an
+        input, and where a concatenation would join its spikes with those of another grid."""
+        spiking = {layer.name: steps for layer in self.inputs if layer.coding == "spikes"}
+        if self.steps is None or not spiking:
+            raise UsageError("input steps", "continuous time" if self.steps is None else "analog inputs, which take no window",
+                             "a grid for the input's spikes", "set --steps N" if self.steps is None else "give the inputs bounds")
+        try:
+            return self.with_layer_steps(spiking)
+        except ValueError as error:
+            raise UsageError("input steps", f"{steps} for an input that is concatenated with layers of {self.steps}", "one number for both",
+                             "leave --input-steps out") from error
 
     def with_layer_steps(self, steps: Mapping[str, int]) -> Network:
         """This network with a number of steps of its own for each population named, encoders and neurons. Raises ValueError for other
@@ -333,6 +383,12 @@ def in_tensor_order(values: np.ndarray, layer: Population, images: int) -> np.nd
 def weight_sum_deviation(layer: Layer) -> float | None:
     """Largest |weight sum - 1| of a population's neurons; None where there are none."""
     return float(np.abs(layer.weight_sums.astype(np.float64) - 1).max()) if has_neurons(layer) else None
+
+
+def step_counts(grid: Mapping[str, int]) -> str:
+    """Numbers of steps by layer in words: one number, or the smallest and the largest."""
+    own = set(grid.values())
+    return f"{max(own)}" if len(own) == 1 else f"{min(own)} to {max(own)}"
 
 
 def first_problem(error: ValidationError, default: str) -> str:

@@ -5,14 +5,16 @@ Steps are chosen on one part of the data and judged on the other, so that luck i
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .comparison import Comparison, numba_threads, picture_size
+from .compensation.notes import fitting_notes
 from .datasets import Dataset, load_dataset
 from .errors import UsageError
 from .ir import Input, Network, Readout, Spiking, sources
@@ -30,7 +32,7 @@ class Variant:
     """One choice of steps. steps: N by population. outcomes: on the part of the data that did not choose it. Operations per inference;
     P_proxy of the counts `event` and `synaptic`, which do not depend on the data unless the slope is gated."""
 
-    name: str  # "as given", "uniform", "per layer"
+    name: str  # "as given", "uniform", "input as given", "per layer"
     steps: dict[str, int]
     latency_steps: int
     event_p_proxy: float
@@ -41,9 +43,12 @@ class Variant:
 
 @dataclass(frozen=True)
 class Tuning:
-    """network: with the steps found. chosen_on, judged_on: samples. runs: of the network over the first part."""
+    """network: of the variant `kept`, the one of least latency (of equal ones, of fewest operations) whose drop is within the budget on the
+    samples that had no say; None where none is. chosen_on, judged_on: samples. runs: of the network over the first part."""
 
-    network: Network
+    name: str  # of the network as given
+    network: Network | None
+    kept: str | None
     variants: tuple[Variant, ...]
     chosen_on: int
     judged_on: int
@@ -58,8 +63,10 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
     """Find the smallest numbers of steps with which `network` loses at most `max_drop` percentage points against its original.
 
     1. Uniform: the smallest N up to the network's own whose drop is within the budget.
-    2. Per layer: round after round each population in turn, the largest first, goes one rung down the ladder if the drop of the whole
-       network stays within the budget, and stays where it is from then on if not. Sources of one concatenation keep one N.
+       Where the input has steps of its own, also the smallest N of all other layers with these.
+    2. Per layer, from whichever of these has less latency: round after round each population in turn, the largest first, goes one rung down
+       the ladder if the drop of the whole network stays within the budget, and stays where it is from then on if not. Sources of one
+       concatenation keep one N.
 
     data: labelled; a seeded random `share` of it chooses, the rest judges. The network's N is the largest tried. Other arguments as for
     `evaluate`. Raises as `evaluate`; UsageError for a network in continuous time, data without labels or with too few samples, and where
@@ -73,13 +80,22 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
     with numba_threads(threads):
         chooser = _Chooser(Comparison(network, first, onnx_file, batch, threads or 0, **options), max_drop, progress)
         uniform = chooser.uniform(network)
-        tuned = chooser.per_layer(uniform)
+        fine = chooser.input_as_given(network)
+        tuned = chooser.per_layer(min((each for each in (uniform, fine) if each), key=lambda each: each.latency_steps))
         judge = Comparison(network, second, onnx_file, batch, threads or 0, **options)
-        variants = tuple(_judged(name, each, judge) for name, each in (("as given", network), ("uniform", uniform), ("per layer", tuned)))
+        networks = {"as given": network, "uniform": uniform, **({"input as given": fine} if fine else {}), "per layer": tuned}
+        variants = tuple(_judged(name, each, judge) for name, each in networks.items())
+    kept = min((each for each in variants if -100 * each.outcomes.drift <= max_drop + 1e-9),
+               key=lambda each: (each.latency_steps, each.event_p_proxy), default=None)
     plausibility = Plausibility()
     plausibility.add(chooser.original, chooser.truth)
-    notes = (*data.notes, *judge.notes, *plausibility.suspicions(), *_over_budget(variants, max_drop))
-    return Tuning(tuned, variants, len(first), len(second), chooser.runs, notes, str(judge.rule))
+    notes = (*data.notes, *judge.notes, *plausibility.suspicions(), *_fitted(networks, data), *_over_budget(variants, max_drop))
+    return Tuning(network.name, None if kept is None else networks[kept.name], kept and kept.name, variants, len(first), len(second),
+                  chooser.runs, notes, str(judge.rule))
+
+
+def _fitted(networks: Mapping[str, Network], data: Dataset) -> list[str]:
+    return list(dict.fromkeys(f"{name}: {text}" for name, network in networks.items() for text in fitting_notes(network, data)))
 
 
 def _over_budget(variants: tuple[Variant, ...], max_drop: float) -> list[str]:
@@ -124,6 +140,18 @@ class _Chooser:
                 return candidate
         raise UsageError("max-drop", f"a drop of {100 * list(self._known.values())[-1]:.2f} pp with all {given} steps",
                          f"at most {100 * self._max_drop:g} pp", "convert with more steps, or allow a larger drop")
+
+    def input_as_given(self, network: Network) -> Network | None:
+        """With the inputs' own steps, the smallest N of everything else; None where they have none, or no N will do."""
+        own = {layer.name: layer.steps for layer in network.inputs if layer.steps}
+        if not own:
+            return None
+        for steps in (rung for rung in LADDER if rung < max(own.values())):
+            with contextlib.suppress(ValueError):  # a concatenation joins an input with layers
+                candidate = network.with_time(steps).with_layer_steps(own)
+                if self.within_budget(candidate):
+                    return candidate
+        return None
 
     def per_layer(self, network: Network) -> Network:
         steps, moving = _own_steps(network), _groups(network)

@@ -42,15 +42,15 @@ def tune(folder, *arguments, network="snn", data="data"):
 @pytest.fixture(scope="module")
 def tuned(folder):
     """(result, JSON) of a run that writes a network of seven, four and three steps."""
-    result = tune(folder, "--max-drop", "5", "--out", folder / "tuned.npz", "--json", folder / "tuned.json")
+    result = tune(folder, "--max-drop", "5", "--seed", "5", "--out", folder / "tuned.npz", "--json", folder / "tuned.json")
     assert result.exit_code == 0, result.output
     return result, json.loads((folder / "tuned.json").read_text())
 
 
 def test_json_has_exactly_these_fields(tuned, folder):
     _, content = tuned
-    assert set(content) == {"schema_version", "network", "data", "max_drop_pp", "seed", "chosen_on", "judged_on", "runs", "rule", "notes", "variants"}
-    assert (content["schema_version"], content["network"], content["max_drop_pp"], content["seed"]) == (1, "model", 5, 0)
+    assert set(content) == {"schema_version", "network", "data", "max_drop_pp", "seed", "chosen_on", "judged_on", "runs", "rule", "notes", "kept", "variants"}
+    assert (content["schema_version"], content["network"], content["max_drop_pp"], content["seed"], content["kept"]) == (1, "model", 5, 0, "per layer")
     assert (content["chosen_on"], content["judged_on"]) == (120, 120) and content["data"]["name"] == "data.npz"
     assert [each["name"] for each in content["variants"]] == ["as given", "uniform", "per layer"]
     for each in content["variants"]:
@@ -79,7 +79,7 @@ def test_the_table_and_what_is_said_beside_it(tuned):
     told = result.stderr.splitlines()
     assert len([line for line in told if ": drop " in line and line.endswith(" pp") and not line.startswith("note")]) == content["runs"]
     assert f"note: steps chosen on 120 samples in {content['runs']} runs, for a drop of at most 5 pp" in result.stderr
-    assert told[-1].startswith("Wrote ") and told[-1].endswith("tuned.npz.")
+    assert told[-1].startswith("Wrote ") and told[-1].endswith("tuned.npz: the variant per layer.")
 
 
 def test_the_network_written_has_the_steps_found_and_runs(tuned, folder):
@@ -115,8 +115,22 @@ def test_another_number_of_steps_replaces_those_of_the_layers(tuned, folder):
 
 
 def test_json_alone_on_standard_output(folder, tuned):
-    result = tune(folder, "--max-drop", "5", "--json", "-")
+    result = tune(folder, "--max-drop", "5", "--seed", "5", "--json", "-")
     assert json.loads(result.stdout) == tuned[1]
+
+
+def test_nothing_is_written_where_no_variant_keeps_the_budget(folder, tmp_path):
+    """Luck was in the choosing half."""
+    result = tune(folder, "--max-drop", "0.5", "--seed", "2", "--out", tmp_path / "tuned.npz", "--json", tmp_path / "tuned.json")
+    assert result.exit_code == 5 and "no variant stays within 0.5 pp on the samples that had no say" in result.stderr
+    assert json.loads((tmp_path / "tuned.json").read_text())["kept"] is None and not (tmp_path / "tuned.npz").exists()
+
+
+def test_the_variant_that_keeps_the_budget_is_written(folder, tmp_path):
+    """Uniform steps kept it, those per layer did not."""
+    result = tune(folder, "--max-drop", "5", "--out", tmp_path / "tuned.npz")
+    assert result.exit_code == 0 and "uniform (kept)" in result.stdout and "the variant uniform" in result.stderr
+    assert len(set(load(tmp_path / "tuned.npz").steps_per_layer().values())) == 1
 
 
 def test_seed_share_and_limit(folder):

@@ -11,6 +11,7 @@ import click
 
 from .streams import is_closed, sturdy_streams, undelivered
 
+INCONCLUSIVE = 5  # exit code
 PIPE_WIDTH = 132  # columns where nobody has a window: wide enough that no table is cut
 
 EXIT_CODES = """\b
@@ -101,11 +102,13 @@ class Steps(click.ParamType):
         return steps
 
 
-def on_grid(network, steps: int | None, rounding: str | None):
-    """`network` with the grid that `--steps` (None: its own; 0: continuous time) and `--rounding` ask for."""
+def on_grid(network, steps: int | None, rounding: str | None, input_steps: int | None = None):
+    """`network` with the grid that `--steps` (None: its own; 0: continuous time), `--rounding` and `--input-steps` ask for."""
     if steps is not None:
-        return network.with_time(steps or None, rounding)
-    return network if rounding is None else network.model_copy(update={"rounding": rounding})
+        network = network.with_time(steps or None, rounding)
+    elif rounding is not None:
+        network = network.model_copy(update={"rounding": rounding})
+    return network if input_steps is None else network.with_input_steps(input_steps)
 
 
 def check_outputs(**paths: str | None) -> None:

@@ -21,6 +21,8 @@ from .streams import undelivered
               help="Mode exact: what makes every ramp rise by 1 per window. gated (default): currents stop when the window opens, silent "
                    "neurons send nothing. reference: one more spike per layer, which evens out the weight sums.")
 @click.option("--steps", type=Steps(), default=50, show_default=True, help="Time steps per window, or continuous time.")
+@click.option("--input-steps", type=click.IntRange(1, 65535), metavar="N",
+              help="Time steps of the input's window, if not those of the layers: 255 for pictures of 8 bits.")
 @click.option("--rounding", type=click.Choice(["nearest", "ceil"]), default="nearest", show_default=True,
               help="Which step a neuron fires at that is due between two: the nearest, or the first one after (biased by half a step).")
 @click.option("--pooling", type=click.Choice(["synaptic", "spiking"]), default="synaptic", show_default=True,
@@ -29,13 +31,16 @@ from .streams import undelivered
               help="How far a weight sum may be from 1.")
 @click.option("--calibrate", metavar="NAME|PATH",
               help="Mode exact: data that shows how large unbounded activations get; of a named data set, training images. As ttfs-run's "
-                   "--data.")
+                   "--data. With --compensate, in any mode, also what is fitted to.")
 @click.option("--calibration-limit", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N",
               help="Calibrate on the first N samples.")
 @click.option("--data-dir", type=click.Path(file_okay=False, exists=True), help="Where the raw data set to calibrate on is looked for first.")
-@click.option("--method", metavar="maximum|mse|P", default="maximum", show_default=True,
+@click.option("--compensate", is_flag=True,
+              help="Fit weights and biases anew, layer by layer and without training, to the rounding of N steps, on the samples of "
+                   "--calibrate; labels are not used. In mode exact value ranges are fitted too.")
+@click.option("--method", metavar="maximum|mse|P",
               help="Ends of a calibrated range: the extremes plus --margin; the least squared error of clipping and rounding; or the P-th "
-                   "percentile, which suits rate codes better than this one.")
+                   "percentile, which suits rate codes better than this one.  [default: maximum; with --compensate mse]")
 @click.option("--margin", type=click.FloatRange(min=0), default=0.1, show_default=True,
               help="By what share of its width a range from the maximum is widened at each calibrated end.")
 @click.option("--input-range", "input_ranges", type=RangePart(), nargs=2, multiple=True, metavar="LO HI|data|NAME:LO:HI|NAME:data|NAME:direct",
@@ -47,8 +52,8 @@ from .streams import undelivered
 @click.option("--no-embed", is_flag=True, help="Leave the original model out of the file; ttfs-run then needs --onnx.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the table of layers as JSON; - for standard output alone.")
 @click.version_option(package_name="ttfs-convert")
-def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate, calibration_limit, data_dir, method, margin, input_ranges,
-         shapes, direct_input, no_embed, json_file):
+def main(model, out, mode, slope, steps, input_steps, rounding, pooling, tolerance, calibrate, calibration_limit, data_dir, compensate, method,
+         margin, input_ranges, shapes, direct_input, no_embed, json_file):
     """Convert a trained network to a spiking one with time-to-first-spike coding (LC-TTFS).
 
     Every neuron fires at most once per inference, the earlier the larger its activation. Nothing is written unless the whole model
@@ -62,7 +67,7 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     from ..errors import UsageError
     from ..input_sizes import parsed_sizes
     from ..store import archive_of
-    from .network_tables import grid, network_json, network_table, violations_table
+    from .network_tables import compensation_table, grid, network_json, network_table, violations_table
 
     check_outputs(out=out, json=json_file)
     if any(target not in (None, "-") and Path(target).resolve() == Path(model).resolve() for target in (out, json_file)):
@@ -70,7 +75,7 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
     given = input_range_of(input_ranges)
     from_data = "data" in (given.values() if isinstance(given, dict) else [given])
     for option, value in (("--slope", slope), ("--calibrate", None if from_data else calibrate)):
-        if value is not None and mode != "exact":
+        if value is not None and mode != "exact" and not (compensate and option == "--calibrate"):
             raise UsageError(option, f"given with mode {mode}", "mode exact", "add --mode exact, or leave it out")
     if direct_input and input_ranges:
         raise UsageError("--direct-input", "given with --input-range", "one of them")
@@ -78,7 +83,8 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
                                       size=model_picture_size(model))
     network = convert(model, mode=mode, slope=slope or "gated", steps=steps or None, rounding=rounding, pooling=pooling,
                       tolerance=tolerance, input_range=None if direct_input else given, input_shape=parsed_sizes(shapes),
-                      calibrate=data, method=method, margin=margin, embed=not no_embed)
+                      calibrate=data, method=method, margin=margin, embed=not no_embed, input_steps=input_steps,
+                      compensate=compensate)
     if json_file == "-":
         write_json(network_json(network), json_file)
     else:
@@ -86,6 +92,8 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
         screen.print(network_table(network))
         if network.violations:
             screen.print(violations_table(network.violations))
+        if compensate:
+            screen.print(compensation_table(network.compensation))
     if undelivered():
         sys.exit(1)  # Command says why
     files = {out: archive_of(network)}
@@ -101,9 +109,14 @@ def main(model, out, mode, slope, steps, rounding, pooling, tolerance, calibrate
 
 def _notes(network) -> list[str]:
     """What a user of the network must know."""
+    from .network_tables import coarse_input
+
     found = ["mode unchecked let these pass: expect the accuracy to fall"] if network.violations else []
     found += network.notes
-    found += [f"calibration: {text}" for text in (network.calibration.notes if network.calibration else ())]
+    found += dict.fromkeys(f"calibration: {text}" for part in (network.calibration, network.compensation) if part for text in part.notes)
+    if coarse_input(network):
+        found.append(f"the input has {network.steps} steps like the layers, pictures of 8 bits have 255: --input-steps 255 takes "
+                     f"{255 - network.steps} steps more per inference and often keeps more accuracy than as many steps anywhere else")
     if network.precision != "float32":
         found.append(f"the model's weights are {network.precision}; all is computed in float32")
     return found

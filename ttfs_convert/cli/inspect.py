@@ -52,10 +52,11 @@ def _is_zip(path: str) -> bool:
 
 def _network(path: str):
     from ..store import load
-    from .network_tables import contents_table, counts_table, network_json, network_table
+    from .network_tables import compensation_table, contents_table, counts_table, network_json, network_table
 
     network = load(path)
-    return network, network_json(network), (network_table(network), counts_table(network), contents_table(network, path)), True
+    fits = (compensation_table(network.compensation),) if network.compensation else ()
+    return network, network_json(network), (network_table(network), *fits, counts_table(network), contents_table(network, path)), True
 
 
 def _model(path: str, shapes: tuple[str, ...]):

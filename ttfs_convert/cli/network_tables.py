@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ..conversion import ConstraintError
 from ..errors import TtfsError
-from ..ir import Coded, Input, Layer, Network, Readout, Spiking, Violation, label, neurons, weight_sum_deviation
+from ..ir import Coded, Compensation, Input, Layer, Network, Readout, Spiking, Violation, label, neurons, step_counts, weight_sum_deviation
 from ..lowering.graph import UnsupportedModel
 from ..measure.counts import layer_connections, paper, spiking_mac_share, synaptic
 
@@ -86,11 +86,30 @@ def _range(layer: Layer) -> str:
 
 def grid(network: Network) -> str:
     """The time grid in words."""
-    if network.steps is None:
-        return "continuous time"
-    own = {steps for steps in network.steps_per_layer().values() if steps}
-    steps = f"{max(own)}" if len(own) == 1 else f"{min(own)} to {max(own)}"
-    return f"{steps} steps per window, rounding {network.rounding}"
+    return "continuous time" if network.steps is None else f"{step_counts(network.grid())} steps per window, rounding {network.rounding}"
+
+
+def _grid_of(compensation: Compensation) -> str:
+    return f"{step_counts(compensation.steps)} steps, {compensation.rounding},"
+
+
+COARSE = 32  # steps of an input that loses more of a picture of 8 bits than layers lose of their activations
+
+
+def coarse_input(network: Network) -> bool:
+    """Whether some input spikes on the layers' own grid, and that is a coarse one."""
+    return network.steps is not None and any(layer.coding == "spikes" and not layer.steps and network.steps <= COARSE for layer in network.inputs)
+
+
+def compensation_table(compensation: Compensation) -> Table:
+    """What the fit gained in each layer."""
+    result = table(f"Fitted to {compensation.samples:,} samples of {compensation.data}, {compensation.unseen:,} of them only to judge", "layer",
+                   "fitted", "ridge", "error before", "error after", "gain", "weights changed by", left=("layer", "fitted"))
+    for layer in compensation.layers:
+        gain = 1 - layer.error_after / layer.error_before if layer.error_before else 0.0
+        result.add_row(layer.layer, layer.fitted, "-" if layer.strength is None else f"{layer.strength:g}", f"{layer.error_before:.4g}",
+                       f"{layer.error_after:.4g}", f"{100 * gain:.1f} %", f"{100 * layer.weight_change:.2g} %")
+    return result
 
 
 def counts_table(network: Network) -> Table:
@@ -112,6 +131,8 @@ def contents_table(network: Network, path: str) -> Table:
             "conversion": f"mode {network.mode}, slope {network.slope}, pooling {network.pooling}",
             "calibration": "none" if calibration is None else f"{calibration.samples:,} samples of {calibration.data}, {calibration.method}"
                            + (f" + {100 * calibration.margin:g} %" if calibration.method == "maximum" else ""),
+            "compensation": "none" if network.compensation is None else f"fitted to the rounding of {_grid_of(network.compensation)} on "
+                            f"{network.compensation.samples:,} samples of {network.compensation.data}",
             "time": grid(network) if network.steps is None else f"{grid(network)}; latency {network.latency_steps} steps",
             "windows": f"{network.windows}", "neurons": f"{sum(map(neurons, network.layers)):,}",
             "spiking share of MACs": f"{100 * spiking_mac_share(network):.1f} %",
@@ -126,7 +147,8 @@ def network_json(network: Network) -> dict:
     return {"name": network.name, "onnx_sha256": network.onnx_sha256, "embedded": network.onnx is not None, "mode": network.mode,
             "slope": network.slope, "steps": network.steps, "rounding": network.rounding, "pooling": network.pooling,
             "windows": network.windows, "latency_steps": network.latency_steps,
-            "calibration": network.calibration and network.calibration.model_dump(mode="json"), "ann_macs": network.ann_macs,
+            "calibration": network.calibration and network.calibration.model_dump(mode="json"),
+            "compensation": network.compensation and network.compensation.model_dump(mode="json"), "ann_macs": network.ann_macs,
             "spiking_mac_share": spiking_mac_share(network),
             "counts": {name: {"synops": count.synops, "neuronops": count.neuronops, "p_proxy": count.p_proxy}
                        for name, count in (("paper", paper(network)), ("synaptic", synaptic(network)))},

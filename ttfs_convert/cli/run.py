@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from .common import EXIT_CODES, Command, Steps, check_outputs, console, judging, note, on_grid, say, write_json
+from .common import EXIT_CODES, INCONCLUSIVE, Command, Steps, check_outputs, console, judging, note, on_grid, say, write_json
 
-GATE_FAILED, INCONCLUSIVE = 99, 5
+GATE_FAILED = 99
 
 
 @click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
@@ -23,6 +23,7 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use the first N samples only; of a folder, N spread over its classes.")
 @click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Samples at a time; changes no figure but time.")
 @click.option("--steps", type=Steps(), help="Time steps per window instead of the network's own, or continuous time.")
+@click.option("--input-steps", type=click.IntRange(1, 65535), metavar="N", help="Time steps of the input's window instead of its own.")
 @click.option("--rounding", type=click.Choice(["nearest", "ceil"]), help="Rounding instead of the network's own.")
 @click.option("--engine", type=click.Choice(["exact", "clock", "event"]), default="exact", show_default=True,
               help="exact: spike times in closed form. clock: every step simulated. event: every spike in order of arrival, in continuous "
@@ -51,7 +52,7 @@ GATE_FAILED, INCONCLUSIVE = 99, 5
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
-def main(network, data, data_dir, limit, batch, steps, rounding, engine, threshold, histogram, quantised, spike_file, folder, sweeps, repeats,
+def main(network, data, data_dir, limit, batch, steps, input_steps, rounding, engine, threshold, histogram, quantised, spike_file, folder, sweeps, repeats,
          seed, log, max_drop, output, decision_threshold, onnx_file, json_file, threads):
     """Run a spiking network on data and report what the conversion cost.
 
@@ -69,7 +70,7 @@ def main(network, data, data_dir, limit, batch, steps, rounding, engine, thresho
     check_outputs(json=json_file, spikes=spike_file)
     if folder is not None:
         check_plots(folder)
-    loaded = on_grid(load(network), steps, rounding)
+    loaded = on_grid(load(network), steps, rounding, input_steps)
     dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit, size=picture_size(loaded))
     judged = {"output": output, "decision_threshold": decision_threshold}
     if sweeps:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from .common import EXIT_CODES, Command, check_outputs, console, judging, note, say, write_json
+from .common import EXIT_CODES, INCONCLUSIVE, Command, check_outputs, console, judging, note, say, write_json
 
 
 @click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
@@ -19,7 +20,8 @@ from .common import EXIT_CODES, Command, check_outputs, console, judging, note, 
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.5, show_default=True,
               help="Share of the data that chooses; the rest judges.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the split.")
-@click.option("--out", metavar="TUNED.npz", help="Write the network with the steps found per layer.")
+@click.option("--out", metavar="TUNED.npz",
+              help="Write the network of least latency that keeps the budget on the samples that had no say; exit 5 if none does.")
 @judging
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
 @click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Samples at a time; changes no figure.")
@@ -53,6 +55,10 @@ def main(network, data, data_dir, limit, max_drop, share, seed, out, output, dec
         note(text)
     if len(dataset) < dataset.total:
         note(f"--limit: a subset, {len(dataset):,} of {dataset.total:,} samples")
+    if found.kept is None:
+        note(f"no variant stays within {max_drop:g} pp on the samples that had no say"
+             + ("" if out is None else f"; {out} is not written") + ": name more data, or allow a larger drop")
+        sys.exit(INCONCLUSIVE)
     if out is not None:
         save(found.network, out)
-        say(f"Wrote {out}.")
+        say(f"Wrote {out}: the variant {found.kept}.")

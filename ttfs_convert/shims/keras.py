@@ -26,9 +26,11 @@ from keras import ops
 
 from ..errors import UsageError
 
-__all__ = ["ReLU1", "UnityWeightSum", "WeightSumRegularizer", "export_onnx", "lc_ttfs", "pre_activation_loss", "project"]
+__all__ = ["ReLU1", "UnityWeightSum", "WeightSumRegularizer", "export_onnx", "lc_ttfs", "on_grid", "pre_activation_loss", "project",
+           "train_on_grid"]
 
 PACKAGE = "ttfs_convert"
+TIE = 1e-4  # of a step: who is this close to the earlier of two steps takes it, as `kernels.threshold` has it
 Axes = int | Sequence[int] | None
 
 
@@ -37,12 +39,15 @@ class ReLU1(keras.layers.Layer):
     """y(x) = min(max(x, 0), 1), elementwise (Eq. 13), and in training the pre-activation loss of its input (Eq. 20).
 
     loss_weight: lambda_A; the loss is averaged within the layer, and Keras sums it over layers; 0 for none. mean, deviation: of the
-    pre-activation's target distribution. axis: of the channels; 1 for channels first. Raises UsageError for numbers out of range.
+    pre-activation's target distribution. axis: of the channels; 1 for channels first. steps: N of a window on whose grid y is rounded in
+    training, None for no rounding; see `train_on_grid`. Raises UsageError for numbers out of range.
     """
 
-    def __init__(self, loss_weight: float = 1e-2, mean: float = 0.0, deviation: float = 1 / 3, axis: int = -1, **options: Any):
+    def __init__(self, loss_weight: float = 1e-2, mean: float = 0.0, deviation: float = 1 / 3, axis: int = -1, steps: int | None = None,
+                 **options: Any):
         super().__init__(**options)
         _check("ReLU1", loss_weight=loss_weight, deviation=deviation)
+        self.steps = steps
         self.loss_weight, self.mean, self.deviation, self.axis = float(loss_weight), float(mean), float(deviation), int(axis)
         self.supports_masking = True
         self.built = True
@@ -50,13 +55,36 @@ class ReLU1(keras.layers.Layer):
     def call(self, x: Any, training: bool | None = None) -> Any:
         if training and self.loss_weight:
             self.add_loss(self.loss_weight * pre_activation_loss(x, self.mean, self.deviation, self.axis))
-        return ops.clip(x, 0.0, 1.0)
+        y = ops.clip(x, 0.0, 1.0)
+        return on_grid(y, self.steps) if training and self.steps else y
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "loss_weight": self.loss_weight, "mean": self.mean, "deviation": self.deviation, "axis": self.axis}
+        return {**super().get_config(), "loss_weight": self.loss_weight, "mean": self.mean, "deviation": self.deviation, "axis": self.axis,
+                "steps": self.steps}
+
+
+def on_grid(a: Any, steps: int) -> Any:
+    """a in [0, 1] as a spike time in a window of N = `steps` carries it: floor(N a + 1/2 + 1e-4) / N, which is rounding `nearest`. The
+    gradient passes straight through (Bengio et al., 2013). For the network's inputs in training, where their window is coarse."""
+    return a + ops.stop_gradient(ops.floor(steps * a + (0.5 + TIE)) / steps - a)
+
+
+def train_on_grid(model: keras.Model, steps: int | None) -> None:
+    """From now on every `ReLU1` of `model` rounds to N = `steps` time steps in training; None: no more. For the last epochs, at a small
+    learning rate: weights that have seen the grid need few steps. Evaluation and export do not round: `ttfs-convert --steps N` will. A
+    compiled model gets a new train function. Raises UsageError for numbers out of range and a model without `ReLU1`."""
+    if steps is not None and not 1 <= steps <= 65535:
+        raise UsageError("train_on_grid: steps", f"{steps}", "1 to 65535, or None")
+    activations = [layer for layer in model._flatten_layers() if isinstance(layer, ReLU1)]
+    if not activations:
+        raise UsageError(f"train_on_grid({model.name})", "no ReLU1", "at least one", "use shims.keras.ReLU1 behind the layers")
+    for activation in activations:
+        activation.steps = steps
+    if model.compiled:
+        model.make_train_function(force=True)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

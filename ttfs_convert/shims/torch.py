@@ -25,9 +25,10 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 
-__all__ = ["LcTtfs", "ReLU1", "Residual", "export_onnx", "initialise_", "pre_activation_loss", "project_weight_sum_",
-           "weight_sum_loss"]
+__all__ = ["LcTtfs", "ReLU1", "Residual", "export_onnx", "initialise_", "on_grid", "pre_activation_loss", "project_weight_sum_",
+           "train_on_grid", "weight_sum_loss"]
 
+TIE = 1e-4  # of a step: who is this close to the earlier of two steps takes it, as `kernels.threshold` has it
 CONSTRAINED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
 REFUSED = {kind: (found, expected, remedy) for kinds, found, expected, remedy in [
@@ -38,10 +39,37 @@ REFUSED = {kind: (found, expected, remedy) for kinds, found, expected, remedy in
 
 
 class ReLU1(nn.Module):
-    """y(x) = min(max(x, 0), 1), elementwise (Eq. 13): the activation that a spike time in a window of length 1 can carry."""
+    """y(x) = min(max(x, 0), 1), elementwise (Eq. 13): the activation that a spike time in a window of length 1 can carry.
+
+    steps: N of a window on whose grid y is rounded in training mode, None for no rounding; see `train_on_grid`.
+    """
+
+    def __init__(self, steps: int | None = None):
+        super().__init__()
+        self.steps = steps
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.clamp(x, 0.0, 1.0)
+        y = torch.clamp(x, 0.0, 1.0)
+        return on_grid(y, self.steps) if self.training and self.steps else y
+
+
+def on_grid(a: Tensor, steps: int) -> Tensor:
+    """a in [0, 1] as a spike time in a window of N = `steps` carries it: floor(N a + 1/2 + 1e-4) / N, which is rounding `nearest`. The
+    gradient passes straight through (Bengio et al., 2013). For the network's inputs in training, where their window is coarse."""
+    return a + (torch.floor(steps * a + (0.5 + TIE)) / steps - a).detach()
+
+
+def train_on_grid(model: nn.Module, steps: int | None) -> None:
+    """From now on every `ReLU1` of `model`, those of residual sums included, rounds to N = `steps` time steps in training mode; None: no
+    more. For the last epochs, at a small learning rate: weights that have seen the grid need few steps. Evaluation and export do not
+    round: `ttfs-convert --steps N` will. Raises UsageError for numbers out of range and a model without `ReLU1`."""
+    if steps is not None and not 1 <= steps <= 65535:
+        raise UsageError("train_on_grid: steps", f"{steps}", "1 to 65535, or None")
+    activations = [module for module in model.modules() if isinstance(module, ReLU1)]
+    if not activations:
+        raise UsageError(f"train_on_grid({type(model).__name__})", "no ReLU1", "at least one", "use shims.torch.ReLU1 behind the layers")
+    for activation in activations:
+        activation.steps = steps
 
 
 class Residual(nn.Module):

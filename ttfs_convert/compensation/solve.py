@@ -1,0 +1,65 @@
+"""Ridge regression towards no change, by whichever of inputs and rows are fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+CHUNK = 8192  # rows whose products are summed in single precision; sums of chunks are kept in double
+RESOLUTION = 1e-7  # of the mean square of a column: what single precision can tell from no variance
+
+
+class Ridge:
+    """Changes dW (k, m) and d (m,) that bring rows @ dW + d closest to residuals: least squares + strength * scale * |dW|^2, scale being
+    the mean variance of a column.
+
+    rows: (r, k) float32. unchanged: (c, k), or None: combinations of dW, by column, that have to stay 0. With r >= k
+    the normal equations of the k columns are solved, else, as for a fully connected layer wider than there are samples, those of the r rows.
+    """
+
+    def __init__(self, rows: np.ndarray, unchanged: np.ndarray | None = None):
+        self._mean = rows.mean(0, dtype=np.float64)
+        self._rows, self._middle = rows, self._mean.astype(np.float32)
+        self._basis = None if unchanged is None else _basis(unchanged)
+        self._by_column = len(rows) >= rows.shape[1]
+        if self._by_column:
+            gram = self._free(self._free(self._products(rows)).T)
+        else:
+            self._rows = self._free((rows - self._middle).T).T
+            gram = (self._rows @ self._rows.T).astype(np.float64)
+        values, self._vectors = np.linalg.eigh(gram)
+        self._values = np.maximum(values, 0)
+        self._scale = float(self._values.sum()) / rows.shape[1]
+        self._least = RESOLUTION * len(rows) * float(np.square(self._mean).mean()) + 1e-12
+
+    def _products(self, others: np.ndarray, middle: np.ndarray | float = 0.0) -> np.ndarray:
+        """(rows - their mean).T @ (others - middle), float64."""
+        total = np.zeros((self._rows.shape[1], others.shape[1]))
+        for first in range(0, len(others), CHUNK):
+            rows = self._rows[first:first + CHUNK] - self._middle
+            total += rows.T @ (rows if others is self._rows else others[first:first + CHUNK] - middle)
+        return total
+
+    def _free(self, columns: np.ndarray) -> np.ndarray:
+        """(k, m): without what may not change."""
+        return columns if self._basis is None else columns - self._basis @ (self._basis.T @ columns)
+
+    def against(self, residuals: np.ndarray) -> Callable[[float], tuple[np.ndarray, np.ndarray]]:
+        """What gives, for a strength, dW (k, m) float32 and d (m,) float64. residuals: (r, m) float32."""
+        mean = residuals.mean(0, dtype=np.float64)
+        middle = mean.astype(np.float32)
+        turned = self._vectors.T @ (self._free(self._products(residuals, middle)) if self._by_column else residuals - middle)
+
+        def changes(strength: float) -> tuple[np.ndarray, np.ndarray]:
+            part = self._vectors @ (turned / (self._values + strength * self._scale + self._least)[:, None])
+            weights = (part if self._by_column else self._rows.T @ part).astype(np.float32)
+            return weights, mean - self._mean @ weights
+
+        return changes
+
+
+def _basis(unchanged: np.ndarray) -> np.ndarray:
+    """(k, c), orthonormal."""
+    left, sizes, _ = np.linalg.svd(unchanged.T.astype(np.float64), full_matrices=False)
+    return left[:, sizes > 1e-9 * sizes[0]]
