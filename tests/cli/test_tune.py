@@ -50,7 +50,7 @@ def tuned(folder):
 def test_json_has_exactly_these_fields(tuned, folder):
     _, content = tuned
     assert set(content) == {"schema_version", "network", "data", "max_drop_pp", "seed", "chosen_on", "judged_on", "runs", "rule", "notes", "kept", "variants"}
-    assert (content["schema_version"], content["network"], content["max_drop_pp"], content["seed"], content["kept"]) == (1, "model", 5, 0, "per layer")
+    assert (content["schema_version"], content["network"], content["max_drop_pp"], content["seed"], content["kept"]) == (1, "model", 5, 5, "per layer")
     assert (content["chosen_on"], content["judged_on"]) == (120, 120) and content["data"]["name"] == "data.npz"
     assert [each["name"] for each in content["variants"]] == ["as given", "uniform", "per layer"]
     for each in content["variants"]:
