@@ -189,3 +189,31 @@ def test_the_library_runs_a_mixing_head_one_sample_at_a_time():
     whole = run(network, X).potentials
     np.testing.assert_allclose(whole, np.concatenate([run(network, row[None]).potentials for row in X]), atol=1e-6)
     assert onnx.ModelProto.FromString(network.head.tobytes()).graph.node[0].op_type == "Softmax"
+
+
+@pytest.mark.parametrize("rows", (2, 8))
+def test_a_declared_batch_that_reshapes_hold(rows):
+    """As an exporter writes x.view(2, -1) of two samples, before the first layer and behind the last."""
+    nodes = [helper.make_node("Reshape", ["x", "flat"], ["f"]), helper.make_node("Gemm", ["f", "w1", "b1"], ["h"]), helper.make_node("Relu", ["h"], ["r"]),
+             helper.make_node("Gemm", ["r", "w2", "b2"], ["z"]), helper.make_node("Softmax", ["z"], ["p"]), helper.make_node("Reshape", ["p", "wide"], ["y"])]
+    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, 1, 2, 3])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [rows, 3])],
+                              [numpy_helper.from_array(np.asarray(value), name) for name, value in
+                               {"w1": W1, "b1": B1, "w2": W2, "b2": B2, "flat": np.array([rows, 6]), "wide": np.array([rows, 3])}.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    images = X.reshape(13, 1, 2, 3)
+    expected = alone(model, images, rows)
+    network = converted(model, mode="exact", calibrate=dataset(images))
+    for batch in (1, 5, 64):
+        evaluation = evaluate(network, dataclasses.replace(dataset(images), y=expected.argmax(1)), batch=batch, threads=1)
+        assert evaluation.report.ann.accuracy == evaluation.report.drift.agreement == 1
+        assert evaluation.report.outputs[0].max_error < 1e-6
+
+
+def test_samples_that_mix_in_the_part_that_spikes_behind_labels_that_hide_it():
+    """Four samples give the same labels together and alone; their scores differ."""
+    model = net(behind=[("Add", "z big", "s"), ("ReduceMax", "s axis", "m", {"keepdims": 1}), ("Add", "s m", "t"), ("ArgMax", "t", "y", {"axis": 1, "keepdims": 0})],
+                kind=TensorProto.INT64, rank=1, axis=AXIS0, big=np.float32([0, 0, 1e4]))
+    network = converted(model, mode="exact", calibrate=dataset(X))
+    comparison = Comparison(network, dataset(X), threads=1)
+    assert comparison.together == 1 and any("mix in this model" in note for note in comparison.notes)

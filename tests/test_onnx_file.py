@@ -219,10 +219,11 @@ def test_no_message_names_a_temporary_file(tmp_path, temporary):
 
 
 def test_refuses_a_fixed_batch_that_reshapes_rely_on(tmp_path):
-    nodes = [helper.make_node("Reshape", ["x", "shape"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["y"])]
-    constants = {"shape": np.array([4, 4]), "w": np.ones((4, 3), np.float32)}
-    path = write(tmp_path / "batch.onnx", model_of(nodes, constants, [4, 2, 2], [4, 3]))
-    assert_refused(path, "with one image", "dynamic batch", by=[convert])
+    nodes = [helper.make_node("Reshape", ["x", "halves"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["z"]),
+             helper.make_node("Reshape", ["z", "rows"], ["y"])]
+    constants = {"halves": np.array([8, 2]), "rows": np.array([4, 6]), "w": np.ones((2, 3), np.float32)}
+    path = write(tmp_path / "batch.onnx", model_of(nodes, constants, [4, 2, 2], [4, 6]))
+    assert_refused(path, "with one image, instead of the 4 that it was exported for", "dynamic batch", by=[convert])
 
 
 def test_refuses_dynamic_axes_besides_the_batch(tmp_path):

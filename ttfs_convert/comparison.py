@@ -56,6 +56,7 @@ class Comparison:
                 to_float32(self.model, Path(folder))
         set_sizes(self.model, network.input_sizes)
         self._threads, self._unbatched, self._tensors = threads, network.unbatched, [layer.tensor for layer in network.layers if layer.tensor]
+        self._readouts = [layer.tensor for layer in network.readouts]
         self.original, self.ends = Reference(self.model, threads=threads, unbatched=network.unbatched), Ends(network, threads)
         self.outputs = [value.name for value in self.model.graph.output]
         self.output = _judged(self.outputs, output)
@@ -81,7 +82,8 @@ class Comparison:
         if len(self.data) <= unit:  # there is nothing to mix
             self.ends.run_by(unit)
             return unit, []
-        mixed = [name for name in (self.ends.settle(few, unit), self.original.settle(few, unit)) if name is not None]
+        whole = Reference(self.model, self._readouts, self._threads, unbatched=self._unbatched)  # labels alone may hide that samples mix
+        mixed = [name for name in (self.ends.settle(few, unit), whole.settle(few, unit)) if name is not None]
         if not mixed:
             return self.original.fixed_batch, []
         self.ends.run_by(unit)

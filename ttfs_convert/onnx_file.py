@@ -203,9 +203,13 @@ def simplified(path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping
             fixed = onnx.ModelProto()
             fixed.CopyFrom(original)
             unbatched = unbatched_inputs(fixed, folder)
+            declared = _declared_batch(fixed, unbatched)
             _fix_batch(fixed, unbatched, where)
             onnx.save(fixed, str(folder / "fixed.onnx"))
-        _simplify(fixed, folder, where)
+            if declared > 1 and _problem(fixed, folder, "fixed.onnx") is not None:
+                _free_reshapes(fixed, declared)
+                onnx.save(fixed, str(folder / "fixed.onnx"))
+        _simplify(fixed, folder, where, declared)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
         yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external,
                          precision, chosen)
@@ -270,21 +274,53 @@ def _fix_batch(model: onnx.ModelProto, unbatched: Collection[str], where: str) -
     del model.graph.value_info[:]
 
 
-def _simplify(fixed: onnx.ModelProto, folder: Path, where: str) -> None:
-    """From fixed.onnx to graph.onnx in `folder`."""
+def _declared_batch(model: onnx.ModelProto, unbatched: Collection[str]) -> int:
+    """Samples that the model takes at a time; 1 where it takes any number."""
+    sizes = [value.type.tensor_type.shape.dim[0].dim_value for value in _inputs(model)
+             if value.name not in unbatched and value.type.tensor_type.shape.dim]
+    return max(sizes, default=1)
+
+
+def _free_reshapes(model: onnx.ModelProto, declared: int) -> None:
+    """Let every Reshape to a constant shape of `declared` rows, which holds the batch that the model was exported for, make one row."""
+    shapes = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer
+              if tensor.data_type == onnx.TensorProto.INT64 and tensor.data_location != onnx.TensorProto.EXTERNAL}
+    shapes |= {node.output[0]: onnx.numpy_helper.to_array(attribute.t) for node in model.graph.node if node.op_type == "Constant"
+               for attribute in node.attribute if attribute.name == "value"}
+    for node in model.graph.node:
+        shape = shapes.get(node.input[1]) if node.op_type == "Reshape" and len(node.input) > 1 else None
+        if shape is not None and shape.ndim == 1 and shape.size and shape[0] == declared:
+            name = f"{node.output[0]}/one_row"
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.concatenate([[1], shape[1:]]).astype(np.int64), name))
+            node.input[1] = name
+
+
+def _problem(model: onnx.ModelProto, folder: Path, file: str, options: onnxruntime.SessionOptions | None = None) -> Exception | None:
+    """Why ONNX Runtime cannot run `model`, the one in `file`, on zeros; None if it can. Some shapes are checked only when it runs."""
+    if options is None:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        onnxruntime.InferenceSession(str(folder / file), options, providers=["CPUExecutionProvider"]).run(None, _zeros(model))
+    except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
+        return error
+    return None
+
+
+def _simplify(fixed: onnx.ModelProto, folder: Path, where: str, declared: int) -> None:
+    """From fixed.onnx to graph.onnx in `folder`. declared: samples that the model was exported for."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(folder / "graph.onnx")
-    options.log_severity_level = 4
     for entry, value in (("session.optimized_model_external_initializers_file_name", "graph.bin"),
                          ("session.optimized_model_external_initializers_min_size_in_bytes", str(SMALL)), ("session.disable_prepacking", "1")):
         options.add_session_config_entry(entry, value)
-    try:
-        session = onnxruntime.InferenceSession(str(folder / "fixed.onnx"), options, providers=["CPUExecutionProvider"])
-        session.run(None, _zeros(fixed))  # some shapes are checked only now, such as those that rely on a fixed batch
-    except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
+    error = _problem(fixed, folder, "fixed.onnx", options)
+    if error is not None:
         _refuse_foreign(fixed, where, str(error))
-        raise ModelError(where, f"ONNX Runtime cannot run it with one image ({one_line(error, folder)})", "a model that runs",
+        batch = f"with one image, instead of the {declared} that it was exported for" if declared > 1 else "with one image"
+        raise ModelError(where, f"ONNX Runtime cannot run it {batch} ({one_line(error, folder)})", "a model that runs",
                          "check it with onnxruntime alone, and export it with a dynamic batch axis") from error
 
 

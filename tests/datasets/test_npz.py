@@ -139,13 +139,18 @@ def test_one_of_several_inputs_is_called_x(tmp_path):
 @pytest.mark.parametrize("x, y", [
     ("x_test", "y_test"), ("X", "Y"), ("X_test", "y_test"), ("images", "labels"), ("data", "target"), ("data", "labels"), ("features", "targets"),
     ("inputs", "outputs"), ("arr_0", "arr_1"), ("test_images", "test_labels"), ("Xtest", "ytest"), ("val_images", "val_labels"),
-    ("x_train", "y_train"), ("x", "label"), ("x", "targets"), ("image", "label"), ("samples", "y"), ("signals", "y"),
+    ("x_train", "y_train"), ("x", "label"), ("x", "targets"), ("image", "label"), ("samples", "y"), ("signals", "y"), ("x", "y_true"), ("images", "ground_truth"),
 ])
 def test_usual_names(tmp_path, x, y):
     data = _load(tmp_path, **{x: X, y: Y})
     np.testing.assert_array_equal(data.x, X.astype(np.float32))
     assert data.y.tolist() == Y.tolist() and x in data.notes[0]
     np.testing.assert_array_equal(_fed(data, entry=(6,))["entry"], X[1:3].astype(np.float32))
+
+
+def test_arrays_that_may_be_labels_under_a_name_that_nobody_knows_are_named(tmp_path):
+    data = _load(tmp_path, x=X, wahrheit=Y)
+    assert data.y is None and "labels would be called y: wahrheit" in " ".join(data.notes)
 
 
 def test_parts_of_a_file(tmp_path):

@@ -104,3 +104,12 @@ def test_a_crop_is_refused():
                                                 coordinate_transformation_mode="tf_crop_and_resize").conv(3).add("Relu").readout()
     with pytest.raises(UnsupportedModel, match="tf_crop_and_resize"):
         converted(chain.model(), mode="unchecked")
+
+
+@pytest.mark.parametrize("scale, antialias", ((0.5, 0), (2.5, 0), (0.13, 1)))
+@pytest.mark.parametrize("coordinates", ("half_pixel", "align_corners"))
+def test_long_series_take_few_synapses(scale, antialias, coordinates):
+    model, images = resized("ReLU", (2, 700), {"mode": "linear", "coordinate_transformation_mode": coordinates, "antialias": antialias}, np.float32([1, 1, scale]))
+    network = exact(model, images)
+    (step,) = [step for layer in network.layers for each in getattr(layer, "connections", ()) for step in each.path if step.kind == "sparse"]
+    assert np.diff(step.indptr).max() <= 2 * max(1, 1 / scale if antialias else 1) + 2

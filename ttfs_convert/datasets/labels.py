@@ -55,7 +55,7 @@ def _of_rows(y: np.ndarray, where: str, name: str, notes: tuple[str, ...]) -> tu
     if y.dtype.kind == "b":
         return flat.astype(np.int64), None, (*notes, f"{name} is boolean: true is label 1")
     if flat.min() < 0 or flat.max() > np.iinfo(np.int64).max:
-        raise DataError(where, f"label {flat.min() if flat.min() < 0 else flat.max()}", "labels from 0 up", INDICES)
+        raise DataError(where, f"label {flat.min() if flat.min() < 0 else flat.max()}", "labels from 0 up, or targets as floats", INDICES)
     return flat.astype(np.int64), None, notes
 
 

@@ -15,7 +15,7 @@ from .labels import labels_or_targets
 
 REMEDY = "write it with numpy.savez(path, x=samples, y=labels)"
 SAMPLES = ("x", "images", "image", "data", "features", "inputs", "input", "samples", "arr_0")
-LABELS = ("y", "labels", "label", "targets", "target", "outputs", "output", "arr_1")
+LABELS = ("y", "labels", "label", "targets", "target", "outputs", "output", "y_true", "ground_truth", "truth", "gt", "classes", "class", "arr_1")
 PARTS = {"test": ("", "test", "val", "train"), "train": ("", "train", "val", "test")}  # of a file, in the order they are looked for
 SPELLINGS = {"test": ("test", "testing", "eval"), "val": ("val", "valid", "validation", "dev"), "train": ("train", "training")}
 FLOAT32_WHOLE = 2**24  # up to here float32 holds every whole number
@@ -80,6 +80,9 @@ def _chosen(names: Sequence[str], path: Path, split: str) -> _Choice:
         others = tuple(name for _, name in named if name != y)
         if x is not None:
             taken = (f"samples are the array {x}, labels " + (y or "none"),) if (x, y) not in (("x", "y"), ("x", None)) else ()
+            unread = [name for name in others if name != x]
+            if y is None and unread:
+                taken += (f"labels would be called y: {', '.join(unread)} can be {'an input' if len(unread) == 1 else 'inputs'} of the model at most",)
             return _Choice(x, y, others, taken)
         if others and not part:  # of arrays that have no name for samples, one alone is them
             lone = others[0] if len(others) == 1 else ""

@@ -61,7 +61,7 @@ def lower_min(node: Node, builder: Builder) -> None:
     """With constants, a maximum."""
     constant, values = _split(node, builder)
     if len(values) > 1:
-        raise UnsupportedNode("the latest of several spikes", "use Max, or Min with a constant")
+        raise UnsupportedNode("the latest of several spikes", "use Max; -Max(-a, -b) is Min(a, b)")
     clamp(values[0], node, builder, -math.inf, math.inf if constant is None else constant)
 
 
@@ -114,7 +114,7 @@ def _split(node: Node, builder: Builder) -> tuple[float | None, list[Value]]:
     values = [builder.value(name) for name in node.inputs]
     constants = [_scalar(value) for value in values if isinstance(value, Constant)]
     if None in constants or len(constants) == len(values):
-        raise UnsupportedNode("its constant differs by element", "clamp to one number")
+        raise UnsupportedNode("its constant differs by element", "write Max(x, k) as Relu(x - k) + k")
     fold = max if node.operator == "Max" else min
     return fold(constants, default=None), [value for value in values if not isinstance(value, Constant)]
 

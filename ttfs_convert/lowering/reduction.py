@@ -48,7 +48,7 @@ def lower_reduce_l1(node: Node, builder: Builder) -> None:
     """A sum, of values that are not negative."""
     value = builder.value(node.inputs[0])
     if isinstance(value, (Spikes, Potential)) and value.bounds[0].min() < 0:
-        raise UnsupportedNode("it sums absolute values, and some may be negative", "put ReLU before it, or sum without it")
+        raise UnsupportedNode("it sums absolute values, and some may be negative", "write it as Abs, then ReduceSum")
     _lower(node, builder, _sum)
 
 

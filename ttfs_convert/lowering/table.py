@@ -118,7 +118,7 @@ REMEDIES = {  # why an operator cannot spike, and what would help
     **dict.fromkeys(("ConstantOfShape", "Range", "Shape"), _SHAPES),
     **dict.fromkeys(QUANTISED, _QUANTISED),
     "Shrink": ("it has a dead zone", "write it as Relu(x - a) - Relu(-x - a)"),
-    "ReduceMin": ("the latest of several spikes", "use ReduceMax"),
+    "ReduceMin": ("the latest of several spikes", "write it as Neg, ReduceMax, Neg"),
     "Attention": ("it multiplies two computed tensors", "leave attention out"),
     "ArgMax": ("it stands in the middle of the network", "keep it for the output"),
     "Sigmoid": ("it stands in the middle of the network",
