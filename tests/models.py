@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ttfs_convert.conversion import convert
@@ -18,6 +20,10 @@ from ttfs_convert.ir import Network
 from ttfs_convert.measure.certificate import Certificate
 from ttfs_convert.recording import Recording
 from ttfs_convert.reference import Reference
+
+
+RUNTIME = tuple(map(int, onnxruntime.__version__.split(".")[:2]))
+newer_runtime = pytest.mark.skipif(RUNTIME < (1, 24), reason="ONNX Runtime 1.23, the last for Python 3.10, does not run the original")
 
 
 def unity(weights: np.ndarray, output_axis: int = 0, total: float = 1.0) -> np.ndarray:

@@ -225,7 +225,7 @@ def test_constant_channel_above_its_known_end_is_not_dead(rule):
 
 
 @seeded
-@given(arrays(np.float32, (4, 3), elements=st.sampled_from([-1e30, -1.0, 0.0, 1e-45, 1e-38, 1.0, 1.0000001, 1e8, 1e30])),
+@given(arrays(np.float32, (4, 3), elements=st.sampled_from(np.float32([-1e30, -1.0, 0.0, 1e-45, 1e-38, 1.0, 1.0000001, 1e8, 1e30]).tolist())),
        st.sampled_from(RULES), st.sampled_from([(-INF, INF), (0.0, INF), (1e30, INF), (-INF, 1e8), (-1e30, INF)]))
 def test_ends_are_apart_and_finite_whatever_the_values(data, rule, known):
     lo, hi = _ranges(data, rule, *known)  # checks it

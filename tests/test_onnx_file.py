@@ -169,7 +169,8 @@ def test_refuses_what_the_checker_refuses(tmp_path):
     assert_refused(write(tmp_path / "bad.onnx", model), "checker", "nowhere", "topologically sorted")
     model = linear()
     model.graph.initializer[0].raw_data = b"123"
-    assert_refused(write(tmp_path / "short.onnx", model), "size")  # by the checker, or, in older versions of onnx, by ONNX Runtime
+    checked = tuple(map(int, onnx.__version__.split(".")[:2])) >= (1, 23)  # by older versions not, but ONNX Runtime refuses it
+    assert_refused(write(tmp_path / "short.onnx", model), "size", by=(convert, load_onnx) if checked else [convert])
 
 
 @pytest.mark.parametrize("content", [LARGE["w1"].tobytes()[:-4], LARGE["w1"].tobytes() + bytes(4), LARGE["w1"].tobytes() * 2])

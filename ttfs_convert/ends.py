@@ -62,7 +62,10 @@ class Ends:
 
     def outputs(self, recording: Recording, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's outputs, by name, from the readouts' potentials and, where the tail reads them, its inputs."""
-        return self._tail({**feeds, **recording.readouts}) if self._tail else recording.readouts
+        if self._tail is None:
+            return recording.readouts
+        computed = self._tail({**feeds, **recording.readouts})
+        return {name: recording.readouts.get(name, value) for name, value in computed.items()}  # what passes through may share memory that ends here
 
 
 def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str = "exact", threshold: str = "dynamic") -> Recording:

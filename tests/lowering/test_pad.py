@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.models import Chain, assert_equals_onnx_runtime, converted, exact, unity
+from tests.models import Chain, assert_equals_onnx_runtime, converted, exact, newer_runtime, unity
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.simulate.engines import simulate
 
@@ -59,6 +59,7 @@ def padded(draw, low=-2):
     return (2, 7, 7)[:axes + 1], positions
 
 
+@newer_runtime  # it moves a pad into a pool that it is too wide for
 @QUICK
 @given(padded(), st.sampled_from(sorted(RANGES)), st.sampled_from(sorted(READERS)), st.sampled_from((None, 0.0, 0.3, -2.0, 5.0)))
 def test_constants(geometry, values, reader, constant):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.models import Chain, converted, exact
+from tests.models import Chain, converted, exact, newer_runtime
 from ttfs_convert.errors import ModelError
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.measure.counts import paper, spiking_mac_share
@@ -46,6 +46,7 @@ def test_an_einsum_is_a_layer_of_weights():
     assert paper(network).synops == 4 * 4 + 4 * 6 + 6 * 15 * 4
 
 
+@newer_runtime
 @pytest.mark.parametrize("equation", ("bchw->bwc", "bchw->bhwc"))
 def test_einsum_of_one_tensor(equation):
     chain = features()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.models import Chain, assert_equals_onnx_runtime, converted, exact
+from tests.models import Chain, assert_equals_onnx_runtime, converted, exact, newer_runtime
 from ttfs_convert.lowering.graph import UnsupportedModel
 from ttfs_convert.simulate.engines import simulate
 
@@ -47,6 +47,7 @@ def test_any_axes(geometry, operator, values, activation):
     exact(chain.readout().model(), chain.images(5))
 
 
+@newer_runtime
 @pytest.mark.parametrize("operator", ("ReduceMean", "ReduceMax", "ReduceL1"))
 def test_axes_as_an_input_and_none(operator):
     """Of opset 18; without axes and noop_with_empty_axes nothing is reduced."""
