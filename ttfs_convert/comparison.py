@@ -82,7 +82,9 @@ class Comparison:
         if len(self.data) <= unit:  # there is nothing to mix
             self.ends.run_by(unit)
             return unit, []
-        whole = Reference(self.model, self._readouts, self._threads, unbatched=self._unbatched)  # labels alone may hide that samples mix
+        whole = self.original
+        if not set(self._readouts).issubset(self.outputs):  # labels alone may hide that samples mix
+            whole = Reference(self.model, self._readouts, self._threads, unbatched=self._unbatched)
         mixed = [name for name in (self.ends.settle(few, unit), whole.settle(few, unit)) if name is not None]
         if not mixed:
             return self.original.fixed_batch, []

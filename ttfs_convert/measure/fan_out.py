@@ -21,6 +21,7 @@ from ..synapses import Connection, Conv, Dense, Scale, Shape, Sliding, Sparse, S
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+SHORT = 512  # positions of an axis up to which chains are products of dense matrices: importing SciPy takes longer
 CONNECTIONS = 1 << 23  # of a chain that are in memory at a time, about
 
 
@@ -122,12 +123,21 @@ def _position_counts(steps: Sequence[Synapses], together: Sequence[int], padded:
     if max(apart) == 1 and same_axes and not any(isinstance(step, Sparse) for step in steps):
         axes = [[_targets(step, axis, padded and not number) for number, step in enumerate(steps)]
                 for axis in range(len(steps[0].in_shape) - 1)]
-        per_axis = [along[0].count if len(along) == 1 else _chained([each.matrix() for each in along]) for along in axes]
+        per_axis = [_along_axis(along) for along in axes]
         return reduce(np.multiply.outer, per_axis).reshape(-1)
     if len(steps) == 1 and isinstance(steps[0], Sparse):
         return np.repeat(np.bincount(steps[0].indices, minlength=steps[0].in_shape[0]), apart[0])
     return _chained([_with_channels_apart(_between_positions(step, padded and not number), count)
                      for number, (step, count) in enumerate(zip(steps, apart))])
+
+
+def _along_axis(steps: Sequence[_Targets]) -> np.ndarray:
+    """(positions,) int64 of one axis, as `_position_counts`."""
+    if len(steps) == 1:
+        return steps[0].count
+    if max(max(len(step.count), step.size) for step in steps) > SHORT:
+        return _chained([step.matrix() for step in steps])
+    return (reduce(np.matmul, [step.dense() for step in steps]) > 0).sum(1)
 
 
 def _chained(matrices: list[csr_matrix]) -> np.ndarray:
@@ -151,6 +161,11 @@ class _Targets:
     count: np.ndarray
     spacing: int
     size: int
+
+    def dense(self) -> np.ndarray:
+        """As `matrix`, (inputs, outputs) float32."""
+        place = np.arange(self.size) - self.first[:, None]
+        return ((place >= 0) & (place % self.spacing == 0) & (place < self.count[:, None] * self.spacing)).astype(np.float32)
 
     def matrix(self) -> csr_matrix:
         from scipy.sparse import csr_matrix
