@@ -16,15 +16,15 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from .dataflow import fed_inputs
+
 ELEMENTWISE = ("Add", "Cast", "Clip", "Div", "Identity", "Mul", "Neg", "Relu", "Sub")
 
 
 def unbatched_inputs(model: onnx.ModelProto, folder: Path) -> tuple[str, ...]:
     """Names of the inputs of `model` without an axis for the batch. folder: of the model's external data; the model is written there where
     it has to be run."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model.graph.input
-              if value.name not in constants}
+    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in fed_inputs(model.graph)}
     open_ones = {name: shape[0] for name, shape in shapes.items() if shape and shape[0] > 1}
     if not open_ones or not all(min(shape, default=1) > 0 for name, shape in shapes.items() if name in open_ones):
         return ()
@@ -60,14 +60,13 @@ def _rows(model: onnx.ModelProto, folder: Path, sizes: dict[str, int]) -> list[i
     """Sizes of the outputs' first axes (1 without one) where those of the inputs are `sizes`; None if the model does not run so."""
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
-    feeds, constants = {}, {tensor.name for tensor in model.graph.initializer}
-    for value in probe.graph.input:
-        if value.name not in constants:
-            tensor = value.type.tensor_type
-            shape = [sizes.get(value.name, 1) if axis == 0 else max(dim.dim_value, 1) for axis, dim in enumerate(tensor.shape.dim)]
-            if value.name in sizes:
-                tensor.shape.dim[0].dim_value = sizes[value.name]
-            feeds[value.name] = np.zeros(shape, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    feeds = {}
+    for value in fed_inputs(probe.graph):
+        tensor = value.type.tensor_type
+        shape = [sizes.get(value.name, 1) if axis == 0 else max(dim.dim_value, 1) for axis, dim in enumerate(tensor.shape.dim)]
+        if value.name in sizes:
+            tensor.shape.dim[0].dim_value = sizes[value.name]
+        feeds[value.name] = np.zeros(shape, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     for value in probe.graph.output:
         value.type.tensor_type.ClearField("shape")
     del probe.graph.value_info[:]

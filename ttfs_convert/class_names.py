@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import onnx
 
-from .lowering.values import captured
+from .subgraphs import captured
 
 
 def listed_names(graph: onnx.GraphProto, output: str) -> tuple[str, ...]:

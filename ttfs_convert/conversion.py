@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from .calibration import Rule
 from .compensation import check_compensation, compensated
+from .dataflow import fed_inputs
 from .datasets import Dataset, fit_to_inputs, image_size, load_dataset
 from .declared_batch import check_body
 from .errors import ModelError, UsageError
@@ -179,8 +180,7 @@ def _lowered(where: str, model: Simplified, options: Options, data: Dataset | No
 def model_picture_size(path: str | Path) -> tuple[int, int] | None:
     """Height and width of the pictures that the model at `path` takes; None if it takes none, or of any size."""
     model = without_unread_inputs(parsed(path))
-    constants = {tensor.name for tensor in model.graph.initializer}
-    shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim][1:] for value in model.graph.input if value.name not in constants]
+    shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim][1:] for value in fed_inputs(model.graph)]
     return image_size(tuple(shapes[0])) if len(shapes) == 1 and 0 not in shapes[0] else None
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import onnx
 
-from .lowering.values import captured
+from .subgraphs import captured
 
 SHAPES = ("Shape", "Size")  # read no values
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
 
 
+def fed_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
+    """Inputs that need data: those that no initializer gives a value to."""
+    constants = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in constants]
+
+
 def data_tensors(graph: onnx.GraphProto) -> set[str]:
     """Names of the graph's inputs and of all that is computed from their values, not from their shapes alone."""
-    constants = {tensor.name for tensor in graph.initializer}
-    found = {value.name for value in graph.input} - constants
+    found = {value.name for value in fed_inputs(graph)}
     for node in graph.node:
         if node.op_type not in SHAPES and found.intersection((*node.input, *captured(node))):
             found.update(filter(None, node.output))

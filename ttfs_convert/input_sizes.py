@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import onnx
 
+from .dataflow import fed_inputs
 from .datasets import Dataset
 from .datasets.fit import shapes_of_samples
 from .errors import DataError, ModelError, UsageError
@@ -16,9 +17,8 @@ Sizes = Mapping[str, Sequence[int]]  # by input, "" for the only one; with the b
 
 def _declared(model: onnx.ModelProto) -> dict[str, list[int | None]]:
     """Sizes of each input without the batch, None where the model leaves one open."""
-    constants = {tensor.name for tensor in model.graph.initializer}
     return {value.name: [dim.dim_value if dim.dim_value > 0 else None for dim in value.type.tensor_type.shape.dim][1:]
-            for value in model.graph.input if value.name not in constants}
+            for value in fed_inputs(model.graph)}
 
 
 def chosen_sizes(model: onnx.ModelProto, where: str, given: Sizes | None, data: Dataset | None) -> dict[str, tuple[int, ...]]:

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 
 from .atomic import writing
 from .batch_axis import unbatched_inputs
+from .dataflow import fed_inputs
 from .errors import ModelError
 from .file_kind import MODEL, refuse_others
 from .input_sizes import chosen_sizes, set_sizes
@@ -196,7 +197,7 @@ def simplified(path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping
             original = without_unread_inputs(_said_plainly(original, where))
             refuse_random(original, where)
             precision = to_float32(original, folder)
-            for value in _inputs(original):
+            for value in fed_inputs(original.graph):
                 input_type(value)  # that it takes numbers
             chosen = sizes(original, where) if sizes else chosen_sizes(original, where, None, None)
             set_sizes(original, chosen)
@@ -256,13 +257,8 @@ def _move_weights(model: onnx.ModelProto, target: Path, where: str) -> None:
             tensor.ClearField("raw_data")
 
 
-def _inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    constants = {tensor.name for tensor in model.graph.initializer}
-    return [value for value in model.graph.input if value.name not in constants]
-
-
 def _fix_batch(model: onnx.ModelProto, unbatched: Collection[str], where: str) -> None:
-    for value in _inputs(model):
+    for value in fed_inputs(model.graph):
         for dim in value.type.tensor_type.shape.dim[:value.name not in unbatched]:
             dim.ClearField("dim_param")
             dim.dim_value = 1
@@ -276,7 +272,7 @@ def _fix_batch(model: onnx.ModelProto, unbatched: Collection[str], where: str) -
 
 def _declared_batch(model: onnx.ModelProto, unbatched: Collection[str]) -> int:
     """Samples that the model takes at a time; 1 where it takes any number."""
-    sizes = [value.type.tensor_type.shape.dim[0].dim_value for value in _inputs(model)
+    sizes = [value.type.tensor_type.shape.dim[0].dim_value for value in fed_inputs(model.graph)
              if value.name not in unbatched and value.type.tensor_type.shape.dim]
     return max(sizes, default=1)
 
@@ -353,6 +349,6 @@ def _with_shapes(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
 
 
 def _zeros(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    tensors = {value.name: value.type.tensor_type for value in _inputs(model)}
+    tensors = {value.name: value.type.tensor_type for value in fed_inputs(model.graph)}
     return {name: np.zeros([dim.dim_value for dim in tensor.shape.dim], onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
             for name, tensor in tensors.items()}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from .calibration import RangeRequest, Rule, ranges
+from .dataflow import fed_inputs
 from .datasets import Dataset, fit_to_inputs
 from .datasets.fit import NARROW
 from .input_types import input_type
@@ -66,9 +67,8 @@ class _Observed:
 
     def __init__(self, watched: Sequence[Unbounded], model: Simplified, data: Dataset, known: InputRanges):
         self._watched, self._samples = watched, len(data)
-        constants = {tensor.name for tensor in model.graph.graph.initializer}
         inputs = {value.name: (tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim[value.name not in model.unbatched:]), input_type(value))
-                  for value in model.graph.graph.input if value.name not in constants}
+                  for value in fed_inputs(model.graph.graph)}
         computed = [each.tensor for each in watched if each.tensor not in inputs]
         self._reference = Reference(model.graph, computed, folder=model.folder, unbatched=model.unbatched) if computed else None
         self.fitted = fit_to_inputs(data, inputs, known.bounds, known.known)

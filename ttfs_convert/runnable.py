@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
+from .dataflow import fed_inputs
+
 OVERRIDABLE = 3  # last version of the file format in which every initializer is an input
 
 
@@ -43,8 +45,7 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def _without_overridable(model: onnx.ModelProto) -> None:
-    constants = {tensor.name for tensor in model.graph.initializer}
-    needing_data = [value for value in model.graph.input if value.name not in constants]
+    needing_data = fed_inputs(model.graph)
     if len(needing_data) < len(model.graph.input):
         del model.graph.input[:]
         model.graph.input.extend(needing_data)

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..dataflow import fed_inputs
 from ..errors import UsageError
 from ..input_types import input_type, is_float
 from ..onnx_file import Simplified
@@ -62,7 +63,7 @@ def input_ranges(model: Simplified, given: InputRange) -> InputRanges:
     else 0 to 1 for floats, and nothing known for integers. Raises UsageError for the name of no input."""
     nodes = [Node.of(proto) for proto in model.graph.graph.node]
     constants = {tensor.name for tensor in model.graph.graph.initializer}
-    inputs = {value.name: value for value in model.graph.graph.input if value.name not in constants}
+    inputs = {value.name: value for value in fed_inputs(model.graph.graph)}
     asked = dict(given) if isinstance(given, Mapping) else dict.fromkeys(inputs, given)
     asked = {name: ends if ends is None or isinstance(ends, str) else (float(ends[0]), float(ends[1])) for name, ends in asked.items()}
     unknown = sorted(set(asked) - set(inputs))
