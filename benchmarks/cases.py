@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from ttfs_convert.kernels.conv import Convolution
-from ttfs_convert.kernels.layout import dense_is_faster, in_long_rows, long_row_blocks, pack, slides
+from ttfs_convert.kernels.blocking import dense_is_faster, in_long_rows, long_row_blocks, pack, slides
+from ttfs_convert.kernels.convolve import Convolution
 from ttfs_convert.kernels.threshold import ramp
 
 from ttfs_convert import convert
-from ttfs_convert.measure import counts
-from ttfs_convert.simulate.exact import Simulator
+from ttfs_convert.measurement import operation_counts
+from ttfs_convert.simulation.exact_engine import Simulator
 
 from . import peers
 from .models import NETWORKS, Builder, session
@@ -87,7 +87,7 @@ def _network(converted, original: onnx.ModelProto, images: np.ndarray, batch: in
     engines = {"exact": simulator, "onnxruntime": reference}
     recording = simulator(parts[0])
     active = {layer.name: 1 - recording.silent(layer.name).mean(axis=0) for layer in converted.layers if layer.name in recording.spike_times}
-    gated = counts.total([counts.gated_of_layer(converted, layer, active) for layer in converted.layers]).synops
+    gated = operation_counts.total([operation_counts.gated_of_layer(converted, layer, active) for layer in converted.layers]).synops
     return Work({name: lambda engine=engine: [engine(part) for part in parts] for name, engine in engines.items()},
                 converted.ann_macs * len(images), gated * len(images),
                 lambda: (simulator(parts[0]).potentials, reference(parts[0])), len(images))

@@ -13,8 +13,8 @@ import time
 import click
 
 from ttfs_convert import convert, evaluate
-from ttfs_convert.datasets import load_dataset
-from ttfs_convert.report import Report
+from ttfs_convert.data import load_dataset
+from ttfs_convert.report.schema import Report
 
 HEAD = "| steps | input's | fit | ANN | SNN | drift, pp [95 %] | agreement | latency | P_proxy event | seconds to convert |"
 

@@ -28,7 +28,7 @@ def run(engine: str, folder: Path) -> None:
     images = np.random.default_rng(0).random((IMAGES, 3, 32, 32), np.float32)
     if engine == "exact":
         from ttfs_convert import load
-        from ttfs_convert.simulate.exact import Simulator
+        from ttfs_convert.simulation.exact_engine import Simulator
 
         Simulator(load(folder / "snn.npz"))(images)
     elif engine == "onnxruntime":

@@ -15,8 +15,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from ttfs_convert.ir import Network
-from ttfs_convert.simulate.engines import simulator
+from ttfs_convert.network.network import Network
+from ttfs_convert.simulation.engines import simulator
 
 STEPS = 50
 IMAGES = 16  # of the example: the slowest takes seconds for each
@@ -56,7 +56,7 @@ def _with_relu(original: onnx.ModelProto):
     sys.path.insert(0, str(Path(__file__).parent.parent / "examples" / "fashion_mnist"))
     from train import Net
 
-    from ttfs_convert.shims.torch import ReLU1
+    from ttfs_convert.training.torch import ReLU1
     model = Net()
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in original.graph.initializer}
     model.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in model.state_dict()})

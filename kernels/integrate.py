@@ -9,8 +9,8 @@ import numpy as np
 
 from ._jit import jit
 from ._threads import share
+from .blocking import TILE_BYTES, Slide, Weights
 from .events import compress, decode, decoded
-from .layout import TILE_BYTES, Slide, Weights
 from .threshold import fire_at
 from .vector import (
     LANES,

@@ -13,14 +13,13 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from ttfs_convert.conversion import convert
-from ttfs_convert.datasets import Dataset
-from ttfs_convert.ends import Ends, run
-from ttfs_convert.ir import Network
-from ttfs_convert.measure.certificate import Certificate
-from ttfs_convert.recording import Recording
-from ttfs_convert.reference import Reference
-
+from ttfs_convert.conversion.pipeline import convert
+from ttfs_convert.data import Dataset
+from ttfs_convert.measurement.layer_errors import Certificate
+from ttfs_convert.network.network import Network
+from ttfs_convert.onnx_model.reference import Reference
+from ttfs_convert.simulation.head_and_tail import Ends, run
+from ttfs_convert.simulation.recording import Recording
 
 RUNTIME = tuple(map(int, onnxruntime.__version__.split(".")[:2]))
 newer_runtime = pytest.mark.skipif(RUNTIME < (1, 24), reason="ONNX Runtime 1.23, the last for Python 3.10, does not run the original")

@@ -13,8 +13,11 @@ import math
 import numpy as np
 
 from tests.naive_network import channels_last, inside, step_weights, taps
-from ttfs_convert.ir import Concat, Input, MaxPool, Network, Readout, Reorder, Spiking
-from ttfs_convert.synapses import Connection, Conv, Spread
+from ttfs_convert.network.network import Network
+from ttfs_convert.network.populations import Concat, Input, MaxPool, Readout, Reorder, Spiking
+from ttfs_convert.network.synapses.connection import Connection
+from ttfs_convert.network.synapses.convolution import Conv
+from ttfs_convert.network.synapses.spread import Spread
 
 CLOSING = 1.0  # of the inputs' window, where the layer's own opens
 

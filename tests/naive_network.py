@@ -13,8 +13,15 @@ from itertools import product
 
 import numpy as np
 
-from ttfs_convert.ir import Concat, Input, MaxPool, Network, Readout, Reorder, Spiking
-from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense, Scale, Sliding, Sparse
+from ttfs_convert.network.network import Network
+from ttfs_convert.network.populations import Concat, Input, MaxPool, Readout, Reorder, Spiking
+from ttfs_convert.network.synapses.average_pool import AveragePool
+from ttfs_convert.network.synapses.connection import Connection
+from ttfs_convert.network.synapses.convolution import Conv
+from ttfs_convert.network.synapses.dense import Dense
+from ttfs_convert.network.synapses.scale import Scale
+from ttfs_convert.network.synapses.sliding import Sliding
+from ttfs_convert.network.synapses.sparse import Sparse
 
 OPENING, CLOSING = 1.0, 2.0
 

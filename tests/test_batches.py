@@ -9,12 +9,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.models import Chain, converted, dataset, save
-from ttfs_convert.comparison import Comparison
-from ttfs_convert.declared_batch import check_body
-from ttfs_convert.ends import run
+from ttfs_convert.conversion.declared_batch import check_body
 from ttfs_convert.errors import DataError, ModelError
-from ttfs_convert.evaluation import evaluate
-from ttfs_convert.onnx_file import simplified
+from ttfs_convert.onnx_model.simplify import simplified
+from ttfs_convert.simulation.head_and_tail import run
+from ttfs_convert.studies.comparison import Comparison
+from ttfs_convert.studies.evaluation import evaluate
 
 RNG = np.random.default_rng(5)
 X = RNG.random((13, 6)).astype(np.float32)

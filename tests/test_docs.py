@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from ttfs_convert.cli.reference import COMMANDS, reference
+from ttfs_convert.cli.manual import COMMANDS, reference
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_cli_reference_is_current():
-    assert (ROOT / "CLI.md").read_text() == reference(), "run: python -m ttfs_convert.cli.reference > CLI.md"
+    assert (ROOT / "CLI.md").read_text() == reference(), "run: python -m ttfs_convert.cli.manual > CLI.md"
 
 
 def test_every_option_has_a_help_text():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import ttfs_convert
-from ttfs_convert.datasets import load_dataset
+from ttfs_convert.data import load_dataset
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "fashion_mnist"

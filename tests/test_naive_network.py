@@ -10,11 +10,17 @@ import pytest
 from tests import naive
 from tests.models import Chain, converted
 from tests.naive_network import Membrane, connection_weights, spike_times
-from ttfs_convert.datasets import Dataset
-from ttfs_convert.ir import Concat, Input, Layer, MaxPool, Network, Readout, Reorder, Spiking
-from ttfs_convert.reference import Reference
-from ttfs_convert.simulate.engines import simulate
-from ttfs_convert.synapses import AveragePool, Connection, Conv, Dense, Scale, Sparse
+from ttfs_convert.data import Dataset
+from ttfs_convert.network.network import Network
+from ttfs_convert.network.populations import Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking
+from ttfs_convert.network.synapses.average_pool import AveragePool
+from ttfs_convert.network.synapses.connection import Connection
+from ttfs_convert.network.synapses.convolution import Conv
+from ttfs_convert.network.synapses.dense import Dense
+from ttfs_convert.network.synapses.scale import Scale
+from ttfs_convert.network.synapses.sparse import Sparse
+from ttfs_convert.onnx_model.reference import Reference
+from ttfs_convert.simulation.engines import simulate
 
 SLOPES = ("fan_in", "reference", "gated")
 

@@ -29,10 +29,10 @@ from models import converted
 from onnx import helper, numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
-from ttfs_convert.datasets import Dataset
+from ttfs_convert.data import Dataset
 from ttfs_convert.errors import ModelError
-from ttfs_convert.lowering.table import OPERATORS
-from ttfs_convert.simulate.engines import simulate
+from ttfs_convert.lowering.operators.table import OPERATORS
+from ttfs_convert.simulation.engines import simulate
 
 KINDS = ("node", "simple", "pytorch-operator", "pytorch-converted")
 PAIRS = ("Add", "Div", "Gemm", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "MatMul", "Mul", "Sub")

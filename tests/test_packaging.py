@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ttfs_convert.cli.reference import COMMANDS
+from ttfs_convert.cli.manual import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,8 +34,8 @@ def built(tmp_path_factory):
 
 def test_wheel(built):
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
-    for module in ("ttfs_convert/__init__.py", "ttfs_convert/kernels/conv.py", "ttfs_convert/lowering/table.py",
-                   "ttfs_convert/datasets/__init__.py", "ttfs_convert/shims/torch.py", "ttfs_convert/cli/inspect.py"):
+    for module in ("ttfs_convert/__init__.py", "ttfs_convert/kernels/conv.py", "ttfs_convert/lowering/operators/table.py",
+                   "ttfs_convert/datasets/__init__.py", "ttfs_convert/training/torch.py", "ttfs_convert/cli/inspect.py"):
         assert module in names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"ttfs_convert"}
@@ -60,7 +60,7 @@ def test_every_package_is_listed(built):
 
 def test_sdist(built):
     names = {name.split("/", 1)[-1] for name in tarfile.open(next(built.glob("*.tar.gz"))).getnames()}
-    for name in ("kernels/conv.py", "ttfs_convert/ir.py", "CLI.md", "LICENSE", "examples/fashion_mnist/model.onnx",
+    for name in ("kernels/convolve.py", "ttfs_convert/network/network.py", "CLI.md", "LICENSE", "examples/fashion_mnist/model.onnx",
                  "examples/fashion_mnist/images.npz", "tests/test_packaging.py"):
         assert name in names
 
@@ -83,13 +83,13 @@ def python(folder, site, *arguments):
     return result.stdout.splitlines()
 
 
-WHERE = "import ttfs_convert.kernels.conv as kernel, ttfs_convert, ttfs_convert.conversion as other; print(kernel.__file__, other.__file__, sep='\\n')"
+WHERE = "import ttfs_convert.kernels.convolve as kernel, ttfs_convert, ttfs_convert.conversion.pipeline as other; print(kernel.__file__, other.__file__, sep='\\n')"
 
 
 def test_the_clone_is_whole_in_its_own_folder_and_the_installation_elsewhere(installed, tmp_path):
     site, clone = installed
-    assert python(clone, site, "-c", WHERE) == [str(clone / "kernels" / "conv.py"), str(clone / "ttfs_convert" / "conversion.py")]
-    assert python(tmp_path, site, "-c", WHERE) == [str(site / "ttfs_convert" / name) for name in ("kernels/conv.py", "conversion.py")]
+    assert python(clone, site, "-c", WHERE) == [str(clone / "kernels" / "conv.py"), str(clone / "ttfs_convert" / "conversion/pipeline.py")]
+    assert python(tmp_path, site, "-c", WHERE) == [str(site / "ttfs_convert" / name) for name in ("kernels/convolve.py", "conversion/pipeline.py")]
 
 
 def test_benchmarks_start_in_the_clone(installed):

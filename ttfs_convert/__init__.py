@@ -18,22 +18,23 @@ if not os.path.isdir(os.path.join(_FOLDER, "kernels")):
 
 __version__ = "0.1.0"
 
-_PUBLIC = {  # name -> module that defines it, and its name there if that differs
-    "convert": "conversion",
-    "load": "store",
-    "save": "store",
-    "run": "ends",
-    "evaluate": "evaluation",
-    "sweep": "robustness",
-    "tune": "tuning",
-    "load_spikes": "spike_file",
-    "Network": "ir",
-    "Recording": "recording",
-    "Evaluation": "evaluation",
-    "Report": "report",
-    "Sweep": "robustness",
-    "Tuning": "tuning",
-    "Dataset": "datasets",
+_PUBLIC = {  # name -> module that defines it
+    "convert": "conversion.pipeline",
+    "load": "network.store",
+    "save": "network.store",
+    "run": "simulation.head_and_tail",
+    "evaluate": "studies.evaluation",
+    "sweep": "studies.sweep",
+    "tune": "studies.tuning",
+    "load_spikes": "simulation.spike_file",
+    "load_dataset": "data",
+    "Network": "network.network",
+    "Recording": "simulation.recording",
+    "Evaluation": "studies.evaluation",
+    "Report": "report.schema",
+    "Sweep": "studies.sweep",
+    "Tuning": "studies.tuning",
+    "Dataset": "data",
     "TtfsError": "errors",
     "UsageError": "errors",
     "ModelError": "errors",
@@ -45,7 +46,6 @@ __all__ = [*_PUBLIC, "__version__"]
 def __getattr__(name: str):
     if name not in _PUBLIC:
         raise AttributeError(f"module 'ttfs_convert' has no attribute {name!r}")
-    module, _, attribute = _PUBLIC[name].partition(":")
-    value = getattr(importlib.import_module(f".{module}", __name__), attribute or name)
+    value = getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
     globals()[name] = value
     return value

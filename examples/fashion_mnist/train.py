@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ttfs_convert.shims.torch import LcTtfs, ReLU1, export_onnx
+from ttfs_convert.training.torch import LcTtfs, ReLU1, export_onnx
 
 LAMBDA_A = 0.1  # the paper leaves it open; see `LcTtfs`
 MEAN = -0.3

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from train import HELD_OUT, accuracy, training_data
 
-from ttfs_convert.shims.torch import export_onnx
+from ttfs_convert.training.torch import export_onnx
 
 
 class Block(nn.Module):

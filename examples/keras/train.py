@@ -20,9 +20,9 @@ import numpy as np  # noqa: E402
 from keras import layers  # noqa: E402
 
 import ttfs_convert  # noqa: E402
-from ttfs_convert.datasets import load_dataset  # noqa: E402
+from ttfs_convert.data import load_dataset  # noqa: E402
 from ttfs_convert.errors import TtfsError  # noqa: E402
-from ttfs_convert.shims.keras import ReLU1, export_onnx, lc_ttfs, project  # noqa: E402
+from ttfs_convert.training.keras import ReLU1, export_onnx, lc_ttfs, project  # noqa: E402
 
 HELD_OUT = 5000
 

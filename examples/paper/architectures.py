@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from ttfs_convert.shims.torch import ReLU1, Residual
+from ttfs_convert.training.torch import ReLU1, Residual
 
 SIDE = 32
 POOL = "P"  # average pool of 2

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ttfs_convert.datasets import Dataset, load_dataset
+from ttfs_convert.data import Dataset, load_dataset
 
 SIDE = 32
 VALIDATION = 5000  # of CIFAR's 50,000 training images, as in the paper

@@ -17,7 +17,7 @@ from images import CLASSES, FLIPPED, SIDE, Split, varied
 from torch.nn.functional import cross_entropy
 
 from ttfs_convert.errors import DataError, UsageError
-from ttfs_convert.shims.torch import LcTtfs
+from ttfs_convert.training.torch import LcTtfs
 
 WARM_UP = 0.3  # share of a one-cycle training in which the rate rises
 MILESTONES = (0.6, 0.8, 0.9)  # shares of the epochs after which the learning rate is divided by 10

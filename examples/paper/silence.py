@@ -29,10 +29,10 @@ import onnx
 from train import measured
 
 import ttfs_convert
-from ttfs_convert.datasets import Dataset, load_dataset
+from ttfs_convert.data import Dataset, load_dataset
 from ttfs_convert.errors import ModelError, TtfsError, UsageError
-from ttfs_convert.report import OperationsPart, Report
-from ttfs_convert.simulate.exact import Simulator
+from ttfs_convert.report.schema import OperationsPart, Report
+from ttfs_convert.simulation.exact_engine import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))

@@ -12,7 +12,7 @@ import torch
 from architectures import SIDE, lee_resnet, network
 from torch import nn
 
-from ttfs_convert.shims.torch import ReLU1
+from ttfs_convert.training.torch import ReLU1
 
 STEPS = 50
 PAPER = {"VGG-9": 117.0, "ResNet-9": 107.8, "ResNet-11": 144.4}  # P_proxy in millions

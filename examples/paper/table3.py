@@ -37,10 +37,10 @@ from images import test_images
 from recipe import CHECKPOINT, Recipe, checkpoint
 from train import log_to, measured, trained
 
-from ttfs_convert.datasets import Dataset
+from ttfs_convert.data import Dataset
 from ttfs_convert.errors import DataError, TtfsError, UsageError
-from ttfs_convert.report import Report
-from ttfs_convert.shims.torch import export_onnx
+from ttfs_convert.report.schema import Report
+from ttfs_convert.training.torch import export_onnx
 
 DATA, SIDE, STEPS = "fashion-mnist", 28, 50
 LAMBDA_W, LAMBDA_A = 1e-3, 1e-2

@@ -21,9 +21,9 @@ from images import CLASSES, test_images, training_images
 from recipe import CHECKPOINT, Recipe, Training
 
 import ttfs_convert
-from ttfs_convert.datasets import Dataset
+from ttfs_convert.data import Dataset
 from ttfs_convert.errors import TtfsError, UsageError
-from ttfs_convert.shims.torch import export_onnx
+from ttfs_convert.training.torch import export_onnx
 
 PAPER = {("cifar10", "vgg11"): (91.25, -0.05), ("cifar10", "vgg16"): (92.72, -0.07), ("cifar10", "resnet20"): (92.67, -0.05),
          ("cifar100", "vgg16"): (70.15, -0.13), ("cifar100", "resnet20"): (72.36, 0.13)}  # Table I: SNN accuracy in %, SNN - ANN

@@ -10,8 +10,8 @@ from tests.models import Chain, save
 from ttfs_convert.cli.convert import main as convert_main
 from ttfs_convert.cli.inspect import main as inspect_main
 from ttfs_convert.cli.run import main as run_main
-from ttfs_convert.reference import Reference
-from ttfs_convert.store import load
+from ttfs_convert.network.store import load
+from ttfs_convert.onnx_model.reference import Reference
 
 CHAIN = Chain((2, 6, 6), seed=2)
 MODEL = CHAIN.conv(5, pads=[1] * 4).add("Relu").conv(6, strides=[2, 2]).add("Relu").readout(3).model()

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 
 from tests.models import Chain, save, unity
 from ttfs_convert.cli import convert, inspect, run, tune
-from ttfs_convert.store import load
+from ttfs_convert.network.store import load
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses a POSIX shell")
 NAMES = {"gemm0": "Größe 层", "clip1": "[/red] [bold]x[/bold] :smile:"}  # neither the letters nor the brackets are ours to interpret

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from onnx import helper, numpy_helper
 
 from tests.models import Chain, save
-from ttfs_convert.calibration import RangeRequest, Rule, ranges
 from ttfs_convert.cli.convert import main
-from ttfs_convert.datasets import load_dataset
-from ttfs_convert.lowering.table import NO_REMEDY
-from ttfs_convert.reference import Reference
-from ttfs_convert.store import load
+from ttfs_convert.data import load_dataset
+from ttfs_convert.lowering.operators.table import NO_REMEDY
+from ttfs_convert.lowering.ranges.calibration import RangeRequest, Rule, ranges
+from ttfs_convert.network.store import load
+from ttfs_convert.onnx_model.reference import Reference
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fashion_mnist" / "model.onnx"
 

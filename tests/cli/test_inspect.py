@@ -13,10 +13,10 @@ from onnx import numpy_helper
 from tests.models import Chain, save
 from ttfs_convert.cli.convert import main as convert_main
 from ttfs_convert.cli.inspect import main
-from ttfs_convert.ir import neurons
-from ttfs_convert.lowering.table import REMEDIES
-from ttfs_convert.measure.counts import paper, spiking_mac_share, synaptic
-from ttfs_convert.store import load
+from ttfs_convert.lowering.operators.table import REMEDIES
+from ttfs_convert.measurement.operation_counts import paper, spiking_mac_share, synaptic
+from ttfs_convert.network.populations import neurons
+from ttfs_convert.network.store import load
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fashion_mnist" / "model.onnx"
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tests.figures.pictures import assert_figures
 from tests.models import Chain, converted, save
-from tests.plots.pictures import assert_figures
 from ttfs_convert.cli.inspect import main as inspect_main
 from ttfs_convert.cli.run import main as run_main
-from ttfs_convert.store import save as save_network
+from ttfs_convert.network.store import save as save_network
 
 CHAIN = Chain((6,), seed=1).gemm(8).relu1().gemm(7).relu1().readout(3)
 OF_RUN = "preactivations", "activations", "spike_times", "time_axis"
@@ -119,7 +119,7 @@ def test_a_sweep_draws_nothing(files, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("module", ("ttfs_convert.cli.run", "ttfs_convert.cli.inspect", "ttfs_convert.evaluation"))
+@pytest.mark.parametrize("module", ("ttfs_convert.cli.run", "ttfs_convert.cli.inspect", "ttfs_convert.studies.evaluation"))
 def test_matplotlib_is_loaded_for_figures_alone(module):
     code = f"import sys, {module}; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0

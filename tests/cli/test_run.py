@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from tests.models import Chain, save
 from ttfs_convert.cli.convert import main as convert_main
 from ttfs_convert.cli.run import main
-from ttfs_convert.reference import Reference
-from ttfs_convert.store import load
+from ttfs_convert.network.store import load
+from ttfs_convert.onnx_model.reference import Reference
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fashion_mnist"
 IMAGES = EXAMPLE / "images.npz"

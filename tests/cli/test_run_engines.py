@@ -11,9 +11,9 @@ from tests.models import Chain, save
 from tests.naive_network import connection_weights
 from ttfs_convert.cli.convert import main as convert_main
 from ttfs_convert.cli.run import main
-from ttfs_convert.spike_file import load_spikes
-from ttfs_convert.store import load
-from ttfs_convert.store import save as save_network
+from ttfs_convert.network.store import load
+from ttfs_convert.network.store import save as save_network
+from ttfs_convert.simulation.spike_file import load_spikes
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fashion_mnist"
 SMALL = Chain((2, 6, 5), seed=2).conv(4, pads=[1] * 4).relu1().conv(5, (2, 2)).relu1().add("Flatten").gemm(9).relu1().readout(3)

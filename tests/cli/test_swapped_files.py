@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from tests.models import Chain, save
-from ttfs_convert import file_kind
 from ttfs_convert.cli import convert, inspect, run, tune
 from ttfs_convert.errors import DataError
-from ttfs_convert.file_kind import kind_of
-from ttfs_convert.spike_file import load_spikes
+from ttfs_convert.files import content_kind as file_kind
+from ttfs_convert.files.content_kind import kind_of
+from ttfs_convert.simulation.spike_file import load_spikes
 
 
 @pytest.fixture(scope="module")

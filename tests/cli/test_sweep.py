@@ -9,10 +9,12 @@ from click.testing import CliRunner
 from tests.models import Chain, save
 from ttfs_convert.cli.convert import main as convert_main
 from ttfs_convert.cli.run import main
-from ttfs_convert.datasets import load_dataset
-from ttfs_convert.reference import Reference
-from ttfs_convert.robustness import KINDS, parse, sweep
-from ttfs_convert.store import load
+from ttfs_convert.data import load_dataset
+from ttfs_convert.network.store import load
+from ttfs_convert.onnx_model.reference import Reference
+from ttfs_convert.studies.sweep import sweep
+from ttfs_convert.studies.sweep_kinds import SWEEP_KINDS as KINDS
+from ttfs_convert.studies.sweep_kinds import parsed_points as parse
 
 MODEL = Chain((6,), seed=3).gemm(14).relu1().gemm(10).relu1().readout(3).model()
 IMAGES = Chain((6,)).images(80)

@@ -11,8 +11,8 @@ from ttfs_convert.cli.convert import main as convert_main
 from ttfs_convert.cli.inspect import main as inspect_main
 from ttfs_convert.cli.run import main as run_main
 from ttfs_convert.cli.tune import main
-from ttfs_convert.reference import Reference
-from ttfs_convert.store import load
+from ttfs_convert.network.store import load
+from ttfs_convert.onnx_model.reference import Reference
 
 MODEL = Chain((6,), seed=3).gemm(14).relu1().gemm(10).relu1().readout(3).model()
 IMAGES = Chain((6,)).images(240)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from tests.models import Chain, converted, dataset, outputs_of
-from tests.simulate.networks import averages, line, separable, transposed, two_inputs, two_readouts
-from ttfs_convert.ends import run
+from tests.simulation.networks import averages, line, separable, transposed, two_inputs, two_readouts
 from ttfs_convert.errors import DataError, UsageError
-from ttfs_convert.ir import Network, Spiking, has_neurons
-from ttfs_convert.recording import decode
-from ttfs_convert.reference import Reference
-from ttfs_convert.store import load, save
+from ttfs_convert.network.network import Network
+from ttfs_convert.network.populations import Spiking, has_neurons
+from ttfs_convert.network.store import load, save
+from ttfs_convert.onnx_model.reference import Reference
+from ttfs_convert.simulation.head_and_tail import run
+from ttfs_convert.simulation.recording import decode
 
 
 def residual():
@@ -169,15 +170,15 @@ def test_the_file_says_what_was_done(tmp_path):
 
 def test_results_do_not_depend_on_where_activations_are_kept(monkeypatch):
     in_memory = fitted_and_plain(separable)[0]
-    monkeypatch.setattr("ttfs_convert.compensation.activations.MEMORY", 0)
-    monkeypatch.setattr("ttfs_convert.compensation.activations.Activations.__init__.__defaults__", (0,))
+    monkeypatch.setattr("ttfs_convert.compensation.activation_store.MEMORY", 0)
+    monkeypatch.setattr("ttfs_convert.compensation.activation_store.Activations.__init__.__defaults__", (0,))
     on_disk = fitted_and_plain(separable)[0]
     assert on_disk.compensation == in_memory.compensation
 
 
 def test_more_samples_than_the_rows_have_room_for(monkeypatch):
-    monkeypatch.setattr("ttfs_convert.compensation.rows.MEMORY", 0)
-    monkeypatch.setattr("ttfs_convert.compensation.rows.FEWEST", 40)
+    monkeypatch.setattr("ttfs_convert.compensation.fit_rows.MEMORY", 0)
+    monkeypatch.setattr("ttfs_convert.compensation.fit_rows.FEWEST", 40)
     _, _, after, before = fitted_and_plain(averages)
     assert after < before
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ttfs_convert.compensation.patches import fan_in, groups, patches
-from ttfs_convert.lowering.linear import APPLY
-from ttfs_convert.synapses import Conv, Dense
+from ttfs_convert.network.synapses.chains import APPLY
+from ttfs_convert.network.synapses.convolution import Conv
+from ttfs_convert.network.synapses.dense import Dense
 
 
 def conv(in_shape, kernel, outputs, strides, dilations, pads, pads_end, grouped=1):

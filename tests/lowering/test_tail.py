@@ -3,8 +3,8 @@ import onnx
 import pytest
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted, dataset
-from ttfs_convert.lowering.graph import UnsupportedModel
-from ttfs_convert.measure.counts import spiking_mac_share
+from ttfs_convert.lowering.graph_walk import UnsupportedModel
+from ttfs_convert.measurement.operation_counts import spiking_mac_share
 
 
 def logits() -> Chain:

@@ -15,10 +15,10 @@ from tests.models import converted, dataset, outputs_of  # noqa: E402
 from tests.zoo import segments  # noqa: E402
 from tests.zoo.export import EXPORTERS, exported, quiet  # noqa: E402
 from tests.zoo.networks import CALIBRATION, EVALUATION, images  # noqa: E402
-from ttfs_convert.ends import run  # noqa: E402
-from ttfs_convert.ir import Network  # noqa: E402
-from ttfs_convert.measure.certificate import Certificate  # noqa: E402
-from ttfs_convert.reference import Reference  # noqa: E402
+from ttfs_convert.measurement.layer_errors import Certificate  # noqa: E402
+from ttfs_convert.network.network import Network  # noqa: E402
+from ttfs_convert.onnx_model.reference import Reference  # noqa: E402
+from ttfs_convert.simulation.head_and_tail import run  # noqa: E402
 
 TOLERANCE = 1e-4  # of the outputs' range
 IMAGES = 16

@@ -14,12 +14,12 @@ from torch import nn  # noqa: E402
 from tests.models import converted, outputs_of  # noqa: E402
 from tests.zoo.export import EXPORTERS, exported  # noqa: E402
 from tests.zoo.networks import CALIBRATION, EVALUATION, NETWORKS, SHAPES, images, trained  # noqa: E402
-from ttfs_convert.datasets import Dataset  # noqa: E402
-from ttfs_convert.ir import Network  # noqa: E402
-from ttfs_convert.measure.certificate import Certificate  # noqa: E402
-from ttfs_convert.recording import Recording  # noqa: E402
-from ttfs_convert.reference import Reference  # noqa: E402
-from ttfs_convert.simulate.engines import simulate  # noqa: E402
+from ttfs_convert.data import Dataset  # noqa: E402
+from ttfs_convert.measurement.layer_errors import Certificate  # noqa: E402
+from ttfs_convert.network.network import Network  # noqa: E402
+from ttfs_convert.onnx_model.reference import Reference  # noqa: E402
+from ttfs_convert.simulation.engines import simulate  # noqa: E402
+from ttfs_convert.simulation.recording import Recording  # noqa: E402
 
 TOLERANCE = 1e-4  # of the outputs' range
 IMAGES = 24

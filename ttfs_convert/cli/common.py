@@ -48,7 +48,7 @@ class Command(click.Command):
 
 def _say_error(error) -> None:
     """One line, behind its table if it has one."""
-    from .network_tables import details
+    from ..tables.refusal_tables import details
 
     table = details(error)
     if table is not None:
@@ -114,8 +114,8 @@ def on_grid(network, steps: int | None, rounding: str | None, input_steps: int |
 def check_outputs(**paths: str | None) -> None:
     """Raise UsageError before any work is done if a file could not be written to one of `paths`, given by option, or if two are one file.
     None stands for no file, - for standard output."""
-    from ..atomic import check_target
     from ..errors import UsageError
+    from ..files.atomic import check_target
 
     found: dict[Path, str] = {}
     for option, path in paths.items():
@@ -129,7 +129,7 @@ def check_outputs(**paths: str | None) -> None:
 
 def write_json(content: dict, path: str) -> None:
     """Write `content` to `path`, whole or not at all; `-` is standard output. Raises TtfsError if it cannot be written."""
-    from ..atomic import write_whole
+    from ..files.atomic import write_whole
 
     if path == "-":
         sys.stdout.write(json_text(content))

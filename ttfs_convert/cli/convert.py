@@ -7,7 +7,7 @@ import sys
 import click
 
 from .common import EXIT_CODES, Steps, check_outputs, console, json_text, note, write_json
-from .input_range import RangePart, WithRanges, input_range_of
+from .input_range_option import RangePart, WithRanges, input_range_of
 from .streams import undelivered
 
 
@@ -61,13 +61,15 @@ def main(model, out, mode, slope, steps, input_steps, rounding, pooling, toleran
     """
     from pathlib import Path
 
-    from ..atomic import write_all
-    from ..conversion import convert, model_picture_size
-    from ..datasets import load_dataset
+    from ..conversion.pipeline import convert, model_picture_size
+    from ..data import load_dataset
     from ..errors import UsageError
-    from ..input_sizes import parsed_sizes
-    from ..store import archive_of
-    from .network_tables import compensation_table, grid, network_json, network_table, violations_table
+    from ..files.atomic import write_all
+    from ..network.store import archive_of
+    from ..onnx_model.input_sizes import parsed_sizes
+    from ..tables.network_json import network_json
+    from ..tables.network_tables import compensation_table, grid, network_table
+    from ..tables.refusal_tables import violations_table
 
     check_outputs(out=out, json=json_file)
     if any(target not in (None, "-") and Path(target).resolve() == Path(model).resolve() for target in (out, json_file)):
@@ -109,7 +111,7 @@ def main(model, out, mode, slope, steps, input_steps, rounding, pooling, toleran
 
 def _notes(network) -> list[str]:
     """What a user of the network must know."""
-    from .network_tables import coarse_input
+    from ..tables.network_tables import coarse_input
 
     found = ["mode unchecked let these pass: expect the accuracy to fall"] if network.violations else []
     found += network.notes

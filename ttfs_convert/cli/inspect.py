@@ -24,14 +24,14 @@ def main(file, json_file, folder, shapes):
     is from, and its operation counts. Exits with 3 for a model that no mode converts.
     """
     from ..errors import ModelError
-    from ..plots.folder import check_plots
+    from ..figures.figure_folder import check_plots
 
     check_outputs(json=json_file)
     if folder is not None:
         check_plots(folder)
     subject, content, tables, good = _network(file) if _is_zip(file) else _model(file, shapes)
     if folder is not None:
-        from ..plots.weights import write_weight_sums
+        from ..figures.weight_figures import write_weight_sums
 
         write_weight_sums(subject, folder)
     if json_file:
@@ -51,8 +51,9 @@ def _is_zip(path: str) -> bool:
 
 
 def _network(path: str):
-    from ..store import load
-    from .network_tables import compensation_table, contents_table, counts_table, network_json, network_table
+    from ..network.store import load
+    from ..tables.network_json import network_json
+    from ..tables.network_tables import compensation_table, contents_table, counts_table, network_table
 
     network = load(path)
     fits = (compensation_table(network.compensation),) if network.compensation else ()
@@ -60,9 +61,9 @@ def _network(path: str):
 
 
 def _model(path: str, shapes: tuple[str, ...]):
-    from ..input_sizes import parsed_sizes
-    from ..inspection import MODES, inspect_model
-    from .inspection_tables import inspection_json, inspection_tables
+    from ..onnx_model.input_sizes import parsed_sizes
+    from ..studies.inspection import MODES, inspect_model
+    from ..tables.inspection_tables import inspection_json, inspection_tables
 
     inspection = inspect_model(path, parsed_sizes(shapes))
     return inspection, inspection_json(inspection), inspection_tables(inspection), any(map(inspection.converts, MODES))

@@ -59,13 +59,13 @@ def main(network, data, data_dir, limit, batch, steps, input_steps, rounding, en
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency
     and operations.
     """
-    from ..comparison import picture_size
-    from ..datasets import load_dataset
+    from ..data import load_dataset
     from ..errors import UsageError
-    from ..evaluation import evaluate
-    from ..plots.folder import check_plots
-    from ..store import load
-    from .report_tables import energy_table, layers_table, spike_times_table, summary
+    from ..figures.figure_folder import check_plots
+    from ..network.store import load
+    from ..studies.evaluation import evaluate
+    from ..studies.picture_size import picture_size
+    from ..tables.report_tables import energy_table, layers_table, spike_times_table, summary
 
     check_outputs(json=json_file, spikes=spike_file)
     if folder is not None:
@@ -106,10 +106,11 @@ def _subset(dataset) -> list[str]:
 
 def _sweep(network, dataset, sweeps: tuple[str, ...], json_file: str | None, options: dict) -> None:
     """Run all points named, print their table, write their JSON."""
-    from ..robustness import parse, sweep
-    from .sweep_table import sweep_table
+    from ..studies.sweep import sweep
+    from ..studies.sweep_kinds import parsed_points
+    from ..tables.sweep_table import sweep_table
 
-    points = [point for text in sweeps for point in parse(text)]
+    points = [point for text in sweeps for point in parsed_points(text)]
     with _progress("sweeping", 1) as progress:
         found = sweep(network, dataset, points, progress=progress, **options)
     if json_file != "-":
@@ -122,7 +123,7 @@ def _sweep(network, dataset, sweeps: tuple[str, ...], json_file: str | None, opt
 
 def _gate(evaluation, max_drop: float) -> int:
     """Say whether the drop is within `max_drop` percentage points, and what this sample can decide; return the exit code."""
-    from ..measure.drift import Verdict, newcombe_interval, samples_needed, smallest_gate, verdict
+    from ..measurement.drift import Verdict, newcombe_interval, samples_needed, smallest_gate, verdict
 
     outcomes = evaluation.outcomes
     decided = verdict(newcombe_interval(outcomes), max_drop / 100)

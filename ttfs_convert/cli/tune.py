@@ -33,11 +33,11 @@ def main(network, data, data_dir, limit, max_drop, share, seed, out, output, dec
 
     One part of the data chooses, another judges: the table's accuracies are of samples that had no say.
     """
-    from ..comparison import picture_size
-    from ..datasets import load_dataset
-    from ..store import load, save
-    from ..tuning import tune
-    from .tuning_table import as_json, tuning_table
+    from ..data import load_dataset
+    from ..network.store import load, save
+    from ..studies.picture_size import picture_size
+    from ..studies.tuning import tune
+    from ..tables.tuning_table import as_json, tuning_table
 
     check_outputs(json=json_file, out=out)
     loaded = load(network)

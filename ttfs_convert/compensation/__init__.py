@@ -18,13 +18,15 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ..datasets import Dataset
-from ..datasets.files import SOURCES
-from ..ends import Ends
+from ..data import Dataset
+from ..data.raw_files import SOURCES
 from ..errors import DataError, UsageError
-from ..ir import Compensation, LayerFit, Network, Readout, Spiking
-from .rows import UNSEEN, fitted_connections
-from .walk import fitted_network
+from ..network.network import Network
+from ..network.populations import Readout, Spiking
+from ..network.provenance import Compensation, LayerFit
+from ..simulation.head_and_tail import Ends
+from .fit_rows import UNSEEN, fitted_connections
+from .layer_by_layer import fitted_network
 
 
 def check_compensation(data: Dataset, steps: int | None) -> None:

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
-from ..synapses import Connection, Conv, Dense
+from ..network.synapses.connection import Connection
+from ..network.synapses.convolution import Conv
+from ..network.synapses.dense import Dense
 
 
 def weighted_step(connection: Connection) -> Conv | Dense | None:

@@ -12,25 +12,17 @@ from operator import add
 import numpy as np
 
 from ..errors import ModelError
-from ..ir import Coded, Concat, Layer, MaxPool, Part, Readout, Reorder, Spiking, Violation
-from ..synapses import Connection, Shape, Synapses
-from .linear import Linear, scaled
-from .ranges import UNIT, Ranges, measured
+from ..network.per_channel import compact
+from ..network.populations import Coded, Concat, Layer, MaxPool, Part, Readout, Reorder, Spiking
+from ..network.provenance import Violation
+from ..network.records import Shape
+from ..network.synapses.chains import Linear, scaled
+from ..network.synapses.connection import Connection, Synapses
+from ..network.synapses.weight_sums import weight_sums
+from ..onnx_model.node import Node
+from .ranges.of_layers import UNIT, Ranges, measured
 from .sums import spike_trains, sum_of
-from .values import (
-    Constant,
-    Node,
-    Potential,
-    Spikes,
-    Value,
-    channels_first,
-    compact,
-    flat_index,
-    is_flat_order,
-    same_index,
-    without_batch,
-)
-from .weight_sum import weight_sums
+from .values import Constant, Potential, Spikes, Value, channels_first, flat_index, is_flat_order, same_index, without_batch
 
 NO_MATCH = {"tensor": None}
 
@@ -282,7 +274,7 @@ class Builder:
         if analog:
             self.violate(potential, "analog input: no spikes, slope gated", "give the inputs bounds, with --input-range")
         elif off:
-            self.violate(potential, "weight sum is not 1", "train with ttfs_convert.shims (soft and hard weight-sum constraint)",
+            self.violate(potential, "weight sum is not 1", "train with ttfs_convert.training (soft and hard weight-sum constraint)",
                          off * (math.prod(potential.shape) // sums.size), float(deviation.max()))
 
     def max_pool(self, value: Spikes, node: Node, geometry: dict, index: np.ndarray) -> Spikes:

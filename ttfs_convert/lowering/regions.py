@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 
-from .macs import Sizes, node_macs
-from .table import MOVERS, OPERATORS, TAIL_MACS
-from .values import Node
+from ..onnx_model.macs import Sizes, node_macs
+from ..onnx_model.node import Node
+from .operators.table import MOVERS, OPERATORS, TAIL_MACS
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what a network is made of: never left to ONNX Runtime without a word
 MAX_POOLS = ("GlobalMaxPool", "MaxPool", "ReduceMax")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..synapses import Scale
+from ..network.synapses.scale import Scale
 from .values import Potential, Spikes, Value
 
 if TYPE_CHECKING:

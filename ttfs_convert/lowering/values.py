@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 
-from ..subgraphs import captured
-from ..synapses import Connection, Shape
+from ..network.per_channel import compact
+from ..network.records import Shape
+from ..network.synapses.connection import Connection
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Potential:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Compared:
     """Whether the ONNX tensor `tensor` is larger (or, if not `larger`, smaller) than a threshold."""
 
     tensor: str
@@ -100,27 +100,7 @@ class Unknown:
     """Behind an unsupported node, which has been reported already."""
 
 
-Value = Constant | Spikes | Potential | Comparison | Head | Tail | Unknown
-
-
-@dataclass(frozen=True)
-class Node:
-    """An ONNX node with its attributes as Python values. `name` is never empty."""
-
-    operator: str
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: dict
-    domain: str
-    proto: onnx.NodeProto
-
-    @classmethod
-    def of(cls, proto: onnx.NodeProto) -> Node:
-        attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in proto.attribute}
-        texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
-        inputs = (*proto.input, *sorted(captured(proto) - set(proto.input)))
-        return cls(proto.op_type, proto.name or proto.output[0], inputs, tuple(proto.output), texts, proto.domain, proto)
+Value = Constant | Spikes | Potential | Compared | Head | Tail | Unknown
 
 
 _numbers = np.arange(1 << 16, dtype=np.int64)  # 0, 1, 2, ...: every index of a whole population is a view of it
@@ -159,12 +139,6 @@ def same_index(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether both are equal; views of the same numbers are, without a look at them."""
     same_memory = first.ctypes.data == second.ctypes.data and first.strides == second.strides and first.dtype == second.dtype
     return first.shape == second.shape and (same_memory or np.array_equal(first, second))
-
-
-def compact(values: np.ndarray) -> np.ndarray:
-    """Per channel if all positions agree, else as it is. values: (*spatial, channels) or (channels,)."""
-    rows = values.reshape(-1, values.shape[-1])
-    return np.ascontiguousarray(rows[0]) if (rows == rows[0]).all() else values
 
 
 def laid_out(constant: np.ndarray, value: Spikes | Potential, rest: float) -> np.ndarray:

@@ -1,0 +1,36 @@
+"""CLI.md from the commands themselves:  python -m ttfs_convert.cli.manual > CLI.md"""
+
+from __future__ import annotations
+
+import click
+
+from . import convert, inspect, run, tune
+
+COMMANDS = {"ttfs-convert": convert.main, "ttfs-run": run.main, "ttfs-inspect": inspect.main, "ttfs-tune": tune.main}
+
+
+def reference() -> str:
+    """The whole text of CLI.md: each command's help and the table of operators."""
+    from ..lowering.operators.probed import INPUTS
+    from ..lowering.operators.table import OPERATORS, REMEDIES, TAIL_MACS, TAIL_OPERATORS
+    from ..onnx_model.randomness import RANDOM
+
+    parts = ["# Command line", "", "Generated from the commands' help by `python -m ttfs_convert.cli.manual > CLI.md`.", ""]
+    for name, command in COMMANDS.items():
+        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+        parts += [f"## {name}", "", "```", command.get_help(context).rstrip(), "```", ""]
+    parts += ["## Operators", "", "| ONNX operator | what is taken |", "|---|---|"]
+    parts += [f"| {name} | {operator.takes} |" for name, operator in OPERATORS.items()]
+    parts += [f"| {name} | at the output: ONNX Runtime runs it on the potentials, and whatever follows; of the network's multiply-accumulates at "
+              f"most {TAIL_MACS:.0%} |" for name in TAIL_OPERATORS]
+    parts += [f"| any other | if it is linear in its one computed input, of at most {INPUTS:,} elements: as the matrix that ONNX Runtime gives for it |"]
+    parts += ["", "Refused in the middle of a network, and why (before its first and behind its last layer ONNX Runtime runs them):", "",
+              "| ONNX operator | why | what to do |", "|---|---|---|"]
+    parts += [f"| {name} | {why} | {remedy} |" for name, (why, remedy) in sorted(REMEDIES.items())]
+    parts += ["", f"Refused everywhere, for they do not give the same results every time: {', '.join(RANDOM)}; Dropout and BatchNormalization in "
+              "training mode."]
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

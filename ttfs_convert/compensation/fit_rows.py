@@ -1,0 +1,115 @@
+"""What a layer is fitted to: its inputs, potentials and the original's activations at some positions of some samples, in bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..network.populations import Readout, Spiking
+from ..network.synapses.connection import Connection, has_virtual_neurons
+from ..simulation.weighted_sums import Integrator
+from .patches import fan_in, groups, patches, weighted_step
+
+MEMORY = 64 << 20  # bytes of a layer's rows
+FEWEST = 256  # samples that even the widest layer is fitted to and judged on
+UNSEEN = 5  # of so many samples one is not fitted to
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A layer at some positions of some samples, r of them. inputs: per fitted connection what its weights read, (r, groups, weights per
+    neuron). now: potentials with the original's weights, target: wanted ones, wanted: activations of the original, slopes: all (r, m)
+    float32, m the number of outputs per position."""
+
+    inputs: tuple[np.ndarray, ...]
+    now: np.ndarray
+    target: np.ndarray
+    wanted: np.ndarray
+    slopes: np.ndarray
+
+
+def fitted_connections(layer: Spiking | Readout) -> list[int]:
+    """Numbers of the connections whose weights are fitted: all that end in weights for the same grid of outputs."""
+    steps = [weighted_step(connection) for connection in layer.connections]
+    shapes = [step.out_shape for step in steps if step is not None]
+    return [number for number, step in enumerate(steps) if step is not None and step.out_shape == shapes[0]]
+
+
+def slopes_of(layer: Spiking | Readout) -> np.ndarray:
+    """S, (channels,) or the whole shape, float32."""
+    return layer.weight_sums if isinstance(layer, Spiking) and layer.slope == "fan_in" else np.ones(layer.shape[-1:], np.float32)
+
+
+class Sampler:
+    """Collects the rows of one layer, batch by batch: as many positions of every sample as fit, or one of fewer samples.
+
+    width: values that a sample's rows hold.
+    """
+
+    def __init__(self, layer: Spiking | Readout, samples: int, rng: np.random.Generator):
+        self._layer, self._rng = layer, rng
+        self._connections = [layer.connections[number] for number in fitted_connections(layer)]
+        self._steps = [connection.path[-1] for connection in self._connections]
+        self._outputs = self._steps[0].out_shape[-1]
+        self._positions = math.prod(layer.shape) // self._outputs
+        width = sum(fan_in(step) * groups(step) for step in self._steps) + 4 * self._outputs
+        room = max(MEMORY // (4 * width), FEWEST)
+        self._each = max(1, min(self._positions, room // samples))
+        self._every = -(-samples // room)  # of so many runs of UNSEEN samples, one is used
+        self.width = self._each * width
+        self._parts: tuple[list, list] = [], []
+
+    def add(self, rows: slice, integrator: Integrator, values: Mapping[str, np.ndarray], now: np.ndarray, exact: np.ndarray,
+            wanted: np.ndarray) -> None:
+        """rows: which samples. values: activations of the sources, as spikes carry them, and now: what the original's weights make of
+        them, (n, *shape); exact: the original's potentials, wanted: its activations."""
+        numbers = np.arange(rows.start, rows.stop)
+        used = numbers // UNSEEN % self._every == 0
+        if not used.any():
+            return
+        count = int(used.sum())
+        at = (np.broadcast_to(np.arange(self._positions), (count, self._positions)) if self._each == self._positions
+              else self._rng.integers(0, self._positions, (count, self._each)))
+        inputs = [patches(step, before_last(connection, integrator, values[connection.source][used]), at)
+                  for connection, step in zip(self._connections, self._steps)]
+        slopes = np.broadcast_to(slopes_of(self._layer), exact.shape)
+        target = 1 - slopes * (1 - exact) if isinstance(self._layer, Spiking) else exact
+        planes = [plane[used].reshape(count, self._positions, self._outputs)[np.arange(count)[:, None], at].reshape(-1, self._outputs)
+                  for plane in (now, target, wanted, slopes)]
+        unseen = np.repeat(numbers[used] % UNSEEN == UNSEEN - 1, self._each)
+        for part, member in zip(self._parts, (~unseen, unseen)):
+            part.append([array[member] for array in (*inputs, *planes)])
+
+    def rows(self) -> tuple[Rows, Rows]:
+        """Those to fit to and those that judge."""
+        return tuple(Rows(tuple(arrays[:len(self._steps)]), *arrays[len(self._steps):])
+                     for arrays in ([np.concatenate(each) for each in zip(*part)] for part in self._parts))
+
+
+def before_last(connection: Connection, integrator: Integrator, values: np.ndarray, padding: int = 0) -> np.ndarray:
+    """(n, ...) float32: activations behind all steps of the connection's path but the last. padding: what virtual neurons hold."""
+    before = None
+    for step in connection.path[:-1]:
+        behind = np.zeros((len(values), *step.out_shape), np.float32)
+        integrator.add_step(step, values, behind, padding if has_virtual_neurons(step, before) else 0)
+        values, before = behind, step
+    return values
+
+
+def unchanged_sums(layer: Spiking | Readout, integrator: Integrator) -> list[np.ndarray] | None:
+    """With slope `fan_in` what each neuron's weight sum adds up, padded taps included: per fitted connection (c, groups, weights per
+    neuron), each kind of neuron once. None for other slopes."""
+    if not isinstance(layer, Spiking) or layer.slope != "fan_in":
+        return None
+    sums = []
+    for connection in (layer.connections[number] for number in fitted_connections(layer)):
+        step, before = connection.path[-1], connection.path[-2] if len(connection.path) > 1 else None
+        ones = before_last(connection, integrator, np.ones((1, *connection.path[0].in_shape), np.float32), 1)
+        positions = np.arange(math.prod(step.out_shape[:-1]))[None]
+        sums.append(patches(step, ones, positions, float(has_virtual_neurons(step, before))))
+    sizes = np.cumsum([each[0].size for each in sums])[:-1]
+    distinct = np.unique(np.concatenate([each.reshape(len(each), -1) for each in sums], 1), axis=0)
+    return [part.reshape(len(distinct), *each.shape[1:]) for part, each in zip(np.split(distinct, sizes, 1), sums)]

@@ -1,0 +1,162 @@
+"""Layer by layer in topological order: the original's activations beside the rounded ones, and a fit where there are weights."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ..kernels._threads import CALLER
+from ..kernels.threshold import fire
+from ..network.network import Network
+from ..network.per_channel import compact
+from ..network.populations import Input, Layer, Readout, Spiking, sources
+from ..network.synapses.weight_sums import weight_sums
+from ..simulation.encoded_inputs import channels_last, encoded
+from ..simulation.recording import decode, step_dtype
+from ..simulation.weighted_sums import Integrator
+from ..simulation.wiring import WIRING
+from .activation_store import Activations
+from .fit_rows import Rows, Sampler, fitted_connections, slopes_of, unchanged_sums
+from .layer_fit import Change, Fit, fit
+
+BATCH = 64 << 20  # bytes of activations at a time
+
+
+def fitted_network(network: Network, entries: Callable[[slice], Mapping[str, np.ndarray]], samples: int,
+                   progress: Callable[[Spiking | Readout, Fit], None] = lambda layer, fit: None) -> Network:
+    """`network` with all weights fitted.
+
+    entries: what the input populations encode, by tensor, for a slice of the samples. progress: told of each layer with weights, as it is
+    fitted.
+    """
+    with tempfile.TemporaryDirectory() as folder, CALLER:
+        return _Walk(network, entries, samples, Path(folder)).run(progress)
+
+
+class _Walk:
+    def __init__(self, network: Network, entries: Callable, samples: int, folder: Path):
+        self._network, self._entries, self._samples = network, entries, samples
+        self._steps = network.steps_per_layer()
+        self._original = Activations(samples, folder / "original")
+        self._rounded = Activations(samples, folder / "rounded")
+        for name in ("original", "rounded"):
+            (folder / name).mkdir()
+        self._rng = np.random.default_rng(0)
+
+    def run(self, progress: Callable[[Spiking | Readout, Fit], None]) -> Network:
+        layers = []
+        last = {source: number for number, layer in enumerate(self._network.layers) for source in sources(layer)}
+        for number, layer in enumerate(self._network.layers):
+            if isinstance(layer, Input):
+                self._encode(layer)
+            elif isinstance(layer, (Spiking, Readout)):
+                layer, found = self._fitted(layer)
+                if found is not None:
+                    progress(layer, found)
+            else:
+                self._wire(layer)
+            layers.append(layer)
+            for name in [name for name, reader in last.items() if reader == number]:
+                self._original.forget(name)
+                self._rounded.forget(name)
+        return self._network.model_copy(update={"layers": tuple(layers)})
+
+    def _batches(self, *names: str, more: int = 0) -> list[slice]:
+        shapes = {layer.name: layer.shape for layer in self._network.layers}
+        size = max(1, BATCH // (8 * (sum(math.prod(shapes[name]) for name in names) + more)))
+        return [slice(first, min(first + size, self._samples)) for first in range(0, self._samples, size)]
+
+    def _encode(self, layer: Input) -> None:
+        for rows in self._batches(layer.name):
+            x = self._entries(rows)[layer.onnx_name]
+            if layer.coding == "direct":
+                values = times = channels_last(layer, x)
+            else:
+                values = encoded(layer, x)
+                times = self._times(values, np.ones(1, np.float32), self._steps[layer.name])
+            self._original.write(layer.name, rows, values)
+            self._rounded.write(layer.name, rows, times)
+
+    def _times(self, potentials: np.ndarray, slopes: np.ndarray, steps: int) -> np.ndarray:
+        times = np.empty(potentials.shape, step_dtype(steps))
+        fire(potentials.reshape(-1, slopes.size), slopes, steps, self._network.half, times.reshape(-1, slopes.size))
+        return times
+
+    def _wire(self, layer: Layer) -> None:
+        for rows in self._batches(layer.name, *sources(layer)):
+            values = {name: 1 - self._original.read(name, rows) for name in sources(layer)}
+            self._original.write(layer.name, rows, 1 - WIRING[layer.kind](layer, values, np.inf))  # padded taps never fire first
+            times = {name: self._rounded.read(name, rows) for name in sources(layer)}
+            self._rounded.write(layer.name, rows, WIRING[layer.kind](layer, times, self._steps[layer.name]))
+
+    def _activations(self, name: str, rows: slice) -> np.ndarray:
+        """(n, *shape) float32, as spikes carry them."""
+        times = self._rounded.read(name, rows)
+        return times if times.dtype.kind == "f" else decode(times, self._steps[name])
+
+    def _integrator(self, layer: Layer) -> Integrator:
+        return Integrator(self._network.model_copy(update={"layers": (layer,)}))
+
+    def _potential(self, layer: Spiking | Readout, integrator: Integrator, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """V0, (n, *shape) float32, from activations of its sources."""
+        found = np.zeros((len(next(iter(values.values()))), *layer.shape), np.float32)
+        if layer.bias is not None:
+            found += layer.bias
+        for connection in layer.connections:
+            integrator.add(connection, values[connection.source], found)
+        return found
+
+    def _fitted(self, layer: Spiking | Readout) -> tuple[Spiking | Readout, Fit | None]:
+        integrator, found = self._integrator(layer), None
+        seen, unseen = self._observe(layer, integrator)
+        if seen is not None:
+            found = fit(layer, self._steps[layer.name], self._network.half, seen, unseen, unchanged_sums(layer, integrator))
+            if found.change is not None:
+                layer = with_change(layer, found.change)
+                integrator = self._integrator(layer)
+        if isinstance(layer, Spiking):
+            slopes = slopes_of(layer).reshape(-1)
+            for rows in self._batches(layer.name, *sources(layer)):
+                values = {name: self._activations(name, rows) for name in sources(layer)}
+                self._rounded.write(layer.name, rows, self._times(self._potential(layer, integrator, values), slopes, self._steps[layer.name]))
+        return layer, found
+
+    def _observe(self, layer: Spiking | Readout, integrator: Integrator) -> tuple[Rows | None, Rows | None]:
+        """Activations of the original; and, of a layer with weights, rows to fit to and rows that judge the fit."""
+        sampler = Sampler(layer, self._samples, self._rng) if fitted_connections(layer) else None
+        for rows in self._batches(layer.name, *sources(layer), more=sampler.width if sampler else 0):
+            exact = self._potential(layer, integrator, {name: self._original.read(name, rows) for name in sources(layer)})
+            wanted = exact
+            if isinstance(layer, Spiking):
+                wanted = np.clip(exact, *_ends(layer))
+                self._original.write(layer.name, rows, wanted)
+            if sampler is not None:
+                values = {name: self._activations(name, rows) for name in sources(layer)}
+                sampler.add(rows, integrator, values, self._potential(layer, integrator, values), exact, wanted)
+        return (None, None) if sampler is None else sampler.rows()
+
+
+def _ends(layer: Spiking) -> tuple[np.ndarray, np.ndarray]:
+    """Of the original's activation, in units of the layer's range, (channels,) each."""
+    width = layer.hi - layer.lo
+    return tuple(np.full(width.shape, end, np.float32) if known is None else ((known - layer.lo) / width).astype(np.float32)
+                 for known, end in ((layer.low, -np.inf), (layer.high, np.inf)))
+
+
+def with_change(layer: Spiking | Readout, change: Change) -> Spiking | Readout:
+    """`layer` with other weights and charges."""
+    connections = list(layer.connections)
+    for number, weights in zip(fitted_connections(layer), change.weights):
+        *path, step = connections[number].path
+        fitted = (step.weights.reshape(weights.shape) + weights).reshape(step.weights.shape)
+        connections[number] = connections[number].model_copy(update={"path": (*path, step.model_copy(update={"weights": fitted}))})
+    outputs = connections[fitted_connections(layer)[0]].path[-1].out_shape[-1]
+    bias = np.zeros(layer.shape) + (0 if layer.bias is None else layer.bias)
+    bias = (bias.reshape(-1, outputs) + change.charge).reshape(layer.shape)
+    sums = compact(np.asarray(sum(np.broadcast_to(weight_sums(each, layer.shape), layer.shape) for each in connections)))
+    return layer.model_copy(update={"connections": tuple(connections), "bias": compact(bias).astype(np.float32),
+                                    "weight_sums": sums.astype(np.float32)})

@@ -1,0 +1,65 @@
+"""Cut out what stands before the input populations and behind the readouts, for ONNX Runtime to run: head and tail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import onnx
+
+from ..network.populations import Input, Readout
+from ..onnx_model.simplify import Simplified
+from ..onnx_model.subgraphs import captured
+
+
+def head_model(source: Simplified, inputs: Sequence[Input]) -> bytes | None:
+    """ONNX model from the model's inputs to the tensors that `inputs` encode; None if these are the model's inputs themselves."""
+    given = {value.name for value in source.original.graph.input}
+    computed = [layer.onnx_name for layer in inputs if layer.onnx_name not in given]
+    return _cut(source, {}, computed) if computed else None
+
+
+def tail_model(source: Simplified, readouts: Sequence[Readout]) -> bytes | None:
+    """ONNX model from the readouts' tensors, and the model's inputs where it needs them, to the model's outputs; None if the outputs are
+    the readouts themselves, in their order."""
+    outputs = [value.name for value in source.original.graph.output]
+    if outputs == [layer.tensor for layer in readouts]:
+        return None
+    return _cut(source, {layer.tensor: len(layer.onnx_shape) + layer.batched for layer in readouts}, outputs)
+
+
+def body_model(source: Simplified, inputs: Sequence[Input], readouts: Sequence[Readout]) -> bytes | None:
+    """ONNX model from the tensors that `inputs` encode to those of `readouts`; None if the original has no such tensors."""
+    roots, wanted = {layer.onnx_name: len(layer.onnx_shape) + 1 for layer in inputs}, [layer.tensor for layer in readouts]
+    return _cut(source, roots, wanted) if _in_original(source, [*roots, *wanted]) else None
+
+
+def _in_original(source: Simplified, tensors: Sequence[str]) -> bool:
+    known = {name for node in source.original.graph.node for name in node.output} | {value.name for value in source.original.graph.input}
+    return known.issuperset(tensors)
+
+
+def _cut(source: Simplified, roots: Mapping[str, int], wanted: Sequence[str]) -> bytes:
+    """ONNX model of the tensors `wanted` from `roots`, tensor -> number of axes (float32), and from the model's
+    inputs; from the original, or from the simplified graph where the original has no such tensors."""
+    inputs = {value.name: value for value in source.original.graph.input}
+    model = source.original if _in_original(source, [*roots, *wanted]) else source.graph
+    producers = {name: node for node in model.graph.node for name in node.output}
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    needed, used, entries, pending = set(), set(), {}, list(wanted)
+    while pending:
+        name = pending.pop()
+        if name in roots:
+            entries[name] = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None] * roots[name])
+        elif name in constants:
+            used.add(name)
+        elif name in producers:
+            if id(producers[name]) not in needed:
+                needed.add(id(producers[name]))
+                pending.extend(filter(None, (*producers[name].input, *captured(producers[name]))))
+        else:
+            entries[name] = inputs[name]
+    outputs = {value.name: value for value in model.graph.output}
+    graph = onnx.helper.make_graph([node for node in model.graph.node if id(node) in needed], "part", list(entries.values()),
+                                   [outputs.get(name) or onnx.helper.make_empty_tensor_value_info(name) for name in wanted],
+                                   [onnx.numpy_helper.from_array(source.array(constants[name]), name) for name in constants if name in used])
+    return onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version).SerializeToString()

@@ -1,0 +1,255 @@
+"""Walk a simplified graph once, in order, and give every tensor its value in the spiking network.
+
+What stands before the first spiking layer or after the last one and has no spiking form stays ONNX: head and tail (`simulation/head_and_tail.py` cuts them
+out). Between them every node has to convert.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import onnx
+
+from ..errors import ModelError
+from ..network.populations import Layer, Readout, sources
+from ..onnx_model.macs import sizes
+from ..onnx_model.node import Node
+from ..onnx_model.simplify import Simplified
+from .builder import AnalogMoved, Builder, UnsupportedNode
+from .encoders import enter
+from .operators.activation import COMPARISONS
+from .operators.affine import PRODUCT_OF_COMPUTED
+from .operators.probed import lower_probed
+from .operators.spellings import with_two_slopes
+from .operators.table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
+from .ranges.of_inputs import InputRanges
+from .regions import WEIGHTED, Regions, is_body
+from .values import Compared, Constant, Head, Potential, Spikes, Tail, Unknown, Value
+
+PRODUCTS = ("Div", "Gemm", "MatMul", "Mul")  # of which one factor has to be constant
+
+
+class UnsupportedModel(ModelError):
+    """Some nodes have no spiking equivalent. nodes: (name, operator, reason, remedy) of every one of them."""
+
+    def __init__(self, where: str, nodes: list[tuple[str, str, str, str]]):
+        first = nodes[0]
+        super().__init__(where, f"{len(nodes)} unsupported node{'s' if len(nodes) > 1 else ''}, first {first[1]} {first[0]!r} ({first[2]})",
+                         remedy=first[3])
+        self.nodes = nodes
+
+
+def lower_graph(model: Simplified, builder: Builder, where: str, ranges: InputRanges) -> None:
+    """Fill `builder` from the simplified graph.
+
+    ranges: of the inputs' values. Raises UnsupportedModel with all unsupported nodes, ModelError
+    for a graph in which nothing spikes.
+    """
+    walk = _Walk(model, builder, ranges)
+    unsupported = []
+    for node in walk.nodes:
+        problem = walk.lower(node)
+        if problem:
+            unsupported.append((node.name, node.operator, *problem))
+            builder.values.update(dict.fromkeys(node.outputs, Unknown()))
+    if unsupported:
+        raise UnsupportedModel(where, unsupported)
+    walk.read_out(where)
+    builder.forget_values()
+    builder.keep(_needed(builder.layers))
+
+
+class _Walk:
+    """What the decision about one node needs to know of the whole graph."""
+
+    def __init__(self, model: Simplified, builder: Builder, ranges: InputRanges):
+        self.graph, self.builder, self.ranges = model.graph.graph, builder, ranges
+        for tensor in self.graph.initializer:
+            builder.values[tensor.name] = Constant(functools.partial(model.array, tensor))
+        self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
+        shapes, outputs = sizes(model.graph), [value.name for value in self.graph.output]
+        self.nodes = with_two_slopes([Node.of(proto) for proto in self.graph.node], self._constant, shapes.get, outputs)
+        self.regions = Regions(self.nodes, shapes)
+        readers = [node for node in self.nodes if node.operator not in COMPARISONS]  # those are part of a clamp, Where
+        self.body_readers = Counter(name for node in readers if self.regions.feeds_body.intersection(node.outputs) or is_body(node)
+                                    for name in set(node.inputs))
+        builder.max_pooled = self.regions.max_pooled
+        builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
+        for operator, names in [*((node.operator, set(node.inputs)) for node in readers), ("output", outputs)]:
+            for name in names:
+                builder.readers.setdefault(name, []).append(operator)
+        self.inputs = [value.name for value in self.graph.input if value.name not in builder.values]
+        self.entered: dict[str, Spikes] = {}
+        builder.values.update({name: Head(name) for name in self.inputs})
+
+    def _constant(self, name: str) -> np.ndarray | None:
+        value = self.builder.value(name)
+        return value.array if isinstance(value, Constant) else None
+
+    def lower(self, node: Node) -> tuple[str, str] | None:
+        """Set the values of `node`'s outputs; return (reason, remedy) if it is unsupported."""
+        values = self.builder.values
+        if node.operator == "Constant":
+            values[node.outputs[0]] = Constant(functools.partial(onnx.numpy_helper.to_array, node.attributes["value"]))
+            return None
+        given = {name: values[name] for name in node.inputs if name}
+        if any(isinstance(value, Unknown) for value in given.values()):
+            values.update(dict.fromkeys(node.outputs, Unknown()))
+            return self._behind_unknown(node, given)
+        if any(isinstance(value, Tail) for value in given.values()) or self._ends(node, given):
+            self._to_tail(node, given)
+            return None
+        problem = self._lowered(node, given)
+        if problem is None:
+            if self.builder.slope != "fan_in":
+                self._encode_streams(node)
+        elif node.operator in (*WEIGHTED, *QUANTISED) or node.domain.startswith("com.microsoft"):
+            return problem
+        elif all(map(_is_raw, given.values())) or self.regions.prepares(node):
+            values.update({name: Head(name) for name in node.outputs})
+        elif not self.regions.feeds_weights.intersection(node.outputs):
+            self._to_tail(node, given)
+        elif node.operator in OPERATORS or node.operator in REMEDIES or node.domain:
+            return problem
+        else:
+            return self._attempt(lower_probed, node, given)
+        return None
+
+    def _ends(self, node: Node, given: dict[str, Value]) -> bool:
+        """Whether ONNX Runtime shall run a node although it might spike: classifying, and an activation that ends the network."""
+        if node.operator in WEIGHTED or all(map(_is_raw, given.values())):
+            return False
+        if node.operator in TAIL_OPERATORS:
+            return self.regions.ends(node) and not self.regions.prepares(node)
+        if self.regions.feeds_body.intersection(node.outputs):
+            return False
+        value, operator = given[node.inputs[0]], OPERATORS.get(node.operator)
+        return node.operator in ("Concat", "Max", "ReduceMax", "Where") or (operator is not None and operator.activation and not _is_raw(value)
+                                                               and isinstance(value, (Spikes, Potential)) and not _in_unit_interval(value))
+
+    def _behind_unknown(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
+        """Why a node would not convert even if what stands before it did."""
+        classifies = node.operator in TAIL_OPERATORS and self.regions.ends(node)
+        if node.operator not in WEIGHTED and (classifies or not self.regions.feeds_weights.intersection(node.outputs)):
+            return None
+        if node.operator in PRODUCTS and not any(isinstance(given[name], Constant) for name in node.inputs[:2]):
+            return PRODUCT_OF_COMPUTED
+        return None if node.operator in OPERATORS else REMEDIES.get(node.operator, NO_REMEDY)
+
+    def _lowered(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
+        if node.domain not in ("", "ai.onnx"):
+            return f"operator of the domain {node.domain}", (
+                "export the plain float32 network, not an optimised or quantised one" if node.domain.startswith("com.microsoft")
+                else "between its first and last layer: operators of ONNX alone")
+        operator = OPERATORS.get(node.operator)
+        if operator is None:
+            return REMEDIES.get(node.operator, NO_REMEDY)
+        if any(isinstance(value, Compared) for value in given.values()) and node.operator != "Where":
+            return "it computes with a comparison", "use Clip for a clamp"
+        return self._attempt(operator.lower, node, given)
+
+    def _attempt(self, lower: Callable[[Node, Builder], None], node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
+        """Let `lower` set the values of `node`'s outputs; (reason, remedy) if it cannot."""
+        try:
+            for name, value in given.items():
+                if isinstance(value, Head):
+                    self.builder.values[name] = self._entered(name)
+            if node.operator == "Concat" and all(map(_is_analog, map(self.builder.value, given))):
+                self.builder.values.update({name: Head(name) for name in node.outputs})  # wiring needs spikes, which it would cost neurons
+                return None
+            try:
+                lower(node, self.builder)
+            except AnalogMoved:
+                self._lower_on_moved(lower, node, given)
+        except UnsupportedNode as error:
+            self.builder.values.update({name: value for name, value in given.items() if isinstance(value, Head)})
+            return error.reason, error.remedy
+        return None
+
+    def _entered(self, name: str) -> Spikes:
+        if name not in self.entered:
+            self.entered[name] = enter(name, self.infos[name], self.nodes, self.builder, self.ranges.of(name))
+        return self.entered[name]
+
+    def _lower_on_moved(self, lower: Callable[[Node, Builder], None], node: Node, given: Mapping[str, Value]) -> None:
+        """Lower a node that wants analog input in another order: what moves it is left to the head, and its result enters as it comes.
+        Raises UnsupportedNode if it still has not the order it wants."""
+        analog = [name for name in given if _is_analog(self.builder.values[name])]
+        problem, violations = AnalogMoved(), len(self.builder.violations)
+        for first in (None, False, True):
+            del self.builder.violations[violations:]
+            try:
+                for name in analog:
+                    self.builder.values[name] = enter(name, self.infos[name], self.nodes, self.builder, None, first)
+                lower(node, self.builder)
+                return
+            except UnsupportedNode as error:
+                problem = error
+        self.builder.values.update({name: given[name] for name in analog})
+        raise problem
+
+    def _to_tail(self, node: Node, given: dict[str, Value]) -> None:
+        roots: dict[str, None] = {}
+        for name, value in given.items():
+            if isinstance(value, Tail):
+                roots.update(dict.fromkeys(value.roots))
+            elif isinstance(value, (Spikes, Potential)) and not _is_raw(value):
+                roots[name] = None
+            elif isinstance(value, Compared):
+                roots[value.tensor] = None
+        self.builder.values.update(dict.fromkeys(node.outputs, Tail(tuple(roots))))
+
+    def _encode_streams(self, node: Node) -> None:
+        """A linear value that several nodes read, such as the residual stream of a pre-activation network, is spike-coded once; else each
+        reader would integrate all that has been added to it again. The paper's constraints have no place for such neurons."""
+        for name in node.outputs:
+            value = self.builder.value(name)
+            if isinstance(value, Potential) and not value.pooled_only and self.body_readers[name] > 1:
+                self.builder.values[name] = self.builder.fire(value, name)
+
+    def read_out(self, where: str) -> None:
+        """Add the readouts: the outputs, or what the tail computes them from."""
+        roots: dict[str, None] = {}
+        for output in self.graph.output:
+            value = self.builder.values[output.name]
+            if isinstance(value, (Spikes, Potential, Constant)):
+                roots[output.name] = None
+            elif isinstance(value, Compared):
+                roots[value.tensor] = None
+            elif isinstance(value, Tail):
+                roots.update(dict.fromkeys(value.roots))
+        if not roots:
+            raise ModelError(where, "nothing in it can spike", "convolutions or matrix products", "run it with ONNX Runtime")
+        for root in roots:
+            try:
+                self.builder.readout(self.builder.values[root], root)
+            except UnsupportedNode as error:
+                raise ModelError(f"output {root!r}", error.reason, remedy=error.remedy) from None
+
+
+def _needed(layers: list[Layer]) -> list[Layer]:
+    """Those that some readout depends on: an attempt that ended in the head or the tail may have left others."""
+    read = {layer.name for layer in layers if isinstance(layer, Readout)}
+    for layer in reversed(layers):
+        if layer.name in read:
+            read.update(sources(layer))
+    return [layer for layer in layers if layer.name in read]
+
+
+def _is_raw(value: Value) -> bool:
+    """Whether ONNX has computed it, and no neuron yet."""
+    return isinstance(value, (Constant, Head)) or (isinstance(value, Spikes) and value.raw)
+
+
+def _is_analog(value: Value) -> bool:
+    """Whether it is a current that ONNX has computed."""
+    return isinstance(value, Spikes) and value.direct and value.raw
+
+
+def _in_unit_interval(value: Spikes | Potential) -> bool:
+    """Whether a ReLU or ReLU1 changes nothing."""
+    lowest, highest = value.bounds
+    return bool(lowest.min() >= 0 and highest.max() <= 1)

@@ -1,0 +1,1 @@
+"""One file per family of ONNX operators; `table.py` lists them all."""

@@ -1,0 +1,121 @@
+"""Every operator that conversion takes: one row each. `body` marks those whose inputs have to be spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...onnx_model.node import Node
+from ..builder import Builder
+from .activation import (
+    COMPARISONS,
+    lower_clip,
+    lower_comparison,
+    lower_hard_sigmoid,
+    lower_max,
+    lower_min,
+    lower_relu,
+    lower_thresholded_relu,
+    lower_where,
+)
+from .add import lower_add, lower_mean, lower_sub, lower_sum
+from .affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
+from .concat import lower_concat
+from .conv import lower_conv
+from .conv_transpose import lower_conv_transpose
+from .einsum import lower_einsum
+from .matmul import lower_gemm, lower_matmul
+from .pad import lower_pad
+from .pooling import lower_average_pool, lower_max_pool
+from .rearrange import lower_identity, lower_moved
+from .reduction import lower_global_average_pool, lower_global_max_pool, lower_reduce_l1, lower_reduce_max, lower_reduce_mean, lower_reduce_sum
+from .resize import lower_resize
+from .two_slopes import lower_abs, lower_leaky_relu, lower_prelu
+
+
+@dataclass(frozen=True)
+class Operator:
+    lower: Callable[[Node, Builder], None]
+    takes: str
+    body: bool = False
+    activation: bool = False
+
+
+OPERATORS = {
+    "Abs": Operator(lower_abs, "as two populations, one for either sign", activation=True),
+    "Add": Operator(lower_add, "constants and tensors that broadcast (residual)"),
+    "AveragePool": Operator(lower_average_pool, "1-D and 2-D; strides, pads, ceil_mode, count_include_pad", body=True),
+    "BatchNormalization": Operator(lower_batch_normalization, "of evaluation, anywhere; folded into weights or ranges"),
+    "Clip": Operator(lower_clip, "ReLU1 (0 to 1); mode exact: any minimum below any maximum; mode unchecked: clamped at 1", activation=True),
+    "Concat": Operator(lower_concat, "along any axis; every channel keeps its range"),
+    "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias; on each of the images that are folded into the "
+                     "batch axis", body=True),
+    "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
+    "Div": Operator(lower_div, "by constants, also such as repeat the tensor"),
+    "Dropout": Operator(lower_identity, "of evaluation, as the identity"),
+    "Einsum": Operator(lower_einsum, "with one computed factor; a product with a constant matrix over any axes", body=True),
+    "Gemm": Operator(lower_gemm, "a constant matrix on one side; transA, transB, alpha, beta, any C", body=True),
+    "GlobalAveragePool": Operator(lower_global_average_pool, "over any number of axes", body=True),
+    "GlobalMaxPool": Operator(lower_global_max_pool, "over any number of axes", body=True),
+    "Identity": Operator(lower_identity, "anything"),
+    "LeakyRelu": Operator(lower_leaky_relu, "as two populations, one for either sign; also written out, such as Where(x > 0, x, 0.1 x), "
+                           "Max(x, 0.1 x), Relu(x) - 0.1 Relu(-x) or x * (x > 0)", activation=True),
+    "MatMul": Operator(lower_matmul, "a constant vector, matrix or stack of matrices on either side", body=True),
+    "Mean": Operator(lower_mean, "of constants and tensors that broadcast"),
+    "HardSigmoid": Operator(lower_hard_sigmoid, "in the middle of the network", activation=True),
+    "Max": Operator(lower_max, "a constant; or several tensors, whose earliest spike wins; of multiples of one tensor see LeakyRelu", activation=True),
+    "Min": Operator(lower_min, "a constant; multiples of one tensor, see LeakyRelu", activation=True),
+    "ThresholdedRelu": Operator(lower_thresholded_relu, "alpha 0", activation=True),
+    "Where": Operator(lower_where, "as a clamp: x > c, x, c and the like; as two slopes, see LeakyRelu; or with a constant condition", activation=True),
+    "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
+    "Mul": Operator(lower_mul, "by constants, also such as repeat the tensor; x times (x > 0) and the like, see LeakyRelu"),
+    "Neg": Operator(lower_neg, "anything"),
+    "PRelu": Operator(lower_prelu, "as two populations; constant slopes of any sign, one or one per channel or element", activation=True),
+    "Pad": Operator(lower_pad, "any axes, with a constant, reflected, repeated or wrapped; negative pads crop", body=True),
+    "ReduceL1": Operator(lower_reduce_l1, "over any axes, of values that are not negative"),
+    "ReduceMax": Operator(lower_reduce_max, "over any axes, before or after the activation"),
+    "ReduceMean": Operator(lower_reduce_mean, "over any axes", body=True),
+    "ReduceSum": Operator(lower_reduce_sum, "over any axes"),
+    "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
+                     activation=True),
+    "Sub": Operator(lower_sub, "constants and tensors that broadcast"),
+    "Sum": Operator(lower_sum, "of constants and tensors that broadcast"),
+}
+
+OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARISONS}
+MOVERS = ("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape", "ReverseSequence", "Slice", "SpaceToDepth",
+          "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze")
+OPERATORS |= {name: Operator(lower_moved, "with constant parameters") for name in MOVERS}
+OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_resize, "nearest, linear and cubic, with constant sizes or scales; all but tf_crop_and_resize")
+OPERATORS = dict(sorted(OPERATORS.items()))
+
+TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # ONNX Runtime runs them on the potentials, and whatever follows
+TAIL_MACS = 0.1  # share of all multiply-accumulates that may stand behind them
+
+QUANTISED = ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear")
+_BENDS = ("it bends, a spike time ramps straight", "train with ReLU1 or ReLU; Erf and Tanh are often a GELU written out")
+_NOT_MONOTONE = ("it bends and is not monotone", "train with ReLU1 or ReLU")
+_RECURRENT = ("a recurrent state has no window of its own", "use convolutions over time")
+_NOT_LINEAR = ("it is not linear in its input", "in preprocessing: cut the model behind it; in a normalisation: train with BatchNorm")
+_NORM = ("it divides by a deviation or norm computed from the data", "train with BatchNorm, which folds into the weights")
+_PATH = ("its path depends on data", "export the branch that is used")
+_SHAPES = ("it computes with shapes", "export with fixed sizes")
+_QUANTISED = ("a network quantised by others", "export the plain float32 network")
+REMEDIES = {  # why an operator cannot spike, and what would help
+    **dict.fromkeys(("Celu", "Elu", "Erf", "Selu", "Softplus", "Softsign", "Tanh"), _BENDS),
+    **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish"), _NOT_MONOTONE),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
+    **dict.fromkeys(("Exp", "Log", "Pow", "Reciprocal", "Sqrt"), _NOT_LINEAR),
+    **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization", "RMSNormalization"), _NORM),
+    **dict.fromkeys(("If", "Loop", "Scan"), _PATH),
+    **dict.fromkeys(("ConstantOfShape", "Range", "Shape"), _SHAPES),
+    **dict.fromkeys(QUANTISED, _QUANTISED),
+    "Shrink": ("it has a dead zone", "write it as Relu(x - a) - Relu(-x - a)"),
+    "ReduceMin": ("the latest of several spikes", "write it as Neg, ReduceMax, Neg"),
+    "Attention": ("it multiplies two computed tensors", "leave attention out"),
+    "ArgMax": ("it stands in the middle of the network", "keep it for the output"),
+    "Sigmoid": ("it stands in the middle of the network",
+                "replace the whole gate or SiLU, x * Sigmoid(x), by ReLU1 or ReLU; at the output it is fine"),
+    **dict.fromkeys(("LogSoftmax", "Softmax"), ("it divides by a sum over computed values", "leave attention out; at the output it is fine")),
+}
+NO_REMEDY = ("no spiking form here", "CLI.md lists the operators that convert")

@@ -1,0 +1,1 @@
+"""Which values the spikes of a layer stand for, and how they are found."""

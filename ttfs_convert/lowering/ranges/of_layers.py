@@ -1,0 +1,95 @@
+"""Which values the spikes of a layer stand for: x = lo + (hi - lo) a, one lo and hi per channel.
+
+1. An activation with two ends, such as ReLU1, ReLU6 or any Clip      -> its ends; but 1 in place of a larger one, unless mode is exact.
+   With `fitted` ends, mode exact measures the upper one like rule 3.
+2. Else what is known of the values, such as that an average of activations stays within their range -> that, cut by the activation.
+3. Else, mode exact: the ends that calibration found; the other modes: 0 and 1, where values beyond are cut off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...network.populations import Part
+from ..values import Potential
+
+UNIT = (0.0, 1.0)
+NARROWEST = np.float32(1e-3)  # width of a channel's range, as a share of the layer's largest value: what float32 has no digits for is no signal
+Range = tuple[np.ndarray, np.ndarray]  # lo and hi, (channels,) float32
+
+
+@dataclass(frozen=True)
+class Unbounded:
+    """A layer whose range has to be measured. tensor: the ONNX tensor with its values, seen through `index` (see `values.py`) in a
+    population of `channels` channels. low, high: the ends that the activation gives it, infinite where it gives none. part: of these
+    values, that its spikes carry."""
+
+    layer: str
+    tensor: str
+    index: np.ndarray
+    channels: int
+    low: float
+    high: float
+    part: Part = "whole"
+
+    @property
+    def measured(self) -> str:
+        """What is measured, in words: the tensor, or a part of its values."""
+        return measured(self.tensor, self.part)
+
+
+class Ranges:
+    """Ranges of layers in one mode. calibrated: by what was `measured`; `unbounded` collects what it lacks of layers, for which a range of
+    width 1 stands in, `unseen` what it lacks of input populations, for which [0, 1] does. fitted: whether upper ends that activations have
+    are measured too, because values may stay far below them."""
+
+    def __init__(self, mode: str, calibrated: Mapping[str, Range], fitted: bool = False):
+        self.mode, self.calibrated, self.fitted = mode, calibrated, fitted
+        self.unbounded: dict[str, Unbounded] = {}
+        self.unseen: dict[str, Unbounded] = {}
+
+    def of_input(self, tensor: str, index: np.ndarray, channels: int) -> Range:
+        """Of a population that encodes the ONNX tensor `tensor`, seen through `index`, whose range data shows."""
+        if tensor not in self.calibrated:
+            self.unseen[tensor] = Unbounded(tensor, tensor, index, channels, -math.inf, math.inf)
+        return self.calibrated.get(tensor, (np.zeros(channels, np.float32), np.ones(channels, np.float32)))
+
+    def of(self, potential: Potential, tensor: str, low: float, high: float, part: Part = "whole") -> Range:
+        """Of neurons for `potential` behind an activation that clamps to [low, high]. tensor: the ONNX tensor with their values, or
+        with values of which they carry a part."""
+        channels = potential.shape[-1]
+        lowest, highest = (np.broadcast_to(end.reshape(-1, end.shape[-1]), (end.size // end.shape[-1], channels))
+                           for end in potential.bounds)
+        lo, hi = np.clip(lowest.min(0), low, high), np.clip(highest.max(0), low, high)
+        if math.isfinite(low) and math.isfinite(high):
+            end = UNIT[1] if self.mode != "exact" and low < UNIT[1] < high else high  # the paper's neurons end at 1
+            lo, hi = np.full(channels, low), np.full(channels, end)
+            if self.fitted and self.mode == "exact":
+                key = self._wanted(potential, tensor, low, math.inf, part)
+                hi = np.clip(self.calibrated.get(key, (lo, hi))[1], None, end)
+        elif self.mode != "exact":
+            lo, hi = np.where(np.isfinite(lo), lo, UNIT[0] if high > UNIT[0] else high - 1), np.where(np.isfinite(hi), hi, UNIT[1])
+        elif not (np.isfinite(lo).all() and np.isfinite(hi).all()):
+            key = self._wanted(potential, tensor, low, high, part)
+            down = 1 if part == "negative" else 0
+            lo, hi = self.calibrated.get(key, tuple(np.full(channels, end - down) for end in UNIT))
+        lo, hi = np.asarray(lo, np.float32), np.asarray(hi, np.float32)
+        narrowest = NARROWEST * max(np.abs(lo).max(), np.abs(hi).max(), np.float32(1e-30))
+        hi = np.maximum(hi, np.minimum(lo + narrowest, np.float32(high)))  # not beyond where the activation clamps
+        return np.where(hi - lo < narrowest / 2, hi - narrowest, lo), hi
+
+    def _wanted(self, potential: Potential, tensor: str, low: float, high: float, part: Part) -> str:
+        """What is to be measured for a range whose ends are not all known, in words."""
+        key = measured(tensor, part)
+        if key not in self.calibrated:
+            self.unbounded[key] = Unbounded(potential.name, tensor, potential.index, potential.shape[-1], low, high, part)
+        return key
+
+
+def measured(tensor: str, part: Part) -> str:
+    """What is measured to find the range of neurons that carry `part` of the values of `tensor`, in words."""
+    return tensor if part == "whole" else f"{part} part of {tensor}"

@@ -1,0 +1,82 @@
+"""What float32 rounding may do to a layer's decoded spike times, in units of its range.
+
+Both networks sum n terms, each to within sqrt(n) u times the sum of the terms' magnitudes (u = 2^-24; Higham and Mary, "A new approach to
+probabilistic rounding error analysis", SIAM J. Sci. Comput. 41, 2019). Where large terms cancel, that is much of what is left:
+
+    rounding_i = sqrt(n) u (2 G m + |b_i| + q_i) + G e,    G = max_i sum_j |w_ij|,    m = max(1, q of the sources)
+
+q = max(|lo|, |hi|) / (hi - lo) is the largest value that the original holds, in units of the range; e what rounding did to the sources:
+as far as it was measured no more than that, so that bounds do not grow from layer to layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Mapping, Sequence
+
+import numpy as np
+
+from ..network.populations import Coded, Input, Layer, Readout, Spiking, sources
+from ..network.synapses.average_pool import AveragePool
+from ..network.synapses.connection import Connection, Synapses
+from ..network.synapses.convolution import Conv
+from ..network.synapses.dense import Dense
+from ..network.synapses.scale import Scale
+
+UNIT = 2.0**-24
+
+
+def rounding_bounds(layers: Sequence[Layer], errors: Mapping[str, float], cut_off: Container[str], largest: Mapping[str, float]
+                    ) -> dict[str, float]:
+    """By population with activations, what its sources' rounding and its own may come to.
+
+    errors: largest measured ones, by population that is compared: rounding did no more than that. cut_off: populations whose errors are
+    passed on as they are, for values beyond their ranges are no rounding either. largest: magnitude of a direct input's values, by name.
+    """
+    found: dict[str, float] = {}
+    magnitudes: dict[str, float] = {}
+    passed: dict[str, float] = {}
+    for layer in (each for each in layers if not isinstance(each, Readout)):
+        magnitudes[layer.name] = largest.get(layer.name) or (
+            _magnitude(layer) if isinstance(layer, Coded) else max(magnitudes[source] for source in sources(layer)))
+        found[layer.name] = min(1.0, _rounding(layer, passed, magnitudes))  # no activation is further off
+        measured = errors.get(layer.name, found[layer.name])
+        passed[layer.name] = measured if layer.name in cut_off else min(measured, found[layer.name])
+    return found
+
+
+def _rounding(layer: Layer, passed: Mapping[str, float], magnitudes: Mapping[str, float]) -> float:
+    if isinstance(layer, Input):
+        return 2 * UNIT * (1 + magnitudes[layer.name])
+    if not isinstance(layer, Spiking):
+        return max(passed[source] for source in sources(layer))
+    terms, total, inherited = 2, magnitudes[layer.name] + (float(np.abs(layer.bias).max()) if layer.bias is not None else 0.0), 0.0
+    for connection in layer.connections:
+        gain, fan_in = _gain(connection)
+        terms += fan_in
+        total += 2 * gain * max(1.0, magnitudes[connection.source])
+        inherited += gain * passed[connection.source]
+    return math.sqrt(terms) * UNIT * total + inherited
+
+
+def _magnitude(layer: Coded) -> float:
+    lo, hi = layer.lo.astype(np.float64), layer.hi.astype(np.float64)
+    return float((np.maximum(np.abs(lo), np.abs(hi)) / np.where(hi > lo, hi - lo, 1)).max())
+
+
+def _gain(connection: Connection) -> tuple[float, int]:
+    """Largest sum of |weights| along a connection, and how many synapses a neuron has at most."""
+    gain, fan_in = 1.0, 1
+    for step in connection.path:
+        own, count = _step_gain(step)
+        gain, fan_in = gain * own, fan_in * count
+    return gain, fan_in
+
+
+def _step_gain(step: Synapses) -> tuple[float, int]:
+    if isinstance(step, (Conv, Dense)):
+        others = tuple(range(step.weights.ndim - 1))
+        return float(np.abs(step.weights).sum(others, dtype=np.float64).max()), math.prod(step.weights.shape[:-1])
+    if isinstance(step, Scale):
+        return float(np.abs(step.weights).max()), 1
+    return (1.0, math.prod(step.kernel)) if isinstance(step, AveragePool) else (1.0, 1)

@@ -1,0 +1,195 @@
+"""The certificate: how far every layer's decoded spike times are from ONNX Runtime's activations of the same data.
+
+Errors of layers are in units of their range: |a_ANN - a|, a_ANN = (x - lo) / (hi - lo). The readout's are in the output's own units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..kernels.compare import Errors, compare
+from ..network.network import Network
+from ..network.populations import Coded, MaxPool, Readout, neurons, sources
+from ..network.tensor_order import in_neuron_order, in_tensor_order, part_of
+from ..simulation.recording import ROUNDING as SILENT_ROUNDING
+from ..simulation.recording import Recording
+from .float_rounding import rounding_bounds
+
+CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
+SATURATION_WARNING = 1e-3  # share of a layer's values that its range cuts off
+ROUNDING = 1e-6  # of the range: values this little beyond it are not cut off but rounded
+
+
+@dataclass
+class LayerErrors:
+    """Streaming statistics of one population. Per neuron, `active` counts the images in which a > 0, `sent` those in which it spikes."""
+
+    active: np.ndarray
+    sent: np.ndarray
+    images: int = 0
+    compared: int = 0  # values
+    max_error: float = 0.0
+    sum_error: float = 0.0
+    smallest: float = np.inf  # of the reference
+    largest: float = -np.inf
+    saturated: int = 0  # values that the original network has outside the layer's range, which a spike time cannot carry
+
+    @property
+    def excess(self) -> float:
+        """How far beyond the range the original's values lie, in units of it."""
+        return max(0.0, self.largest - 1, -self.smallest) if self.saturated else 0.0
+
+    @property
+    def magnitude(self) -> float:
+        """Of the values of an input that sends no spikes."""
+        return max(abs(self.smallest), abs(self.largest)) if np.isfinite([self.smallest, self.largest]).all() else 1.0
+
+    @property
+    def largest_error(self) -> float | None:
+        return self.max_error if self.compared else None
+
+    @property
+    def saturated_share(self) -> float | None:
+        return self.saturated / self.compared if self.compared else None
+
+    @property
+    def mean_error(self) -> float | None:
+        return self.sum_error / self.compared if self.compared else None
+
+    @property
+    def silent_share(self) -> float:
+        return 1 - float(self.active.sum()) / (self.active.size * self.images)
+
+    def add(self, found: Errors, values: int) -> None:
+        """Errors of so many values of one batch."""
+        self.smallest, self.largest = min(self.smallest, found.low), max(self.largest, found.high)
+        self.max_error = max(self.max_error, found.largest)
+        self.sum_error += found.total
+        self.saturated += found.outside
+        self.compared += values
+
+    def compare(self, ours: np.ndarray, reference: np.ndarray) -> None:
+        """Add |ours - reference|, float32 arrays of equal shape (one buffer is reused)."""
+        difference = np.subtract(reference, ours, dtype=np.float32)
+        np.abs(difference, out=difference)
+        self.add(Errors(float(difference.max()), float(difference.sum(dtype=np.float64)), float(reference.min()), float(reference.max()), 0),
+                 difference.size)
+
+
+def original_activations(layer: Coded, tensor: np.ndarray, images: int) -> np.ndarray:
+    """a_ANN = (x - lo) / (hi - lo) of each neuron, (images, *shape of the layer); below 0 or above 1 outside the layer's range.
+
+    tensor: the original's values of `layer.tensor`, as ONNX Runtime gives them.
+    """
+    return (part_of(in_neuron_order(tensor, layer, images), layer.part) - layer.lo) / _width(layer)
+
+
+def _width(layer: Coded) -> np.ndarray:
+    return np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
+
+
+@dataclass
+class Certificate:
+    """Errors of all populations and of the readout's potentials, added batch by batch."""
+
+    network: Network
+    layers: dict[str, LayerErrors] = field(default_factory=dict)
+
+    def add(self, recording: Recording, reference: Mapping[str, np.ndarray]) -> None:
+        """recording: of one batch. reference: ONNX Runtime's tensors for it, by name; missing ones are not compared."""
+        images = len(recording.potentials)
+        for layer in self.network.layers:
+            errors = self.layers.setdefault(layer.name, LayerErrors(np.zeros(layer.shape, np.int64), np.zeros(layer.shape, np.int64)))
+            errors.images += images
+            if isinstance(layer, Readout):
+                if layer.tensor in reference:
+                    potentials = recording.readouts[layer.tensor]
+                    errors.compare(potentials, reference[layer.tensor].reshape(potentials.shape))
+            elif layer.name in recording.spike_times:
+                self._compare(layer, errors, recording, reference.get(layer.tensor))
+            else:
+                errors.active += images  # a direct input: every current flows
+                errors.sent += images
+                values = reference.get(layer.onnx_name, np.ones(1, np.float32))
+                errors.smallest, errors.largest = min(errors.smallest, float(values.min())), max(errors.largest, float(values.max()))
+
+    def _compare(self, layer: Coded, errors: LayerErrors, recording: Recording, values: np.ndarray | None) -> None:
+        times, plane = recording.spike_times[layer.name], (-1, layer.shape[-1])
+        reference, lo, width = np.empty((0, 0), np.float32), np.zeros(layer.shape, np.float32), np.ones(layer.shape, np.float32)
+        if values is not None:
+            reference, lo = np.ascontiguousarray(part_of(in_tensor_order(values, layer, len(times)), layer.part)), lo + layer.lo
+            width = width * _width(layer)
+        found = compare(times.reshape(len(times), *plane), recording.steps[layer.name] or 0, 1 - SILENT_ROUNDING, reference, layer.channels_first,
+                        lo.reshape(plane), width.reshape(plane), ROUNDING, errors.active.reshape(plane), errors.sent.reshape(plane))
+        errors.add(found, 0 if values is None else times.size)
+
+    def saturated(self) -> list[str]:
+        """Names of layers whose range cuts off more than 0.1 % of the values."""
+        return [name for name, errors in self.layers.items() if (errors.saturated_share or 0) > SATURATION_WARNING]
+
+    def worst_readout(self) -> LayerErrors | None:
+        """Of the readout whose largest error is the largest share of its range; None where nothing matches."""
+        compared = [self.layers[layer.name] for layer in self.network.readouts if self.layers[layer.name].compared]
+        return max(compared, key=lambda errors: errors.max_error / max(errors.largest - errors.smallest, 1e-30), default=None)
+
+    def active_shares(self) -> dict[str, np.ndarray]:
+        """Per population, the share of images in which each neuron has a > 0."""
+        return {name: errors.active / errors.images for name, errors in self.layers.items()}
+
+    def sent_shares(self) -> dict[str, np.ndarray]:
+        """Per population, the share of images in which each neuron spikes at all; with the dynamic threshold 1."""
+        return {name: errors.sent / errors.images for name, errors in self.layers.items()}
+
+    def tolerance(self) -> tuple[str, float]:
+        """Which error is held against what: in continuous time a layer's largest, 1e-4; on a grid its mean, one time step (the longest)."""
+        if self.network.steps is None:
+            return "max", CONTINUOUS_TOLERANCE
+        return "mean", 1 / min(steps for steps in self.network.steps_per_layer().values() if steps)
+
+    def tolerances(self) -> dict[str, float]:
+        """By layer whose spikes are compared, what its error may be: that of `tolerance` and, in continuous time, all that rounding may
+        come to, see `measure.rounding`; behind a layer that cuts values off also what that passes on."""
+        which, limit = self.tolerance()
+        compared = {layer.name: self.layers[layer.name] for layer in self.network.layers
+                    if not isinstance(layer, Readout) and self.layers[layer.name].compared}
+        if which == "mean":
+            return dict.fromkeys(compared, limit)
+        cut_off = {name for name, errors in compared.items() if errors.saturated}
+        direct = {layer.name: self.layers[layer.name].magnitude for layer in self.network.inputs if layer.coding == "direct"}
+        bounds = rounding_bounds(self.network.layers, {name: errors.max_error for name, errors in compared.items()}, cut_off, direct)
+        return {name: limit + bounds[name] for name in compared}
+
+    def not_compared(self) -> list[str]:
+        """Names of layers with neurons that have no matching tensor in the original graph, not even behind the max-pools that alone read
+        them: a pool that stands in front of its activation there is compared behind both."""
+        covered = {name for name, errors in self.layers.items() if errors.compared}
+        for layer in reversed(self.network.layers):
+            readers = [other for other in self.network.layers if layer.name in sources(other)]
+            if readers and all(isinstance(reader, MaxPool) and reader.name in covered for reader in readers):
+                covered.add(layer.name)
+        return [layer.name for layer in self.network.layers if neurons(layer) and layer.name not in covered]
+
+    def first_out_of_tolerance(self) -> str | None:
+        """Name of the first spiking layer whose error leaves its tolerance by more than its own range, or that of a layer before it, cuts
+        off; None if none does."""
+        return next((name for name, explained in self._beyond_tolerance() if not explained), None)
+
+    def first_cut_off(self) -> str | None:
+        """Name of the first spiking layer whose error leaves its tolerance because values lie beyond its calibrated range."""
+        return next((name for name, explained in self._beyond_tolerance() if explained), None)
+
+    def _beyond_tolerance(self) -> Iterator[tuple[str, bool]]:
+        """Layers whose error leaves the tolerance, and whether values beyond a range explain that."""
+        which, _ = self.tolerance()
+        layers, limits, behind = {layer.name: layer for layer in self.network.layers}, self.tolerances(), set()
+        for name, limit in limits.items():
+            errors = self.layers[name]
+            error, excess = (errors.max_error, errors.excess) if which == "max" else (errors.mean_error, 0.0)
+            if which == "mean" and (name in self.saturated() or behind.intersection(sources(layers[name]))):
+                behind.add(name)
+                excess = np.inf
+            if not error <= limit:
+                yield name, error <= limit + excess

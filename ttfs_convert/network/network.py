@@ -1,0 +1,158 @@
+"""The converted network: its populations in topological order, its time grid, and what it keeps of the original."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import model_validator
+
+from ..errors import UsageError
+from .consistency import misfit
+from .populations import MAX_STEPS, Concat, Input, Layer, Readout, Slope, Spiking, StepCount, sources
+from .provenance import Calibration, Compensation, Violation
+from .records import ByteArray, Record, Shape, require
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+FORMAT_VERSION = 1
+
+
+class Network(Record):
+    """A converted network. Layers are in topological order."""
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    mode: Literal["strict", "exact", "unchecked"]
+    slope: Slope  # of every layer but those that read direct input, which are gated
+    steps: StepCount | None  # N, time steps per window, of every layer that states none of its own; None: continuous time
+    rounding: Literal["nearest", "ceil"]
+    pooling: Literal["synaptic", "spiking"]
+    onnx_sha256: str  # of the model file that was converted
+    violations: tuple[Violation, ...] = ()  # what mode `unchecked` let pass
+    calibration: Calibration | None = None
+    compensation: Compensation | None = None  # None: the weights are the original's
+    ann_macs: int  # multiply-accumulates of the original network per inference
+    layers: tuple[Layer, ...]
+    onnx: ByteArray | None  # the original model, uint8
+    head: ByteArray | None = None  # ONNX model from the model's inputs to the tensors that its input populations encode, uint8
+    unbatched: tuple[str, ...] = ()  # inputs of the original without an axis for the batch: it takes one sample at a time
+    tail: ByteArray | None  # ONNX model from the readouts' potentials to the outputs, uint8; None: the potentials are the outputs
+    precision: str = "float32"  # of the original's weights; all is computed in float32
+    input_ranges: dict[str, tuple[float, float]] = {}  # that the original's inputs are made for, as far as known: what pixels mean
+    input_sizes: dict[str, Shape] = {}  # without the batch, of inputs whose sizes the original leaves open
+    notes: tuple[str, ...] = ()  # what the conversion took for granted
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        """Everything the kernels rely on, so that no file can make them read outside their arrays."""
+        kinds = [layer.kind for layer in self.layers]
+        require("input" in kinds and "readout" in kinds, "a network needs an input and a readout")
+        seen: dict[str, Layer] = {}
+        for layer in self.layers:
+            unknown = set(sources(layer)) - {name for name, other in seen.items() if not isinstance(other, Readout)}
+            require(not unknown, f"layer {layer.name!r} uses unknown {sorted(unknown)}")
+            require(layer.name not in seen, f"layer {layer.name!r} appears twice")
+            require(not isinstance(layer, (Spiking, Readout)) or bool(layer.connections), f"layer {layer.name!r} has no connections")
+            problem = misfit(layer, seen)
+            require(problem is None, f"layer {layer.name!r}: {problem}")
+            seen[layer.name] = layer
+        own = [layer.name for layer in self.layers if isinstance(layer, (Input, Spiking)) and layer.steps]
+        require(self.steps is not None or not own, f"layers {own} with a number of steps in continuous time")
+        counts = self.steps_per_layer()
+        for layer in self.layers:
+            joined = {counts[source] for source in sources(layer)} if isinstance(layer, Concat) else set()
+            require(len(joined) < 2, f"layer {layer.name!r} joins layers of {joined} steps: one spike train has one grid")
+        return self
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return tuple(layer for layer in self.layers if isinstance(layer, Input))
+
+    @property
+    def readouts(self) -> tuple[Readout, ...]:
+        return tuple(layer for layer in self.layers if isinstance(layer, Readout))
+
+    @property
+    def without_batch(self) -> tuple[str, ...]:
+        """ONNX tensors that have no axis for the batch, among those that original, head and tail are given."""
+        return (*self.unbatched, *(layer.tensor for layer in self.readouts if not layer.batched))
+
+    @property
+    def windows(self) -> int:
+        """Windows until the last potentials can be read: 1 + the longest path of spiking layers."""
+        return max(layer.window for layer in self.readouts)
+
+    def steps_per_layer(self) -> dict[str, int | None]:
+        """N of each layer's spike times, by name; of a readout the largest N it reads, of direct input None. All None in continuous time."""
+        counts: dict[str, int | None] = {}
+        for layer in self.layers:
+            if isinstance(layer, Input) and layer.coding == "direct":
+                counts[layer.name] = None
+            elif isinstance(layer, (Input, Spiking)):
+                counts[layer.name] = layer.steps or self.steps
+            else:
+                counts[layer.name] = max((counts[source] or self.steps or 0 for source in sources(layer))) or None
+        return counts
+
+    def grid(self) -> dict[str, int]:
+        """N of every layer's spike times, by name; of those on a grid."""
+        return {name: steps for name, steps in self.steps_per_layer().items() if steps}
+
+    @property
+    def on_fitted_grid(self) -> bool:
+        """Whether spike times are rounded as the weights expect it: always, if they are the original's."""
+        fitted = self.compensation
+        return fitted is None or (fitted.steps == self.grid() and fitted.rounding == self.rounding)
+
+    def with_time(self, steps: int | None, rounding: str | None = None) -> Network:
+        """This network on another grid: `steps` for every window, None for continuous time; `rounding` if given."""
+        layers = tuple(layer.model_copy(update={"steps": None}) if isinstance(layer, (Input, Spiking)) else layer for layer in self.layers)
+        return self.model_copy(update={"steps": steps, "rounding": rounding or self.rounding, "layers": layers})
+
+    def with_input_steps(self, steps: int) -> Network:
+        """This network with a window of `steps` steps for every input that spikes. Raises UsageError in continuous time, without such an
+        input, and where a concatenation would join its spikes with those of another grid."""
+        spiking = {layer.name: steps for layer in self.inputs if layer.coding == "spikes"}
+        if self.steps is None or not spiking:
+            raise UsageError("input steps", "continuous time" if self.steps is None else "analog inputs, which take no window",
+                             "a grid for the input's spikes", "set --steps N" if self.steps is None else "give the inputs bounds")
+        try:
+            return self.with_layer_steps(spiking)
+        except ValueError as error:
+            raise UsageError("input steps", f"{steps} for an input that is concatenated with layers of {self.steps}", "one number for both",
+                             "leave --input-steps out") from error
+
+    def with_layer_steps(self, steps: Mapping[str, int]) -> Network:
+        """This network with a number of steps of its own for each population named, encoders and neurons. Raises ValueError for other
+        names, for numbers out of range, and where a concatenation would join different grids."""
+        tunable = {layer.name for layer in self.layers if isinstance(layer, (Input, Spiking))}
+        require(tunable.issuperset(steps), f"no encoders or neurons named {sorted(set(steps) - tunable)}")
+        require(all(1 <= count <= MAX_STEPS for count in steps.values()), f"numbers of steps outside 1 to {MAX_STEPS}")
+        layers = tuple(layer.model_copy(update={"steps": steps[layer.name]}) if layer.name in steps else layer for layer in self.layers)
+        return Network.model_validate(self.model_copy(update={"layers": layers}).__dict__)
+
+    @property
+    def latency_steps(self) -> int | None:
+        """Steps until the potentials can be read, along the longest path of windows; None in continuous time."""
+        if self.steps is None:
+            return None
+        counts, end = self.steps_per_layer(), {}
+        for layer in self.layers:
+            start = max((end[source] for source in sources(layer)), default=0)
+            takes_window = isinstance(layer, Spiking) or (isinstance(layer, Input) and layer.coding == "spikes")
+            end[layer.name] = start + (counts[layer.name] if takes_window else 0)
+        return max(end[layer.name] for layer in self.readouts)
+
+    @property
+    def half(self) -> float:
+        """h of the rounding rule, in steps."""
+        return 0.5 if self.rounding == "nearest" else 0.0
+
+
+def step_counts(grid: Mapping[str, int]) -> str:
+    """Numbers of steps by layer in words: one number, or the smallest and the largest."""
+    own = set(grid.values())
+    return f"{max(own)}" if len(own) == 1 else f"{min(own)} to {max(own)}"

@@ -1,0 +1,11 @@
+"""Arrays with one value per channel, or one per neuron."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def compact(values: np.ndarray) -> np.ndarray:
+    """Per channel if all positions agree, else as it is. values: (*spatial, channels) or (channels,)."""
+    rows = values.reshape(-1, values.shape[-1])
+    return np.ascontiguousarray(rows[0]) if (rows == rows[0]).all() else values

@@ -1,0 +1,148 @@
+"""Populations: the groups of neurons, encoders and wiring that are the layers of a network.
+
+Shapes leave out the batch and are channels last: (height, width, channels), (length, channels) or (features,). Times are in windows
+(T = 1), potentials in units of the threshold. A population's `source`s name earlier populations; every graph without cycles fits.
+A decoded spike time a = 1 - tau stands for the original network's value x = lo + (hi - lo) a; weights and biases hold these ranges folded.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from .records import FloatArray, IndexArray, Record, Shape
+from .synapses.connection import Connection
+from .synapses.sliding import Sliding
+
+Slope = Literal["fan_in", "reference", "gated"]
+
+
+Part = Literal["whole", "positive", "negative", "negated"]  # of a value x: x, max(x, 0), min(x, 0), max(-x, 0)
+
+
+MAX_STEPS = 65535  # spike steps are stored as unsigned integers of at most 16 bits
+
+
+StepCount = Annotated[int, Field(ge=1, le=MAX_STEPS)]
+
+
+class Population(Record):
+    name: str
+    shape: Shape
+    window: int = Field(ge=-1)  # index of the window in which its spikes travel; the input's is 0, a direct input has none: -1
+    tensor: str | None  # the original model's tensor that its decoded spike times (or potentials) should equal
+    channels_first: bool = False  # whether `tensor` holds the neurons in channels-first order
+    tensor_index: IndexArray | None = None  # or in another one: the neuron, in channels-last order, of each of its values, int64
+
+
+class Coded(Population):
+    """A population whose spikes stand for values of the original network."""
+
+    lo: FloatArray  # (channels,) float32: the value of a silent neuron, a = 0
+    hi: FloatArray  # (channels,) float32: the value at a = 1
+    part: Part = "whole"  # of the values of `tensor`: an activation of two slopes has two populations, one for either half of the line
+
+
+class Input(Coded):
+    """Encoder of analog values: tau = 1 - (x - lo) / (hi - lo). `direct` input takes no window and sends no spikes: x itself is a current."""
+
+    kind: Literal["input"] = "input"
+    coding: Literal["spikes", "direct"] = "spikes"
+    steps: StepCount | None = None  # N of its window; None: the network's
+    onnx_name: str
+    onnx_shape: Shape  # without the batch
+    measured: bool = False  # whether lo and hi are from data: values outside are then cut off, else refused
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Smallest and largest value that may come; None where any may."""
+        return None if self.coding == "direct" or self.measured else (float(self.lo.min()), float(self.hi.max()))
+
+
+class Spiking(Coded):
+    """Integrate-and-fire neurons: V0 = sum of connections + bias, then V0 + S tau until the threshold 1 (the dynamic threshold).
+
+    S, the slope: `fan_in`: the neuron's weight sum. `reference`: 1, because a reference neuron fires at the window's opening with weight
+    1 - weight sum. `gated`: 1, a constant current, while synaptic currents stop when the window opens.
+    """
+
+    kind: Literal["spiking"] = "spiking"
+    connections: tuple[Connection, ...]
+    bias: FloatArray | None  # (channels,) or the whole shape, float32; a charge at the window's opening
+    slope: Slope
+    steps: StepCount | None = None  # N of its window; None: the network's
+    weight_sums: FloatArray  # (channels,) or the whole shape, float32: of all the neuron's weights, padded taps included
+    low: float | None  # the original's activation clamps to [low, high]; None: it has no such end
+    high: float | None
+
+
+class MaxPool(Coded, Sliding):
+    """The earliest spike of each window, per channel. No neurons and no window of its own; padded taps are silent."""
+
+    kind: Literal["max_pool"] = "max_pool"
+    source: str
+
+
+class Reorder(Population):
+    """Wiring: neuron i of this population is neuron index[i] of the source, both in channels-last order."""
+
+    kind: Literal["reorder"] = "reorder"
+    source: str
+    index: IndexArray  # (neurons,) int64
+
+
+class Concat(Population):
+    """Wiring: at each position the channels of all sources side by side. Spikes of earlier windows wait in a delay line."""
+
+    kind: Literal["concat"] = "concat"
+    joined: tuple[str, ...]  # sources
+
+
+class Readout(Population):
+    """Neurons whose threshold is infinite: the output is V0 itself."""
+
+    kind: Literal["readout"] = "readout"
+    connections: tuple[Connection, ...]
+    bias: FloatArray | None  # (channels,) or the whole shape, float32
+    weight_sums: FloatArray  # (channels,) or the whole shape, float32; reported, not used
+    onnx_shape: Shape  # of `tensor`, without the batch
+    batched: bool = True  # whether `tensor` of one sample has an axis of size 1 in front of `onnx_shape`: the batch
+    index: IndexArray  # flat channels-last position of each value of `tensor`, int64
+
+
+Layer = Annotated[Input | Spiking | MaxPool | Reorder | Concat | Readout, Field(discriminator="kind")]
+
+
+def sources(layer: Layer) -> tuple[str, ...]:
+    """Names of the populations that feed `layer`."""
+    if isinstance(layer, (Spiking, Readout)):
+        return tuple(connection.source for connection in layer.connections)
+    if isinstance(layer, Concat):
+        return layer.joined
+    return () if isinstance(layer, Input) else (layer.source,)
+
+
+def has_neurons(layer: Layer) -> bool:
+    """Whether a population integrates and so takes a window; encoders and wiring do not."""
+    return isinstance(layer, (Spiking, Readout))
+
+
+def neurons(layer: Layer) -> int:
+    """How many integrate-and-fire neurons a population has."""
+    return math.prod(layer.shape) if has_neurons(layer) else 0
+
+
+def weight_sum_deviation(layer: Layer) -> float | None:
+    """Largest |weight sum - 1| of a population's neurons; None where there are none."""
+    return float(np.abs(layer.weight_sums.astype(np.float64) - 1).max()) if has_neurons(layer) else None
+
+
+def label(layer: Layer) -> str:
+    """The kind that reports show: that of the synapses that feed a neuron ("average_pool+conv"), else of the population."""
+    if not has_neurons(layer):
+        return layer.kind
+    chains = ["+".join(step.kind for step in connection.path if step.kind not in ("scale", "spread")) or "identity" for connection in layer.connections]
+    return " & ".join(dict.fromkeys(chains))

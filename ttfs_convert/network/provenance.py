@@ -1,0 +1,61 @@
+"""Where a network is from: what of the paper it breaks, which data showed ranges, what compensation fitted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from .records import Record
+
+
+class Violation(Record):
+    """A constraint of the paper that a layer breaks."""
+
+    layer: str
+    problem: str
+    neurons: int
+    worst: float | None  # largest |weight sum - 1|; None for an activation
+    remedy: str
+
+
+class Calibration(Record):
+    """Where the ranges of unbounded activations are from."""
+
+    data: str  # name of the data set
+    sha256: str
+    samples: int = Field(ge=1)
+    method: str  # "maximum", "mse" or a percentile such as "99.9"
+    margin: float  # of the width, by which `maximum` moves an end outward
+    notes: tuple[str, ...] = ()  # what was changed to fit the data to the model
+
+
+class LayerFit(Record):
+    """What compensation did to one layer. Errors are root mean squares on samples that the fit did not see, after all layers before had been
+    fitted: of activations in units of the layer's range, of a readout's potentials in those of its output."""
+
+    layer: str
+    fitted: Literal["weights", "bias", "none"]  # weights and bias, the bias alone, or nothing because neither helped
+    strength: float | None  # of the ridge, as a share of the mean variance of what the weights read
+    error_before: float
+    error_after: float
+    weight_change: float  # |fitted - original| / |original|, of all weights of the layer
+
+
+class Compensation(Record):
+    """Weights and biases were fitted anew to spike times on a grid (see `compensation`), and suit no other."""
+
+    data: str  # name of the data set
+    sha256: str
+    samples: int = Field(ge=1)
+    unseen: int = Field(ge=1)  # of these, judged the fits
+    steps: dict[str, int]  # N of every layer's spike times, by name
+    rounding: Literal["nearest", "ceil"]
+    layers: tuple[LayerFit, ...]
+    notes: tuple[str, ...] = ()  # what was changed to fit the data to the model
+
+
+def first_problem(error: ValidationError, default: str) -> str:
+    """The first thing a model refused, as "field: message"; `default` names it where no field is to blame."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or default}: {first['msg']}"

@@ -1,0 +1,40 @@
+"""The records of a network: frozen, checked when they are made; arrays of one dtype, finite."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def finite_array(value: object, dtype: type) -> np.ndarray:
+    if not isinstance(value, np.ndarray) or value.dtype != dtype:
+        raise ValueError(f"expected an array of {np.dtype(dtype)}, found {getattr(value, 'dtype', type(value).__name__)}")
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        raise ValueError("found values that are not finite")
+    return value
+
+
+def require(holds: bool, problem: str) -> None:
+    if not holds:
+        raise ValueError(problem)
+
+
+FloatArray = Annotated[np.ndarray, BeforeValidator(lambda value: finite_array(value, np.float32))]
+
+
+IndexArray = Annotated[np.ndarray, BeforeValidator(lambda value: finite_array(value, np.int64))]
+
+
+ByteArray = Annotated[np.ndarray, BeforeValidator(lambda value: finite_array(value, np.uint8))]
+
+
+Shape = tuple[Annotated[int, Field(ge=1)], ...]  # sizes
+
+
+Offsets = tuple[Annotated[int, Field(ge=0)], ...]
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

@@ -1,0 +1,159 @@
+"""A network as one `.npz` file: `manifest.npy` (JSON) and one member per array, stored plain, checked before anything is allocated.
+
+The manifest is the network with each array replaced by {"array": member, "dtype": ..., "shape": ...}. Serialisation walks the pydantic
+models' fields and knows no layer kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import struct
+import tokenize
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from pydantic import ValidationError
+
+from ..errors import ModelError
+from ..files.atomic import write_whole
+from ..files.content_kind import NETWORK, refuse_others
+from .network import FORMAT_VERSION, Network
+from .provenance import first_problem
+
+MANIFEST = "manifest.npy"
+MAX_MANIFEST = 64 << 20  # bytes
+DTYPES = ("<f4", "<i8", "|u1")
+BROKEN_ZIP = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, struct.error)  # RuntimeError: encrypted, too deep
+BROKEN_HEADER = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError)  # NumPy parses it as a literal
+
+
+def save(network: Network, path: str | Path) -> None:
+    """Write `network` to `path`, whole or not at all; equal networks give equal bytes. Raises TtfsError if it cannot be written."""
+    write_whole(path, archive_of(network))
+
+
+def archive_of(network: Network) -> Callable[[BinaryIO], None]:
+    """What writes `network` to an open file."""
+    members: dict[str, np.ndarray] = {}
+    manifest = _without_arrays(network.model_dump(mode="python"), "network", members)
+    text = np.frombuffer(json.dumps(manifest, sort_keys=True).encode(), np.uint8)
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, array in {MANIFEST: text, **members}.items():
+                with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:  # ZipInfo's fixed date: equal bytes
+                    np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+    return write
+
+
+def fingerprint(network: Network) -> str:
+    """SHA-256 over all that `save` would write."""
+    members: dict[str, np.ndarray] = {}
+    manifest = _without_arrays(network.model_dump(mode="python"), "network", members)
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
+    for array in members.values():
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def load(path: str | Path) -> Network:
+    """Read a network. Raises ModelError when the file is not one, is newer than this program, or differs from its manifest."""
+    where = str(path)
+    refuse_others(path, NETWORK, ModelError, "a network written by ttfs-convert")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _network(where, archive)
+    except BROKEN_ZIP as error:
+        raise ModelError(where, f"cannot be read ({error})", "a network written by ttfs-convert", "convert the model again") from error
+
+
+def _network(where: str, archive: zipfile.ZipFile) -> Network:
+    infos = {info.filename: info for info in archive.infolist()}
+    if len(infos) != len(archive.infolist()) or MANIFEST not in infos:
+        raise ModelError(where, f"no {MANIFEST} inside, or a member twice", "a network written by ttfs-convert")
+    for info in infos.values():
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise ModelError(where, f"member {info.filename} is compressed", "plainly stored members")
+    if sum(info.file_size for info in infos.values()) > os.fstat(archive.fp.fileno()).st_size:
+        raise ModelError(where, "members larger than the file", "a network written by ttfs-convert", "convert the model again")
+    if infos[MANIFEST].file_size > MAX_MANIFEST:
+        raise ModelError(where, f"a manifest of {infos[MANIFEST].file_size} bytes", f"at most {MAX_MANIFEST}")
+    manifest = json.loads(_array(where, archive, infos[MANIFEST], "|u1", None).tobytes())
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if type(version) is not int or version < 1:
+        raise ModelError(where, "a manifest without format_version", "a network written by ttfs-convert")
+    if version > FORMAT_VERSION:
+        raise ModelError(where, f"format version {version}", f"at most {FORMAT_VERSION}", "update ttfs-convert to read this file")
+    declared: dict[str, tuple[str, tuple[int, ...]]] = {}
+    _declarations(where, manifest, declared)
+    if set(declared) != set(infos) - {MANIFEST}:
+        odd = sorted(set(declared) ^ (set(infos) - {MANIFEST}))
+        raise ModelError(where, f"members {', '.join(odd[:5])} are missing or not in the manifest", "exactly the manifest's members")
+    arrays = {name: _array(where, archive, infos[name], *spec) for name, spec in declared.items()}
+    try:
+        return Network.model_validate(_with_arrays(manifest, arrays))
+    except ValidationError as error:
+        raise ModelError(where, first_problem(error, "network"), "a network written by ttfs-convert", "convert the model again") from error
+
+
+def _without_arrays(value: object, place: str, members: dict[str, np.ndarray]) -> object:
+    if isinstance(value, np.ndarray):
+        members[f"{place}.npy"] = value
+        return {"array": f"{place}.npy", "dtype": value.dtype.str, "shape": list(value.shape)}
+    if isinstance(value, dict):
+        return {key: _without_arrays(item, f"{place}.{key}", members) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_arrays(item, f"{place}.{index}", members) for index, item in enumerate(value)]
+    return value
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, dict) and set(value) == {"array", "dtype", "shape"}
+
+
+def _declarations(where: str, value: object, declared: dict[str, tuple[str, tuple[int, ...]]]) -> None:
+    if _is_array(value):
+        shape = value["shape"]
+        sizes = isinstance(shape, list) and all(isinstance(size, int) and size >= 0 for size in shape)
+        if not sizes or value["dtype"] not in DTYPES or not isinstance(value["array"], str):
+            raise ModelError(where, f"an array declared as {str(value)[:200]}", f"a dtype of {', '.join(DTYPES)} and a shape")
+        declared[value["array"]] = (value["dtype"], tuple(shape))
+    elif isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            _declarations(where, item, declared)
+
+
+def _with_arrays(value: object, arrays: dict[str, np.ndarray]) -> object:
+    if _is_array(value):
+        return arrays[value["array"]]
+    if isinstance(value, dict):
+        return {key: _with_arrays(item, arrays) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_arrays(item, arrays) for item in value]
+    return value
+
+
+def _array(where: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: str, shape: tuple[int, ...] | None) -> np.ndarray:
+    """One member, after its header has been held against the declaration and the bytes the archive has for it."""
+    with archive.open(info) as member:
+        try:
+            np.lib.format.read_magic(member)
+            found_shape, fortran, found_dtype = np.lib.format.read_array_header_1_0(member)
+        except BROKEN_HEADER as error:
+            raise ModelError(where, f"member {info.filename} has no array header ({error})") from error
+        if shape is None:  # the manifest declares itself: bytes in one row
+            shape = found_shape[:1]
+        size = math.prod(found_shape) * found_dtype.itemsize
+        if found_dtype.str != dtype or fortran or found_shape != shape or member.tell() + size != info.file_size:
+            raise ModelError(where, f"member {info.filename} holds {found_dtype.str} {found_shape}, {info.file_size} bytes",
+                             f"{dtype} {shape} as the manifest says")
+        array = np.empty(found_shape, dtype)
+        member.readinto(array.reshape(-1).view(np.uint8))  # at its end the archive's checksum is verified
+    return array

@@ -1,0 +1,28 @@
+"""Values of the original's tensors in the order of the neurons that carry them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .populations import Part, Population
+
+
+def part_of(values: np.ndarray, part: Part) -> np.ndarray:
+    """What spikes that carry this part say of `values`, of the same shape."""
+    if part == "whole":
+        return values
+    return np.minimum(values, 0) if part == "negative" else np.maximum(values if part == "positive" else -values, 0)
+
+
+def in_neuron_order(values: np.ndarray, layer: Population, images: int) -> np.ndarray:
+    """(images, *shape of the layer): a tensor's values, image by image, as the neurons that carry them are ordered."""
+    values = in_tensor_order(values, layer, images)
+    if layer.channels_first:
+        return np.moveaxis(values.reshape(images, layer.shape[-1], *layer.shape[:-1]), 1, -1)
+    return values.reshape(images, *layer.shape)
+
+
+def in_tensor_order(values: np.ndarray, layer: Population, images: int) -> np.ndarray:
+    """(images, neurons): a tensor's values, image by image; the neurons as the layer orders them, or channels first if it says so."""
+    values = values.reshape(images, -1)
+    return values if layer.tensor_index is None else values[:, np.argsort(layer.tensor_index)]

@@ -1,0 +1,1 @@
+"""The trained network as ONNX: read, simplified, run by ONNX Runtime. Nothing here knows of spikes."""

@@ -1,0 +1,1 @@
+"""What a report says: its JSON schema, and how it is made from measurements."""

@@ -1,0 +1,81 @@
+"""One batch under way in the `exact` engine, and what connections of any kind make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..kernels.pool import add_decoded, average_pool_decoded
+from ..network.populations import Readout, Spiking
+from ..network.synapses.average_pool import AveragePool
+from ..network.synapses.connection import Connection
+from ..network.synapses.images import divisor, geometry, image
+from .recording import decode
+from .weighted_sums import Integrator
+
+
+@dataclass
+class Batch:
+    """What is to be encoded, spike times of the layers so far, their decoded activations where some layer needs them, which spikes noise has
+    lost, and the readouts' potentials. steps: per layer N of its spike times. results: the arrays that were made for spike times and
+    potentials, where somebody wants to know."""
+
+    steps: Mapping[str, int | None]
+    integrator: Integrator
+    images: int
+    entries: Mapping[str, np.ndarray]
+    times: dict[str, np.ndarray] = field(default_factory=dict)
+    decoded: dict[str, np.ndarray] = field(default_factory=dict)
+    lost: dict[str, np.ndarray] = field(default_factory=dict)
+    readouts: dict[str, np.ndarray] = field(default_factory=dict)
+    results: list[np.ndarray] | None = None
+
+    def result(self, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+        """An array for spike times or a readout's potentials; its contents are undefined."""
+        made = np.empty(shape, dtype)
+        if self.results is not None:
+            self.results.append(made)
+        return made
+
+    def activations(self, name: str) -> np.ndarray:
+        """(n, *shape) float32."""
+        if name not in self.decoded:
+            self.decoded[name] = decode(self.times[name], self.steps[name])
+        return self.decoded[name]
+
+    def potential(self, layer: Spiking | Readout) -> np.ndarray:
+        """V0 = bias + every connection, (n, *shape) float32."""
+        result = np.zeros((self.images, *layer.shape), np.float32)
+        if layer.bias is not None:
+            result += layer.bias
+        for connection in layer.connections:
+            self.add(connection, result)
+        return result
+
+    def add(self, connection: Connection, result: np.ndarray) -> None:
+        """Add what a connection contributes to V0, (n, ...) float32."""
+        times = self.times.get(connection.source)
+        if connection.path:
+            self.integrator.add_step(connection.path[-1], self.before_last(connection), result)
+        elif times is not None and times.dtype.kind == "u":
+            add_decoded(times.reshape(self.images, -1), self.steps[connection.source], result.reshape(self.images, -1))
+        else:
+            result += self.activations(connection.source).reshape(result.shape)
+
+    def before_last(self, connection: Connection) -> np.ndarray:
+        """Activations behind all steps of the connection's path but the last."""
+        times, path = self.times.get(connection.source), connection.path
+        if len(path) > 1 and isinstance(path[0], AveragePool) and times is not None and times.dtype.kind == "u":
+            values = np.empty((self.images, *path[0].out_shape), np.float32)
+            average_pool_decoded(image(times, path[0].in_shape), self.steps[connection.source], divisor(path[0]), *geometry(path[0]),
+                                 image(values, path[0].out_shape))
+            path = path[1:]
+        else:
+            values = self.activations(connection.source)
+        for step in path[:-1]:
+            behind = np.zeros((self.images, *step.out_shape), np.float32)
+            self.integrator.add_step(step, values, behind)
+            values = behind
+        return values

@@ -1,0 +1,119 @@
+"""Engine `event`: continuous time, every spike on its own, in the order in which they arrive at each neuron; no grid, no sum of w a.
+
+    dV_i/dt = I_i(t), I_i(t) = sum of w_ij over the spikes that have arrived; fire at the first V_i >= threshold
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..kernels._threads import CALLER
+from ..kernels.arrivals import dynamic, fixed
+from ..network.network import Network
+from ..network.populations import Input, Readout, Spiking
+from .encoded_inputs import channels_last, encoded
+from .receptive_fields import ReceptiveFields, receptive_fields
+from .recording import Recording
+from .weighted_sums import Integrator
+from .wiring import WIRING
+
+BEFORE_THE_END = np.nextafter(1.0, 0.0)  # a gated neuron that would fire at its window's end, tau = 1, sends nothing
+
+
+class EventSimulator:
+    """Runs batches spike by spike. fixed: the threshold is 1 at all times, so that neurons fire before or after their window or not at
+    all. Needs a network in continuous time."""
+
+    def __init__(self, network: Network, fixed: bool = False):
+        self.network, self.fixed, self._integrator = network, fixed, Integrator(network)
+        sizes = {layer.name: math.prod(layer.shape) for layer in network.layers}
+        self._direct = {layer.name for layer in network.inputs if layer.coding == "direct"}
+        self._fields: dict[str, ReceptiveFields | None] = {}
+        for layer in network.layers:
+            if isinstance(layer, (Spiking, Readout)):
+                spiking = tuple(connection for connection in layer.connections if connection.source not in self._direct)
+                self._fields[layer.name] = receptive_fields(layer.model_copy(update={"connections": spiking}), sizes) if spiking else None
+
+    def __call__(self, entries: Mapping[str, np.ndarray]) -> Recording:
+        """Spike times and potentials of one batch. entries: arrays by ONNX tensor of what the input populations encode."""
+        times: dict[str, np.ndarray] = {}  # tau, float64
+        analog: dict[str, np.ndarray] = {}
+        readouts = {}
+        images = len(entries[self.network.inputs[0].onnx_name])
+        life = self._live_with_fixed_threshold if self.fixed else self._live
+        with CALLER:
+            for layer in self.network.layers:
+                if isinstance(layer, Input) and layer.coding == "direct":
+                    analog[layer.name] = channels_last(layer, entries[layer.onnx_name])
+                elif isinstance(layer, Input):
+                    times[layer.name] = np.clip(1 - encoded(layer, entries[layer.onnx_name]).astype(np.float64), 0, 1)
+                elif isinstance(layer, (Spiking, Readout)):
+                    fired, potential = life(layer, images, times, analog)
+                    if isinstance(layer, Readout):
+                        readouts[layer.tensor] = potential[:, layer.index].astype(np.float32).reshape(images, *layer.onnx_shape)
+                    else:
+                        times[layer.name] = fired.reshape(images, *layer.shape)
+                else:
+                    times[layer.name] = self._passed_on(layer, times)
+        return Recording({name: tau.astype(np.float32) for name, tau in times.items()}, readouts, dict.fromkeys(self.network.steps_per_layer()))
+
+    def _passed_on(self, layer, times: Mapping[str, np.ndarray]) -> np.ndarray:
+        if not self.fixed:
+            return WIRING[layer.kind](layer, times, 1)
+        passed = WIRING[layer.kind](layer, {name: np.nan_to_num(tau, nan=np.inf) for name, tau in times.items()}, np.inf)
+        return np.where(np.isinf(passed), np.nan, passed)
+
+    def _live(self, layer: Spiking | Readout, images: int, times: Mapping[str, np.ndarray],
+              analog: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Spike times in the layer's own window and potentials at its opening, (n, neurons) float64."""
+        size = math.prod(layer.shape)
+        slope = layer.slope if isinstance(layer, Spiking) else "gated"  # a readout is over when its window would open
+        current, potential = np.zeros((images, size)), np.zeros((images, size))
+        fields = self._fields[layer.name]
+        if fields is not None:
+            latest = BEFORE_THE_END if slope == "gated" else 1.0
+            dynamic(_listed(fields), fields.weights, self._arrivals(layer, images, times), latest, current, potential)
+        for connection in layer.connections:
+            if connection.source in analog:  # a constant current, for one window
+                flowing = np.zeros((images, size), np.float32)
+                self._integrator.add(connection, analog[connection.source], flowing)
+                potential += flowing
+        if layer.bias is not None:
+            potential += _flat(layer.bias, layer)
+        if slope == "gated":
+            current[:] = 1
+        elif slope == "reference":
+            current += 1 - _flat(layer.weight_sums, layer)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tau = np.where(potential >= 1, 0, np.where(current > 0, np.minimum((1 - potential) / current, 1), 1))
+        return tau, potential
+
+    def _live_with_fixed_threshold(self, layer: Spiking | Readout, images: int, times: Mapping[str, np.ndarray],
+                                   analog: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Spike times in the layer's own window, NaN where missing, and potentials at the end of the run, (n, neurons) float64. Time runs
+        on the clock of the inputs' window: spikes of earlier windows come out of a delay line."""
+        size, first = math.prod(layer.shape), layer.window - 1
+        fired, potential = np.empty((images, size)), np.empty((images, size))
+        bias = np.zeros(size) if layer.bias is None else _flat(layer.bias, layer)
+        reference = 1 - _flat(layer.weight_sums, layer) if isinstance(layer, Spiking) and layer.slope == "reference" else np.zeros(size)
+        end, threshold = (layer.window, np.inf) if isinstance(layer, Readout) else (self.network.windows, 1.0)
+        fields = self._fields[layer.name]
+        fixed(_listed(fields), fields.weights, self._arrivals(layer, images, times), float(-first), float(end - first), bias, reference,
+              threshold, fired, potential)
+        return fired - 1, potential
+
+    def _arrivals(self, layer: Spiking | Readout, images: int, times: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.concatenate([times[connection.source].reshape(images, -1) for connection in layer.connections
+                               if connection.source not in self._direct], axis=1)
+
+
+def _listed(fields: ReceptiveFields) -> tuple[np.ndarray, ...]:
+    relays = fields.relays
+    return relays.start, relays.source, relays.factor, fields.first, fields.relay, fields.row, fields.channels
+
+
+def _flat(values: np.ndarray, layer: Spiking | Readout) -> np.ndarray:
+    return np.broadcast_to(values, layer.shape).reshape(-1).astype(np.float64)

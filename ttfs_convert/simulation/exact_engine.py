@@ -1,0 +1,229 @@
+"""Engine `exact`: every layer at once, from its window's opening: V0 by event-driven sums, then the crossing in closed form."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Protocol
+
+import numba
+import numpy as np
+
+from ..kernels._threads import CALLER, threads
+from ..kernels.call_table import through_run
+from ..kernels.pool import average_pool_steps
+from ..kernels.threshold import fire
+from ..network.network import Network
+from ..network.populations import Coded, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
+from ..network.synapses.average_pool import AveragePool
+from ..network.synapses.images import divisor, geometry, image
+from .batch import Batch
+from .encoded_inputs import channels_last, within_range
+from .plan import plans
+from .prepared_layers import Encoder, Pooled, Sums
+from .recorded_calls import Program
+from .recording import EIGHT_BITS, Recording, step_dtype
+from .weighted_sums import Integrator
+from .wiring import WIRING
+
+SIZES = 16  # of batches that are kept ready
+PROGRAM_BYTES = 2 ** 27  # of spike times: in larger batches Python's share is small, and a program keeps its memory
+
+
+class Disturbance(Protocol):
+    """What noise does to the spikes of one population on their way out."""
+
+    def __call__(self, layer: Input | Spiking, times: np.ndarray, steps: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Spike times as other layers receive them, of the same shape and dtype; and where a spike is lost (its time says silent), None
+        where none is."""
+
+
+class Simulator:
+    """Runs batches on one network, whose weights are laid out for the kernels once. disturb: noise on the spikes of every population."""
+
+    def __init__(self, network: Network, disturb: Disturbance | None = None):
+        self.network, self.steps, self._disturb = network, network.steps_per_layer(), disturb
+        self._integrator, self._plans = Integrator(network), plans(network)
+        self._first_input = network.inputs[0].onnx_name
+        self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
+
+    def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
+        """As `simulate`."""
+        entries = self._entries(x)
+        with CALLER:
+            key = len(entries[self._first_input]), threads()
+            ready = self._ready.get(key)
+            if isinstance(ready, Program):
+                times, readouts, done = ready(entries)
+                return Recording(times, readouts, self.steps, done)
+            batch = self._batch(entries)
+            if ready is None:
+                if len(self._ready) == SIZES:
+                    self._ready.clear()
+                self._ready[key] = self._first(batch)
+            else:
+                ready(batch)
+        return Recording(batch.times, batch.readouts, self.steps)
+
+    def _first(self, batch: Batch) -> Callable[[Batch], None] | Program:
+        """Run a batch of a size that is new, and return what runs others of that size."""
+        runs, compiled = zip(*(self._run(layer, batch.images) for layer in self.network.layers))
+        if numba.config.DISABLE_JIT or not all(compiled):
+            by_layer = functools.partial(_one_by_one, runs, nullcontext)
+        elif batch.images * sum(math.prod(layer.shape) for layer in self.network.layers) > PROGRAM_BYTES:
+            by_layer = functools.partial(_one_by_one, runs, through_run)
+        else:
+            calls, batch.results = [], []
+            _one_by_one(runs, functools.partial(through_run, calls), batch)
+            return Program(batch, calls)
+        by_layer(batch)
+        return by_layer
+
+    def again(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]
+              ) -> Iterator[tuple[Input | Spiking, np.ndarray, Callable[[], np.ndarray]]]:
+        """What this engine makes of another one's spikes: for every encoder and layer of neurons its spike times if its sources fired as
+        `recording` says, so that each layer is judged alone; and a function that gives them before they are rounded, tau."""
+        batch = self._batch(self._entries(x))
+        for layer in self.network.layers:
+            if isinstance(layer, Input) and layer.coding == "direct":
+                _direct(layer, batch)
+            elif isinstance(layer, (Input, Spiking)):
+                with CALLER:
+                    times = self._computed(layer, batch.images)(batch)
+                yield layer, times, functools.partial(self._any, layer, None, batch)
+            batch.times[layer.name] = recording.spike_times.get(layer.name)
+
+    def potentials(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]) -> Iterator[tuple[Spiking, np.ndarray]]:
+        """V0 of every layer of neurons as its window opens, (n, *shape) float32, if its sources fired as `recording`, of any engine, says:
+        sum_j w_ij max(0, 1 - tau_j) + b_i. With a fixed threshold a spike that is late or missing adds nothing by then."""
+        batch = replace(self._batch(self._entries(x)), steps=recording.steps)
+        for layer in self.network.layers:
+            if isinstance(layer, Input) and layer.coding == "direct":
+                _direct(layer, batch)
+                continue
+            if isinstance(layer, Spiking):
+                with CALLER:
+                    found = batch.potential(layer)
+                yield layer, found
+            for name in batch.decoded.keys() & batch.times.keys():  # one layer's at a time
+                del batch.decoded[name]
+            if layer.name in recording.spike_times:
+                times = recording.spike_times[layer.name]
+                batch.times[layer.name] = times if times.dtype.kind == "u" else np.fmin(times, np.float32(1))
+
+    def _entries(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        given = x if isinstance(x, Mapping) else {self._first_input: x}
+        return {layer.onnx_name: np.ascontiguousarray(within_range(layer, given[layer.onnx_name]), np.float32) for layer in self.network.inputs}
+
+    def _batch(self, entries: Mapping[str, np.ndarray]) -> Batch:
+        return Batch(self.steps, self._integrator, len(entries[self._first_input]), entries)
+
+    def _run(self, layer: Layer, images: int) -> tuple[Callable[[Batch], None], bool]:
+        """What runs a layer, and whether it is nothing but calls of kernels."""
+        pools = isinstance(layer, MaxPool) and self.steps[layer.name] in EIGHT_BITS and self._disturb is None
+        if layer.kind in WIRING and not pools:
+            return functools.partial(_wire, layer), False
+        if isinstance(layer, Input) and layer.coding == "direct":
+            return functools.partial(_direct, layer), False
+        computed = Pooled(layer, self.steps[layer.name], images) if pools else self._computed(layer, images)
+        compiled = getattr(computed, "compiled", False)
+        if isinstance(layer, Readout):
+            shaped = _shaped(layer)
+            return functools.partial(_read_out, layer, computed, shaped), compiled and shaped is not None
+
+        def spike(batch: Batch) -> None:
+            batch.times[layer.name] = computed(batch)
+
+        def spike_in_noise(batch: Batch) -> None:
+            times = computed(batch) if not batch.lost else self._any(layer, self.steps[layer.name], batch)
+            batch.times[layer.name], lost = self._disturb(layer, times, self.steps[layer.name])
+            if lost is not None:
+                batch.lost[layer.name] = lost.astype(np.uint8)
+
+        return (spike, compiled) if self._disturb is None else (spike_in_noise, False)
+
+    def _computed(self, layer: Input | Spiking | Readout, images: int) -> Callable[[Batch], np.ndarray]:
+        """What gives spike times of an encoder or of neurons, (n, *shape), or a readout's potentials, where no spikes are lost."""
+        if isinstance(layer, Input):
+            return Encoder(layer, self.steps[layer.name], self.network.half, images)
+        if layer.name in self._plans:
+            return Sums(self._plans[layer.name], self.steps, self._integrator, images)
+        return functools.partial(self._any, layer, self.steps[layer.name])
+
+    def _any(self, layer: Input | Spiking | Readout, steps: int | None, batch: Batch) -> np.ndarray:
+        """As `_computed`, of any layer; `steps` for its spike times."""
+        if isinstance(layer, Readout):
+            return batch.potential(layer)
+        if isinstance(layer, Input):
+            return Encoder(layer, steps, self.network.half, batch.images)(batch)
+        return _fire(batch, layer, steps, self.network.half)
+
+
+def _one_by_one(runs: Sequence[Callable[[Batch], None]], how: Callable[[], AbstractContextManager], batch: Batch) -> None:
+    with how():
+        for run in runs:
+            run(batch)
+
+
+def _direct(layer: Input, batch: Batch) -> None:
+    batch.decoded[layer.name] = channels_last(layer, batch.entries[layer.onnx_name])
+
+
+def _read_out(layer: Readout, computed: Callable[[Batch], np.ndarray], shaped: Callable[[np.ndarray], np.ndarray] | None, batch: Batch) -> None:
+    potentials = computed(batch)
+    batch.readouts[layer.tensor] = (potentials.reshape(batch.images, -1)[:, layer.index].reshape(batch.images, *layer.onnx_shape)
+                                    if shaped is None else shaped(potentials))
+
+
+def _shaped(layer: Readout) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Potentials (n, *shape) as (n, *onnx_shape) without a copy; None where neurons are in an order that no axes can give."""
+    neurons = np.arange(layer.index.size, dtype=np.int64).reshape(layer.shape)
+    if np.array_equal(layer.index, neurons.ravel()):
+        return lambda potentials: potentials.reshape(-1, *layer.onnx_shape)
+    channels_first = np.moveaxis(neurons, -1, 0)
+    if channels_first.shape == layer.onnx_shape and np.array_equal(layer.index, channels_first.ravel()):
+        return lambda potentials: np.moveaxis(potentials.reshape(-1, *layer.shape), -1, 1)
+    return None
+
+
+def _wire(layer: Coded | Reorder | Concat, batch: Batch) -> None:
+    batch.times[layer.name] = WIRING[layer.kind](layer, batch.times, batch.steps[layer.name] or 1)
+    if any(source in batch.lost for source in sources(layer)):  # of a pool's window all spikes must be lost
+        whole = {source: batch.lost.get(source, np.zeros(batch.times[source].shape, np.uint8)) for source in sources(layer)}
+        batch.lost[layer.name] = WIRING[layer.kind](layer, whole, 1)
+
+
+def _fire(batch: Batch, layer: Spiking, steps: int | None, half: float) -> np.ndarray:
+    """Spike times (n, *shape) out of potentials in memory."""
+    times = np.empty((batch.images, *layer.shape), step_dtype(steps))
+    pool = _single_pool(layer)
+    source = layer.connections[0].source
+    if pool is not None and steps is not None and source in batch.times and source not in batch.lost:
+        average_pool_steps(image(batch.times[source], pool.in_shape), batch.steps[source], divisor(pool), *geometry(pool), steps, half,
+                           image(times, pool.out_shape))
+        return times
+    slopes = _slopes(batch, layer)
+    fire(batch.potential(layer).reshape(-1, slopes.size), slopes, steps or 0, half, times.reshape(-1, slopes.size))
+    return times
+
+
+def _single_pool(layer: Spiking) -> AveragePool | None:
+    path = layer.connections[0].path
+    alone = len(layer.connections) == 1 and len(path) == 1 and layer.bias is None
+    return path[0] if alone and isinstance(path[0], AveragePool) else None
+
+
+def _slopes(batch: Batch, layer: Spiking) -> np.ndarray:
+    """S of each channel or neuron, flat float32; of each image's neurons where lost spikes take their weights out of it."""
+    sums = layer.weight_sums if layer.slope == "fan_in" else np.ones(1, np.float32)
+    slopes = np.broadcast_to(sums, layer.shape if sums.ndim > 1 else layer.shape[-1:])
+    lossy = [connection for connection in layer.connections if connection.source in batch.lost]
+    if layer.slope != "gated" and lossy:
+        missing = np.zeros((batch.images, *layer.shape), np.float32)
+        for connection in lossy:
+            batch.integrator.add(connection, batch.lost[connection.source].astype(np.float32), missing)
+        slopes = slopes - missing
+    return slopes.reshape(-1)

@@ -1,0 +1,83 @@
+"""Head and tail at run time: the parts of the original model that ONNX Runtime computes around the spiking body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+
+from ..network.network import Network
+from ..onnx_model.dataflow import floats
+from ..onnx_model.reference import Reference, feeds_of
+from .encoded_inputs import checked
+from .engines import simulate
+from .recording import Recording
+
+POTENTIALS = 3.0  # standard deviation of those on which a tail is tried
+
+
+class Ends:
+    """Head and tail of `network`. threads: as for `Reference`. Samples are taken to be independent, see `settle`."""
+
+    def __init__(self, network: Network, threads: int = 0):
+        self._inputs, self._readouts, self._without_batch = network.inputs, network.readouts, network.without_batch
+        self._head_model, self._tail_model = (None if part is None else onnx.ModelProto.FromString(part.tobytes())
+                                              for part in (network.head, network.tail))
+        self._head, self._tail = (None if model is None else Reference(model, threads=threads, unbatched=network.without_batch)
+                                  for model in (self._head_model, self._tail_model))
+
+    def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
+        """The tensor in which head or tail mixes the samples of a batch, tried on `feeds`, a few different ones, and on random potentials;
+        None if samples are independent. A part that mixes them is run `unit` at a time from now on. Raises as `Reference.settle`."""
+        rng, samples = np.random.default_rng(0), len(next(iter(feeds.values())))
+        potentials = {layer.tensor: rng.normal(0, POTENTIALS, (samples, *layer.onnx_shape)).astype(np.float32) for layer in self._readouts}
+        mixed = self.settle_head(feeds, unit)
+        return (self._tail and self._settled(self._tail_model, self._tail, {**feeds, **potentials}, unit)) or mixed
+
+    def settle_head(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
+        """As `settle`, for the head alone."""
+        return self._head and self._settled(self._head_model, self._head, feeds, unit)
+
+    def _settled(self, model: onnx.ModelProto, part: Reference, feeds: Mapping[str, np.ndarray], unit: int) -> str | None:
+        watched = Reference(model, floats(model), unbatched=self._without_batch)
+        mixed = watched.settle(feeds, unit)
+        part.together = watched.together
+        return mixed
+
+    def run_by(self, unit: int) -> None:
+        """Run both parts `unit` samples at a time."""
+        for part in (self._head, self._tail):
+            if part is not None:
+                part.together = part.fixed_batch or unit
+
+    def entries(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the input populations encode, by tensor. feeds: the model's inputs, by name. Raises DataError for what the head makes of them
+        that is outside its range."""
+        computed = self._head(feeds) if self._head else {}
+        for layer in self._inputs:
+            if layer.onnx_name in computed:
+                checked(layer, computed[layer.onnx_name])
+        return {**feeds, **computed}
+
+    def outputs(self, recording: Recording, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The model's outputs, by name, from the readouts' potentials and, where the tail reads them, its inputs."""
+        if self._tail is None:
+            return recording.readouts
+        computed = self._tail({**feeds, **recording.readouts})
+        return {name: recording.readouts.get(name, value) for name, value in computed.items()}  # what passes through may share memory that ends here
+
+
+def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str = "exact", threshold: str = "dynamic") -> Recording:
+    """Run `network`, its head included, on `x`: (n, ...) in the model's own layout; of several inputs a mapping by name.
+
+    engine, threshold: see `simulate.engines.simulator`. Raises as `simulate`.
+    """
+    if network.head is None:
+        return simulate(network, x, engine, threshold)
+    head = onnx.ModelProto.FromString(network.head.tobytes())
+    names = [value.name for value in head.graph.input] + [layer.onnx_name for layer in network.inputs
+                                                          if layer.onnx_name not in {value.name for value in head.graph.output}]
+    feeds, ends = feeds_of(x, list(dict.fromkeys(names))), Ends(network)
+    ends.settle_head(feeds)
+    return simulate(network, ends.entries(feeds), engine, threshold)

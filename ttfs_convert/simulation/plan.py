@@ -1,0 +1,102 @@
+"""What the `exact` engine prepares once per network: weights laid out for the kernels, and how each layer is best computed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..kernels._threads import threads
+from ..kernels.blocking import Weights, dense_is_faster, in_long_rows, long_row_blocks, pack, slides
+from ..kernels.convolve import NO_RAMP
+from ..kernels.threshold import Ramp, ramp
+from ..network.network import Network
+from ..network.populations import Readout, Spiking, has_neurons
+from ..network.synapses.connection import Connection
+from ..network.synapses.convolution import Conv
+from ..network.synapses.dense import Dense
+from ..network.synapses.images import row_geometry, wide
+from .recording import EIGHT_BITS
+
+WEIGHTS: dict[str, Callable] = {
+    "conv": lambda step: pack(step.weights.reshape(wide(step.kernel + step.weights.shape[-2:-1])[-3:] + step.weights.shape[-1:]), step.groups, slides(*row_geometry(step))),
+    "dense": lambda step: pack(step.weights[None, None]),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a layer fires straight out of the sums of its last connection with weights, or a readout is read out of them."""
+
+    last: Connection
+    others: tuple[Connection, ...]  # identities behind the others
+    start: np.ndarray  # (m, outputs) float32: the bias, for output positions modulo m
+    steps: int  # N; 0: a readout
+    ramp: Ramp  # of slopes (m', outputs)
+    out_shape: tuple[int, ...]  # of that connection
+    shape: tuple[int, ...]  # the layer's own
+
+
+def weights(network: Network) -> dict[int, Weights]:
+    """By the `id` of each path step that has weights."""
+    steps = [step for layer in network.layers if has_neurons(layer) for connection in layer.connections for step in connection.path]
+    return {id(step): WEIGHTS[step.kind](step) for step in steps if step.kind in WEIGHTS}
+
+
+def plans(network: Network) -> dict[str, Plan]:
+    """By name, of readouts and of the layers whose steps fit eight bits, if they have a connection with weights."""
+    steps = network.steps_per_layer()
+    found = {layer.name: _plan(layer, steps[layer.name], network.half) for layer in network.layers
+             if isinstance(layer, Readout) or isinstance(layer, Spiking) and steps[layer.name] in EIGHT_BITS}
+    return {name: plan for name, plan in found.items() if plan is not None}
+
+
+def _plan(layer: Spiking | Readout, steps: int | None, half: float) -> Plan | None:
+    others = list(layer.connections)
+    weighted = [number for number, each in enumerate(others) if each.path and isinstance(each.path[-1], (Conv, Dense))]
+    if not weighted:
+        return None
+    last = others.pop(weighted[-1])
+    outputs = last.path[-1].out_shape[-1]
+    bias = np.zeros(outputs, np.float32) if layer.bias is None else layer.bias
+    rise, fires = NO_RAMP, isinstance(layer, Spiking)
+    if fires:
+        slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
+        rise = ramp(_rows(slopes, layer, outputs), steps, half)
+    others.sort(key=lambda each: not each.path)
+    return Plan(last, tuple(others), _rows(bias, layer, outputs), steps if fires else 0, rise, last.path[-1].out_shape, layer.shape)
+
+
+def _rows(values: np.ndarray, layer: Spiking | Readout, outputs: int) -> np.ndarray:
+    """Values of channels or of whole layers as (positions, outputs); one position where all are the same."""
+    if values.shape == (outputs,):
+        return np.array(values[None])
+    return np.array(np.broadcast_to(values, layer.shape).reshape(-1, outputs))
+
+
+class Paths:
+    """How each step with weights is computed for so many images: no bit depends on it. Whether silent inputs are used like the others, because
+    few are, is decided at the first batch."""
+
+    def __init__(self, packed: dict[int, Weights]):
+        self._packed, self._silent, self._long = packed, {}, {}
+
+    def weights(self, step: Conv | Dense, images: int, dense: bool) -> Weights:
+        """As they are packed, or once more in long rows, which all sizes of batches that want them share."""
+        packed = self._packed[id(step)]
+        blocks = long_row_blocks(packed, images * math.prod(step.out_shape[:-1]), dense, threads())
+        if blocks == 0:
+            return packed
+        key = id(step), blocks
+        if key not in self._long:
+            self._long[key] = in_long_rows(packed, blocks)
+        return self._long[key]
+
+    def dense(self, step: Conv | Dense, inputs: np.ndarray, silent: int) -> bool:
+        """For a step that reads `inputs`, (n, ...), in which the value `silent` is silent."""
+        if id(step) not in self._silent:
+            self._silent[id(step)] = np.count_nonzero(inputs == silent) / inputs.size
+        sliding, samples = isinstance(step, Conv) and slides(*row_geometry(step)), inputs.size // math.prod(step.in_shape)
+        return dense_is_faster(self._packed[id(step)], self._silent[id(step)], sliding, samples * math.prod(step.out_shape[:-1]))

@@ -1,0 +1,93 @@
+"""Spike times of a run as one `.npz` file that NumPy opens.
+
+Members: `spikes/<layer>`, (images, *shape) in channels-last order: steps (unsigned integers, N silent) or tau (float32, 1 silent; with a
+fixed threshold below 0 premature, above 1 late, NaN missing), both counted from the opening of the layer's own window;
+`potentials/<tensor>`, (images, *shape) float32, of each readout; `about`, JSON: network, data, engine, and of each layer name, window,
+steps (null: tau) and shape.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ..errors import DataError
+from ..files.atomic import check_target, write_whole, writing
+from ..files.content_kind import SPIKES, refuse_others
+from ..network.network import Network
+from .recording import Recording
+
+FORMAT_VERSION = 1
+
+
+class SpikeWriter:
+    """Collects recordings batch by batch, on disk beside `path`, and writes the file when it is left without an error.
+
+    images: in all. about: what else the file says of itself. Raises UsageError for a `path` where no file can stand, and TtfsError, as all its
+    methods do, if the disk takes no more.
+    """
+
+    def __init__(self, path: str | Path, network: Network, images: int, about: dict):
+        self._path, self._network, self._images, self._about = path, network, images, about
+        parent = check_target(path).parent
+        with writing(path):
+            self._folder = tempfile.TemporaryDirectory(dir=parent, prefix=f".{Path(path).name}.")
+        self._members: dict[str, Path] = {}
+        self._steps: dict[str, int | None] = {}
+
+    def __enter__(self) -> SpikeWriter:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        try:
+            if error is None:
+                write_whole(self._path, self._write)
+        finally:
+            self._folder.cleanup()
+
+    def add(self, recording: Recording) -> None:
+        """The next batch."""
+        parts = {**{f"spikes/{name}": times for name, times in recording.spike_times.items()},
+                 **{f"potentials/{name}": values for name, values in recording.readouts.items()}}
+        with writing(self._path):
+            for name, values in parts.items():
+                new = name not in self._members
+                part = self._members.setdefault(name, Path(self._folder.name) / f"{len(self._members)}.npy")
+                with open(part, "ab") as file:  # no memory map: on a full disk that ends the process
+                    if new:
+                        header = np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(values))
+                        np.lib.format.write_array_header_1_0(file, {**header, "shape": (self._images, *values.shape[1:])})
+                    file.write(np.ascontiguousarray(values))
+        self._steps = recording.steps
+
+    def _write(self, file: BinaryIO) -> None:
+        layers = [{"name": layer.name, "window": layer.window, "steps": self._steps[layer.name], "shape": layer.shape}
+                  for layer in self._network.layers if f"spikes/{layer.name}" in self._members]
+        about = {"format_version": FORMAT_VERSION, "network": self._network.name, "onnx_sha256": self._network.onnx_sha256,
+                 "rounding": self._network.rounding, **self._about, "images": self._images, "layers": layers}
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            with archive.open("about.npy", "w") as member:
+                np.lib.format.write_array(member, np.array(json.dumps(about)), allow_pickle=False)
+            for name, part in self._members.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member, open(part, "rb") as source:
+                    shutil.copyfileobj(source, member)
+
+
+def load_spikes(path: str | Path) -> tuple[Recording, dict]:
+    """A file of `SpikeWriter`: all images as one recording, and what the file says of itself. Raises DataError for any other file."""
+    refuse_others(path, SPIKES, DataError, "a file of ttfs-run --spikes")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            about = json.loads(str(archive["about"]))
+            spikes, potentials = ({name.split("/", 1)[1]: archive[name] for name in archive.files if name.startswith(kind)}
+                                  for kind in ("spikes/", "potentials/"))
+        return Recording(spikes, potentials, {layer["name"]: layer["steps"] for layer in about["layers"]}), about
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(str(path), f"cannot be read ({error})", "a file of ttfs-run --spikes") from error

@@ -1,0 +1,1 @@
+"""What is found out about a network: comparisons with its original, sweeps, tuning, inspection."""

@@ -1,0 +1,109 @@
+"""What would happen to an ONNX model in each mode, without data and without writing anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from pydantic import ValidationError
+
+from ..conversion.options import Options
+from ..conversion.refusals import broken_network
+from ..errors import ModelError
+from ..lowering.graph_walk import UnsupportedModel, lower_graph
+from ..lowering.ranges.of_inputs import InputRanges, input_ranges
+from ..lowering.ranges.of_layers import Unbounded
+from ..measurement.operation_counts import spiking_macs
+from ..network.populations import Layer
+from ..network.provenance import Violation
+from ..onnx_model.input_sizes import Sizes, chosen_sizes
+from ..onnx_model.macs import macs
+from ..onnx_model.simplify import Simplified, simplified
+
+MODES = ("strict", "exact", "unchecked")
+
+
+@dataclass(frozen=True)
+class ModeVerdict:
+    """What one mode would make of a model. error: why it makes nothing of it, besides unsupported nodes and violations."""
+
+    layers: tuple[Layer, ...]
+    violations: tuple[Violation, ...] = ()
+    unbounded: tuple[Unbounded, ...] = ()  # layers whose range --calibrate would have to find
+    unsupported: tuple[tuple[str, str, str, str], ...] = ()  # (node, operator, why, remedy)
+    error: ModelError | None = None
+
+    @property
+    def unmeasured(self) -> set[str]:
+        return {layer.layer for layer in self.unbounded}
+
+
+@dataclass(frozen=True)
+class ModelInspection:
+    """An ONNX model and its verdict per mode."""
+
+    name: str
+    onnx_sha256: str
+    inputs: dict[str, list[int | str]]  # shapes as the model declares them
+    outputs: dict[str, list[int | str]]
+    opset: int
+    operators: dict[str, int]  # how many nodes are left after simplification
+    ann_macs: int
+    modes: dict[str, ModeVerdict]
+    notes: tuple[str, ...]  # what was taken for granted
+
+    def converts(self, mode: str) -> bool:
+        verdict = self.modes[mode]
+        return not (verdict.error or verdict.unsupported or (mode == "strict" and verdict.violations))
+
+    @property
+    def shown(self) -> str:
+        """The mode whose layers are worth a look: the first that converts, else exact, which gets furthest."""
+        return next((mode for mode in MODES if self.converts(mode)), "exact")
+
+    @property
+    def spiking_mac_share(self) -> float:
+        """Share of the multiply-accumulates that lie in layers which mode exact can lower."""
+        return min(1.0, spiking_macs(self.modes["exact"].layers) / self.ann_macs) if self.ann_macs else 1.0
+
+
+def inspect_model(path: str | Path, input_shape: Sizes | Sequence[int] | None = None) -> ModelInspection:
+    """Look at the ONNX model at `path`. input_shape: as for `convert`. Raises ModelError for a file that is no model or that ONNX Runtime
+    cannot run."""
+    sizes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
+    with simplified(path, lambda model, where: chosen_sizes(model, where, sizes, None)) as model:
+        return _inspected(path, model)
+
+
+def _inspected(path: str | Path, model: Simplified) -> ModelInspection:
+    original, graph = model.original.graph, model.graph.graph
+    constants = {tensor.name for tensor in original.initializer}
+    ranges = input_ranges(model, "auto")
+    return ModelInspection(
+        name=Path(path).stem, onnx_sha256=model.sha256,
+        inputs={value.name: _shape(value) for value in original.input if value.name not in constants},
+        outputs={value.name: _shape(value) for value in original.output},
+        opset=max((entry.version for entry in model.original.opset_import if entry.domain in ("", "ai.onnx")), default=0),
+        operators=dict(sorted(Counter(node.op_type for node in graph.node).items())), ann_macs=macs(model.graph),
+        modes={mode: _verdict(model, str(path), mode, ranges) for mode in MODES}, notes=ranges.notes)
+
+
+def _verdict(model: Simplified, where: str, mode: str, ranges: InputRanges) -> ModeVerdict:
+    options = Options(mode=mode)
+    builder, unsupported, error = options.builder({}), (), None
+    try:
+        lower_graph(model, builder, where, ranges)
+    except UnsupportedModel as refused:
+        unsupported = tuple(refused.nodes)
+    except ModelError as refused:
+        error = refused
+    except ValidationError as refused:
+        error = broken_network(where, refused)
+    return ModeVerdict(tuple(builder.layers), tuple(builder.violations), tuple(builder.ranges.unbounded.values()), unsupported, error)
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int | str]:
+    return [dim.dim_param or dim.dim_value or "?" for dim in value.type.tensor_type.shape.dim]

@@ -1,0 +1,45 @@
+"""The log of a sweep: finished runs, so that one that stopped can go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..errors import DataError
+from ..files.atomic import check_target, write_whole, writing
+
+
+class SweepLog:
+    """Finished runs, one JSON object per line. Lines of other networks, data or seeds stay and are not read; a last line that was cut off
+    is removed."""
+
+    BEGIN = '{"network": "'
+
+    def __init__(self, path: str | Path | None, setting: dict):
+        self._path, self._setting = path, setting
+        self._runs: dict[tuple, tuple[float | None, float]] = {}
+        if path is None or not check_target(path).exists():
+            return
+        try:
+            whole, _, cut_off = Path(path).read_text().rpartition("\n")
+            for line in whole.splitlines():
+                entry = json.loads(line)
+                run = entry["kind"], entry["value"], entry["repeat"]
+                if all(entry[key] == value for key, value in setting.items()):
+                    self._runs[run] = entry["accuracy"], entry["agreement"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(str(path), f"cannot be read ({error})", "a log of an earlier sweep", "name another file") from error
+        if cut_off and not cut_off.startswith(self.BEGIN[:len(cut_off)]):
+            raise DataError(str(path), "cannot be read (its last line is no run of a sweep)", "a log of an earlier sweep", "name another file")
+        if cut_off:
+            write_whole(path, lambda file: file.write((whole + "\n" * bool(whole)).encode()))
+
+    def get(self, run: tuple) -> tuple[float | None, float] | None:
+        return self._runs.get(run)
+
+    def add(self, run: tuple, found: tuple[float | None, float]) -> tuple[float | None, float]:
+        if self._path is not None:
+            entry = {**self._setting, **dict(zip(("kind", "value", "repeat"), run)), **dict(zip(("accuracy", "agreement"), found))}
+            with writing(self._path), open(self._path, "a") as file:
+                file.write(json.dumps(entry) + "\n")
+        return found

@@ -1,0 +1,204 @@
+"""Fewer steps: the smallest numbers of time steps that keep the drop of the accuracy within a budget, first uniform, then per layer.
+
+Steps are chosen on one part of the data and judged on the other, so that luck in choosing does not flatter the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..compensation.fitting_notes import fitting_notes
+from ..data import Dataset, load_dataset
+from ..errors import UsageError
+from ..measurement import operation_counts
+from ..measurement.drift import PairedOutcomes
+from ..measurement.layer_errors import Certificate
+from ..measurement.plausibility import Plausibility
+from ..network.network import Network
+from ..network.populations import Input, Readout, Spiking, sources
+from ..simulation.exact_engine import Simulator
+from ..simulation.threads import numba_threads
+from .comparison import Comparison
+from .picture_size import picture_size
+
+LADDER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 512, 1024)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One choice of steps. steps: N by population. outcomes: on the part of the data that did not choose it. Operations per inference;
+    P_proxy of the counts `event` and `synaptic`, which do not depend on the data unless the slope is gated."""
+
+    name: str  # "as given", "uniform", "input as given", "per layer"
+    steps: dict[str, int]
+    latency_steps: int
+    event_p_proxy: float
+    synaptic_p_proxy: float
+    outcomes: PairedOutcomes
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """network: of the variant `kept`, the one of least latency (of equal ones, of fewest operations) whose drop is within the budget on the
+    samples that had no say; None where none is. chosen_on, judged_on: samples. runs: of the network over the first part."""
+
+    name: str  # of the network as given
+    network: Network | None
+    kept: str | None
+    variants: tuple[Variant, ...]
+    chosen_on: int
+    judged_on: int
+    runs: int
+    notes: tuple[str, ...]  # what a reader of the figures must know
+    rule: str  # how labels follow from the output
+
+
+def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float = 0.5, seed: int = 0, onnx_file: str | Path | None = None,
+         batch: int = 64, threads: int | None = None, output: str | None = None, decision_threshold: float | None = None,
+         progress: Callable[[str], None] = lambda text: None) -> Tuning:
+    """Find the smallest numbers of steps with which `network` loses at most `max_drop` percentage points against its original.
+
+    1. Uniform: the smallest N up to the network's own whose drop is within the budget.
+       Where the input has steps of its own, also the smallest N of all other layers with these.
+    2. Per layer, from whichever of these has less latency: round after round each population in turn, the largest first, goes one rung down
+       the ladder if the drop of the whole network stays within the budget, and stays where it is from then on if not. Sources of one
+       concatenation keep one N.
+
+    data: labelled; a seeded random `share` of it chooses, the rest judges. The network's N is the largest tried. Other arguments as for
+    `evaluate`. Raises as `evaluate`; UsageError for a network in continuous time, data without labels or with too few samples, and where
+    even the network's own steps exceed the budget.
+    """
+    if network.steps is None:
+        raise UsageError("network", "continuous time", "a number of steps to come down from", "convert with --steps N")
+    data = load_dataset(data, size=picture_size(network)) if isinstance(data, str) else data
+    first, second = _split(data, share, seed)
+    options = {"output": output, "decision_threshold": decision_threshold, "labels_needed": True}
+    with numba_threads(threads):
+        chooser = _Chooser(Comparison(network, first, onnx_file, batch, threads or 0, **options), max_drop, progress)
+        uniform = chooser.uniform(network)
+        fine = chooser.input_as_given(network)
+        tuned = chooser.per_layer(min((each for each in (uniform, fine) if each), key=lambda each: each.latency_steps))
+        judge = Comparison(network, second, onnx_file, batch, threads or 0, **options)
+        networks = {"as given": network, "uniform": uniform, **({"input as given": fine} if fine else {}), "per layer": tuned}
+        variants = tuple(_judged(name, each, judge) for name, each in networks.items())
+    kept = min((each for each in variants if -100 * each.outcomes.drift <= max_drop + 1e-9),
+               key=lambda each: (each.latency_steps, each.event_p_proxy), default=None)
+    plausibility = Plausibility()
+    plausibility.add(chooser.original, chooser.truth)
+    notes = (*data.notes, *judge.notes, *plausibility.suspicions(), *_fitted(networks, data), *_over_budget(variants, max_drop))
+    return Tuning(network.name, None if kept is None else networks[kept.name], kept and kept.name, variants, len(first), len(second),
+                  chooser.runs, notes, str(judge.rule))
+
+
+def _fitted(networks: Mapping[str, Network], data: Dataset) -> list[str]:
+    return list(dict.fromkeys(f"{name}: {text}" for name, network in networks.items() for text in fitting_notes(network, data)))
+
+
+def _over_budget(variants: tuple[Variant, ...], max_drop: float) -> list[str]:
+    return [f"{each.name}: a drop of {-100 * each.outcomes.drift:.2f} pp on the samples that had no say, over the budget of {max_drop:g} pp"
+            for each in variants if -100 * each.outcomes.drift > max_drop]
+
+
+def _split(data: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
+    order = np.random.default_rng(seed).permutation(len(data))
+    size = round(share * len(data))
+    if not 0 < size < len(data):
+        raise UsageError("share", f"{share:g} of {len(data)} samples", "at least one sample to choose on and one to judge on")
+    return data.take(np.sort(order[:size])), data.take(np.sort(order[size:]))
+
+
+class _Chooser:
+    """Runs networks over the part of the data that chooses; equal networks only once."""
+
+    def __init__(self, comparison: Comparison, max_drop: float, progress: Callable[[str], None]):
+        self._comparison, self._max_drop, self._progress = comparison, max_drop / 100, progress
+        self.original, self.truth = comparison.original_predictions(), comparison.truth.labels  # of the samples that choose
+        self._accuracy = _accuracy(comparison, self.original)
+        self._known: dict[tuple, float] = {}
+
+    @property
+    def runs(self) -> int:
+        return len(self._known)
+
+    def within_budget(self, network: Network) -> bool:
+        key = tuple(sorted(_own_steps(network).items()))
+        if key not in self._known:
+            predicted = np.concatenate([labels for _, labels in self._comparison.runs(Simulator(network))])
+            self._known[key] = self._accuracy - _accuracy(self._comparison, predicted)
+            self._progress(f"{' '.join(map(str, _own_steps(network).values()))}: drop {100 * self._known[key]:+.2f} pp")
+        return self._known[key] <= self._max_drop + 1e-12
+
+    def uniform(self, network: Network) -> Network:
+        given = max(_own_steps(network).values())
+        for steps in [*(steps for steps in LADDER if steps < given), given]:
+            candidate = network.with_time(steps)
+            if self.within_budget(candidate):
+                return candidate
+        raise UsageError("max-drop", f"a drop of {100 * list(self._known.values())[-1]:.2f} pp with all {given} steps",
+                         f"at most {100 * self._max_drop:g} pp", "convert with more steps, or allow a larger drop")
+
+    def input_as_given(self, network: Network) -> Network | None:
+        """With the inputs' own steps, the smallest N of everything else; None where they have none, or no N will do."""
+        own = {layer.name: layer.steps for layer in network.inputs if layer.steps}
+        if not own:
+            return None
+        for steps in (rung for rung in LADDER if rung < max(own.values())):
+            with contextlib.suppress(ValueError):  # a concatenation joins an input with layers
+                candidate = network.with_time(steps).with_layer_steps(own)
+                if self.within_budget(candidate):
+                    return candidate
+        return None
+
+    def per_layer(self, network: Network) -> Network:
+        steps, moving = _own_steps(network), _groups(network)
+        while moving:
+            for group in list(moving):
+                fewer = [rung for rung in LADDER if rung < steps[group[0]]]
+                candidate = {**steps, **dict.fromkeys(group, fewer[-1])} if fewer else None
+                if candidate and self.within_budget(network.with_layer_steps(candidate)):
+                    steps = candidate
+                else:
+                    moving.remove(group)
+        return network.with_layer_steps(steps)
+
+
+def _accuracy(comparison: Comparison, predicted: np.ndarray) -> float:
+    return float((predicted == comparison.truth.labels).mean())
+
+
+def _own_steps(network: Network) -> dict[str, int]:
+    """N of every encoder and every layer of neurons."""
+    counts = network.steps_per_layer()
+    return {layer.name: counts[layer.name] for layer in network.layers if isinstance(layer, (Input, Spiking)) and counts[layer.name]}
+
+
+def _groups(network: Network) -> list[tuple[str, ...]]:
+    """Populations that must share N, because a concatenation joins their spikes; those with most neurons first."""
+    group = {layer.name: {layer.name} for layer in network.layers}
+    for layer in network.layers:
+        if not isinstance(layer, (Input, Spiking, Readout)):
+            together = {layer.name}.union(*(group[source] for source in sources(layer)))
+            for name in together:
+                group[name] = together
+    tunable = _own_steps(network)
+    sizes = {layer.name: math.prod(layer.shape) for layer in network.layers}
+    found = dict.fromkeys(tuple(name for name in tunable if name in members) for members in group.values())
+    return sorted(filter(None, found), key=lambda names: -sum(sizes[name] for name in names))
+
+
+def _judged(name: str, network: Network, comparison: Comparison) -> Variant:
+    certificate, predicted = Certificate(network), []
+    for recording, labels in comparison.runs(Simulator(network)):
+        certificate.add(recording, {})
+        predicted.append(labels)
+    ann, snn = comparison.original_predictions(), np.concatenate(predicted)
+    events = operation_counts.total([operation_counts.event_of_layer(network, layer, certificate.active_shares()) for layer in network.layers])
+    return Variant(name, _own_steps(network), network.latency_steps, events.p_proxy, operation_counts.synaptic(network).p_proxy,
+                   PairedOutcomes.of(ann, snn, comparison.truth.labels), float((ann == snn).mean()))

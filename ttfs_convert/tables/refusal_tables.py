@@ -1,0 +1,43 @@
+"""What kept a model from converting, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from ..conversion.refusals import ConstraintError
+from ..errors import TtfsError
+from ..lowering.graph_walk import UnsupportedModel
+from ..network.provenance import Violation
+from .style import table
+
+SHOWN = 3  # names of nodes with one trouble
+
+
+def details(error: TtfsError) -> Table | None:
+    """The table behind an error's line: every offender, every unsupported node."""
+    if isinstance(error, ConstraintError):
+        return violations_table(error.violations)
+    return unsupported_table(error.nodes) if isinstance(error, UnsupportedModel) else None
+
+
+def unsupported_table(nodes: Iterable[tuple[str, str, str, str]]) -> Table:
+    """One row per reason: how many nodes, and the first of them."""
+    columns = ("operator", "nodes", "why", "what to do")
+    result = table("Unsupported nodes", *columns, left=columns)
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for name, operator, why, remedy in nodes:
+        groups.setdefault((operator, why, remedy), []).append(name)
+    for (operator, why, remedy), names in groups.items():
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        result.add_row(operator, ", ".join(names[:SHOWN]) + more, why, remedy)
+    return result
+
+
+def violations_table(violations: Iterable[Violation]) -> Table:
+    result = table("Not lossless", "layer", "problem", "neurons", "worst deviation", "what to do", left=("layer", "problem", "what to do"))
+    for violation in violations:
+        worst = "-" if violation.worst is None else f"{violation.worst:.3g}"
+        result.add_row(violation.layer, violation.problem, f"{violation.neurons:,}", worst, violation.remedy)
+    return result
