@@ -68,10 +68,20 @@ def _measure(case: Case, threads: int, peak: float, effort: dict, with_peers: bo
         click.echo(f"    {name}: {1e3 * taken[name]:.3f} ms, {taken[name] / ours:.2f} times as long")
     for name, function in work.peers().items() if with_peers and case.scaling else ():
         taken[name] = seconds(function, 0, effort["clock"]) * work.images / peers.IMAGES
-        click.echo(f"    {name}: {1e3 * taken[name]:.0f} ms (from {peers.IMAGES} of {work.images} images), {taken[name] / theirs:.1f} times as long "
-                   "as ONNX Runtime")
-    return {"name": case.name, "silent": case.silent, "batch": case.batch, "seconds": taken, "ratio": theirs / ours,
-            "macs": work.macs, "active_macs": work.active_macs, "share_of_peak": share}
+        click.echo(
+            f"    {name}: {1e3 * taken[name]:.0f} ms (from {peers.IMAGES} of {work.images} images), {taken[name] / theirs:.1f} times as long "
+            "as ONNX Runtime"
+        )
+    return {
+        "name": case.name,
+        "silent": case.silent,
+        "batch": case.batch,
+        "seconds": taken,
+        "ratio": theirs / ours,
+        "macs": work.macs,
+        "active_macs": work.active_macs,
+        "share_of_peak": share,
+    }
 
 
 def _difference(case: Case, threads: int) -> float:

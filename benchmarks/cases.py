@@ -62,7 +62,7 @@ def example(batch: int, threads: int) -> Work:
     with np.load(EXAMPLE / "images.npz") as archive:
         images = archive["x"][:128, None].astype(np.float32) / 255
     work = _network(network, original, images, batch, threads)
-    return replace(work, peers=lambda: peers.peers(network, original, images[:peers.IMAGES]))
+    return replace(work, peers=lambda: peers.peers(network, original, images[: peers.IMAGES]))
 
 
 @lru_cache(maxsize=1)
@@ -75,29 +75,36 @@ def _converted(build: Callable[[float], Builder], silent: float):
 
 def network(build: Callable[[float], Builder], silent: float) -> Callable[[int, int], Work]:
     """A network of random weights on random images."""
+
     def work(batch: int, threads: int) -> Work:
         builder, converted = _converted(build, silent)
         return _network(converted, builder.model(), builder.inputs(batch), batch, threads)
+
     return work
 
 
 def _network(converted, original: onnx.ModelProto, images: np.ndarray, batch: int, threads: int) -> Work:
     simulator, reference = Simulator(converted), session(original, threads)
-    parts = [images[start:start + batch] for start in range(0, len(images), batch)]
+    parts = [images[start : start + batch] for start in range(0, len(images), batch)]
     engines = {"exact": simulator, "onnxruntime": reference}
     recording = simulator(parts[0])
     active = {layer.name: 1 - recording.silent(layer.name).mean(axis=0) for layer in converted.layers if layer.name in recording.spike_times}
     gated = operation_counts.total([operation_counts.gated_of_layer(converted, layer, active) for layer in converted.layers]).synops
-    return Work({name: lambda engine=engine: [engine(part) for part in parts] for name, engine in engines.items()},
-                converted.ann_macs * len(images), gated * len(images),
-                lambda: (simulator(parts[0]).potentials, reference(parts[0])), len(images))
+    return Work(
+        {name: lambda engine=engine: [engine(part) for part in parts] for name, engine in engines.items()},
+        converted.ann_macs * len(images),
+        gated * len(images),
+        lambda: (simulator(parts[0]).potentials, reference(parts[0])),
+        len(images),
+    )
 
 
 def layer(size: tuple[int, int], channels: int, outputs: int, kernel: int, groups: int, silent: float) -> Callable[[int, int], Work]:
     """One convolution and its ReLU1: spike steps in, spike steps out, against floats in and out. A fully connected layer has one position."""
+
     def work(batch: int, threads: int) -> Work:
         rng = np.random.default_rng(0)
-        weights = rng.normal(0, np.sqrt(1 / (channels / groups * kernel ** 2)), (outputs, channels // groups, kernel, kernel)).astype(np.float32)
+        weights = rng.normal(0, np.sqrt(1 / (channels / groups * kernel**2)), (outputs, channels // groups, kernel, kernel)).astype(np.float32)
         steps = rng.integers(0, STEPS, (batch, *size, channels)).astype(np.uint8)
         steps[rng.random(steps.shape) < silent] = STEPS
         times = np.empty((batch, *size, outputs), np.uint8)
@@ -123,25 +130,37 @@ def layer(size: tuple[int, int], channels: int, outputs: int, kernel: int, group
 
         macs = float(batch * size[0] * size[1] * weights.size)
         return Work({"exact": exact, "onnxruntime": lambda: original(values)}, macs, macs * (1 - silent), outputs_of_both, batch)
+
     return work
 
 
 def _layer_model(weights: np.ndarray, kernel: int, groups: int, flat: bool) -> onnx.ModelProto:
     arrays = {"w": weights[:, :, 0, 0].T if flat else weights, "low": np.float32(0), "high": np.float32(1)}
-    first = (helper.make_node("MatMul", ["x", "w"], ["v"]) if flat else
-             helper.make_node("Conv", ["x", "w"], ["v"], pads=[kernel // 2] * 4, kernel_shape=[kernel, kernel], group=groups))
-    graph = helper.make_graph([first, helper.make_node("Clip", ["v", "low", "high"], ["y"])], "layer",
-                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *([None] if flat else [None] * 3)])],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-                              [numpy_helper.from_array(array, name) for name, array in arrays.items()])
+    first = (
+        helper.make_node("MatMul", ["x", "w"], ["v"])
+        if flat
+        else helper.make_node("Conv", ["x", "w"], ["v"], pads=[kernel // 2] * 4, kernel_shape=[kernel, kernel], group=groups)
+    )
+    graph = helper.make_graph(
+        [first, helper.make_node("Clip", ["v", "low", "high"], ["y"])],
+        "layer",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *([None] if flat else [None] * 3)])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
 LAYERS = {  # name: (size, channels, outputs, kernel, groups), and whether it is quick's
-    "3x3, 32 channels, 32x32": ((32, 32), 32, 32, 3, 1, False), "3x3, 64 channels, 32x32": ((32, 32), 64, 64, 3, 1, True),
-    "3x3, 128 channels, 16x16": ((16, 16), 128, 128, 3, 1, False), "3x3, 256 channels, 8x8": ((8, 8), 256, 256, 3, 1, True),
-    "3x3, 512 channels, 4x4": ((4, 4), 512, 512, 3, 1, True), "1x1, 256 channels, 16x16": ((16, 16), 256, 256, 1, 1, False),
-    "depthwise 3x3, 128 channels, 32x32": ((32, 32), 128, 128, 3, 128, True), "dense 1024x1024": ((1, 1), 1024, 1024, 1, 1, True)}
+    "3x3, 32 channels, 32x32": ((32, 32), 32, 32, 3, 1, False),
+    "3x3, 64 channels, 32x32": ((32, 32), 64, 64, 3, 1, True),
+    "3x3, 128 channels, 16x16": ((16, 16), 128, 128, 3, 1, False),
+    "3x3, 256 channels, 8x8": ((8, 8), 256, 256, 3, 1, True),
+    "3x3, 512 channels, 4x4": ((4, 4), 512, 512, 3, 1, True),
+    "1x1, 256 channels, 16x16": ((16, 16), 256, 256, 1, 1, False),
+    "depthwise 3x3, 128 channels, 32x32": ((32, 32), 128, 128, 3, 128, True),
+    "dense 1024x1024": ((1, 1), 1024, 1024, 1, 1, True),
+}
 
 
 def cases() -> list[Case]:

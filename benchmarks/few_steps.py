@@ -37,14 +37,18 @@ def main(model, calibrate, data, mode, steps, input_steps, limit):
         given = seen if fit or mode == "exact" else None
         network = convert(model, mode=mode, steps=count, input_steps=own, calibrate=given, method="mse", compensate=fit)
         seconds = time.perf_counter() - start
-        print(f"| {count} | {own or count} | {'yes' if fit else 'no'} | {_figures(evaluate(network, unseen, batch=250).report)} | {seconds:.0f} |",
-              flush=True)
+        print(
+            f"| {count} | {own or count} | {'yes' if fit else 'no'} | {_figures(evaluate(network, unseen, batch=250).report)} | {seconds:.0f} |",
+            flush=True,
+        )
 
 
 def _figures(report: Report) -> str:
     low, high = report.drift.ci95_pp
-    return (f"{100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | {report.drift.accuracy_pp:+.2f} [{low:+.2f}, {high:+.2f}] | "
-            f"{100 * report.drift.agreement:.2f} % | {report.snn.latency_steps} | {report.energy.event.p_proxy / 1e6:.2f}M")
+    return (
+        f"{100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | {report.drift.accuracy_pp:+.2f} [{low:+.2f}, {high:+.2f}] | "
+        f"{100 * report.drift.agreement:.2f} % | {report.snn.latency_steps} | {report.energy.event.p_proxy / 1e6:.2f}M"
+    )
 
 
 if __name__ == "__main__":

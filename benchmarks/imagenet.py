@@ -28,8 +28,9 @@ def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.
 class Bottleneck(nn.Module):
     def __init__(self, inputs: int, width: int, stride: int):
         super().__init__()
-        self.branch = nn.Sequential(*conv_bn(inputs, width, 1), nn.ReLU(), *conv_bn(width, width, 3, stride), nn.ReLU(),
-                                    *conv_bn(width, 4 * width, 1))
+        self.branch = nn.Sequential(
+            *conv_bn(inputs, width, 1), nn.ReLU(), *conv_bn(width, width, 3, stride), nn.ReLU(), *conv_bn(width, 4 * width, 1)
+        )
         self.shortcut = nn.Sequential(*conv_bn(inputs, 4 * width, 1, stride)) if stride > 1 or inputs != 4 * width else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -68,8 +69,21 @@ def main() -> None:
             np.savez(folder / "evaluation.npz", x=images[:EVALUATION])
             size = model.stat().st_size
             print(f"{build.__name__}: model file {size / 1e6:.0f} MB")
-            commands = (("ttfs-convert", model, "--mode", "exact", "--steps", "continuous", "--calibrate", folder / "calibration.npz",
-                         "--out", folder / "snn.npz"), ("ttfs-run", folder / "snn.npz", "--data", folder / "evaluation.npz"))
+            commands = (
+                (
+                    "ttfs-convert",
+                    model,
+                    "--mode",
+                    "exact",
+                    "--steps",
+                    "continuous",
+                    "--calibrate",
+                    folder / "calibration.npz",
+                    "--out",
+                    folder / "snn.npz",
+                ),
+                ("ttfs-run", folder / "snn.npz", "--data", folder / "evaluation.npz"),
+            )
             for command in commands:
                 seconds, peak, output = measured([str(part) for part in command])
                 print(f"  {command[0]}: {seconds:.1f} s, peak memory {peak / 1e6:.0f} MB, {peak / size:.1f} x the model file")
@@ -96,8 +110,15 @@ def export(name: str, path: str) -> None:
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    torch.onnx.export(module, torch.zeros(1, 3, 224, 224), path, dynamo=False, input_names=["input"], output_names=["output"],
-                      dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}})
+    torch.onnx.export(
+        module,
+        torch.zeros(1, 3, 224, 224),
+        path,
+        dynamo=False,
+        input_names=["input"],
+        output_names=["output"],
+        dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}},
+    )
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class Builder:
 
     def conv(self, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1, pad: int | None = None, fire: bool = True) -> None:
         axes = len(self.shape) - 1
-        weights = self._rng.normal(0, np.sqrt(2 / (self.channels * kernel ** axes)), (outputs, self.channels, *(kernel,) * axes))
+        weights = self._rng.normal(0, np.sqrt(2 / (self.channels * kernel**axes)), (outputs, self.channels, *(kernel,) * axes))
         pad = dilation * (kernel // 2) if pad is None else pad
         self._layer("Conv", weights, fire, strides=[stride] * axes, dilations=[dilation] * axes, pads=[pad] * (2 * axes))
 
@@ -96,9 +96,13 @@ class Builder:
     def model(self, output: str | None = None) -> onnx.ModelProto:
         output = output or self.last
         value = helper.make_tensor_value_info
-        graph = helper.make_graph(self._nodes, "benchmark", [value("input", TensorProto.FLOAT, ["batch", *self.shape])],
-                                  [value(output, TensorProto.FLOAT, None)],
-                                  [numpy_helper.from_array(array, name) for name, array in self._weights.items()])
+        graph = helper.make_graph(
+            self._nodes,
+            "benchmark",
+            [value("input", TensorProto.FLOAT, ["batch", *self.shape])],
+            [value(output, TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(array, name) for name, array in self._weights.items()],
+        )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
         return onnx.shape_inference.infer_shapes(model)
 
@@ -149,10 +153,14 @@ def speech(silent: float) -> Builder:
     net = Builder((128, 800), silent)
     net.conv(128, kernel=1)
     for power in range(10):
-        net.conv(128, dilation=2 ** power)
+        net.conv(128, dilation=2**power)
     net.conv(128, kernel=1, fire=False)
     return net
 
 
-NETWORKS: dict[str, Callable[[float], Builder]] = {"VGG-16": vgg16, "ResNet-20": resnet20, "autoencoder MLP": autoencoder,
-                                                   "dilated Conv1d stack": speech}
+NETWORKS: dict[str, Callable[[float], Builder]] = {
+    "VGG-16": vgg16,
+    "ResNet-20": resnet20,
+    "autoencoder MLP": autoencoder,
+    "dilated Conv1d stack": speech,
+}

@@ -53,10 +53,12 @@ def _spikingjelly(original: onnx.ModelProto, images: np.ndarray) -> Callable[[],
 def _with_relu(original: onnx.ModelProto):
     """The example's network in PyTorch, with ReLU modules."""
     import torch
+
     sys.path.insert(0, str(Path(__file__).parent.parent / "examples" / "fashion_mnist"))
     from train import Net
 
     from ttfs_convert.training.torch import ReLU1
+
     model = Net()
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in original.graph.initializer}
     model.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in model.state_dict()})

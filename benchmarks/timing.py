@@ -31,8 +31,9 @@ def seconds(function: Callable[[], object], at_least: float, clock: Callable[[],
             return passed / calls
 
 
-def in_turn(engines: dict[str, Callable[[], object]], rounds: int, at_least: float,
-            clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
+def in_turn(
+    engines: dict[str, Callable[[], object]], rounds: int, at_least: float, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each engine, over rounds in which each has its turn."""
     taken = {name: [] for name in engines}
     for _ in range(rounds):

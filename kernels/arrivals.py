@@ -60,7 +60,7 @@ def _in_order(time):
         if time[i] == CLOSING:
             order[e + c] = i
             c += 1
-    order[e + c:] = late[:k][np.argsort(time[late[:k]])]
+    order[e + c :] = late[:k][np.argsort(time[late[:k]])]
     return order
 
 

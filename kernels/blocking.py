@@ -16,7 +16,7 @@ DENSE_BELOW = {1: 0.8, 2: 0.8, 3: 0.54, 4: 0.49, 5: 0.45, 6: 0.44, 7: 0.4, 8: 0.
 # vectors of a block: a multiply-add takes four cycles and two can start in each, so that events for fewer than eight sums leave gaps
 FEW_PIXELS = 8  # output positions below which each weight is loaded for few of them: then those of silent inputs are better left alone
 LONG_VECTORS = 128  # of a block in long rows at most: 4 KiB, and as much of sums
-LONG_BYTES = 2 ** 26  # of weights that are laid out once more in long rows: beyond, memory matters more
+LONG_BYTES = 2**26  # of weights that are laid out once more in long rows: beyond, memory matters more
 SLIDING_DENSE_BELOW = {1: 0.7, 2: 0.6, 3: 0.35, 4: 0.25}  # the same for `vector.accumulate_row`
 
 
@@ -99,8 +99,8 @@ def pack(weights: np.ndarray, groups: int = 1, sliding: bool = False) -> Weights
     split = weights.reshape(height, width, channels, groups, per_group)
     for b in range(blocks):
         for c in range(chunks):
-            part = split[:, :, c * chunk:(c + 1) * chunk, :, b * block:(b + 1) * block]
-            packed[:, b, c, :, :, :part.shape[2], :part.shape[4]] = part.transpose(3, 0, 1, 2, 4)
+            part = split[:, :, c * chunk : (c + 1) * chunk, :, b * block : (b + 1) * block]
+            packed[:, b, c, :, :, : part.shape[2], : part.shape[4]] = part.transpose(3, 0, 1, 2, 4)
     return Weights(values, groups, blocks, chunks, chunk, vectors, channels, per_group, height, width, False)
 
 
@@ -121,8 +121,8 @@ def in_long_rows(weights: Weights, blocks: int) -> Weights:
     values = aligned(len(outputs_last) * blocks * block)
     rows = values.reshape(blocks, len(outputs_last), block)
     for b in range(blocks):
-        part = outputs_last[:, b * block:(b + 1) * block]
-        rows[b, :, :part.shape[1]] = part
+        part = outputs_last[:, b * block : (b + 1) * block]
+        rows[b, :, : part.shape[1]] = part
     return w._replace(values=values, blocks=blocks, vectors=vectors)
 
 

@@ -20,11 +20,26 @@ from .threshold import encode_rows, encode_shared
 
 BYTES, SINGLES, DOUBLES, INTEGERS = np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
 ARGUMENTS = {  # of each function `run` can call: arrays by dtype and dimensions, or so many integers, or one float
-    integrate_shared: ((BYTES, 4), (SINGLES, 4), (SINGLES, 1), (INTEGERS, 1), (INTEGERS, 1), (INTEGERS, 1), (INTEGERS, 1), 4, (SINGLES, 2),
-                       (BYTES, 4), (DOUBLES, 3), (SINGLES, 3), (SINGLES, 4), (BYTES, 4)),
+    integrate_shared: (
+        (BYTES, 4),
+        (SINGLES, 4),
+        (SINGLES, 1),
+        (INTEGERS, 1),
+        (INTEGERS, 1),
+        (INTEGERS, 1),
+        (INTEGERS, 1),
+        4,
+        (SINGLES, 2),
+        (BYTES, 4),
+        (DOUBLES, 3),
+        (SINGLES, 3),
+        (SINGLES, 4),
+        (BYTES, 4),
+    ),
     encode_shared: ((SINGLES, 3), (SINGLES, 1), (SINGLES, 1), 1, float, (BYTES, 3)),
     average_pool_decoded_shared: ((BYTES, 4), 1, (SINGLES, 2), 2, 2, 2, 2, (SINGLES, 4)),
-    max_pool_shared: ((BYTES, 4), 1, 2, 2, 2, 2, (BYTES, 4))}
+    max_pool_shared: ((BYTES, 4), 1, 2, 2, 2, 2, (BYTES, 4)),
+}
 HEAD = 3  # of a row: which function, items, chunk; then the arguments, an array as base, offset and shape
 
 
@@ -42,8 +57,10 @@ def table(calls: Sequence[Call], place: Callable[[np.ndarray], tuple[int, int]])
     functions = list(ARGUMENTS)
     if not all(call.shared in ARGUMENTS and all(map(_fits, call.arguments, ARGUMENTS[call.shared])) for call in calls):
         return None
-    rows = [[functions.index(call.shared), call.items, call.chunk, *(number for each in call.arguments for number in _numbers(each, place))]
-            for call in calls]
+    rows = [
+        [functions.index(call.shared), call.items, call.chunk, *(number for each in call.arguments for number in _numbers(each, place))]
+        for call in calls
+    ]
     width = max(map(len, rows), default=HEAD)
     return np.array([row + [0] * (width - len(row)) for row in rows], np.int64).reshape(-1, width)
 
@@ -126,24 +143,76 @@ def run(state, table, bases):
         function, items, chunk = row[0], row[1], row[2]
         if function == 0:
             k = _INTEGRATE
-            share(integrate, state, items, chunk, (
-                _array_4(row, k[0], bases, np.uint8), _array_4(row, k[1], bases, np.float32), _array_1(row, k[2], bases, np.float32),
-                _array_1(row, k[3], bases, np.int64), _array_1(row, k[4], bases, np.int64), _array_1(row, k[5], bases, np.int64),
-                _array_1(row, k[6], bases, np.int64), (row[k[7]], row[k[7] + 1], row[k[7] + 2], row[k[7] + 3]),
-                _array_2(row, k[8], bases, np.float32), _array_4(row, k[9], bases, np.uint8), _array_3(row, k[10], bases, np.float64),
-                _array_3(row, k[11], bases, np.float32), _array_4(row, k[12], bases, np.float32), _array_4(row, k[13], bases, np.uint8)))
+            share(
+                integrate,
+                state,
+                items,
+                chunk,
+                (
+                    _array_4(row, k[0], bases, np.uint8),
+                    _array_4(row, k[1], bases, np.float32),
+                    _array_1(row, k[2], bases, np.float32),
+                    _array_1(row, k[3], bases, np.int64),
+                    _array_1(row, k[4], bases, np.int64),
+                    _array_1(row, k[5], bases, np.int64),
+                    _array_1(row, k[6], bases, np.int64),
+                    (row[k[7]], row[k[7] + 1], row[k[7] + 2], row[k[7] + 3]),
+                    _array_2(row, k[8], bases, np.float32),
+                    _array_4(row, k[9], bases, np.uint8),
+                    _array_3(row, k[10], bases, np.float64),
+                    _array_3(row, k[11], bases, np.float32),
+                    _array_4(row, k[12], bases, np.float32),
+                    _array_4(row, k[13], bases, np.uint8),
+                ),
+            )
         elif function == 1:
             k = _ENCODE
-            share(encode_rows, state, items, chunk, (
-                _array_3(row, k[0], bases, np.float32), _array_1(row, k[1], bases, np.float32), _array_1(row, k[2], bases, np.float32),
-                row[k[3]], row[k[4]:k[4] + 1].view(np.float64)[0], _array_3(row, k[5], bases, np.uint8)))
+            share(
+                encode_rows,
+                state,
+                items,
+                chunk,
+                (
+                    _array_3(row, k[0], bases, np.float32),
+                    _array_1(row, k[1], bases, np.float32),
+                    _array_1(row, k[2], bases, np.float32),
+                    row[k[3]],
+                    row[k[4] : k[4] + 1].view(np.float64)[0],
+                    _array_3(row, k[5], bases, np.uint8),
+                ),
+            )
         elif function == 2:
             k = _AVERAGE_POOL
-            share(average_pool_decoded_rows, state, items, chunk, (
-                _array_4(row, k[0], bases, np.uint8), row[k[1]], _array_2(row, k[2], bases, np.float32), _pair(row, k[3]), _pair(row, k[4]),
-                _pair(row, k[5]), _pair(row, k[6]), _array_4(row, k[7], bases, np.float32)))
+            share(
+                average_pool_decoded_rows,
+                state,
+                items,
+                chunk,
+                (
+                    _array_4(row, k[0], bases, np.uint8),
+                    row[k[1]],
+                    _array_2(row, k[2], bases, np.float32),
+                    _pair(row, k[3]),
+                    _pair(row, k[4]),
+                    _pair(row, k[5]),
+                    _pair(row, k[6]),
+                    _array_4(row, k[7], bases, np.float32),
+                ),
+            )
         elif function == 3:
             k = _MAX_POOL
-            share(max_pool_rows, state, items, chunk, (
-                _array_4(row, k[0], bases, np.uint8), np.uint8(row[k[1]]), _pair(row, k[2]), _pair(row, k[3]), _pair(row, k[4]),
-                _pair(row, k[5]), _array_4(row, k[6], bases, np.uint8)))
+            share(
+                max_pool_rows,
+                state,
+                items,
+                chunk,
+                (
+                    _array_4(row, k[0], bases, np.uint8),
+                    np.uint8(row[k[1]]),
+                    _pair(row, k[2]),
+                    _pair(row, k[3]),
+                    _pair(row, k[4]),
+                    _pair(row, k[5]),
+                    _array_4(row, k[6], bases, np.uint8),
+                ),
+            )

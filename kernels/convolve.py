@@ -23,9 +23,20 @@ class Convolution:
     the others, which is faster where there are few. shortcut_steps: N of the shortcut's spikes, 0 where there is none.
     """
 
-    def __init__(self, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int], pads: tuple[int, int],
-                 in_shape: tuple[int, ...], out_shape: tuple[int, ...], in_steps: int = 0, steps: int = 0, dense: bool = False,
-                 shortcut_steps: int = 0):
+    def __init__(
+        self,
+        weights: Weights,
+        kernel: tuple[int, int],
+        strides: tuple[int, int],
+        dilations: tuple[int, int],
+        pads: tuple[int, int],
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        in_steps: int = 0,
+        steps: int = 0,
+        dense: bool = False,
+        shortcut_steps: int = 0,
+    ):
         geometry, outputs = (strides, dilations, pads), (steps, int(dense), shortcut_steps)
         integers, source, order, first, macs = _prepared(weights[1:], geometry, in_shape[1:3], out_shape[1:3], in_steps, outputs)
         self._alone = macs * in_shape[0] < SERIAL_MACS
@@ -49,8 +60,16 @@ class Convolution:
         in_parallel(integrate_shared, self._tiles, (times, values, *self._layer, start, shortcut, *ramp, potential, spikes), self._alone)
 
 
-def conv(activation: np.ndarray, weights: Weights, kernel: tuple[int, int], strides: tuple[int, int], dilations: tuple[int, int],
-         pads: tuple[int, int], potential: np.ndarray, dense: bool = False) -> None:
+def conv(
+    activation: np.ndarray,
+    weights: Weights,
+    kernel: tuple[int, int],
+    strides: tuple[int, int],
+    dilations: tuple[int, int],
+    pads: tuple[int, int],
+    potential: np.ndarray,
+    dense: bool = False,
+) -> None:
     """Add to `potential`, (n, out height, out width, outputs) float32, contiguous, what a `Convolution` makes of `activation`, (n, height,
     width, channels) float32."""
     layer = Convolution(weights, kernel, strides, dilations, pads, activation.shape, potential.shape, dense=dense)

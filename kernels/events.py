@@ -8,8 +8,10 @@ from numba.extending import intrinsic, overload
 from ._jit import jit
 from ._llvm import I32, I64, LANES, VECTOR, data, integer, permute, splat
 
-_ORDER = np.array([[*(lane for lane in range(LANES) if mask >> lane & 1), *(lane for lane in range(LANES) if not mask >> lane & 1)]
-                   for mask in range(256)], np.int32).ravel()  # per set of lanes: these lanes first
+_ORDER = np.array(
+    [[*(lane for lane in range(LANES) if mask >> lane & 1), *(lane for lane in range(LANES) if not mask >> lane & 1)] for mask in range(256)],
+    np.int32,
+).ravel()  # per set of lanes: these lanes first
 
 
 def decoded(steps, x):

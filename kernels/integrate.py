@@ -36,8 +36,24 @@ _PIXELS = np.array([PIXELS.get(vectors, 0) for vectors in range(5)])
 
 
 @jit()
-def integrate(first_item, past_item, in_times, in_values, weight_values, integers, source, order, first_tap, cut, start, shortcut, rise,
-              single_rise, potential, times):
+def integrate(
+    first_item,
+    past_item,
+    in_times,
+    in_values,
+    weight_values,
+    integers,
+    source,
+    order,
+    first_tap,
+    cut,
+    start,
+    shortcut,
+    rise,
+    single_rise,
+    potential,
+    times,
+):
     """Of a layer, add the potentials of some tiles to `start`, and write them to `potential` or the spike times to `times`.
 
     in_times, in_values: (n, height, width, channels) uint8 steps, or float32 activations; the other one is empty. weight_values, source, order,
@@ -59,8 +75,23 @@ def integrate(first_item, past_item, in_times, in_values, weight_values, integer
         past = min(first[0] + images, n), min(first[1] + rows, slide.out_height), min(first[2] + blocks, units)
         left, right = strip * columns, min(strip * columns + columns, slide.out_width)
         begin, end = first_tap[left], first_tap[right - 1] + weights.kernel_width
-        _tile(in_times, in_values, weights, slide, source[begin:end], order[left:right], first_tap[left:right] - begin, first, past, start,
-              shortcut, rise, single_rise, potential, times)
+        _tile(
+            in_times,
+            in_values,
+            weights,
+            slide,
+            source[begin:end],
+            order[left:right],
+            first_tap[left:right] - begin,
+            first,
+            past,
+            start,
+            shortcut,
+            rise,
+            single_rise,
+            potential,
+            times,
+        )
 
 
 @jit()
@@ -97,8 +128,13 @@ def _tile(in_times, in_values, weights, slide, source, order, first_tap, first, 
     block = LANES * weights.vectors
     sums = np.empty((place.size - SPARE_PIXELS if events else place.size) * block, np.float32)
     # flat here and not in _finish, where each view would be made once per block
-    starts, exact, single, potentials, spikes = (start.reshape(-1), rise.reshape(-1), single_rise.reshape(-1), potential.reshape(-1),
-                                                 times.reshape(-1))
+    starts, exact, single, potentials, spikes = (
+        start.reshape(-1),
+        rise.reshape(-1),
+        single_rise.reshape(-1),
+        potential.reshape(-1),
+        times.reshape(-1),
+    )
     for unit in range(first[2], past[2]):
         sums[:] = 0
         if slide.shortcut_steps > 0:
@@ -200,11 +236,11 @@ def _gather_values(inputs, steps, lines, source, weights, groups, value):
                 place = 0
                 while place < source.size:
                     x, run = source[place], 1
-                    while weights.chunk == channels and 0 <= x and place + run < source.size and source[place + run] == x + run:
+                    while weights.chunk == channels and x >= 0 and place + run < source.size and source[place + run] == x + run:
                         run += 1
                     filled = run * count if x >= 0 and lines[line, 1] >= 0 else 0
                     decode(flat, (first + x) * channels + c0, filled, steps, value, at)
-                    value[at + filled:at + run * weights.chunk] = 0
+                    value[at + filled : at + run * weights.chunk] = 0
                     at += run * weights.chunk
                     place += run
 
@@ -231,8 +267,19 @@ def _sum_block(weights, unit, group, area, down, place, row_pixels, events, valu
                 for pixel in range(0, pixels, row_pixels):
                     _prefetch(weights.values, tile + size, pixel * lines, (pixel + row_pixels) * lines)
                     at = place[pixel] + ky * down
-                    accumulate_row(weights.vectors, sums, pixel * block, weights.values, tile - at * weights.chunk * block,
-                                   weights.chunk * block, row, value, begin, part + at, row_pixels)
+                    accumulate_row(
+                        weights.vectors,
+                        sums,
+                        pixel * block,
+                        weights.values,
+                        tile - at * weights.chunk * block,
+                        weights.chunk * block,
+                        row,
+                        value,
+                        begin,
+                        part + at,
+                        row_pixels,
+                    )
             else:
                 for pixel in range(pixels):
                     _prefetch(weights.values, tile + size, pixel * lines, (pixel + 1) * lines)
@@ -259,8 +306,21 @@ def _sum_dense(weights, tile, offset, starts, rows, down, value, sums):
     for vectors in _PASSES[weights.vectors - 1]:
         if vectors > 0:
             for pixel in range(0, starts.size - SPARE_PIXELS, _PIXELS[vectors]):
-                multiply(vectors, sums, pixel * block + lanes, block, weights.values, tile + lanes, value, offset, starts, pixel,
-                         weights.kernel_width * weights.chunk, rows, down)
+                multiply(
+                    vectors,
+                    sums,
+                    pixel * block + lanes,
+                    block,
+                    weights.values,
+                    tile + lanes,
+                    value,
+                    offset,
+                    starts,
+                    pixel,
+                    weights.kernel_width * weights.chunk,
+                    rows,
+                    down,
+                )
         lanes += LANES * vectors
 
 
@@ -269,8 +329,7 @@ def _sum_channelwise(weights, down, place, value, sums):
     """Add all taps of a layer whose outputs have one input channel each."""
     block = LANES * weights.vectors
     for pixel in range(place.size - SPARE_PIXELS):
-        multiply_channels(sums, pixel * block, weights.values, value, place[pixel] * block, block, weights.kernel_height, weights.kernel_width,
-                          down)
+        multiply_channels(sums, pixel * block, weights.values, value, place[pixel] * block, block, weights.kernel_height, weights.kernel_width, down)
 
 
 @jit()

@@ -97,7 +97,7 @@ def ramp(slope: np.ndarray, steps: int, half: float) -> Ramp:
     slope = slope.astype(np.float64)
     rise = np.divide(steps, slope, out=np.full_like(slope, 1e30), where=slope > 0)
     exact = np.stack([np.where(slope > 0, rise - half - TIE, rise), rise])
-    trusted = 0.5 - 2.0 ** -22 * (np.abs(exact[0]) + steps + 1)
+    trusted = 0.5 - 2.0**-22 * (np.abs(exact[0]) + steps + 1)
     return Ramp(exact, np.stack([*exact, trusted]).astype(np.float32))
 
 
@@ -125,7 +125,10 @@ def _fire_lanes(typing_context, sums, at, start, start_at, exact, single, ramp_a
         left, step = ceiling(VECTOR, "f32", potential, *(load(b, vectors_at(b, single_data, part), 0) for part in parts[:2]))
         middle = call(b, f"llvm.fabs.v{LANES}f32", VECTOR, b.fsub(b.fsub(step, left), ir.Constant(VECTOR, [0.5] * LANES)))
         doubtful = b.fcmp_unordered(">", middle, load(b, vectors_at(b, single_data, parts[2]), 0))
-        with b.if_else(b.icmp_unsigned("!=", b.bitcast(doubtful, ir.IntType(LANES)), ir.Constant(ir.IntType(LANES), 0)), likely=False) as (some, none):
+        with b.if_else(b.icmp_unsigned("!=", b.bitcast(doubtful, ir.IntType(LANES)), ir.Constant(ir.IntType(LANES), 0)), likely=False) as (
+            some,
+            none,
+        ):
             with some:
                 doubles = ir.VectorType(ir.DoubleType(), LANES)
                 values = [b.load(b.bitcast(b.gep(exact_data, [part]), doubles.as_pointer()), align=8) for part in parts[:2]]
@@ -153,6 +156,6 @@ def fire_at(sums, at, start, start_at, count, exact, single, ramp_at, offset, st
 if config.DISABLE_JIT:  # intrinsics exist in compiled code only
 
     def _fire_lanes(sums, at, start, start_at, exact, single, ramp_at, offset, steps, times, to):
-        potential = (start[start_at:start_at + LANES] + sums[at:at + LANES]).astype(np.float64)
-        step = np.ceil(exact[ramp_at:ramp_at + LANES] - exact[ramp_at + offset:ramp_at + offset + LANES] * potential)
-        times[to:to + LANES] = np.clip(step, 0, steps)
+        potential = (start[start_at : start_at + LANES] + sums[at : at + LANES]).astype(np.float64)
+        step = np.ceil(exact[ramp_at : ramp_at + LANES] - exact[ramp_at + offset : ramp_at + offset + LANES] * potential)
+        times[to : to + LANES] = np.clip(step, 0, steps)

@@ -28,7 +28,7 @@ def aligned(count: int) -> np.ndarray:
     """(count,) float32 zeros that start a cache line."""
     room = np.zeros(count + ALIGNMENT // 4, np.float32)
     start = -room.ctypes.data % ALIGNMENT // 4
-    return room[start:start + count]
+    return room[start : start + count]
 
 
 @intrinsic
@@ -145,7 +145,7 @@ def accumulate_row(typing_context, vectors, potential, at, weights, tile, tap, r
                 leaving = b.select(b.icmp_signed(">=", left, integer(0)), potentials(left), nowhere)
                 for k in range(size):
                     store(b, sums[(SLIDING - 1) * size + k], vectors_at(b, leaving, integer(0)), k)
-                return sums[:(SLIDING - 1) * size]
+                return sums[: (SLIDING - 1) * size]
 
             loop(b, integer(0), b.add(pixels, integer(SLIDING - 1)), 1, [ir.Constant(VECTOR, [0.0] * LANES)] * ((SLIDING - 1) * size), slide)
 
@@ -288,23 +288,23 @@ if config.DISABLE_JIT:  # intrinsics exist in compiled code only
         pass
 
     def _add_lanes(left, left_at, right, right_at, out, to):
-        out[to:to + LANES] = left[left_at:left_at + LANES] + right[right_at:right_at + LANES]
+        out[to : to + LANES] = left[left_at : left_at + LANES] + right[right_at : right_at + LANES]
 
     def _multiply_channels(vectors, potential, at, weights, lane, inputs, offset, block, height, width, down):
         lanes = LANES * vectors
         for ky, kx in np.ndindex(height, width):
             source, tap = offset + (ky * down + kx) * block + lane, (ky * width + kx) * block + lane
-            potential[at + lane:at + lane + lanes] += inputs[source:source + lanes] * weights[tap:tap + lanes]
+            potential[at + lane : at + lane + lanes] += inputs[source : source + lanes] * weights[tap : tap + lanes]
 
     def accumulate(vectors, potential, at, weights, tile, row, value, first, past):
         block = LANES * vectors
         for j in range(first, past):
             line = tile + row[j] * block
-            potential[at:at + block] += value[j] * weights[line:line + block]
+            potential[at : at + block] += value[j] * weights[line : line + block]
 
     def _accumulate_one(potential, at, weights, tile, block, row, value, event):
         line = tile + row[event] * block
-        potential[at:at + block] += value[event] * weights[line:line + block]
+        potential[at : at + block] += value[event] * weights[line : line + block]
 
     def _accumulate_together(potential, at, weights, tile, block, row, value, first):
         for event in range(first, first + TOGETHER):
@@ -320,4 +320,4 @@ if config.DISABLE_JIT:  # intrinsics exist in compiled code only
             out, source = at + p * block, offset + starts[pixel + p]
             for r, i in np.ndindex(rows, count):
                 line = tile + (r * count + i) * block
-                potential[out:out + LANES * vectors] += inputs[source + r * down + i] * weights[line:line + LANES * vectors]
+                potential[out : out + LANES * vectors] += inputs[source + r * down + i] * weights[line : line + LANES * vectors]

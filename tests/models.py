@@ -62,8 +62,7 @@ class Chain:
     def relu1(self) -> Chain:
         return self.add("Clip", np.float32(0), np.float32(1))
 
-    def conv(self, outputs: int, kernel: tuple[int, ...] = (3, 3), total: float = 1.0, bias: bool = True, groups: int = 1,
-             **attributes) -> Chain:
+    def conv(self, outputs: int, kernel: tuple[int, ...] = (3, 3), total: float = 1.0, bias: bool = True, groups: int = 1, **attributes) -> Chain:
         """A convolution with random weights that sum to `total`."""
         weights = unity(self.rng.normal(0, 0.5, (outputs, self.width(1) // groups, *kernel)), total=total)
         biases = [self.rng.normal(0, 0.1, outputs).astype(np.float32)] if bias else []
@@ -97,8 +96,13 @@ class Chain:
         """Outputs are the current tensor, or those named."""
         names = outputs or (self.at,)
         values = self._run([helper.make_empty_tensor_value_info(name) for name in names], opset)
-        return self._model([helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(values[name].dtype),
-                                                          ["batch", *values[name].shape[1:]]) for name in names], opset)
+        return self._model(
+            [
+                helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(values[name].dtype), ["batch", *values[name].shape[1:]])
+                for name in names
+            ],
+            opset,
+        )
 
     def _run(self, results: list[onnx.ValueInfoProto], opset: int) -> dict[str, np.ndarray]:
         reference = Reference(self._model(results, opset))
@@ -186,8 +190,9 @@ def exact(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **opti
 
     tolerance: of outputs, as a share of their range. Returns the gated network.
     """
-    networks = [converted(model, **{"mode": "exact", "slope": slope, "calibrate": dataset(x), "margin": 0.1, **options})
-                for slope in ("reference", "gated")]
+    networks = [
+        converted(model, **{"mode": "exact", "slope": slope, "calibrate": dataset(x), "margin": 0.1, **options}) for slope in ("reference", "gated")
+    ]
     reference = alone(model, networks[0], [layer.tensor for network in networks for layer in network.layers if layer.tensor])(x)
     outputs = [reference[value.name] for value in model.graph.output]
     span = max(float(np.ptp(values)) for values in outputs)

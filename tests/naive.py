@@ -30,7 +30,7 @@ def conv(activation, weights, groups, kernel, strides, dilations, pads, out):
         for ky, kx, in_y, in_x in window(y, x, kernel, strides, dilations, pads, (height, width)):
             for o in range(outputs):
                 first = o // (outputs // groups) * (channels // groups)
-                inputs = activation[:, in_y, in_x, first:first + channels // groups].astype(np.float64)
+                inputs = activation[:, in_y, in_x, first : first + channels // groups].astype(np.float64)
                 potential[:, y, x, o] += inputs @ weights[ky, kx, :, o].astype(np.float64)
     return potential
 

@@ -82,8 +82,7 @@ def by_events(changes: list[tuple[float, float]], begin: float, end: float, thre
     return fired, potential
 
 
-def by_steps(changes: list[tuple[float, float]], begin: int, end: int, threshold: float, steps: int,
-             lead: float) -> tuple[float, float]:
+def by_steps(changes: list[tuple[float, float]], begin: int, end: int, threshold: float, steps: int, lead: float) -> tuple[float, float]:
     """As `by_events`, in steps: a step fires what reaches the threshold at it, or `lead` steps later."""
     by_step: dict[int, float] = {}
     for time, change in changes:
@@ -118,6 +117,7 @@ def spread_weights(step: Spread) -> tuple[np.ndarray, np.ndarray]:
 
 
 # Encoders and wiring
+
 
 def encode(layer: Input, times: dict, entries: dict, steps: int | None, half: float) -> np.ndarray:
     """Values at the lower end spike as the window closes."""

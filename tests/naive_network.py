@@ -45,6 +45,7 @@ def spike_times(network: Network, x: np.ndarray) -> tuple[dict[str, np.ndarray],
 
 # The neuron
 
+
 class Membrane:
     """Potential of one neuron up to its window's opening, integrated event by event.
 
@@ -84,8 +85,9 @@ def fire(layer: Spiking, times: dict, analog: dict, x: np.ndarray) -> np.ndarray
 def membranes(layer: Spiking | Readout, times: dict, analog: dict) -> list[list[Membrane]]:
     """One list per image of the neurons of `layer`, which have received the spikes that belong to its slope."""
     slope = layer.slope if isinstance(layer, Spiking) else "gated"  # a readout is over at the opening: what flows on does not matter
-    assert slope == "gated" or analog.keys().isdisjoint(connection.source for connection in layer.connections), \
+    assert slope == "gated" or analog.keys().isdisjoint(connection.source for connection in layer.connections), (
         f"{layer.name!r} has slope {slope} on a direct input, which sends no spikes"
+    )
     weights = [(connection, connection_weights(connection, layer)) for connection in layer.connections]
     check_weight_sums(layer, weights)
     bias = np.zeros(layer.shape) if layer.bias is None else np.broadcast_to(layer.bias, layer.shape).astype(np.float64)
@@ -120,6 +122,7 @@ def check_weight_sums(layer: Spiking | Readout, weights: list) -> None:
 
 
 # Synapses, one by one
+
 
 def connection_weights(connection: Connection, layer: Spiking | Readout) -> tuple[np.ndarray, np.ndarray]:
     """Weights onto each neuron of `layer` from each neuron of the source, (neurons, sources), and from each virtual neuron.
@@ -179,6 +182,7 @@ def scale_synapses(step: Scale):
 
 def average_pool_synapses(step: AveragePool):
     """Each tap that counts has weight 1 / their number. Windows of `ceil_mode` may reach even beyond the padding, where nothing counts."""
+
     def counts(at):
         if step.include_pad:
             return all(-before <= p < size + after for p, before, size, after in zip(at, step.pads, step.in_shape, step.pads_end))
@@ -203,6 +207,7 @@ SYNAPSES = {Conv: conv_synapses, Dense: dense_synapses, Scale: scale_synapses, A
 
 
 # Encoder and wiring
+
 
 def channels_last(layer: Input, x: np.ndarray) -> np.ndarray:
     """(n, neurons) float64"""

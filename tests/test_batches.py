@@ -25,12 +25,17 @@ ONE_ROW, AXIS0, AXIS1 = np.array([1, -1]), np.array([0]), np.array([1])
 def net(before=(), behind=(), entry="x", result="z", batch="n", kind=TensorProto.FLOAT, rank=2, **constants):
     """x -> before -> one hidden layer -> z -> behind -> y; nodes are (op, inputs, output, attributes)."""
     body = [("Gemm", f"{entry} w1 b1", "h"), ("Relu", "h", "r"), ("Gemm", "r w2 b2", result)]
-    nodes = [helper.make_node(op, inputs.split(), [output], **(attributes[0] if attributes else {}))
-             for op, inputs, output, *attributes in (*before, *body, *behind)]
-    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 6])],
-                              [helper.make_tensor_value_info("y", kind, [f"axis{axis}" for axis in range(rank)])],
-                              [numpy_helper.from_array(np.asarray(value), name) for name, value in
-                               {"w1": W1, "b1": B1, "w2": W2, "b2": B2, **constants}.items()])
+    nodes = [
+        helper.make_node(op, inputs.split(), [output], **(attributes[0] if attributes else {}))
+        for op, inputs, output, *attributes in (*before, *body, *behind)
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 6])],
+        [helper.make_tensor_value_info("y", kind, [f"axis{axis}" for axis in range(rank)])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in {"w1": W1, "b1": B1, "w2": W2, "b2": B2, **constants}.items()],
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
@@ -38,27 +43,37 @@ def alone(model, x, unit=1):
     """Rows (n, values) of the original under ONNX Runtime, `unit` samples at a time, the last batch filled up."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     whole = np.concatenate([x, np.repeat(x[-1:], -len(x) % unit, axis=0)])
-    rows = [session.run(None, {"x": whole[at:at + unit]})[0].reshape(unit, -1) for at in range(0, len(whole), unit)]
-    return np.concatenate(rows)[:len(x)]
+    rows = [session.run(None, {"x": whole[at : at + unit]})[0].reshape(unit, -1) for at in range(0, len(whole), unit)]
+    return np.concatenate(rows)[: len(x)]
 
 
 MIXING = {
     "softmax over the batch": dict(behind=[("Softmax", "z", "y", {"axis": 0})]),
     "largest of all": dict(behind=[("ReduceMax", "z", "m", {"keepdims": 0}), ("Sub", "z m", "y")]),
-    "its label": dict(behind=[("ReduceMax", "z", "m", {"keepdims": 0}), ("Sub", "z m", "s"), ("Slice", "s one two one", "c"),
-                              ("Greater", "c minus", "y")], kind=TensorProto.BOOL, one=AXIS1, two=np.array([2]), minus=np.float32(-1)),
+    "its label": dict(
+        behind=[("ReduceMax", "z", "m", {"keepdims": 0}), ("Sub", "z m", "s"), ("Slice", "s one two one", "c"), ("Greater", "c minus", "y")],
+        kind=TensorProto.BOOL,
+        one=AXIS1,
+        two=np.array([2]),
+        minus=np.float32(-1),
+    ),
     "one row": dict(behind=[("Softmax", "z", "p", {"axis": 1}), ("Reshape", "p row", "y")], row=ONE_ROW),
     "squeezed": dict(behind=[("Softmax", "z", "p", {"axis": 1}), ("Squeeze", "p axis", "y")], batch=1, axis=AXIS0, rank=1),
     "fixed row": dict(behind=[("Softmax", "z", "p", {"axis": 1}), ("Reshape", "p row", "y")], batch=1, row=np.array([1, 3])),
     "scalar": dict(behind=[("Sigmoid", "z", "p"), ("ReduceMax", "p", "y", {"keepdims": 0})], rank=0),
-    "scalar label": dict(behind=[("Softmax", "z", "p", {"axis": 1}), ("ReduceSum", "z", "m", {"keepdims": 0}), ("Greater", "m zero", "y")],
-                         kind=TensorProto.BOOL, rank=0, zero=np.float32(0)),
+    "scalar label": dict(
+        behind=[("Softmax", "z", "p", {"axis": 1}), ("ReduceSum", "z", "m", {"keepdims": 0}), ("Greater", "m zero", "y")],
+        kind=TensorProto.BOOL,
+        rank=0,
+        zero=np.float32(0),
+    ),
     "sum over the batch": dict(behind=[("ReduceSum", "z axis", "s", {"keepdims": 1}), ("Add", "s z", "t"), ("Tanh", "t", "y")], axis=AXIS0),
     "sorted": dict(behind=[("Sigmoid", "z", "p"), ("TopK", "p three", "y i", {"axis": 0})], three=AXIS1),
     "head softmax": dict(before=[("Softmax", "x", "s", {"axis": 0})], entry="s", behind=[("Identity", "z", "y")]),
     "head norm": dict(before=[("LpNormalization", "x", "s", {"axis": 0})], entry="s", behind=[("Identity", "z", "y")]),
-    "head maximum": dict(before=[("ReduceMax", "x", "m", {"keepdims": 0}), ("Exp", "m", "e"), ("Div", "x e", "s")], entry="s",
-                         behind=[("Identity", "z", "y")]),
+    "head maximum": dict(
+        before=[("ReduceMax", "x", "m", {"keepdims": 0}), ("Exp", "m", "e"), ("Div", "x e", "s")], entry="s", behind=[("Identity", "z", "y")]
+    ),
 }
 
 
@@ -100,8 +115,10 @@ def test_a_single_sample(name):
 def test_the_quantised_twin_and_other_engines_see_the_same_samples(name):
     model = model_of(name)
     network, y = converted(model, mode="exact", steps=6, calibrate=dataset(X)), alone(model, X).argmax(1)
-    found = [evaluate(network, dataclasses.replace(dataset(X), y=y), batch=batch, threads=1, engine=engine, quantised=True)
-             for batch, engine in ((1, "exact"), (64, "exact"), (5, "clock"))]
+    found = [
+        evaluate(network, dataclasses.replace(dataset(X), y=y), batch=batch, threads=1, engine=engine, quantised=True)
+        for batch, engine in ((1, "exact"), (64, "exact"), (5, "clock"))
+    ]
     first, *others = (evaluation.report for evaluation in found)
     assert first.quantised_ann.spikes_differing < 0.01 and first.ann.accuracy == 1
     for other in others:
@@ -117,9 +134,15 @@ def test_labels_are_one_for_each_sample():
         assert report.outputs[0].shape == (3,) and report.outputs[0].rule == "labels: the largest of 3 values"
 
 
-@pytest.mark.parametrize("behind", [[("Softmax", "z", "y", {"axis": 1})], [("Sigmoid", "z", "y")],
-                                    [("Shape", "z", "s"), ("Sigmoid", "z", "p"), ("Reshape", "p s", "y")],
-                                    [("ReduceMax", "z axis", "m", {"keepdims": 1}), ("Sub", "z m", "y")]])
+@pytest.mark.parametrize(
+    "behind",
+    [
+        [("Softmax", "z", "y", {"axis": 1})],
+        [("Sigmoid", "z", "y")],
+        [("Shape", "z", "s"), ("Sigmoid", "z", "p"), ("Reshape", "p s", "y")],
+        [("ReduceMax", "z axis", "m", {"keepdims": 1}), ("Sub", "z m", "y")],
+    ],
+)
 @pytest.mark.parametrize("batch", ["n", 1])
 def test_independent_samples_are_run_together(behind, batch):
     model = net(behind=behind, batch=batch, axis=AXIS1)
@@ -159,17 +182,24 @@ def test_one_value_for_four_rows_makes_them_one_sample():
 REST = [("Relu", "s", "t"), ("MatMul", "t w3", "y")]
 
 
-@pytest.mark.parametrize("nodes, operator", [
-    ([("Add", "z offsets", "s")], "Add 's'"), ([("ReduceMean", "z axis", "m", {"keepdims": 1}), ("Sub", "z m", "s")], "ReduceMean 'm'"),
-    ([("CumSum", "z axis0", "s")], "CumSum 's'")])
+@pytest.mark.parametrize(
+    "nodes, operator",
+    [
+        ([("Add", "z offsets", "s")], "Add 's'"),
+        ([("ReduceMean", "z axis", "m", {"keepdims": 1}), ("Sub", "z m", "s")], "ReduceMean 'm'"),
+        ([("CumSum", "z axis0", "s")], "CumSum 's'"),
+    ],
+)
 def test_a_body_that_treats_the_samples_of_its_batch_differently_is_refused(tmp_path, nodes, operator):
     constants = {"w3": W2[:3], "axis": AXIS0, "axis0": np.array(0), "offsets": RNG.normal(size=(4, 3)).astype(np.float32)}
     plain = converted(net(behind=[("Identity", "z", "s"), *REST], batch=4, **constants), mode="exact", calibrate=dataset(X))
     names = {tensor: used for tensor, used in constants.items() if any(tensor in node[1].split() for node in (*nodes, *REST))}
     with simplified(save(net(behind=[("Identity", "z", "s"), *REST], batch=4, w3=W2[:3]), tmp_path)) as model:
         check_body(model, plain.inputs, plain.readouts, "model")
-    with (simplified(save(net(behind=[*nodes, *REST], batch=4, **names), tmp_path)) as model,
-          pytest.raises(ModelError, match=f"model: {operator} treats the samples of its batch of 4 differently; .* for one sample")):
+    with (
+        simplified(save(net(behind=[*nodes, *REST], batch=4, **names), tmp_path)) as model,
+        pytest.raises(ModelError, match=f"model: {operator} treats the samples of its batch of 4 differently; .* for one sample"),
+    ):
         check_body(model, plain.inputs, plain.readouts, "model")
 
 
@@ -194,12 +224,24 @@ def test_the_library_runs_a_mixing_head_one_sample_at_a_time():
 @pytest.mark.parametrize("rows", (2, 8))
 def test_a_declared_batch_that_reshapes_hold(rows):
     """As an exporter writes x.view(2, -1) of two samples, before the first layer and behind the last."""
-    nodes = [helper.make_node("Reshape", ["x", "flat"], ["f"]), helper.make_node("Gemm", ["f", "w1", "b1"], ["h"]), helper.make_node("Relu", ["h"], ["r"]),
-             helper.make_node("Gemm", ["r", "w2", "b2"], ["z"]), helper.make_node("Softmax", ["z"], ["p"]), helper.make_node("Reshape", ["p", "wide"], ["y"])]
-    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, 1, 2, 3])],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [rows, 3])],
-                              [numpy_helper.from_array(np.asarray(value), name) for name, value in
-                               {"w1": W1, "b1": B1, "w2": W2, "b2": B2, "flat": np.array([rows, 6]), "wide": np.array([rows, 3])}.items()])
+    nodes = [
+        helper.make_node("Reshape", ["x", "flat"], ["f"]),
+        helper.make_node("Gemm", ["f", "w1", "b1"], ["h"]),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("Gemm", ["r", "w2", "b2"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["p"]),
+        helper.make_node("Reshape", ["p", "wide"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, 1, 2, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [rows, 3])],
+        [
+            numpy_helper.from_array(np.asarray(value), name)
+            for name, value in {"w1": W1, "b1": B1, "w2": W2, "b2": B2, "flat": np.array([rows, 6]), "wide": np.array([rows, 3])}.items()
+        ],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     images = X.reshape(13, 1, 2, 3)
     expected = alone(model, images, rows)
@@ -212,8 +254,18 @@ def test_a_declared_batch_that_reshapes_hold(rows):
 
 def test_samples_that_mix_in_the_part_that_spikes_behind_labels_that_hide_it():
     """Four samples give the same labels together and alone; their scores differ."""
-    model = net(behind=[("Add", "z big", "s"), ("ReduceMax", "s axis", "m", {"keepdims": 1}), ("Add", "s m", "t"), ("ArgMax", "t", "y", {"axis": 1, "keepdims": 0})],
-                kind=TensorProto.INT64, rank=1, axis=AXIS0, big=np.float32([0, 0, 1e4]))
+    model = net(
+        behind=[
+            ("Add", "z big", "s"),
+            ("ReduceMax", "s axis", "m", {"keepdims": 1}),
+            ("Add", "s m", "t"),
+            ("ArgMax", "t", "y", {"axis": 1, "keepdims": 0}),
+        ],
+        kind=TensorProto.INT64,
+        rank=1,
+        axis=AXIS0,
+        big=np.float32([0, 0, 1e4]),
+    )
     network = converted(model, mode="exact", calibrate=dataset(X))
     comparison = Comparison(network, dataset(X), threads=1)
     assert comparison.together == 1 and any("mix in this model" in note for note in comparison.notes)

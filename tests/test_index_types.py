@@ -14,10 +14,16 @@ WITH_DEFAULTS = ("arange", "indices")  # functions whose integers are of the def
 
 @pytest.mark.parametrize("folder", ("lowering", "simulate"))
 def test_types_of_indices_are_named(folder):
-    unnamed = [f"{path.name}:{call.lineno}" for path in sorted((ROOT / "ttfs_convert" / folder).glob("*.py"))
-               for call in ast.walk(ast.parse(path.read_text()))
-               if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in WITH_DEFAULTS
-               and getattr(call.func.value, "id", None) == "np" and "dtype" not in {keyword.arg for keyword in call.keywords}]
+    unnamed = [
+        f"{path.name}:{call.lineno}"
+        for path in sorted((ROOT / "ttfs_convert" / folder).glob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in WITH_DEFAULTS
+        and getattr(call.func.value, "id", None) == "np"
+        and "dtype" not in {keyword.arg for keyword in call.keywords}
+    ]
     assert not unnamed, "say dtype=np.int64"
 
 
@@ -62,9 +68,15 @@ for name, chain in chains.items():
 
 def test_networks_are_the_same_where_the_default_is_int32(tmp_path):
     """Without compilation, which knows NumPy's own functions only."""
+
     def printed(kind):
-        result = subprocess.run([sys.executable, "-c", CODE, kind, str(tmp_path / "snn.npz")], cwd=ROOT, capture_output=True, text=True,
-                                env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
+        result = subprocess.run(
+            [sys.executable, "-c", CODE, kind, str(tmp_path / "snn.npz")],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        )
         assert result.returncode == 0, result.stderr[-2000:]
         return result.stdout
 

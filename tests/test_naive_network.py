@@ -41,14 +41,30 @@ class Build:
     def _neurons(self, kind: type, name: str, shape: tuple[int, ...], fan_in: dict, sums: object, bias: object, **fields) -> Build:
         paths = {source: path if isinstance(path, tuple) else (path,) for source, path in fan_in.items()}
         stored = None if bias is None else np.broadcast_to(np.float32(bias), np.shape(bias) or shape[-1:]).copy()
-        return self._add(kind, name, shape, *paths, connections=[Connection(source=source, path=path) for source, path in paths.items()],
-                         weight_sums=np.broadcast_to(np.float32(sums), np.shape(sums) or shape[-1:]).copy(), bias=stored, **fields)
+        return self._add(
+            kind,
+            name,
+            shape,
+            *paths,
+            connections=[Connection(source=source, path=path) for source, path in paths.items()],
+            weight_sums=np.broadcast_to(np.float32(sums), np.shape(sums) or shape[-1:]).copy(),
+            bias=stored,
+            **fields,
+        )
 
-    def fire(self, name: str, shape: tuple[int, ...], fan_in: dict, sums: object, bias: object = None, lo: object = 0, hi: object = 1,
-             slope: str | None = None) -> Build:
+    def fire(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        fan_in: dict,
+        sums: object,
+        bias: object = None,
+        lo: object = 0,
+        hi: object = 1,
+        slope: str | None = None,
+    ) -> Build:
         """fan_in: the path of synapses from each source. sums: the weight sums, as the test computes them."""
-        return self._neurons(Spiking, name, shape, fan_in, sums, bias, slope=slope or self.slope, low=None, high=None,
-                             **ends(lo, hi, shape))
+        return self._neurons(Spiking, name, shape, fan_in, sums, bias, slope=slope or self.slope, low=None, high=None, **ends(lo, hi, shape))
 
     def wire(self, kind: type, name: str, shape: tuple[int, ...], *sources: str, **fields) -> Build:
         named = {"joined": sources} if kind is Concat else {"source": sources[0]}
@@ -57,8 +73,19 @@ class Build:
     def read(self, shape: tuple[int, ...], fan_in: dict, sums: object, bias: object = None) -> Network:
         size = int(np.prod(shape))
         self._neurons(Readout, "out", shape, fan_in, sums, bias, onnx_shape=shape, index=np.arange(size))
-        return Network(name="net", mode="exact", slope=self.slope, steps=None, rounding="nearest", pooling="synaptic", onnx_sha256="",
-                       ann_macs=0, layers=tuple(self.layers.values()), onnx=None, tail=None)
+        return Network(
+            name="net",
+            mode="exact",
+            slope=self.slope,
+            steps=None,
+            rounding="nearest",
+            pooling="synaptic",
+            onnx_sha256="",
+            ann_macs=0,
+            layers=tuple(self.layers.values()),
+            onnx=None,
+            tail=None,
+        )
 
     def watch(self) -> Network:
         """The network, read out through identity synapses from its last layer: the potentials are that layer's a = 1 - tau."""
@@ -82,11 +109,19 @@ def scale(weights, shape: tuple[int, ...]) -> Scale:
 def sliding(in_shape, channels, kernel, strides=1, pads=0, dilations=1, pads_end=None, more=0) -> dict:
     """more: outputs beyond those that fit whole, as ceil_mode gives them."""
     axes = len(kernel)
-    strides, pads, dilations, pads_end = (value if isinstance(value, tuple) else (value,) * axes for value in
-                                          (strides, pads, dilations, pads if pads_end is None else pads_end))
+    strides, pads, dilations, pads_end = (
+        value if isinstance(value, tuple) else (value,) * axes for value in (strides, pads, dilations, pads if pads_end is None else pads_end)
+    )
     out = (naive.out_size(*axis) + more for axis in zip(in_shape, kernel, strides, dilations, pads, pads_end))
-    return {"in_shape": in_shape, "out_shape": (*out, channels), "kernel": kernel, "strides": strides, "dilations": dilations,
-            "pads": pads, "pads_end": pads_end}
+    return {
+        "in_shape": in_shape,
+        "out_shape": (*out, channels),
+        "kernel": kernel,
+        "strides": strides,
+        "dilations": dilations,
+        "pads": pads,
+        "pads_end": pads_end,
+    }
 
 
 def conv(in_shape, weights, groups=1, **geometry) -> Conv:
@@ -103,8 +138,9 @@ def sparse(matrix, channels=1) -> Sparse:
     matrix = np.array(matrix, np.float32)
     rows, indices = np.nonzero(matrix)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(matrix)))])
-    return Sparse(in_shape=(matrix.shape[1], channels), out_shape=(len(matrix), channels), indptr=indptr, indices=indices,
-                  weights=matrix[rows, indices])
+    return Sparse(
+        in_shape=(matrix.shape[1], channels), out_shape=(len(matrix), channels), indptr=indptr, indices=indices, weights=matrix[rows, indices]
+    )
 
 
 def taus(network: Network, x, name: str = "h") -> list[float]:
@@ -170,8 +206,9 @@ def test_encoding_of_a_range():
 
 
 def test_analog_input_is_a_current_up_to_the_opening():
-    network = Build((2, 1), "gated", coding="direct").fire("h", (2, 1), {"x": conv((2, 1), [[[0.5]], [[-0.25]], [[1]]], pads=1)}, 1.25,
-                                                           bias=[0.25]).watch()
+    network = (
+        Build((2, 1), "gated", coding="direct").fire("h", (2, 1), {"x": conv((2, 1), [[[0.5]], [[-0.25]], [[1]]], pads=1)}, 1.25, bias=[0.25]).watch()
+    )
     times, _ = spike_times(network, np.array([[[-3], [1.5]]], np.float32))
     assert set(times) == {"h"}
     assert times["h"].reshape(-1).tolist() == [0, 1]  # V0 = 0.75 + 1.5 + 0.25 and -1.5 - 0.375 + 0.25
@@ -236,12 +273,13 @@ def test_an_earlier_source_waits_in_a_delay_line():
 
 # The simulator against the twin
 
+
 def weights(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Float32 whose sums over all axes but the last lie between 0.5 and 2, the first of them at -0.5 where there are several."""
     fan_in, outputs = int(np.prod(shape[:-1])), shape[-1]
     drawn = rng.normal(0, 1 / np.sqrt(fan_in), shape)
     totals = np.linspace(0.5, 2, outputs)
-    totals[:outputs > 1] = -0.5
+    totals[: outputs > 1] = -0.5
     return (drawn + (totals - total(drawn)) / fan_in).astype(np.float32)
 
 
@@ -256,8 +294,10 @@ def images(rng: np.random.Generator, *shape: int, lo: object = 0, hi: object = 1
     return (np.float32(lo) + (np.float32(hi) - np.float32(lo)) * a).clip(lo, hi).astype(np.float32)
 
 
-RANGES = [(np.array(lo, np.float32), np.array(hi, np.float32)) for lo, hi in
-          (([-1, 0.25], [0.5, 2]), ([-0.4, 0, 0.3, -1], [0.6, 2, 1.5, 2]), ([-0.5, 0.4], [0.6, 1.4]))]
+RANGES = [
+    (np.array(lo, np.float32), np.array(hi, np.float32))
+    for lo, hi in (([-1, 0.25], [0.5, 2]), ([-0.4, 0, 0.3, -1], [0.6, 2, 1.5, 2]), ([-0.5, 0.4], [0.6, 1.4]))
+]
 
 
 def folded(in_shape: tuple[int, ...], values: np.ndarray, bias: np.ndarray, source: tuple, target: tuple, **geometry) -> tuple:
@@ -284,8 +324,10 @@ def ranges(rng, slope):
 
 def ranged_layers(rng):
     """(weights, bias, geometry) of the convolutions of `ranges`, on values."""
-    return [(weights(rng, 3, 3, 2, 4), np.array([0.4, 0.3, 0.5, 0]), {"pads": 1}),
-            (weights(rng, 2, 3, 4, 2), np.array([0, 0.3]), {"strides": (2, 1), "pads": (1, 1), "pads_end": (0, 2)})]
+    return [
+        (weights(rng, 3, 3, 2, 4), np.array([0.4, 0.3, 0.5, 0]), {"pads": 1}),
+        (weights(rng, 2, 3, 4, 2), np.array([0, 0.3]), {"strides": (2, 1), "pads": (1, 1), "pads_end": (0, 2)}),
+    ]
 
 
 def pools(rng, slope):
@@ -306,8 +348,13 @@ def residuals(rng, slope):
     steps = [conv((4, 4, 2), each, pads=tuple(size // 2 for size in each.shape[:2])) for each in w]
     build = Build((4, 4, 2), slope).fire("h", (4, 4, 2), {"x": steps[0]}, total(w[0]), [0.7, 0])
     build.fire("g", (4, 4, 2), {"h": steps[1], "x": ()}, total(w[1]) + 1, [0, -0.8])
-    build.fire("f", (4, 4, 2), {"g": steps[2], "h": steps[3], "x": scale([1.7, -1.5], (4, 4, 2))},
-               total(w[2]) + total(w[3]) + np.array([1.7, -1.5]), [-0.3, 0.3])
+    build.fire(
+        "f",
+        (4, 4, 2),
+        {"g": steps[2], "h": steps[3], "x": scale([1.7, -1.5], (4, 4, 2))},
+        total(w[2]) + total(w[3]) + np.array([1.7, -1.5]),
+        [-0.3, 0.3],
+    )
     return build.read((3,), {"f": dense(last)}, total(last)), images(rng, 4, 4, 2)
 
 
@@ -337,8 +384,13 @@ def frames(rng, slope):
     shape, half = (3, 4, 4, 4), (3, 2, 2, 4)
     build = Build((3, 4, 4, 2), slope).fire("h", shape, {"x": conv((3, 4, 4, 2), w, pads=(0, 1, 1))}, total(w), [0.7, 0, -0.3, 0.2])
     second = conv(shape, v, groups=2, pads=(0, 1, 0), pads_end=(0, 1, 1))
-    build.fire("g", shape, {"h": (second, scale([0.5, 1, 1, 1], shape)), "x": conv((3, 4, 4, 2), weights(rng, 1, 1, 1, 2, 4) * 0 + 0.25)},
-               total(v) * [0.5, 1, 1, 1] + 0.5, rng.normal(0, 0.3, shape))
+    build.fire(
+        "g",
+        shape,
+        {"h": (second, scale([0.5, 1, 1, 1], shape)), "x": conv((3, 4, 4, 2), weights(rng, 1, 1, 1, 2, 4) * 0 + 0.25)},
+        total(v) * [0.5, 1, 1, 1] + 0.5,
+        rng.normal(0, 0.3, shape),
+    )
     build.fire("f", shape, {"g": conv(shape, w[:, 1:2, 1:2].repeat(2, 3), pads=0), "h": ()}, 2 * total(w[:, 1:2, 1:2]) + 1, -0.3)
     pool = {"kernel": (1, 2, 2), "strides": (1, 2, 2)}
     build.wire(MaxPool, "p", half, "f", **sliding(shape, 4, **pool), **ends(0, 1, shape))
@@ -361,8 +413,11 @@ NETWORKS = (ranges, pools, residuals, wires, lines, frames, analog)
 
 def tolerances(network: Network) -> dict[str, np.ndarray]:
     """1e-5 for potentials, 1e-5 / S for the spike times of slopes S < 1."""
-    sums = {layer.name: layer.weight_sums.astype(np.float64) if layer.slope == "fan_in" else np.ones(1)
-            for layer in network.layers if isinstance(layer, Spiking)}
+    sums = {
+        layer.name: layer.weight_sums.astype(np.float64) if layer.slope == "fan_in" else np.ones(1)
+        for layer in network.layers
+        if isinstance(layer, Spiking)
+    }
     return {name: 1e-5 * np.maximum(1, 1 / np.where(total > 0, total, 1)) for name, total in sums.items()}
 
 
@@ -410,6 +465,7 @@ def test_ranges_decode_to_the_values_of_the_original_network(slope):
 
 # The twin of converted models against ONNX Runtime
 
+
 def batch_norm(chain: Chain, sign: float = 1) -> Chain:
     """With random scale, shift, mean and variance; `sign` is that of the scale."""
     n, rng = chain.width(1), chain.rng
@@ -455,8 +511,7 @@ def assert_twin_equals_onnx_runtime(chain: Chain, **options) -> tuple[Network, l
     np.testing.assert_allclose(potentials, expected, rtol=0, atol=1e-4 * np.ptp(expected))
     spiking = [layer for layer in network.layers if isinstance(layer, Spiking)]
     assert sum((times[layer.name] == 1).mean() > 0.02 for layer in spiking) >= 3, "hardly a silent neuron"
-    return network, [layer for layer in spiking if any(step.kind == "conv" and any(step.pads)
-                              for each in layer.connections for step in each.path)]
+    return network, [layer for layer in spiking if any(step.kind == "conv" and any(step.pads) for each in layer.connections for step in each.path)]
 
 
 ENCODINGS = {"unit": {}, "wider": {"input_range": (-0.5, 1.5)}, "direct": {"input_range": None}}
@@ -467,8 +522,7 @@ ENCODINGS = {"unit": {}, "wider": {"input_range": (-0.5, 1.5)}, "direct": {"inpu
 @pytest.mark.parametrize("pooling", ("synaptic", "spiking"))
 @pytest.mark.parametrize("family", (residual_network, branching_network))
 def test_any_relu_network(family, pooling, encoding, slope):
-    network, padded = assert_twin_equals_onnx_runtime(family(), mode="exact", slope=slope, pooling=pooling, margin=0.1,
-                                                      **ENCODINGS[encoding])
+    network, padded = assert_twin_equals_onnx_runtime(family(), mode="exact", slope=slope, pooling=pooling, margin=0.1, **ENCODINGS[encoding])
     found = [layer.slope for layer in network.layers if isinstance(layer, Spiking)]
     assert found == ["gated" if encoding == "direct" else slope] + [slope] * (len(found) - 1)
     assert any(layer.bias is not None and layer.bias.shape == layer.shape for layer in padded), "no border bias"

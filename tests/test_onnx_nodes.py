@@ -50,12 +50,45 @@ LEFT, REFUSED = "left to ONNX Runtime", "refused: "
 RELEASE = (1, 23)  # of onnx; older ones have fewer cases, and some that they cannot read themselves
 pytestmark = pytest.mark.skipif(tuple(map(int, onnx.__version__.split(".")[:2])) < RELEASE, reason="cases of another release of onnx")
 RAN = {  # operator -> cases that ran, networks made of them
-    "Add": (3, 14), "AveragePool": (15, 30), "BatchNormalization": (5, 10), "Clip": (9, 26), "Concat": (13, 40), "Conv": (26, 52),
-    "ConvTranspose": (13, 26), "DepthToSpace": (2, 4), "Div": (3, 8), "Dropout": (4, 16), "Expand": (6, 16), "Flatten": (4, 8),
-    "Gather": (3, 8), "Gemm": (10, 20), "GlobalAveragePool": (2, 4), "GlobalMaxPool": (2, 4), "HardSigmoid": (3, 10), "Identity": (2, 4),
-    "MatMul": (2, 9), "Max": (7, 16), "MaxPool": (18, 36), "Min": (1, 2), "Mul": (3, 12), "Neg": (2, 6), "Pad": (8, 12), "ReduceMean": (6, 9),
-    "Relu": (3, 10), "Reshape": (10, 20), "Resize": (15, 30), "Slice": (7, 24), "SpaceToDepth": (4, 8), "Split": (15, 40), "Squeeze": (3, 6),
-    "Sub": (3, 18), "Tile": (3, 6), "Transpose": (7, 18), "Unsqueeze": (7, 24), "Upsample": (1, 2), "Where": (7, 20),
+    "Add": (3, 14),
+    "AveragePool": (15, 30),
+    "BatchNormalization": (5, 10),
+    "Clip": (9, 26),
+    "Concat": (13, 40),
+    "Conv": (26, 52),
+    "ConvTranspose": (13, 26),
+    "DepthToSpace": (2, 4),
+    "Div": (3, 8),
+    "Dropout": (4, 16),
+    "Expand": (6, 16),
+    "Flatten": (4, 8),
+    "Gather": (3, 8),
+    "Gemm": (10, 20),
+    "GlobalAveragePool": (2, 4),
+    "GlobalMaxPool": (2, 4),
+    "HardSigmoid": (3, 10),
+    "Identity": (2, 4),
+    "MatMul": (2, 9),
+    "Max": (7, 16),
+    "MaxPool": (18, 36),
+    "Min": (1, 2),
+    "Mul": (3, 12),
+    "Neg": (2, 6),
+    "Pad": (8, 12),
+    "ReduceMean": (6, 9),
+    "Relu": (3, 10),
+    "Reshape": (10, 20),
+    "Resize": (15, 30),
+    "Slice": (7, 24),
+    "SpaceToDepth": (4, 8),
+    "Split": (15, 40),
+    "Squeeze": (3, 6),
+    "Sub": (3, 18),
+    "Tile": (3, 6),
+    "Transpose": (7, 18),
+    "Unsqueeze": (7, 24),
+    "Upsample": (1, 2),
+    "Where": (7, 20),
 }
 
 
@@ -153,8 +186,10 @@ def _run(model: onnx.ModelProto, inputs: dict[str, np.ndarray]) -> dict[str, np.
 
 
 def _equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> bool:
-    return all(found[name].shape == values.shape and np.abs(found[name] - values).max() <= max(1e-5, 1e-4 * float(np.ptp(values)))
-               for name, values in expected.items())
+    return all(
+        found[name].shape == values.shape and np.abs(found[name] - values).max() <= max(1e-5, 1e-4 * float(np.ptp(values)))
+        for name, values in expected.items()
+    )
 
 
 def _forms(case: Case) -> Iterator[Case]:
@@ -163,7 +198,7 @@ def _forms(case: Case) -> Iterator[Case]:
         try:
             form = form_of(case)
             images = max(map(len, form.x.values()))
-            rows = [_run(form.model, {name: values[k:k + 1] for name, values in form.x.items()}) for k in range(images)]
+            rows = [_run(form.model, {name: values[k : k + 1] for name, values in form.x.items()}) for k in range(images)]
             fits = _equal({name: np.concatenate([row[name] for row in rows]) for name in form.outputs}, form.outputs)
         except Exception:  # ONNX Runtime refuses it, or there is no such axis
             continue
@@ -173,8 +208,13 @@ def _forms(case: Case) -> Iterator[Case]:
 
 def _with_constants(case: Case) -> Case:
     """Its parameters inside, and any number of images."""
-    inputs, outputs = ([helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), ["batch", *array.shape[1:]])
-                        for name, array in arrays.items()] for arrays in (case.x, case.outputs))
+    inputs, outputs = (
+        [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), ["batch", *array.shape[1:]])
+            for name, array in arrays.items()
+        ]
+        for arrays in (case.x, case.outputs)
+    )
     constants = [numpy_helper.from_array(array, name) for name, array in case.inputs.items() if name not in case.computed]
     graph = helper.make_graph(case.model.graph.node, "net", inputs, outputs, [*case.model.graph.initializer, *constants])
     opsets = [entry for entry in case.model.opset_import if entry.domain in ("", "ai.onnx")]
@@ -187,8 +227,11 @@ def _with_batch(case: Case) -> Case:
     inputs = {**case.inputs, **{name: array[None] for name, array in case.x.items()}}
     if len(case.nodes) == 1:
         _move_axes(model.graph.node[-1], inputs, inputs[case.computed[0]].ndim)
-    return _with_constants(replace(case, name=f"{case.name} with a batch", model=model, inputs=inputs,
-                                   outputs={name: array[None] for name, array in case.outputs.items()}))
+    return _with_constants(
+        replace(
+            case, name=f"{case.name} with a batch", model=model, inputs=inputs, outputs={name: array[None] for name, array in case.outputs.items()}
+        )
+    )
 
 
 def _move_axes(node: onnx.NodeProto, inputs: dict[str, np.ndarray], rank: int) -> None:
@@ -242,10 +285,14 @@ def _identity(source: str, target: str, array: np.ndarray, graph: onnx.GraphProt
     if array.ndim in (3, 4):
         graph.initializer.append(numpy_helper.from_array(np.ones((shape[0], 1, *(1,) * (array.ndim - 2)), array.dtype), name))
         return [helper.make_node("Conv", [source, name], [target], group=shape[0])]
-    graph.initializer.extend([numpy_helper.from_array(np.eye(array[0].size, dtype=array.dtype), name),
-                              numpy_helper.from_array(np.array([-1, *shape]), f"{name}/shape")])
-    return [helper.make_node("Flatten", [source], [f"{name}/flat"]), helper.make_node("MatMul", [f"{name}/flat", name], [f"{name}/product"]),
-            helper.make_node("Reshape", [f"{name}/product", f"{name}/shape"], [target])]
+    graph.initializer.extend(
+        [numpy_helper.from_array(np.eye(array[0].size, dtype=array.dtype), name), numpy_helper.from_array(np.array([-1, *shape]), f"{name}/shape")]
+    )
+    return [
+        helper.make_node("Flatten", [source], [f"{name}/flat"]),
+        helper.make_node("MatMul", [f"{name}/flat", name], [f"{name}/product"]),
+        helper.make_node("Reshape", [f"{name}/product", f"{name}/shape"], [target]),
+    ]
 
 
 def _try(case: Case | None, result: Outcome) -> None:
@@ -290,8 +337,10 @@ def test_as_many_cases_run_as_ever():
         counts[operator] = (ran, sum(each.networks for each in outcomes(operator)))
         skipped = Counter(each.skipped for each in outcomes(operator) if each.skipped)
         reasons.update(skipped)
-        print(f"{operator:18} {len(outcomes(operator)):6} {ran:5} {counts[operator][1]:9} {skipped.total():8}  ",
-              "; ".join(f"{count} {reason}" for reason, count in skipped.most_common()))
+        print(
+            f"{operator:18} {len(outcomes(operator)):6} {ran:5} {counts[operator][1]:9} {skipped.total():8}  ",
+            "; ".join(f"{count} {reason}" for reason, count in skipped.most_common()),
+        )
     ran, networks = map(sum, zip(*counts.values()))
     print(f"{'all':18} {sum(map(len, map(outcomes, OPERATORS))):6} {ran:5} {networks:9} {reasons.total():8}")
     assert {reason for reason in reasons if not reason.startswith(REFUSED)} <= {NOT_FLOAT, EMPTY, TOO_LARGE, DISAGREES, NO_IMAGES, LEFT}

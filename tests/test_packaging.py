@@ -34,8 +34,14 @@ def built(tmp_path_factory):
 
 def test_wheel(built):
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
-    for module in ("ttfs_convert/__init__.py", "ttfs_convert/kernels/conv.py", "ttfs_convert/lowering/operators/table.py",
-                   "ttfs_convert/datasets/__init__.py", "ttfs_convert/training/torch.py", "ttfs_convert/cli/inspect.py"):
+    for module in (
+        "ttfs_convert/__init__.py",
+        "ttfs_convert/kernels/conv.py",
+        "ttfs_convert/lowering/operators/table.py",
+        "ttfs_convert/datasets/__init__.py",
+        "ttfs_convert/training/torch.py",
+        "ttfs_convert/cli/inspect.py",
+    ):
         assert module in names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"ttfs_convert"}
@@ -60,8 +66,15 @@ def test_every_package_is_listed(built):
 
 def test_sdist(built):
     names = {name.split("/", 1)[-1] for name in tarfile.open(next(built.glob("*.tar.gz"))).getnames()}
-    for name in ("kernels/convolve.py", "ttfs_convert/network/network.py", "CLI.md", "LICENSE", "examples/fashion_mnist/model.onnx",
-                 "examples/fashion_mnist/images.npz", "tests/test_packaging.py"):
+    for name in (
+        "kernels/convolve.py",
+        "ttfs_convert/network/network.py",
+        "CLI.md",
+        "LICENSE",
+        "examples/fashion_mnist/model.onnx",
+        "examples/fashion_mnist/images.npz",
+        "tests/test_packaging.py",
+    ):
         assert name in names
 
 
@@ -77,8 +90,7 @@ def installed(built, tmp_path_factory):
 
 def python(folder, site, *arguments):
     """What a Python started in `folder` prints, with the wheel installed."""
-    result = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True,
-                            env={**os.environ, "PYTHONPATH": str(site)})
+    result = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(site)})
     assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()
 

@@ -14,7 +14,9 @@ import os
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 if not os.path.isdir(os.path.join(_FOLDER, "kernels")):
-    __path__.append(os.path.dirname(_FOLDER))  # a clone, where kernels/ lies beside this folder; it hides what is installed from programs started in it
+    __path__.append(
+        os.path.dirname(_FOLDER)
+    )  # a clone, where kernels/ lies beside this folder; it hides what is installed from programs started in it
 
 __version__ = "0.1.0"
 

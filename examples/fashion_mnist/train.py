@@ -41,8 +41,14 @@ class Net(nn.Sequential):
             else:
                 layers += [nn.Conv2d(channels, width, 3, padding=1, bias=bias), ReLU1()]
                 channels = width
-        layers += [nn.Flatten(), nn.Dropout(0.3), nn.Linear(channels * 7 * 7, 128, bias=bias), ReLU1(), nn.Dropout(0.3),
-                   nn.Linear(128, 10, bias=False)]
+        layers += [
+            nn.Flatten(),
+            nn.Dropout(0.3),
+            nn.Linear(channels * 7 * 7, 128, bias=bias),
+            ReLU1(),
+            nn.Dropout(0.3),
+            nn.Linear(128, 10, bias=False),
+        ]
         super().__init__(*layers)
 
 
@@ -66,8 +72,9 @@ def accuracy(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     return right / len(y)
 
 
-def train(x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float, mean: float = MEAN, lambda_a: float = LAMBDA_A,
-          bias: bool = True) -> nn.Module:
+def train(
+    x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float, mean: float = MEAN, lambda_a: float = LAMBDA_A, bias: bool = True
+) -> nn.Module:
     held = min(HELD_OUT, len(x) // 10)
     held_x, held_y, x, y = x[-held:], y[-held:], x[:-held], y[:-held]
     model = Net(bias)
@@ -83,8 +90,11 @@ def train(x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float
             loss.backward()
             optimizer.step()
             schedule.step()
-        print(f"epoch {epoch + 1}/{epochs}: loss {loss.item():.4f}, held-out accuracy {accuracy(model, held_x, held_y):.4f}, "
-              f"{time.time() - start:.0f} s", flush=True)
+        print(
+            f"epoch {epoch + 1}/{epochs}: loss {loss.item():.4f}, held-out accuracy {accuracy(model, held_x, held_y):.4f}, "
+            f"{time.time() - start:.0f} s",
+            flush=True,
+        )
     return model
 
 
@@ -105,7 +115,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    x, y = (array[:options.limit] for array in training_data(options.data))
+    x, y = (array[: options.limit] for array in training_data(options.data))
     model = train(x, y, options.epochs, options.batch, options.rate, options.mean, options.lambda_a, options.bias)
     export_onnx(model, options.out, x[:2])
     print(f"wrote {options.out}")

@@ -24,10 +24,16 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
-        self.branch = nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
-                                    nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
-        self.shortcut = nn.Identity() if inputs == outputs else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False),
-                                                                              nn.BatchNorm2d(outputs))
+        self.branch = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut = (
+            nn.Identity() if inputs == outputs else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(self.branch(x) + self.shortcut(x))
@@ -42,8 +48,19 @@ class Normalised(nn.Module):
 
 def network() -> nn.Sequential:
     """Four blocks of 16, 16, 32 and 64 channels behind a stem, a global average pool and one linear layer. Input (n, 1, 28, 28)."""
-    return nn.Sequential(Normalised(), nn.Conv2d(1, 16, 3, 1, 1), nn.BatchNorm2d(16), nn.ReLU(), Block(16, 16, 1), Block(16, 16, 1),
-                         Block(16, 32, 2), Block(32, 64, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+    return nn.Sequential(
+        Normalised(),
+        nn.Conv2d(1, 16, 3, 1, 1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        Block(16, 16, 1),
+        Block(16, 16, 1),
+        Block(16, 32, 2),
+        Block(32, 64, 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    )
 
 
 def train(x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float) -> nn.Module:
@@ -61,8 +78,10 @@ def train(x: torch.Tensor, y: torch.Tensor, epochs: int, batch: int, rate: float
             loss.backward()
             optimizer.step()
             schedule.step()
-        print(f"epoch {epoch + 1}: loss {loss.item():.3f}, held out {100 * accuracy(model, held_x, held_y):.2f} %, "
-              f"{time.time() - start:.0f} s", flush=True)
+        print(
+            f"epoch {epoch + 1}: loss {loss.item():.3f}, held out {100 * accuracy(model, held_x, held_y):.2f} %, {time.time() - start:.0f} s",
+            flush=True,
+        )
     return model.eval()
 
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-from keras import layers  # noqa: E402
+import keras
+import numpy as np
+from keras import layers
 
-import ttfs_convert  # noqa: E402
-from ttfs_convert.data import load_dataset  # noqa: E402
-from ttfs_convert.errors import TtfsError  # noqa: E402
-from ttfs_convert.training.keras import ReLU1, export_onnx, lc_ttfs, project  # noqa: E402
+import ttfs_convert
+from ttfs_convert.data import load_dataset
+from ttfs_convert.errors import TtfsError
+from ttfs_convert.training.keras import ReLU1, export_onnx, lc_ttfs, project
 
 HELD_OUT = 5000
 
@@ -37,9 +37,21 @@ def network(width: int, mean: float) -> keras.Model:
     def dense(units: int, **constraints) -> keras.Layer:
         return layers.Dense(units, use_bias=False, kernel_initializer=keras.initializers.RandomNormal(stddev=0.01), **constraints)
 
-    return keras.Sequential([keras.Input((28, 28, 1)), *conv(width), *conv(width), layers.AveragePooling2D(2), *conv(2 * width),
-                             layers.AveragePooling2D(2), layers.Flatten(), dense(64, **lc_ttfs()), ReLU1(mean=mean), layers.Dropout(0.2),
-                             dense(10)])
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            *conv(width),
+            *conv(width),
+            layers.AveragePooling2D(2),
+            *conv(2 * width),
+            layers.AveragePooling2D(2),
+            layers.Flatten(),
+            dense(64, **lc_ttfs()),
+            ReLU1(mean=mean),
+            layers.Dropout(0.2),
+            dense(10),
+        ]
+    )
 
 
 def train(model: keras.Model, x: np.ndarray, y: np.ndarray, options: argparse.Namespace) -> None:
@@ -48,8 +60,11 @@ def train(model: keras.Model, x: np.ndarray, y: np.ndarray, options: argparse.Na
     training = slice(0, min(options.limit or len(x), len(x) - held))
     steps = options.epochs * -(-len(x[training]) // options.batch)
     rate = keras.optimizers.schedules.CosineDecay(options.lr / 10, steps, warmup_target=options.lr, warmup_steps=steps // 10)
-    model.compile(keras.optimizers.SGD(rate, momentum=0.9, weight_decay=5e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                  metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.SGD(rate, momentum=0.9, weight_decay=5e-4),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
     project(model)
     best = keras.callbacks.ModelCheckpoint(options.out / "model.keras", monitor="val_accuracy", save_best_only=True)
     model.fit(x[training], y[training], options.batch, options.epochs, verbose=2, callbacks=[best], validation_data=(x[-held:], y[-held:]))
@@ -71,8 +86,10 @@ def main(arguments: list[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(options.seed)
     try:
-        data, test = (load_dataset("fashion-mnist", split=split, data_dir=options.data_dir, limit=limit)
-                      for split, limit in (("train", None), ("test", options.test_limit)))
+        data, test = (
+            load_dataset("fashion-mnist", split=split, data_dir=options.data_dir, limit=limit)
+            for split, limit in (("train", None), ("test", options.test_limit))
+        )
         train(network(options.width, options.mean), data.x.astype(np.float32) / 255, data.y, options)
         export_onnx(keras.saving.load_model(options.out / "model.keras"), options.out / "model.onnx")
         snn = ttfs_convert.convert(options.out / "model.onnx")
@@ -82,8 +99,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"error: {error}")
     (options.out / "report.json").write_text(report.model_dump_json(indent=2) + "\n")
     low, high = report.drift.ci95_pp
-    print(f"{report.data.samples:,} test images: ANN {100 * report.ann.accuracy:.2f} %, SNN {100 * report.snn.accuracy:.2f} %, "
-          f"drift {report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}], agreement {100 * report.drift.agreement:.2f} %")
+    print(
+        f"{report.data.samples:,} test images: ANN {100 * report.ann.accuracy:.2f} %, SNN {100 * report.snn.accuracy:.2f} %, "
+        f"drift {report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}], agreement {100 * report.drift.agreement:.2f} %"
+    )
 
 
 if __name__ == "__main__":

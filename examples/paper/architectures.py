@@ -52,8 +52,9 @@ def vgg(name: str, channels: int, classes: int, width: float, dropout: float, si
         else:
             layers += [conv(channels, scaled(outputs, width)), ReLU1(), nn.Dropout(dropout)]
             channels = scaled(outputs, width)
-    return nn.Sequential(*layers, nn.Flatten(), *fully_connected(channels * side * side, tuple(scaled(units, width) for units in hidden),
-                                                                 classes, dropout))
+    return nn.Sequential(
+        *layers, nn.Flatten(), *fully_connected(channels * side * side, tuple(scaled(units, width) for units in hidden), classes, dropout)
+    )
 
 
 def block(inputs: int, outputs: int, first_stride: int, second_stride: int = 1) -> Residual:
@@ -89,8 +90,7 @@ def lee_resnet(blocks: tuple[tuple[int, int], ...], channels: int, classes: int,
     for outputs, stride in blocks:
         layers += [block(inputs, scaled(outputs, width), 1, stride)]
         inputs = scaled(outputs, width)
-    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(dropout),
-                         *fully_connected(inputs * 4 * 4, (scaled(1024, width),), classes, dropout))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(dropout), *fully_connected(inputs * 4 * 4, (scaled(1024, width),), classes, dropout))
 
 
 def scaled(size: int, width: float) -> int:
@@ -104,8 +104,9 @@ def _vgg(name: str) -> Callable[..., nn.Module]:
 ARCHITECTURES = {**{name: _vgg(name) for name in VGG}, "resnet11": resnet11, "resnet20": resnet20}
 
 
-def network(name: str, channels: int = 3, classes: int = 10, width: float = 1.0, dropout: float = 0.2,
-            activation: str = "relu1", side: int = SIDE) -> nn.Module:
+def network(
+    name: str, channels: int = 3, classes: int = 10, width: float = 1.0, dropout: float = 0.2, activation: str = "relu1", side: int = SIDE
+) -> nn.Module:
     """An untrained network with inputs (n, channels, side, side) in [0, 1] and outputs (n, classes).
 
     name: a key of ARCHITECTURES. width: every hidden layer has `width` times the channels of the original, at least 1. dropout: the

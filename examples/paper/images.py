@@ -44,7 +44,7 @@ def training_images(name: str, data_dir: Path | None = None, limit: int | None =
     x, y = channels_first(data.x), torch.from_numpy(data.y)
     held = min(VALIDATION, len(y) // 10)
     training = Split(x[:-held][:limit], y[:-held][:limit])
-    return training, Split(x[-held:][:len(training)], y[-held:][:len(training)])
+    return training, Split(x[-held:][: len(training)], y[-held:][: len(training)])
 
 
 def test_images(name: str, data_dir: Path | None = None, limit: int | None = None, side: int = SIDE) -> Dataset:

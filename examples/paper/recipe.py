@@ -72,10 +72,13 @@ def checkpoint(folder: Path, recipe: Recipe) -> dict:
     """The checkpoint in `folder`; raises UsageError if it is that of another recipe."""
     state = torch.load(folder / CHECKPOINT, weights_only=True)
     theirs = state["recipe"]
-    if different := [f"{key} {theirs.get(key)} (now {value})" for key, value in dataclasses.asdict(recipe).items()
-                     if theirs.get(key) != value]:
-        raise UsageError(str(folder / CHECKPOINT), f"a checkpoint with {', '.join(different)}", "the same options",
-                         "repeat the options of the first run, or choose another --out")
+    if different := [f"{key} {theirs.get(key)} (now {value})" for key, value in dataclasses.asdict(recipe).items() if theirs.get(key) != value]:
+        raise UsageError(
+            str(folder / CHECKPOINT),
+            f"a checkpoint with {', '.join(different)}",
+            "the same options",
+            "repeat the options of the first run, or choose another --out",
+        )
     return state
 
 
@@ -85,8 +88,7 @@ class Training:
     def __init__(self, recipe: Recipe, channels: int):
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.model = network(recipe.architecture, channels, CLASSES[recipe.data], recipe.width, recipe.dropout,
-                             recipe.activation, recipe.side)
+        self.model = network(recipe.architecture, channels, CLASSES[recipe.data], recipe.width, recipe.dropout, recipe.activation, recipe.side)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
         constraints = LcTtfs if recipe.hard else Unprojected
         self.lc = constraints(self.model, self.optimizer, lambda_w=recipe.lambda_w, lambda_a=recipe.lambda_a, mean=recipe.mean)
@@ -102,7 +104,7 @@ class Training:
             order = torch.randperm(len(training), generator=torch.Generator().manual_seed(self.recipe.seed * 100_003 + self.epoch))
             start = saved = time.perf_counter()
             before = self.seconds
-            for chosen in order.split(self.recipe.batch)[self.step:]:
+            for chosen in order.split(self.recipe.batch)[self.step :]:
                 self.optimizer.param_groups[0]["lr"] = self.recipe.rate(self.epoch + self.step / steps)
                 self._update(*training.batch(chosen), flip)
                 self.step += 1
@@ -124,8 +126,15 @@ class Training:
 
     def _end_epoch(self, validation: Split, steps: int, folder: Path) -> None:
         accuracy = self.accuracy(validation)
-        log.info("epoch %d/%d: rate %g, loss %.4f, validation accuracy %.2f %%, %.0f s", self.epoch + 1, self.recipe.epochs,
-                 self.recipe.rate(self.epoch), self.loss / steps, 100 * accuracy, self.seconds)
+        log.info(
+            "epoch %d/%d: rate %g, loss %.4f, validation accuracy %.2f %%, %.0f s",
+            self.epoch + 1,
+            self.recipe.epochs,
+            self.recipe.rate(self.epoch),
+            self.loss / steps,
+            100 * accuracy,
+            self.seconds,
+        )
         if accuracy > self.best_accuracy:
             self.best_accuracy, self.best = accuracy, copy.deepcopy(self.model.state_dict())
         self.epoch, self.step, self.loss = self.epoch + 1, 0, 0.0
@@ -143,9 +152,18 @@ class Training:
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint; an interruption leaves the one before it."""
-        state = {"recipe": dataclasses.asdict(self.recipe), "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-                 "epoch": self.epoch, "step": self.step, "seconds": self.seconds, "loss": self.loss, "best": self.best,
-                 "best_accuracy": self.best_accuracy, "generator": torch.get_rng_state()}
+        state = {
+            "recipe": dataclasses.asdict(self.recipe),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "loss": self.loss,
+            "best": self.best,
+            "best_accuracy": self.best_accuracy,
+            "generator": torch.get_rng_state(),
+        }
         torch.save(state, folder / f"{CHECKPOINT}.tmp")
         os.replace(folder / f"{CHECKPOINT}.tmp", folder / CHECKPOINT)
 

@@ -115,13 +115,15 @@ def folder_of(given: argparse.Namespace, mean: float) -> Path:
 def speed(given: argparse.Namespace, test: Dataset) -> list[dict[str, float]]:
     """Seconds per image of `exact` and `onnxruntime`, of each mean's network; all take turns with one another."""
     numba.set_num_threads(given.threads)
-    images = np.moveaxis(test.x[:BATCH * BATCHES], -1, 1).astype(np.float32) / 255
-    parts = [images[first:first + BATCH] for first in range(0, len(images), BATCH)]
+    images = np.moveaxis(test.x[: BATCH * BATCHES], -1, 1).astype(np.float32) / 255
+    parts = [images[first : first + BATCH] for first in range(0, len(images), BATCH)]
     engines = {}
     for mean in given.means:
         folder = folder_of(given, mean)
-        for name, engine in (("exact", Simulator(ttfs_convert.load(folder / "snn.npz"))),
-                             ("onnxruntime", session(onnx.load(folder / "model.onnx"), given.threads))):
+        for name, engine in (
+            ("exact", Simulator(ttfs_convert.load(folder / "snn.npz"))),
+            ("onnxruntime", session(onnx.load(folder / "model.onnx"), given.threads)),
+        ):
             engines[mean, name] = lambda engine=engine: [engine(part) for part in parts]
     taken = in_turn(engines, **EFFORT)
     return [{name: taken[mean, name] / len(images) for name in ("exact", "onnxruntime")} for mean in given.means]
@@ -138,19 +140,26 @@ def operations(count: OperationsPart) -> str:
 
 
 def table(given: argparse.Namespace, reports: list[Report], speeds: list[dict[str, float]]) -> str:
-    lines = ["| mean | lambda_a | bias | ANN | SNN | drift, 95 % interval | agreement | silent | paper | synaptic | event | event, if gated | "
-             "ours, us per image | ONNX Runtime | times as fast |", "|---" * 15 + "|"]
+    lines = [
+        "| mean | lambda_a | bias | ANN | SNN | drift, 95 % interval | agreement | silent | paper | synaptic | event | event, if gated | "
+        "ours, us per image | ONNX Runtime | times as fast |",
+        "|---" * 15 + "|",
+    ]
     for mean, report, taken in zip(given.means, reports, speeds):
         low, high = report.drift.ci95_pp
-        counts = " | ".join(operations(count) for count in (report.energy.paper, report.energy.synaptic, report.energy.event,
-                                                            report.energy.event_if_gated))
-        lines += [f"| {mean:g} | {given.lambda_a:g} | {'yes' if given.bias else 'no'} | "
-                  f"{100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | "
-                  f"{report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | {100 * report.drift.agreement:.2f} % | "
-                  f"{100 * silent_share(report):.1f} % | {counts} | "
-                  f"{1e6 * taken['exact']:.0f} | {1e6 * taken['onnxruntime']:.0f} | {taken['onnxruntime'] / taken['exact']:.2f} |"]
-    return "\n".join([*lines, "", "Counts: millions of operations per image, P_proxy and in brackets SynOPs; "
-                      f"{reports[0].data.samples:,} test images."])
+        counts = " | ".join(
+            operations(count) for count in (report.energy.paper, report.energy.synaptic, report.energy.event, report.energy.event_if_gated)
+        )
+        lines += [
+            f"| {mean:g} | {given.lambda_a:g} | {'yes' if given.bias else 'no'} | "
+            f"{100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | "
+            f"{report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | {100 * report.drift.agreement:.2f} % | "
+            f"{100 * silent_share(report):.1f} % | {counts} | "
+            f"{1e6 * taken['exact']:.0f} | {1e6 * taken['onnxruntime']:.0f} | {taken['onnxruntime'] / taken['exact']:.2f} |"
+        ]
+    return "\n".join(
+        [*lines, "", f"Counts: millions of operations per image, P_proxy and in brackets SynOPs; {reports[0].data.samples:,} test images."]
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

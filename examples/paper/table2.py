@@ -21,8 +21,11 @@ PAPER = {"VGG-9": 117.0, "ResNet-9": 107.8, "ResNet-11": 144.4}  # P_proxy in mi
 def paper_count(model: nn.Module, channels: int = 3, steps: int = STEPS) -> tuple[int, int]:
     """SynOPs and NeuronOPs of one inference. model: one ReLU1 module behind every hidden layer of neurons."""
     sizes: list[int] = []
-    hooks = [module.register_forward_hook(lambda _module, _inputs, output: sizes.append(output[0].numel()))
-             for module in model.modules() if isinstance(module, ReLU1)]
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output: sizes.append(output[0].numel()))
+        for module in model.modules()
+        if isinstance(module, ReLU1)
+    ]
     with torch.no_grad():
         sizes.append(model.eval()(torch.zeros(1, channels, SIDE, SIDE))[0].numel())
     for hook in hooks:

@@ -63,8 +63,7 @@ class Model:
 
     @property
     def left_out(self) -> str:
-        names = {"soft": "soft constraint", "hard": "hard constraint", "relu1": "ReLU1", "norm": "normalisation",
-                 "dynamic": "dynamic threshold"}
+        names = {"soft": "soft constraint", "hard": "hard constraint", "relu1": "ReLU1", "norm": "normalisation", "dynamic": "dynamic threshold"}
         return ", ".join(name for constraint, name in names.items() if not getattr(self, constraint)) or "nothing"
 
     @property
@@ -76,31 +75,60 @@ class Model:
         return "dynamic" if self.dynamic else "fixed"
 
     def recipe(self, given: argparse.Namespace, seed: int) -> Recipe:
-        return Recipe(DATA, "vgg7", given.width, given.epochs, given.batch, given.lr, seed, given.limit, dropout=0.0, mean=0.0,
-                      lambda_w=LAMBDA_W if self.soft else 0.0, lambda_a=LAMBDA_A if self.norm else 0.0, shift=0,
-                      activation="relu1" if self.relu1 else "relu", hard=self.hard, side=SIDE, schedule="one cycle")
+        return Recipe(
+            DATA,
+            "vgg7",
+            given.width,
+            given.epochs,
+            given.batch,
+            given.lr,
+            seed,
+            given.limit,
+            dropout=0.0,
+            mean=0.0,
+            lambda_w=LAMBDA_W if self.soft else 0.0,
+            lambda_a=LAMBDA_A if self.norm else 0.0,
+            shift=0,
+            activation="relu1" if self.relu1 else "relu",
+            hard=self.hard,
+            side=SIDE,
+            schedule="one cycle",
+        )
 
     def trained_as(self) -> str:
         """The first model with the same training."""
-        return next(other.name for other in MODELS.values() if replace(self, name="", dynamic=True, ann=0, snn=0)
-                    == replace(other, name="", dynamic=True, ann=0, snn=0))
+        return next(
+            other.name
+            for other in MODELS.values()
+            if replace(self, name="", dynamic=True, ann=0, snn=0) == replace(other, name="", dynamic=True, ann=0, snn=0)
+        )
 
 
-MODELS = {row[0]: Model(*row) for row in (
-    ("baseline", True, True, True, True, True, 91.30, 91.25),
-    ("1", False, False, False, False, False, 91.33, 10.00),
-    ("2a", True, False, True, True, True, 91.57, 86.95),
-    ("2b", False, False, True, True, True, 92.10, 29.18),
-    ("3", True, True, False, True, True, 90.87, 64.44),
-    ("4", True, True, True, False, True, 89.60, 89.67),
-    ("5", True, True, True, True, False, 91.30, 77.82))}
+MODELS = {
+    row[0]: Model(*row)
+    for row in (
+        ("baseline", True, True, True, True, True, 91.30, 91.25),
+        ("1", False, False, False, False, False, 91.33, 10.00),
+        ("2a", True, False, True, True, True, 91.57, 86.95),
+        ("2b", False, False, True, True, True, 92.10, 29.18),
+        ("3", True, True, False, True, True, 90.87, 64.44),
+        ("4", True, True, True, False, True, 89.60, 89.67),
+        ("5", True, True, True, True, False, 91.30, 77.82),
+    )
+}
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for everything that is written")
-    parser.add_argument("--only", choices=MODELS, nargs="+", metavar="MODEL", default=list(MODELS),
-                        help=f"of {', '.join(MODELS)}; the table has what else is finished")
+    parser.add_argument(
+        "--only",
+        choices=MODELS,
+        nargs="+",
+        metavar="MODEL",
+        default=list(MODELS),
+        help=f"of {', '.join(MODELS)}; the table has what else is finished",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the baseline; the other models have the first")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch", type=int, default=128)
@@ -109,8 +137,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="of training images")
     parser.add_argument("--test-limit", type=int, help="of test images")
     parser.add_argument("--data-dir", type=Path, help="where the raw files are; else $TTFS_DATA, the user cache, a download")
-    parser.add_argument("--threads", type=int, help="default: all cores; two commands with --only and one thread each are faster"
-                        " than one command with two")
+    parser.add_argument(
+        "--threads", type=int, help="default: all cores; two commands with --only and one thread each are faster than one command with two"
+    )
     given = parser.parse_args(arguments)
     for name in ("epochs", "batch", "lr", "width", "limit", "test_limit", "threads"):
         if getattr(given, name) is not None and not getattr(given, name) > 0:
@@ -139,8 +168,9 @@ def finished(given: argparse.Namespace, model: Model, seed: int, samples: int) -
         checkpoint(source, model.recipe(given, seed))
     report = Report.model_validate_json(file.read_text())
     if report.data.samples != samples:
-        raise UsageError(str(file), f"{report.data.samples} test images", f"{samples}",
-                         "repeat the options of the first run, or choose another --out")
+        raise UsageError(
+            str(file), f"{report.data.samples} test images", f"{samples}", "repeat the options of the first run, or choose another --out"
+        )
     return report
 
 
@@ -171,14 +201,19 @@ def start_log(folder: Path) -> None:
 
 
 def table(rows: list[tuple[Model, int, Report]]) -> str:
-    lines = ["| model | left out | soft | hard | ReLU1 | norm | dynamic | seed | ANN | SNN | drift, 95 % interval | agreement | "
-             "paper's ANN | paper's SNN |", "|---" * 14 + "|"]
+    lines = [
+        "| model | left out | soft | hard | ReLU1 | norm | dynamic | seed | ANN | SNN | drift, 95 % interval | agreement | "
+        "paper's ANN | paper's SNN |",
+        "|---" * 14 + "|",
+    ]
     for model, seed, report in rows:
         low, high = report.drift.ci95_pp
         marks = " | ".join("x" if getattr(model, constraint) else "" for constraint in CONSTRAINTS)
-        lines += [f"| {model.name} | {model.left_out} | {marks} | {seed} | {100 * report.ann.accuracy:.2f} % | "
-                  f"{100 * report.snn.accuracy:.2f} % | {report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | "
-                  f"{100 * report.drift.agreement:.2f} % | {model.ann:.2f} % | {model.snn:.2f} % |"]
+        lines += [
+            f"| {model.name} | {model.left_out} | {marks} | {seed} | {100 * report.ann.accuracy:.2f} % | "
+            f"{100 * report.snn.accuracy:.2f} % | {report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | "
+            f"{100 * report.drift.agreement:.2f} % | {model.ann:.2f} % | {model.snn:.2f} % |"
+        ]
     return "\n".join(lines)
 
 

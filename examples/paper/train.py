@@ -25,8 +25,13 @@ from ttfs_convert.data import Dataset
 from ttfs_convert.errors import TtfsError, UsageError
 from ttfs_convert.training.torch import export_onnx
 
-PAPER = {("cifar10", "vgg11"): (91.25, -0.05), ("cifar10", "vgg16"): (92.72, -0.07), ("cifar10", "resnet20"): (92.67, -0.05),
-         ("cifar100", "vgg16"): (70.15, -0.13), ("cifar100", "resnet20"): (72.36, 0.13)}  # Table I: SNN accuracy in %, SNN - ANN
+PAPER = {
+    ("cifar10", "vgg11"): (91.25, -0.05),
+    ("cifar10", "vgg16"): (92.72, -0.07),
+    ("cifar10", "resnet20"): (92.67, -0.05),
+    ("cifar100", "vgg16"): (70.15, -0.13),
+    ("cifar100", "resnet20"): (72.36, 0.13),
+}  # Table I: SNN accuracy in %, SNN - ANN
 log = logging.getLogger("train")
 
 
@@ -39,8 +44,12 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--width", type=float, default=1.0, help="channels of the hidden layers, as a factor")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.01, help="divided by 10 at 0.6, 0.8 and 0.9 of the epochs")
-    parser.add_argument("--schedule", choices=("milestones", "one cycle"), default="milestones", help="of the learning rate; one cycle, which "
-                        "rises to --lr and falls to 0, is for short trainings")
+    parser.add_argument(
+        "--schedule",
+        choices=("milestones", "one cycle"),
+        default="milestones",
+        help="of the learning rate; one cycle, which rises to --lr and falls to 0, is for short trainings",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="of training images")
     parser.add_argument("--test-limit", type=int, help="of test images")
@@ -68,8 +77,9 @@ def log_to(folder: Path) -> None:
     log.setLevel(logging.INFO)
 
 
-def trained(recipe: Recipe, folder: Path, data_dir: Path | None = None, resume: bool = True, every: float = 600.0
-            ) -> tuple[torch.nn.Module, torch.Tensor]:
+def trained(
+    recipe: Recipe, folder: Path, data_dir: Path | None = None, resume: bool = True, every: float = 600.0
+) -> tuple[torch.nn.Module, torch.Tensor]:
     """The network that did best on the validation images, and one image. resume: go on from `folder`'s checkpoint if it has one."""
     training, validation = training_images(recipe.data, data_dir, recipe.limit, recipe.side)
     run = Training(recipe, training.x.shape[1])
@@ -79,16 +89,21 @@ def trained(recipe: Recipe, folder: Path, data_dir: Path | None = None, resume: 
         run.resume(folder)
         log.info("going on at epoch %d, batch %d", run.epoch + 1, run.step + 1)
     log.info("%s", recipe)
-    log.info("%s on %s: %s training and %s validation images, %s weights", recipe.architecture, recipe.data, f"{len(training):,}",
-             f"{len(validation):,}", f"{sum(weight.numel() for weight in run.model.parameters()):,}")
+    log.info(
+        "%s on %s: %s training and %s validation images, %s weights",
+        recipe.architecture,
+        recipe.data,
+        f"{len(training):,}",
+        f"{len(validation):,}",
+        f"{sum(weight.numel() for weight in run.model.parameters()):,}",
+    )
     run.run(training, validation, folder, every)
     run.model.load_state_dict(run.best)
     log.info("best validation accuracy %.2f %%", 100 * run.best_accuracy)
     return run.model, training.batch(slice(0, 1))[0]
 
 
-def measured(folder: Path, test: Dataset, steps: int, threads: int | None, mode: str = "strict", threshold: str = "dynamic"
-             ) -> ttfs_convert.Report:
+def measured(folder: Path, test: Dataset, steps: int, threads: int | None, mode: str = "strict", threshold: str = "dynamic") -> ttfs_convert.Report:
     """Convert `folder`'s model.onnx and hold the result, snn.npz, against it on `test`; written to report.json."""
     snn = ttfs_convert.convert(folder / "model.onnx", mode=mode, steps=steps)
     ttfs_convert.save(snn, folder / "snn.npz")
@@ -109,10 +124,12 @@ def row(given: argparse.Namespace, report: ttfs_convert.Report, exact: ttfs_conv
     """Heading and row as in Table I, and below it the paper's where it has one for the full-width network. exact: in continuous time."""
     low, high = report.drift.ci95_pp
     name = given.architecture + (f", width {given.width:g}" if given.width != 1 else "")
-    lines = ["| dataset | network | test images | ANN | SNN | drift, 95 % interval | agreement | in continuous time |",
-             "|---|---|---|---|---|---|---|---|",
-             f"| {given.data} | {name} | {report.data.samples:,} | {100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | "
-             f"{report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | {100 * report.drift.agreement:.2f} % | {100 * exact.drift.agreement:.2f} % |"]
+    lines = [
+        "| dataset | network | test images | ANN | SNN | drift, 95 % interval | agreement | in continuous time |",
+        "|---|---|---|---|---|---|---|---|",
+        f"| {given.data} | {name} | {report.data.samples:,} | {100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | "
+        f"{report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | {100 * report.drift.agreement:.2f} % | {100 * exact.drift.agreement:.2f} % |",
+    ]
     if given.width == 1 and (given.data, given.architecture) in PAPER:
         accuracy, drift = PAPER[given.data, given.architecture]
         lines += [f"| {given.data} | {name}, the paper's | 10,000 | {accuracy - drift:.2f} % | {accuracy:.2f} % | {drift:+.2f} pp | | |"]
@@ -128,8 +145,22 @@ def main(arguments: list[str] | None = None) -> None:
     log.info("train.py %s", " ".join(sys.argv[1:] if arguments is None else arguments))
     try:
         test = test_images(given.data, given.data_dir, given.test_limit)  # first, so that missing data shows before the training
-        recipe = Recipe(given.data, given.architecture, given.width, given.epochs, given.batch, given.lr, given.seed, given.limit,
-                        given.dropout, given.mean, given.lambda_w, given.lambda_a, shift=given.shift, schedule=given.schedule)
+        recipe = Recipe(
+            given.data,
+            given.architecture,
+            given.width,
+            given.epochs,
+            given.batch,
+            given.lr,
+            given.seed,
+            given.limit,
+            given.dropout,
+            given.mean,
+            given.lambda_w,
+            given.lambda_a,
+            shift=given.shift,
+            schedule=given.schedule,
+        )
         model, image = trained(recipe, given.out, given.data_dir, given.resume, given.checkpoint_seconds)
         export_onnx(model, given.out / "model.onnx", image)
         report = measured(given.out, test, given.steps, given.threads)

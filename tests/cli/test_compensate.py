@@ -32,8 +32,21 @@ def folder(tmp_path_factory):
 
 
 def convert(folder, out, *options, data="train"):
-    return invoke(convert_main, folder / "model.onnx", "--out", folder / out, "--mode", "exact", "--steps", "8", "--rounding", "ceil",
-                  "--calibrate", folder / f"{data}.npz", *options)
+    return invoke(
+        convert_main,
+        folder / "model.onnx",
+        "--out",
+        folder / out,
+        "--mode",
+        "exact",
+        "--steps",
+        "8",
+        "--rounding",
+        "ceil",
+        "--calibrate",
+        folder / f"{data}.npz",
+        *options,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +86,12 @@ def test_runs_lose_less_and_know_their_grid_and_their_samples(fitted, folder):
     same = invoke(run_main, folder / "fitted.npz", "--data", folder / "train.npz")
     assert "these are the samples that the network was fitted to" in same.stderr
     assert "samples that the network was calibrated on" in invoke(run_main, folder / "plain.npz", "--data", folder / "train.npz").stderr
-    for options, now in ((("--steps", "9"), "9 steps, ceil"), (("--steps", "continuous"), "continuous time"),
-                         (("--rounding", "nearest"), "8 steps, nearest"), (("--input-steps", "255"), "8 to 255 steps, ceil")):
+    for options, now in (
+        (("--steps", "9"), "9 steps, ceil"),
+        (("--steps", "continuous"), "continuous time"),
+        (("--rounding", "nearest"), "8 steps, nearest"),
+        (("--input-steps", "255"), "8 to 255 steps, ceil"),
+    ):
         other = invoke(run_main, folder / "fitted.npz", "--data", folder / "test.npz", *options)
         assert f"fitted to 8 steps, ceil; in {now} they are not" in other.stderr
 
@@ -110,12 +127,15 @@ def test_a_coarse_input_is_pointed_out(folder, fitted):
         assert result.exit_code == 0 and "--input-steps 255" not in result.stderr
 
 
-@pytest.mark.parametrize("options, text", (
-    (("--steps", "continuous", "--compensate"), "compensate: continuous time, where nothing is rounded; expected a number of steps"),
-    (("--steps", "continuous", "--input-steps", "9"), "input steps: continuous time"),
-    (("--direct-input", "--input-steps", "9"), "input steps: analog inputs, which take no window"),
-    (("--input-steps", "0"), "--input-steps"),
-))
+@pytest.mark.parametrize(
+    "options, text",
+    (
+        (("--steps", "continuous", "--compensate"), "compensate: continuous time, where nothing is rounded; expected a number of steps"),
+        (("--steps", "continuous", "--input-steps", "9"), "input steps: continuous time"),
+        (("--direct-input", "--input-steps", "9"), "input steps: analog inputs, which take no window"),
+        (("--input-steps", "0"), "--input-steps"),
+    ),
+)
 def test_usage_errors(folder, options, text):
     result = convert(folder, "refused.npz", *options)
     assert result.exit_code == 2 and text in result.stderr and not (folder / "refused.npz").exists()

@@ -48,8 +48,12 @@ def shell(files, out, command, redirection, limit=None, **environment):
     name, *arguments = command.format(files=files).split()
     code = f"from ttfs_convert.cli.{name} import main; main(prog_name='ttfs-{name}')"
     line = f'"{sys.executable}" -c "{code}" {" ".join(arguments)} {redirection}; exit ${{PIPESTATUS[0]}}'
-    return subprocess.run(["bash", "-c", f"ulimit -f {limit}; {line}" if limit else line], capture_output=True, cwd=out,
-                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment})
+    return subprocess.run(
+        ["bash", "-c", f"ulimit -f {limit}; {line}" if limit else line],
+        capture_output=True,
+        cwd=out,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+    )
 
 
 RUN = "run {files}/snn.npz --data {files}/data.npz --json report.json"
@@ -60,9 +64,15 @@ def written(out, name):
     return load(out / name).layers if name.endswith(".npz") else json.loads((out / name).read_text())
 
 
-@pytest.mark.parametrize("command, files_written", (
-    (RUN, ("report.json",)), (CONVERT, ("again.npz", "report.json")), ("tune {files}/snn.npz --data {files}/data.npz --out tuned.npz", ("tuned.npz",)),
-    ("run --help", ())))
+@pytest.mark.parametrize(
+    "command, files_written",
+    (
+        (RUN, ("report.json",)),
+        (CONVERT, ("again.npz", "report.json")),
+        ("tune {files}/snn.npz --data {files}/data.npz --out tuned.npz", ("tuned.npz",)),
+        ("run --help", ()),
+    ),
+)
 @pytest.mark.parametrize("redirection", ("| true", ">&-"))
 def test_nobody_listens(files, tmp_path, command, files_written, redirection):
     result = shell(files, tmp_path, command, redirection)
@@ -92,8 +102,10 @@ def test_the_gate_is_heard_by_nobody_and_exits_all_the_same(files, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-@pytest.mark.parametrize("command, files_written", (
-    (RUN, ["report.json"]), (CONVERT, []), ("convert {files}/model.onnx --out again.npz --json -", []), ("inspect --help", [])))
+@pytest.mark.parametrize(
+    "command, files_written",
+    ((RUN, ["report.json"]), (CONVERT, []), ("convert {files}/model.onnx --out again.npz --json -", []), ("inspect --help", [])),
+)
 def test_a_full_disk_behind_standard_output(files, tmp_path, command, files_written):
     result = shell(files, tmp_path, command, "> /dev/full")
     assert result.returncode == 1
@@ -101,10 +113,16 @@ def test_a_full_disk_behind_standard_output(files, tmp_path, command, files_writ
     assert b"Traceback" not in result.stderr and os.listdir(tmp_path) == files_written
 
 
-@pytest.mark.parametrize("command, limit", (
-    (CONVERT, 8),  # the temporary copies of the model fit, the network does not
-    (CONVERT, 2),
-    (RUN, 1), ("run {files}/snn.npz --data {files}/data.npz --spikes spikes.npz", 2), ("inspect {files}/snn.npz --plot plots", 40)))
+@pytest.mark.parametrize(
+    "command, limit",
+    (
+        (CONVERT, 8),  # the temporary copies of the model fit, the network does not
+        (CONVERT, 2),
+        (RUN, 1),
+        ("run {files}/snn.npz --data {files}/data.npz --spikes spikes.npz", 2),
+        ("inspect {files}/snn.npz --plot plots", 40),
+    ),
+)
 def test_a_file_that_the_disk_does_not_take(files, tmp_path, command, limit):
     """Past the limit a write fails as on a full disk."""
     if "--plot" in command:
@@ -133,8 +151,12 @@ def test_letters_that_the_console_lacks(files, tmp_path, encoding):
 
 
 def test_names_are_printed_as_they_are(files, tmp_path):
-    for main, arguments in ((run.main, ("snn.npz", "--data", files / "data.npz", "--histogram")), (inspect.main, ("snn.npz",)),
-                            (inspect.main, ("model.onnx",)), (convert.main, ("model.onnx", "--out", tmp_path / "n.npz"))):
+    for main, arguments in (
+        (run.main, ("snn.npz", "--data", files / "data.npz", "--histogram")),
+        (inspect.main, ("snn.npz",)),
+        (inspect.main, ("model.onnx",)),
+        (convert.main, ("model.onnx", "--out", tmp_path / "n.npz")),
+    ):
         result = CliRunner().invoke(main, [str(files / arguments[0]), *map(str, arguments[1:])])
         assert result.exit_code == 0 and NAMES["gemm0"] in result.output
 

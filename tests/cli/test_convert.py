@@ -27,9 +27,13 @@ def run(*arguments):
 
 
 def model_file(path, nodes, weights, shape=(4,), output="y"):
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", *shape])],
-                              [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, ["batch", None])],
-                              [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in weights.items()])
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", *shape])],
+        [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, ["batch", None])],
+        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in weights.items()],
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
     return path
 
@@ -37,11 +41,17 @@ def model_file(path, nodes, weights, shape=(4,), output="y"):
 @pytest.fixture
 def offender(tmp_path):
     """Two layers that break the constraints in different ways, and a readout."""
-    return model_file(tmp_path / "offender.onnx", [
-        helper.make_node("Gemm", ["x", "w1"], ["a"], name="first"), helper.make_node("Clip", ["a", "zero", "one"], ["b"]),
-        helper.make_node("Gemm", ["b", "w2"], ["c"], name="second"), helper.make_node("Relu", ["c"], ["d"]),
-        helper.make_node("Gemm", ["d", "w3"], ["y"], name="last")],
-        {"w1": [[0.25, 0.5]] * 4, "w2": [[0.5] * 3] * 2, "w3": np.ones((3, 2)), "zero": 0, "one": 1})
+    return model_file(
+        tmp_path / "offender.onnx",
+        [
+            helper.make_node("Gemm", ["x", "w1"], ["a"], name="first"),
+            helper.make_node("Clip", ["a", "zero", "one"], ["b"]),
+            helper.make_node("Gemm", ["b", "w2"], ["c"], name="second"),
+            helper.make_node("Relu", ["c"], ["d"]),
+            helper.make_node("Gemm", ["d", "w3"], ["y"], name="last"),
+        ],
+        {"w1": [[0.25, 0.5]] * 4, "w2": [[0.5] * 3] * 2, "w3": np.ones((3, 2)), "zero": 0, "one": 1},
+    )
 
 
 def test_example_converts(tmp_path):
@@ -83,9 +93,14 @@ def test_unchecked_lists_but_converts(offender, tmp_path):
 
 
 def test_all_unsupported_nodes_at_once(tmp_path):
-    nodes = [helper.make_node("Gemm", ["x", "w"], ["a"]), helper.make_node("Elu", ["a"], ["b"], name="elu"),
-             helper.make_node("Gemm", ["a", "w"], ["c"]), helper.make_node("Sin", ["c"], ["d"], name="sin"),
-             helper.make_node("Add", ["b", "d"], ["e"]), helper.make_node("Gemm", ["e", "w"], ["y"])]
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["a"]),
+        helper.make_node("Elu", ["a"], ["b"], name="elu"),
+        helper.make_node("Gemm", ["a", "w"], ["c"]),
+        helper.make_node("Sin", ["c"], ["d"], name="sin"),
+        helper.make_node("Add", ["b", "d"], ["e"]),
+        helper.make_node("Gemm", ["e", "w"], ["y"]),
+    ]
     path = model_file(tmp_path / "m.onnx", nodes, {"w": 2 * np.eye(4)})
     result = run(path, "--out", tmp_path / "snn.npz")
     assert result.exit_code == 3
@@ -93,10 +108,15 @@ def test_all_unsupported_nodes_at_once(tmp_path):
         assert text in result.stderr
 
 
-@pytest.mark.parametrize("arguments,text", [
-    (("--steps", "0"), "0 is not between 1 and 65535"), (("--steps", "many"), "neither a whole number nor 'continuous'"),
-    (("--tolerance", "-1"), "-1"), (("--mode", "gentle"), "gentle"),
-])
+@pytest.mark.parametrize(
+    "arguments,text",
+    [
+        (("--steps", "0"), "0 is not between 1 and 65535"),
+        (("--steps", "many"), "neither a whole number nor 'continuous'"),
+        (("--tolerance", "-1"), "-1"),
+        (("--mode", "gentle"), "gentle"),
+    ],
+)
 def test_usage_errors(tmp_path, arguments, text):
     result = run(EXAMPLE, "--out", tmp_path / "snn.npz", *arguments)
     assert result.exit_code == 2 and text in result.stderr
@@ -112,13 +132,17 @@ def test_missing_model_and_missing_folder(tmp_path):
 def broken_files(folder):
     good = EXAMPLE.read_bytes()
     (folder / "text.onnx").write_text("not a model at all")
-    (folder / "cut.onnx").write_bytes(good[:len(good) // 2])
+    (folder / "cut.onnx").write_bytes(good[: len(good) // 2])
     (folder / "empty.onnx").write_bytes(b"")
     model = onnx.load(EXAMPLE)
     onnx.save(model, folder / "external.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
     (folder / "weights.bin").unlink()
-    return {"text.onnx": "is a text file; expected an ONNX model", "cut.onnx": "is not an ONNX model or is cut short",
-            "empty.onnx": "is empty; expected an ONNX model", "external.onnx": "external data"}
+    return {
+        "text.onnx": "is a text file; expected an ONNX model",
+        "cut.onnx": "is not an ONNX model or is cut short",
+        "empty.onnx": "is empty; expected an ONNX model",
+        "external.onnx": "external data",
+    }
 
 
 @pytest.mark.parametrize("name", ["text.onnx", "cut.onnx", "empty.onnx", "external.onnx"])
@@ -188,11 +212,16 @@ def test_exact_measures_ranges_and_tells_where_they_are_from(relu, images, tmp_p
         assert row[1] == "dense" and row[6:10] == ["gated", "0", "..", f"{layer.hi.max():.3g}"]
 
 
-@pytest.mark.parametrize("arguments, rule, recorded", [
-    (("--margin", "0"), Rule("maximum"), ("maximum", 0)), (("--margin", "0.5"), Rule("maximum", margin=0.5), ("maximum", 0.5)),
-    (("--method", "mse", "--steps", "7"), Rule("mse", steps=7), ("mse", 0.1)),
-    (("--method", "99.9"), Rule("percentile", 99.9), ("99.9", 0.1)), (("--method", "60"), Rule("percentile", 60), ("60", 0.1)),
-])
+@pytest.mark.parametrize(
+    "arguments, rule, recorded",
+    [
+        (("--margin", "0"), Rule("maximum"), ("maximum", 0)),
+        (("--margin", "0.5"), Rule("maximum", margin=0.5), ("maximum", 0.5)),
+        (("--method", "mse", "--steps", "7"), Rule("mse", steps=7), ("mse", 0.1)),
+        (("--method", "99.9"), Rule("percentile", 99.9), ("99.9", 0.1)),
+        (("--method", "60"), Rule("percentile", 60), ("60", 0.1)),
+    ],
+)
 def test_ends_follow_the_method(relu, images, tmp_path, arguments, rule, recorded):
     assert exact(relu, images, *arguments).exit_code == 0
     network = load(tmp_path / "snn.npz")
@@ -259,22 +288,26 @@ def test_input_range_and_direct_input(relu, tmp_path):
     assert "direct" in exact(relu, tmp_path / "signed.npz", "--direct-input").stdout
 
 
-@pytest.mark.parametrize("arguments, fragments", [
-    (("--mode", "exact"), ("model.onnx", "2 layers have unbounded", "'gemm0'", "--calibrate")),
-    (("--mode", "exact", "--calibrate", "images.npz", "--method", "nonsense"), ("method", "nonsense", "mse")),
-    (("--mode", "exact", "--calibrate", "images.npz", "--method", "50"), ("percentile 50", "above 50")),
-    (("--mode", "exact", "--calibrate", "images.npz", "--method", "nan"), ("percentile nan",)),
-    (("--mode", "exact", "--calibrate", "images.npz", "--margin", "inf"), ("margin inf",)),
-    (("--mode", "exact", "--calibrate", "images.npz", "--margin", "nan"), ("margin nan",)),
-    (("--mode", "exact", "--calibrate", "images.npz", "--input-range", "1", "-1"), ("1 to -1", "the smaller one first")),
-    (("--mode", "unchecked", "--input-range", "0", "0"), ("0 to 0",)),
-    (("--mode", "unchecked", "--input-range", "0", "inf"), ("inf",)), (("--mode", "unchecked", "--input-range", "nan", "1"), ("nan",)),
-    (("--mode", "unchecked", "--direct-input", "--input-range", "0", "1"), ("--direct-input", "--input-range")),
-    (("--calibrate", "images.npz"), ("--calibrate", "mode strict", "--mode exact")),
-    (("--mode", "unchecked", "--calibrate", "images.npz"), ("--calibrate", "mode unchecked")),
-    (("--slope", "reference"), ("--slope", "mode strict")),
-    (("--mode", "unchecked", "--slope", "gated"), ("--slope", "mode unchecked")),
-])
+@pytest.mark.parametrize(
+    "arguments, fragments",
+    [
+        (("--mode", "exact"), ("model.onnx", "2 layers have unbounded", "'gemm0'", "--calibrate")),
+        (("--mode", "exact", "--calibrate", "images.npz", "--method", "nonsense"), ("method", "nonsense", "mse")),
+        (("--mode", "exact", "--calibrate", "images.npz", "--method", "50"), ("percentile 50", "above 50")),
+        (("--mode", "exact", "--calibrate", "images.npz", "--method", "nan"), ("percentile nan",)),
+        (("--mode", "exact", "--calibrate", "images.npz", "--margin", "inf"), ("margin inf",)),
+        (("--mode", "exact", "--calibrate", "images.npz", "--margin", "nan"), ("margin nan",)),
+        (("--mode", "exact", "--calibrate", "images.npz", "--input-range", "1", "-1"), ("1 to -1", "the smaller one first")),
+        (("--mode", "unchecked", "--input-range", "0", "0"), ("0 to 0",)),
+        (("--mode", "unchecked", "--input-range", "0", "inf"), ("inf",)),
+        (("--mode", "unchecked", "--input-range", "nan", "1"), ("nan",)),
+        (("--mode", "unchecked", "--direct-input", "--input-range", "0", "1"), ("--direct-input", "--input-range")),
+        (("--calibrate", "images.npz"), ("--calibrate", "mode strict", "--mode exact")),
+        (("--mode", "unchecked", "--calibrate", "images.npz"), ("--calibrate", "mode unchecked")),
+        (("--slope", "reference"), ("--slope", "mode strict")),
+        (("--mode", "unchecked", "--slope", "gated"), ("--slope", "mode unchecked")),
+    ],
+)
 def test_options_that_do_not_fit(relu, images, tmp_path, monkeypatch, arguments, fragments):
     before = set(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)
@@ -288,13 +321,18 @@ def test_an_input_range_that_float32_cannot_hold(relu, tmp_path, ends):
     assert_refused(run(relu, "--out", tmp_path / "snn.npz", "--mode", "unchecked", "--input-range", *ends), 2, "input range")
 
 
-@pytest.mark.parametrize("arrays, options, fragments", [
-    ({"x": IMAGES[:, :5]}, (), ("(5,)", "expected (6,)")), ({"y": IMAGES}, (), ("an array x",)),
-    ({"x": IMAGES * 2}, (), ("values from 0 to", "expected 0 to 1", "--input-range")),
-    ({"x": IMAGES}, ("--input-range", "0.25", "1"), ("expected 0.25 to 1",)), ({"x": IMAGES[:0]}, (), ("one or more samples",)),
-    ({"x": np.where(IMAGES > 0.9, np.inf, IMAGES)}, ("--direct-input",), ("not finite",)),
-    ({"x": IMAGES * np.float32(3e38)}, ("--direct-input",), ("activations that are not finite",)),
-])
+@pytest.mark.parametrize(
+    "arrays, options, fragments",
+    [
+        ({"x": IMAGES[:, :5]}, (), ("(5,)", "expected (6,)")),
+        ({"y": IMAGES}, (), ("an array x",)),
+        ({"x": IMAGES * 2}, (), ("values from 0 to", "expected 0 to 1", "--input-range")),
+        ({"x": IMAGES}, ("--input-range", "0.25", "1"), ("expected 0.25 to 1",)),
+        ({"x": IMAGES[:0]}, (), ("one or more samples",)),
+        ({"x": np.where(IMAGES > 0.9, np.inf, IMAGES)}, ("--direct-input",), ("not finite",)),
+        ({"x": IMAGES * np.float32(3e38)}, ("--direct-input",), ("activations that are not finite",)),
+    ],
+)
 def test_calibration_data_that_does_not_fit(relu, tmp_path, arrays, options, fragments):
     np.savez(tmp_path / "data.npz", **arrays)
     before = set(tmp_path.iterdir())
@@ -320,12 +358,18 @@ def table(tmp_path):
     return save(Chain((6,)).gemm(7).relu1().readout().model(), tmp_path)
 
 
-@pytest.mark.parametrize("words, lows, highs", [
-    (["--input-range", "data"], TABLE.min(0), TABLE.max(0)), (["--input-range=data"], TABLE.min(0), TABLE.max(0)),
-    (["--input-range", "x:data"], TABLE.min(0), TABLE.max(0)), (["--input-range", "0", "1000"], [0] * 6, [1000] * 6),
-    (["--input-range=0", "1000"], [0] * 6, [1000] * 6), (["--input-range", "x:-5:1e3"], [-5] * 6, [1000] * 6),
-    (["--input-range", "-1", "1000"], [-1] * 6, [1000] * 6),
-])
+@pytest.mark.parametrize(
+    "words, lows, highs",
+    [
+        (["--input-range", "data"], TABLE.min(0), TABLE.max(0)),
+        (["--input-range=data"], TABLE.min(0), TABLE.max(0)),
+        (["--input-range", "x:data"], TABLE.min(0), TABLE.max(0)),
+        (["--input-range", "0", "1000"], [0] * 6, [1000] * 6),
+        (["--input-range=0", "1000"], [0] * 6, [1000] * 6),
+        (["--input-range", "x:-5:1e3"], [-5] * 6, [1000] * 6),
+        (["--input-range", "-1", "1000"], [-1] * 6, [1000] * 6),
+    ],
+)
 def test_ranges_of_inputs(table, tmp_path, words, lows, highs):
     data = ["--calibrate", tmp_path / "table.npz", "--margin", 0, "--mode", "exact"] if "data" in words[-1] else []
     result = run(table, "--out", tmp_path / "snn.npz", "--mode", "unchecked", *data, *words)
@@ -335,12 +379,20 @@ def test_ranges_of_inputs(table, tmp_path, words, lows, highs):
     np.testing.assert_allclose(layer.hi, np.float32(highs), rtol=1e-6)
 
 
-@pytest.mark.parametrize("words, text", [
-    (["--input-range", "data"], "data to take it from; name some with --calibrate"), (["--input-range", "wide", "1"], "neither a number nor data"),
-    (["--input-range", "x:1"], "expected NAME:LO:HI"), (["--input-range", "x:a:b"], "expected NAME:LO:HI"), (["--input-range", "z:0:1"], "z; expected inputs"),
-    (["--input-range", "1", "0"], "input range: 1 to 0"), (["--input-range", "0", "1", "--input-range", "data"], "several ranges"),
-    (["--input-range", "data", "--direct-input"], "--direct-input: given with --input-range"), (["--input-range"], "requires"),
-])
+@pytest.mark.parametrize(
+    "words, text",
+    [
+        (["--input-range", "data"], "data to take it from; name some with --calibrate"),
+        (["--input-range", "wide", "1"], "neither a number nor data"),
+        (["--input-range", "x:1"], "expected NAME:LO:HI"),
+        (["--input-range", "x:a:b"], "expected NAME:LO:HI"),
+        (["--input-range", "z:0:1"], "z; expected inputs"),
+        (["--input-range", "1", "0"], "input range: 1 to 0"),
+        (["--input-range", "0", "1", "--input-range", "data"], "several ranges"),
+        (["--input-range", "data", "--direct-input"], "--direct-input: given with --input-range"),
+        (["--input-range"], "requires"),
+    ],
+)
 def test_ranges_that_are_none(table, tmp_path, words, text):
     result = run(table, "--out", tmp_path / "snn.npz", "--mode", "exact", *words)
     assert result.exit_code == 2 and text in result.stderr and not (tmp_path / "snn.npz").exists()
@@ -349,8 +401,20 @@ def test_ranges_that_are_none(table, tmp_path, words, text):
 def test_direct_by_name_and_notes(table, tmp_path):
     assert run(table, "--out", tmp_path / "snn.npz", "--mode", "exact", "--input-range", "x:direct").exit_code == 0
     assert load(tmp_path / "snn.npz").inputs[0].coding == "direct"
-    result = run(table, "--out", tmp_path / "snn.npz", "--mode", "exact", "--input-range", 0, 1000, "--calibrate", tmp_path / "table.npz",
-                 "--json", tmp_path / "snn.json")
+    result = run(
+        table,
+        "--out",
+        tmp_path / "snn.npz",
+        "--mode",
+        "exact",
+        "--input-range",
+        0,
+        1000,
+        "--calibrate",
+        tmp_path / "table.npz",
+        "--json",
+        tmp_path / "snn.json",
+    )
     (note,) = json.loads((tmp_path / "snn.json").read_text())["notes"]
     assert f"note: {note}" in result.stderr and "5 of 6 columns" in note and "--direct-input" in note
 

@@ -51,6 +51,7 @@ def relu() -> Chain:
 
 # Models
 
+
 def test_a_model_that_every_mode_converts(tmp_path):
     path = save(lossless().model(), tmp_path)
     tables, content = inspected(path)
@@ -99,7 +100,10 @@ def test_violations_are_those_that_strict_mode_refuses(tmp_path):
     violations = [violation.model_dump() for violation in load(tmp_path / "snn.npz").violations]
     assert content["modes"]["strict"]["violations"] == content["modes"]["unchecked"]["violations"] == violations
     assert {(violation["layer"], violation["problem"]) for violation in violations} == {
-        ("gemm0", "activation is ReLU, not ReLU1"), ("gemm0", "weight sum is not 1"), ("gemm2", "activation is ReLU, not ReLU1")}
+        ("gemm0", "activation is ReLU, not ReLU1"),
+        ("gemm0", "weight sum is not 1"),
+        ("gemm2", "activation is ReLU, not ReLU1"),
+    }
     (worst,) = (violation for violation in violations if violation["worst"])
     assert worst["worst"] == pytest.approx(1, abs=1e-5) and worst["neurons"] == 8
     for text in ("Not lossless", "activation is ReLU, not ReLU1", "weight sum is not 1", "train with ReLU1 (clamp to [0, 1])"):
@@ -114,8 +118,10 @@ def test_a_range_that_is_not_known_is_not_shown(tmp_path):
 def test_unsupported_nodes_are_all_listed_with_what_to_do(tmp_path):
     chain = Chain((6,)).gemm(8).relu1().gemm(7).add("Sigmoid").gemm(5).add("Elu").readout(3)
     tables, content = inspected(save(chain.model(), tmp_path), code=3)
-    expected = [{"node": "sigmoid3", "operator": "Sigmoid", "why": REMEDIES["Sigmoid"][0], "remedy": REMEDIES["Sigmoid"][1]},
-                {"node": "elu5", "operator": "Elu", "why": REMEDIES["Elu"][0], "remedy": REMEDIES["Elu"][1]}]
+    expected = [
+        {"node": "sigmoid3", "operator": "Sigmoid", "why": REMEDIES["Sigmoid"][0], "remedy": REMEDIES["Sigmoid"][1]},
+        {"node": "elu5", "operator": "Elu", "why": REMEDIES["Elu"][0], "remedy": REMEDIES["Elu"][1]},
+    ]
     words = " ".join(tables.split())
     for mode in ("strict", "exact", "unchecked"):
         assert content["modes"][mode]["unsupported"] == expected and not content["modes"][mode]["converts"]
@@ -172,15 +178,20 @@ def test_external_data(tmp_path):
 
 # Networks
 
+
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
     """Networks of every mode and slope, by name, and their files."""
     folder = tmp_path_factory.mktemp("networks")
     np.savez(folder / "images.npz", x=relu().images(30))
     exact = ("--mode", "exact", "--calibrate", folder / "images.npz")
-    cases = {"strict": (lossless(), "--no-embed", "--rounding", "ceil"), "unchecked": (relu(), "--mode", "unchecked", "--steps", "9"),
-             "gated": (relu(), *exact), "reference": (relu().add("Softmax"), *exact, "--slope", "reference", "--steps", "continuous"),
-             "percentile": (relu(), *exact, "--method", "99.5", "--calibration-limit", "20", "--pooling", "spiking")}
+    cases = {
+        "strict": (lossless(), "--no-embed", "--rounding", "ceil"),
+        "unchecked": (relu(), "--mode", "unchecked", "--steps", "9"),
+        "gated": (relu(), *exact),
+        "reference": (relu().add("Softmax"), *exact, "--slope", "reference", "--steps", "continuous"),
+        "percentile": (relu(), *exact, "--method", "99.5", "--calibration-limit", "20", "--pooling", "spiking"),
+    }
     for name, (chain, *options) in cases.items():
         arguments = [save(chain.model(), folder), "--out", folder / f"{name}.npz", "--json", folder / f"{name}.json", *options]
         result = CliRunner().invoke(convert_main, [str(argument) for argument in arguments])
@@ -201,18 +212,26 @@ def test_what_a_network_file_holds(networks, name):
         assert row[1:] == [f"{expected.synops:,}", *(updates or ["-", "-"])]
     assert content["onnx_sha256"] == network.onnx_sha256 and content["embedded"] == (network.onnx is not None)
     assert content["spiking_mac_share"] == spiking_mac_share(network) == 1 and content["windows"] == 3
-    for text in (network.onnx_sha256, f"{path.stat().st_size:,} bytes, format {network.format_version}", "100.0 %",
-                 f"mode {network.mode}, slope {network.slope}, pooling {network.pooling}", f"{sum(map(neurons, network.layers)):,}"):
+    for text in (
+        network.onnx_sha256,
+        f"{path.stat().st_size:,} bytes, format {network.format_version}",
+        "100.0 %",
+        f"mode {network.mode}, slope {network.slope}, pooling {network.pooling}",
+        f"{sum(map(neurons, network.layers)):,}",
+    ):
         assert text in tables
 
 
-@pytest.mark.parametrize("name, present, absent", [
-    ("strict", ("not embedded", "50 steps per window, rounding ceil; latency 150 steps", "fan_in"), ("samples of",)),
-    ("unchecked", (", embedded", "9 steps per window, rounding nearest; latency 27 steps"), ("samples of",)),
-    ("gated", ("30 samples of images.npz, maximum + 10 %", "slope gated, pooling synaptic"), ("behind the readout",)),
-    ("reference", ("30 samples of images.npz", "slope reference", "continuous", "run by ONNX Runtime behind"), ("latency",)),
-    ("percentile", ("20 samples of images.npz, 99.5 ", "pooling spiking"), ("maximum",)),
-])
+@pytest.mark.parametrize(
+    "name, present, absent",
+    [
+        ("strict", ("not embedded", "50 steps per window, rounding ceil; latency 150 steps", "fan_in"), ("samples of",)),
+        ("unchecked", (", embedded", "9 steps per window, rounding nearest; latency 27 steps"), ("samples of",)),
+        ("gated", ("30 samples of images.npz, maximum + 10 %", "slope gated, pooling synaptic"), ("behind the readout",)),
+        ("reference", ("30 samples of images.npz", "slope reference", "continuous", "run by ONNX Runtime behind"), ("latency",)),
+        ("percentile", ("20 samples of images.npz, 99.5 ", "pooling spiking"), ("maximum",)),
+    ],
+)
 def test_provenance_in_words(networks, name, present, absent):
     tables = run(networks / f"{name}.npz").stdout
     for text in present:
@@ -223,6 +242,7 @@ def test_provenance_in_words(networks, name, present, absent):
 
 # Errors
 
+
 def assert_refused(result, *fragments):
     assert result.exit_code == 3 and not result.stdout
     (line,) = result.stderr.strip().splitlines()
@@ -231,10 +251,20 @@ def assert_refused(result, *fragments):
         assert fragment in line
 
 
-@pytest.mark.parametrize("name, content", [
-    ("text.onnx", b"no model\nat all\n"), ("empty.onnx", b""), ("empty.npz", b""), ("random.npz", np.random.default_rng(0).bytes(500)),
-    ("zip.npz", None), ("start.npz", b"PK"), ("cut.npz", 100), ("end.npz", -1), ("cut.onnx", EXAMPLE.read_bytes()[:10_000]),
-])
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("text.onnx", b"no model\nat all\n"),
+        ("empty.onnx", b""),
+        ("empty.npz", b""),
+        ("random.npz", np.random.default_rng(0).bytes(500)),
+        ("zip.npz", None),
+        ("start.npz", b"PK"),
+        ("cut.npz", 100),
+        ("end.npz", -1),
+        ("cut.onnx", EXAMPLE.read_bytes()[:10_000]),
+    ],
+)
 @pytest.mark.parametrize("options", [(), ("--json", "-")])
 def test_garbage_gives_one_line(networks, tmp_path, name, content, options):
     path = tmp_path / name

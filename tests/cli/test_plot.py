@@ -65,6 +65,7 @@ def test_of_a_model_that_does_not_convert_what_can_be_lowered_is_drawn(tmp_path)
 
 # What keeps figures from being drawn is told before anything runs
 
+
 def refused(result, *texts):
     assert result.exit_code == 2 and not result.stdout
     (line,) = result.stderr.strip().splitlines()
@@ -126,8 +127,10 @@ def test_matplotlib_is_loaded_for_figures_alone(module):
 
 
 def test_figures_need_no_state_of_pyplot(files, tmp_path):
-    code = "import sys; from ttfs_convert.cli.inspect import main; main(sys.argv[1:], standalone_mode=False); " \
-           "sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = (
+        "import sys; from ttfs_convert.cli.inspect import main; main(sys.argv[1:], standalone_mode=False); "
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
     command = [sys.executable, "-c", code, files / "snn.npz", "--plot", tmp_path]
     assert subprocess.run(command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL).returncode == 0
     assert_figures(tmp_path, *OF_WEIGHTS)

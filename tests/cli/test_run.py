@@ -53,14 +53,32 @@ def test_json_has_exactly_the_documented_fields(report):
         "snn": {"accuracy", "mean_squared_error", "latency_steps", "spikes_per_neuron"},
         "drift": {"accuracy_pp", "ci95_pp", "agreement", "max_output_error", "output_range"},
         "energy": {"paper", "synaptic", "event", "event_if_gated", "ann_macs"},
-        "timing": {"ann_seconds", "snn_seconds", "compile_seconds"}}
+        "timing": {"ann_seconds", "snn_seconds", "compile_seconds"},
+    }
     for count in ("paper", "synaptic", "event", "event_if_gated"):
         part = report["energy"][count]
         assert part["p_proxy"] == part["synops"] + part["neuronops"]
     for layer in report["layers"]:
-        assert set(layer) == {"name", "kind", "slope", "tensor", "range", "window", "steps", "neurons", "synapses",
-                              "weight_sum_max_deviation", "max_error", "mean_error", "tolerance", "saturated", "silent", "synops", "neuronops",
-                              "spike_times"}
+        assert set(layer) == {
+            "name",
+            "kind",
+            "slope",
+            "tensor",
+            "range",
+            "window",
+            "steps",
+            "neurons",
+            "synapses",
+            "weight_sum_max_deviation",
+            "max_error",
+            "mean_error",
+            "tolerance",
+            "saturated",
+            "silent",
+            "synops",
+            "neuronops",
+            "spike_times",
+        }
         assert layer["steps"] == 50 and layer["spike_times"] is None
     (output,) = report["outputs"]
     assert set(output) == {"name", "shape", "judged", "rule", "agreement", "max_error", "mean_error", "range", "psnr"}
@@ -81,8 +99,20 @@ def test_json_adds_up(report):
 def test_report_on_the_terminal(networks):
     result = run(networks / "snn.npz", "--data", IMAGES, "--limit", "50")
     assert result.exit_code == 0, result.output
-    for text in ("node_conv2d", "ANN accuracy", "SNN accuracy", "95 % interval", "latency 350 steps (7 windows)", "paper",
-                 "synaptic", "event_if_gated", "first layer out of tolerance", "0 .. 1", "slope fan_in", "the outputs' range"):
+    for text in (
+        "node_conv2d",
+        "ANN accuracy",
+        "SNN accuracy",
+        "95 % interval",
+        "latency 350 steps (7 windows)",
+        "paper",
+        "synaptic",
+        "event_if_gated",
+        "first layer out of tolerance",
+        "0 .. 1",
+        "slope fan_in",
+        "the outputs' range",
+    ):
         assert text in result.stdout
     assert "note: --limit: a subset, 50 of 2,000 samples" in result.stderr
     assert "\x1b" not in result.output
@@ -167,9 +197,11 @@ def test_a_network_file_that_is_none(tmp_path):
 
 
 def test_help_imports_nothing_heavy():
-    code = ("import sys; from click.testing import CliRunner; from ttfs_convert.cli.run import main\n"
-            "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
-            "print([name for name in ('numpy', 'numba', 'onnx', 'onnxruntime', 'pydantic', 'rich') if name in sys.modules])")
+    code = (
+        "import sys; from click.testing import CliRunner; from ttfs_convert.cli.run import main\n"
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
+        "print([name for name in ('numpy', 'numba', 'onnx', 'onnxruntime', 'pydantic', 'rich') if name in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
@@ -186,17 +218,20 @@ def exact(tmp_path_factory):
     outputs = Reference(RELU)(INPUTS)
     np.savez(folder / "data.npz", x=INPUTS, y=next(iter(outputs.values())).argmax(1))
     path = save(RELU, folder)
-    for name, data, *options in (("all", INPUTS), ("reference", INPUTS, "--slope", "reference"), ("tight", INPUTS, "--margin", "0"),
-                                 ("few", INPUTS[:4], "--margin", "0"), ("most", INPUTS[:185], "--margin", "0")):
+    for name, data, *options in (
+        ("all", INPUTS),
+        ("reference", INPUTS, "--slope", "reference"),
+        ("tight", INPUTS, "--margin", "0"),
+        ("few", INPUTS[:4], "--margin", "0"),
+        ("most", INPUTS[:185], "--margin", "0"),
+    ):
         np.savez(folder / f"{name}_data.npz", x=data)
         result = convert(path, folder / f"{name}.npz", "--mode", "exact", "--calibrate", folder / f"{name}_data.npz", *options)
         assert result.exit_code == 0, result.stderr
     return folder
 
 
-@pytest.mark.parametrize("name, slope, silent", [
-    ("all", "gated", "sends nothing"), ("reference", "reference", "spikes at its window's end"),
-])
+@pytest.mark.parametrize("name, slope, silent", [("all", "gated", "sends nothing"), ("reference", "reference", "spikes at its window's end")])
 def test_exact_prints_slope_and_ranges(exact, name, slope, silent):
     result = run(exact / f"{name}.npz", "--data", exact / "data.npz", "--steps", "continuous")
     assert result.exit_code == 0 and not result.stderr
@@ -257,11 +292,16 @@ def test_mode_unchecked_is_not_told_to_calibrate(exact):
     assert "outside its range" in notes and "calibrate" not in notes
 
 
-@pytest.mark.parametrize("ends, treatment, note", [
-    ((), "divided by 255", "divided by 255"), (("--input-range", "0", "1"), "divided by 255", "divided by 255"),
-    (("--input-range", "0", "255"), "as they are", "as they are"), (("--direct-input",), "as they are", "as they are"),
-    (("--input-range", "-1", "1"), None, None),
-])
+@pytest.mark.parametrize(
+    "ends, treatment, note",
+    [
+        ((), "divided by 255", "divided by 255"),
+        (("--input-range", "0", "1"), "divided by 255", "divided by 255"),
+        (("--input-range", "0", "255"), "as they are", "as they are"),
+        (("--direct-input",), "as they are", "as they are"),
+        (("--input-range", "-1", "1"), None, None),
+    ],
+)
 def test_what_pixels_mean_is_said(tmp_path, ends, treatment, note):
     """And the figures are those of the same values in floats."""
     pixels = np.random.default_rng(0).integers(0, 256, (20, 6), dtype=np.uint8)

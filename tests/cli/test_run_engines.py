@@ -29,9 +29,12 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
     np.savez(folder / "small_data.npz", x=SMALL.images(6))
     calibrated = ("--calibrate", folder / "small_data.npz")
-    for name, model, *options in (("example", EXAMPLE / "model.onnx"), ("fan_in", save(SMALL.model(), folder)),
-                                  ("gated", folder / "model.onnx", "--mode", "exact", *calibrated),
-                                  ("reference", folder / "model.onnx", "--mode", "exact", "--slope", "reference", *calibrated)):
+    for name, model, *options in (
+        ("example", EXAMPLE / "model.onnx"),
+        ("fan_in", save(SMALL.model(), folder)),
+        ("gated", folder / "model.onnx", "--mode", "exact", *calibrated),
+        ("reference", folder / "model.onnx", "--mode", "exact", "--slope", "reference", *calibrated),
+    ):
         result = CliRunner().invoke(convert_main, [str(each) for each in (model, "--out", folder / f"{name}.npz", *options)])
         assert result.exit_code == 0, result.output
     network = load(folder / "fan_in.npz")
@@ -43,9 +46,13 @@ def two_images(folder):
     return folder / "example.npz", "--data", EXAMPLE / "images.npz", "--limit", "2"
 
 
-RUNS = {"exact": ("--histogram",), "clock": ("--engine", "clock", "--histogram"), "event": ("--engine", "event"),
-        "fixed": ("--engine", "event", "--threshold", "fixed"),
-        "fixed clock": ("--engine", "clock", "--threshold", "fixed", "--steps", "8")}
+RUNS = {
+    "exact": ("--histogram",),
+    "clock": ("--engine", "clock", "--histogram"),
+    "event": ("--engine", "event"),
+    "fixed": ("--engine", "event", "--threshold", "fixed"),
+    "fixed clock": ("--engine", "clock", "--threshold", "fixed", "--steps", "8"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -134,11 +141,25 @@ def test_silent_neurons_are_those_that_spike_at_the_end(example, folder, name):
 
 # Operations with a fixed threshold, connection by connection
 
+
 @pytest.mark.parametrize("slope", ("fan_in", "reference"))
 @pytest.mark.parametrize("engine", ("event", "clock"))
 def test_only_spikes_that_were_sent_count(folder, tmp_path, engine, slope):
-    result = run(folder / f"{slope}.npz", "--data", folder / "small_data.npz", "--engine", engine, "--threshold", "fixed",
-                 "--steps", "10", "--spikes", tmp_path / "spikes.npz", "--json", "-")
+    result = run(
+        folder / f"{slope}.npz",
+        "--data",
+        folder / "small_data.npz",
+        "--engine",
+        engine,
+        "--threshold",
+        "fixed",
+        "--steps",
+        "10",
+        "--spikes",
+        tmp_path / "spikes.npz",
+        "--json",
+        "-",
+    )
     assert result.exit_code == 0, result.stderr
     report, (recording, _) = json.loads(result.stdout), load_spikes(tmp_path / "spikes.npz")
     network = load(folder / f"{slope}.npz")
@@ -160,23 +181,34 @@ def test_only_spikes_that_were_sent_count(folder, tmp_path, engine, slope):
 
 # What does not go together
 
-@pytest.mark.parametrize("network, options, texts", (
-    ("gated", ("--engine", "event", "--threshold", "fixed"), ("slope gated in", "slope fan_in or reference", "--mode unchecked")),
-    ("gated", ("--engine", "clock", "--threshold", "fixed"), ("slope gated in",)),
-    ("fan_in", ("--threshold", "fixed"), ("engine exact, whose closed form needs the dynamic one", "add --engine event")),
-    ("fan_in", ("--engine", "clock", "--steps", "continuous"), ("engine clock: continuous time", "set --steps N, or use")),
-    ("uneven", ("--engine", "clock", "--threshold", "fixed"), ("numbers of steps of their own", "set --steps N")),
-    ("fan_in", ("--engine", "fast"), ("'fast' is not one of",)),
-    ("fan_in", ("--threshold", "none"), ("'none' is not one of",)),
-))
+
+@pytest.mark.parametrize(
+    "network, options, texts",
+    (
+        ("gated", ("--engine", "event", "--threshold", "fixed"), ("slope gated in", "slope fan_in or reference", "--mode unchecked")),
+        ("gated", ("--engine", "clock", "--threshold", "fixed"), ("slope gated in",)),
+        ("fan_in", ("--threshold", "fixed"), ("engine exact, whose closed form needs the dynamic one", "add --engine event")),
+        ("fan_in", ("--engine", "clock", "--steps", "continuous"), ("engine clock: continuous time", "set --steps N, or use")),
+        ("uneven", ("--engine", "clock", "--threshold", "fixed"), ("numbers of steps of their own", "set --steps N")),
+        ("fan_in", ("--engine", "fast"), ("'fast' is not one of",)),
+        ("fan_in", ("--threshold", "none"), ("'none' is not one of",)),
+    ),
+)
 def test_usage_errors(folder, tmp_path, network, options, texts):
     result = run(folder / f"{network}.npz", "--data", folder / "small_data.npz", "--spikes", tmp_path / "s.npz", *options)
     assert result.exit_code == 2 and all(text in result.stderr for text in texts), result.stderr
     assert not result.stdout and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("options", (("--engine", "event"), ("--engine", "clock"), ("--engine", "event", "--threshold", "fixed"),
-                                     ("--engine", "clock", "--threshold", "fixed", "--steps", "10")))
+@pytest.mark.parametrize(
+    "options",
+    (
+        ("--engine", "event"),
+        ("--engine", "clock"),
+        ("--engine", "event", "--threshold", "fixed"),
+        ("--engine", "clock", "--threshold", "fixed", "--steps", "10"),
+    ),
+)
 def test_layers_with_steps_of_their_own_and_every_engine(folder, options):
     result = run(folder / "uneven.npz", "--data", folder / "small_data.npz", "--json", "-", *options)
     assert result.exit_code == 0, result.stderr

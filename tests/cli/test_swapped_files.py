@@ -26,17 +26,25 @@ def files(tmp_path_factory):
     chain = Chain((4,)).gemm(5).relu1().readout(2)
     save(chain.model(), folder)
     np.savez(folder / "data.npz", x=chain.images(6), y=np.zeros(6, np.int64))
-    for main, arguments in ((convert.main, ("model.onnx", "--out", folder / "snn.npz")),
-                            (run.main, ("snn.npz", "--data", folder / "data.npz", "--spikes", folder / "spikes.npz"))):
+    for main, arguments in (
+        (convert.main, ("model.onnx", "--out", folder / "snn.npz")),
+        (run.main, ("snn.npz", "--data", folder / "data.npz", "--spikes", folder / "spikes.npz")),
+    ):
         result = CliRunner().invoke(main, [str(folder / arguments[0]), *map(str, arguments[1:])])
         assert result.exit_code == 0, result.output
     return folder
 
 
-COMMANDS = {"convert": (convert.main, "{} --out {tmp}/o.npz"), "calibrate": (convert.main, "{files}/model.onnx --out {tmp}/o.npz --mode exact --calibrate {}"),
-            "run": (run.main, "{} --data {files}/data.npz"), "tune": (tune.main, "{} --data {files}/data.npz"), "inspect": (inspect.main, "{}"),
-            "data": (run.main, "{files}/snn.npz --data {}"), "tuning data": (tune.main, "{files}/snn.npz --data {}"),
-            "onnx": (run.main, "{files}/snn.npz --data {files}/data.npz --onnx {}")}
+COMMANDS = {
+    "convert": (convert.main, "{} --out {tmp}/o.npz"),
+    "calibrate": (convert.main, "{files}/model.onnx --out {tmp}/o.npz --mode exact --calibrate {}"),
+    "run": (run.main, "{} --data {files}/data.npz"),
+    "tune": (tune.main, "{} --data {files}/data.npz"),
+    "inspect": (inspect.main, "{}"),
+    "data": (run.main, "{files}/snn.npz --data {}"),
+    "tuning data": (tune.main, "{files}/snn.npz --data {}"),
+    "onnx": (run.main, "{files}/snn.npz --data {files}/data.npz --onnx {}"),
+}
 
 
 def message(command, path, files, tmp_path):
@@ -50,18 +58,33 @@ def message(command, path, files, tmp_path):
 IS_MODEL = "is an ONNX model; expected {}; convert it first: ttfs-convert {file} --out SNN.npz"
 IS_NETWORK = "is a spiking network; expected {}; run it with ttfs-run {file} --data DATA, or look into it with ttfs-inspect {file}"
 IS_DATA = "is an archive of arrays (x, y); expected {}; data is for --data of ttfs-run and ttfs-tune, or --calibrate of ttfs-convert"
-A_MODEL, A_NETWORK, SOME_DATA = "an ONNX model", "a network written by ttfs-convert", "data: an .npz with x and, for accuracy, y, or a folder of pictures"
+A_MODEL, A_NETWORK, SOME_DATA = (
+    "an ONNX model",
+    "a network written by ttfs-convert",
+    "data: an .npz with x and, for accuracy, y, or a folder of pictures",
+)
 
 
-@pytest.mark.parametrize("command, name, code, text", (
-    ("run", "model.onnx", 3, IS_MODEL.replace("{}", A_NETWORK)), ("tune", "model.onnx", 3, IS_MODEL.replace("{}", A_NETWORK)),
-    ("data", "model.onnx", 4, IS_MODEL.replace("{}", SOME_DATA)), ("calibrate", "model.onnx", 4, IS_MODEL.replace("{}", SOME_DATA)),
-    ("convert", "snn.npz", 3, IS_NETWORK.replace("{}", A_MODEL)), ("onnx", "snn.npz", 3, IS_NETWORK.replace("{}", "the ONNX model that was converted")),
-    ("data", "snn.npz", 4, IS_NETWORK.replace("{}", SOME_DATA)), ("tuning data", "snn.npz", 4, IS_NETWORK.replace("{}", SOME_DATA)),
-    ("calibrate", "snn.npz", 4, IS_NETWORK.replace("{}", SOME_DATA)),
-    ("run", "data.npz", 3, IS_DATA.replace("{}", A_NETWORK)), ("tune", "data.npz", 3, IS_DATA.replace("{}", A_NETWORK)),
-    ("convert", "data.npz", 3, IS_DATA.replace("{}", A_MODEL)), ("inspect", "data.npz", 3, IS_DATA.replace("{}", A_NETWORK)),
-    ("run", "spikes.npz", 3, "is a file of spike times"), ("data", "spikes.npz", 4, "open it with ttfs_convert.load_spikes or numpy.load")))
+@pytest.mark.parametrize(
+    "command, name, code, text",
+    (
+        ("run", "model.onnx", 3, IS_MODEL.replace("{}", A_NETWORK)),
+        ("tune", "model.onnx", 3, IS_MODEL.replace("{}", A_NETWORK)),
+        ("data", "model.onnx", 4, IS_MODEL.replace("{}", SOME_DATA)),
+        ("calibrate", "model.onnx", 4, IS_MODEL.replace("{}", SOME_DATA)),
+        ("convert", "snn.npz", 3, IS_NETWORK.replace("{}", A_MODEL)),
+        ("onnx", "snn.npz", 3, IS_NETWORK.replace("{}", "the ONNX model that was converted")),
+        ("data", "snn.npz", 4, IS_NETWORK.replace("{}", SOME_DATA)),
+        ("tuning data", "snn.npz", 4, IS_NETWORK.replace("{}", SOME_DATA)),
+        ("calibrate", "snn.npz", 4, IS_NETWORK.replace("{}", SOME_DATA)),
+        ("run", "data.npz", 3, IS_DATA.replace("{}", A_NETWORK)),
+        ("tune", "data.npz", 3, IS_DATA.replace("{}", A_NETWORK)),
+        ("convert", "data.npz", 3, IS_DATA.replace("{}", A_MODEL)),
+        ("inspect", "data.npz", 3, IS_DATA.replace("{}", A_NETWORK)),
+        ("run", "spikes.npz", 3, "is a file of spike times"),
+        ("data", "spikes.npz", 4, "open it with ttfs_convert.load_spikes or numpy.load"),
+    ),
+)
 def test_our_own_files(files, tmp_path, command, name, code, text):
     found_code, line = message(command, files / name, files, tmp_path)
     assert found_code == code and text.replace("{file}", str(files / name)) in line and line.startswith(f"error: {files / name}: is ")
@@ -99,7 +122,8 @@ STRANGERS = {
     "net.tflite": (b"\x1c\0\0\0TFL3" + bytes(20), "is a TensorFlow Lite model", "tf2onnx.convert --tflite"),
     "net.ort": (b"\x18\0\0\0ORTM" + bytes(20), "ONNX Runtime's own format", "take the .onnx"),
     "net.safetensors": (struct.pack("<Q", 2) + b"{}" + bytes(8), "is weights alone (safetensors)", "into their network"),
-    "net.pkl": (pickle.dumps({"a": 1}), "is a Python pickle", "skl2onnx"), "second.pkl": (pickle.dumps({"a": 1}, 2), "is a Python pickle", "skl2onnx"),
+    "net.pkl": (pickle.dumps({"a": 1}), "is a Python pickle", "skl2onnx"),
+    "second.pkl": (pickle.dumps({"a": 1}, 2), "is a Python pickle", "skl2onnx"),
     "net.onnx.gz": (gzip.compress(b"\x08\x07" + bytes(30)), "is compressed with gzip", "gunzip"),
     "t10k-images-idx3-ubyte.gz": (gzip.compress(IDX), "is a file in MNIST's format", "--data mnist --data-dir FOLDER"),
     "t10k-images-idx3-ubyte": (IDX, "is a file in MNIST's format", "--data mnist --data-dir FOLDER"),
@@ -109,7 +133,9 @@ STRANGERS = {
     "lfs.onnx": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS", "git lfs pull"),
     "page.onnx": (b"\n<!DOCTYPE html><html>", "is a page of HTML", "download the file itself"),
     "report.json": (b'{"schema_version": 1}', "is a JSON file", "reports are not read"),
-    "table.csv": ("é,x\n1,2\n".encode() * 200, "is a text file", "numpy.savez"), "empty.npz": (b"", "is empty", "download it again")}
+    "table.csv": ("é,x\n1,2\n".encode() * 200, "is a text file", "numpy.savez"),
+    "empty.npz": (b"", "is empty", "download it again"),
+}
 
 
 @pytest.mark.parametrize("name", STRANGERS)
@@ -130,7 +156,7 @@ def test_an_external_file_of_spikes(files):
 
 
 def test_what_nothing_tells(tmp_path):
-    for content in (b"\x01\x02\xff\xfe" * 50, b"\x08\x07" + bytes(20), b"PK\x03\x04 cut", b"\x80", struct.pack("<Q", 10 ** 6) + b"{"):
+    for content in (b"\x01\x02\xff\xfe" * 50, b"\x08\x07" + bytes(20), b"PK\x03\x04 cut", b"\x80", struct.pack("<Q", 10**6) + b"{"):
         (tmp_path / "file").write_bytes(content)
         assert kind_of(tmp_path / "file") is None
     assert kind_of(tmp_path) is None and kind_of(tmp_path / "none") is None

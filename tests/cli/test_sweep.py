@@ -98,19 +98,26 @@ def test_unlabelled_data_has_agreement_alone(folder):
 BESIDE = "an option for single runs beside it"
 
 
-@pytest.mark.parametrize("options, text", (
-    (("--sweep", "noise"), "'noise'; expected all, jitter, drop, weight-noise, weight-bits, threshold, steps, rounding"),
-    (("--sweep", "drop=2"), "--sweep drop: '2'; expected probability that a spike is lost, 0 to 1"),
-    (("--sweep", "drop", "--sweep", "steps=x"), "--sweep steps: 'x'; expected steps per window, 1 to 65535"),
-    (("--sweep", "drop", "--engine", "clock"), BESIDE), (("--sweep", "drop", "--engine", "event", "--threshold", "fixed"), BESIDE),
-    (("--sweep", "drop", "--histogram"), BESIDE), (("--sweep", "drop", "--spikes", "{tmp}/s.npz"), BESIDE),
-    (("--sweep", "drop", "--max-drop", "0"), BESIDE),
-    (("--sweep", "drop", "--steps", "continuous"), "--sweep drop: continuous time; expected a number of steps; set --steps N"),
-    (("--sweep", "all", "--steps", "continuous"), "--sweep jitter: continuous time"),
-    (("--sweep", "drop", "--resume", "{tmp}/none/log"), "cannot be written"),
-    (("--sweep", "drop", "--json", "{tmp}/none/j"), "cannot be written"),
-    (("--sweep", "drop", "--repeats", "0"), "--repeats"), (("--sweep", "drop", "--seed", "-1"), "--seed"), (("--sweep",), "--sweep"),
-))
+@pytest.mark.parametrize(
+    "options, text",
+    (
+        (("--sweep", "noise"), "'noise'; expected all, jitter, drop, weight-noise, weight-bits, threshold, steps, rounding"),
+        (("--sweep", "drop=2"), "--sweep drop: '2'; expected probability that a spike is lost, 0 to 1"),
+        (("--sweep", "drop", "--sweep", "steps=x"), "--sweep steps: 'x'; expected steps per window, 1 to 65535"),
+        (("--sweep", "drop", "--engine", "clock"), BESIDE),
+        (("--sweep", "drop", "--engine", "event", "--threshold", "fixed"), BESIDE),
+        (("--sweep", "drop", "--histogram"), BESIDE),
+        (("--sweep", "drop", "--spikes", "{tmp}/s.npz"), BESIDE),
+        (("--sweep", "drop", "--max-drop", "0"), BESIDE),
+        (("--sweep", "drop", "--steps", "continuous"), "--sweep drop: continuous time; expected a number of steps; set --steps N"),
+        (("--sweep", "all", "--steps", "continuous"), "--sweep jitter: continuous time"),
+        (("--sweep", "drop", "--resume", "{tmp}/none/log"), "cannot be written"),
+        (("--sweep", "drop", "--json", "{tmp}/none/j"), "cannot be written"),
+        (("--sweep", "drop", "--repeats", "0"), "--repeats"),
+        (("--sweep", "drop", "--seed", "-1"), "--seed"),
+        (("--sweep",), "--sweep"),
+    ),
+)
 def test_usage_errors(folder, tmp_path, options, text):
     result = run(folder, *(option.format(tmp=tmp_path) for option in options))
     assert result.exit_code == 2 and text in result.stderr and not result.stdout

@@ -49,8 +49,27 @@ def tuned(folder):
 
 def test_json_has_exactly_these_fields(tuned, folder):
     _, content = tuned
-    assert set(content) == {"schema_version", "network", "data", "max_drop_pp", "seed", "chosen_on", "judged_on", "runs", "rule", "notes", "kept", "variants"}
-    assert (content["schema_version"], content["network"], content["max_drop_pp"], content["seed"], content["kept"]) == (1, "model", 5, 5, "per layer")
+    assert set(content) == {
+        "schema_version",
+        "network",
+        "data",
+        "max_drop_pp",
+        "seed",
+        "chosen_on",
+        "judged_on",
+        "runs",
+        "rule",
+        "notes",
+        "kept",
+        "variants",
+    }
+    assert (content["schema_version"], content["network"], content["max_drop_pp"], content["seed"], content["kept"]) == (
+        1,
+        "model",
+        5,
+        5,
+        "per layer",
+    )
     assert (content["chosen_on"], content["judged_on"]) == (120, 120) and content["data"]["name"] == "data.npz"
     assert [each["name"] for each in content["variants"]] == ["as given", "uniform", "per layer"]
     for each in content["variants"]:
@@ -74,7 +93,7 @@ def test_the_table_and_what_is_said_beside_it(tuned):
         (row,) = (line for line in result.stdout.splitlines() if line.strip().startswith(each["name"]))
         steps = list(each["steps"].values())
         shown = [steps[0]] if len(set(steps)) == 1 else steps
-        assert row.split()[-len(shown):] == list(map(str, shown))
+        assert row.split()[-len(shown) :] == list(map(str, shown))
         assert f"{100 * each['snn_accuracy']:.2f} %" in row and f" {each['drift']['accuracy_pp']:+.2f} " in row
     told = result.stderr.splitlines()
     assert len([line for line in told if ": drop " in line and line.endswith(" pp") and not line.startswith("note")]) == content["runs"]
@@ -93,8 +112,10 @@ def test_the_network_written_has_the_steps_found_and_runs(tuned, folder):
     content = json.loads(report.read_text())
     assert {layer["name"]: layer["steps"] for layer in content["layers"] if layer["name"] in steps} == steps
     assert content["snn"]["latency_steps"] == sum(steps.values())
-    assert f"{min(steps.values())} to {max(steps.values())} steps per window, rounding nearest; latency {sum(steps.values())} steps " \
-           "(3 windows)" in result.stdout
+    assert (
+        f"{min(steps.values())} to {max(steps.values())} steps per window, rounding nearest; latency {sum(steps.values())} steps "
+        "(3 windows)" in result.stdout
+    )
     assert invoke(run_main, folder / "tuned.npz", "--data", folder / "data.npz", "--limit", "9", "--engine", "clock").exit_code == 0
     inspected = invoke(inspect_main, folder / "tuned.npz", "--json", folder / "inspected.json")
     assert inspected.exit_code == 0 and f"latency {sum(steps.values())} steps" in inspected.stdout
@@ -108,8 +129,25 @@ def test_the_network_written_has_the_steps_found_and_runs(tuned, folder):
 
 def test_another_number_of_steps_replaces_those_of_the_layers(tuned, folder):
     for steps in ("50", "continuous"):
-        grids = [json.loads(invoke(run_main, folder / f"{name}.npz", "--data", folder / "data.npz", "--limit", "40", "--threads", "1",
-                                   "--steps", steps, "--json", "-").stdout) for name in ("snn", "tuned")]
+        grids = [
+            json.loads(
+                invoke(
+                    run_main,
+                    folder / f"{name}.npz",
+                    "--data",
+                    folder / "data.npz",
+                    "--limit",
+                    "40",
+                    "--threads",
+                    "1",
+                    "--steps",
+                    steps,
+                    "--json",
+                    "-",
+                ).stdout
+            )
+            for name in ("snn", "tuned")
+        ]
         for part in ("model", "snn", "drift", "energy", "layers"):
             assert grids[0][part] == grids[1][part]
 
@@ -138,16 +176,20 @@ def test_seed_share_and_limit(folder):
     assert (content["chosen_on"], content["judged_on"], content["seed"], content["max_drop_pp"]) == (25, 75, 3, 20)
 
 
-@pytest.mark.parametrize("network, data, options, texts", (
-    ("snn", "unlabelled", (), ("unlabelled.npz has no labels", "add y to the .npz")),
-    ("continuous", "data", (), ("continuous time", "convert with --steps N")),
-    ("snn", "data", ("--limit", "1"), ("0.5 of 1 samples", "at least one sample to choose on and one to judge on")),
-    ("coarse", "data", ("--max-drop", "0.5"), ("a drop of", "with all 2 steps; expected at most 0.5 pp", "allow a larger drop")),
-    ("snn", "data", ("--share", "1"), ("--share",)), ("snn", "data", ("--share", "0"), ("--share",)),
-    ("snn", "data", ("--max-drop", "-1"), ("--max-drop",)),
-    ("snn", "no such data", ("--out", "{tmp}/none/t.npz"), ("cannot be written",)),
-    ("snn", "no such data", ("--json", "{tmp}/none/t.json"), ("cannot be written",)),
-))
+@pytest.mark.parametrize(
+    "network, data, options, texts",
+    (
+        ("snn", "unlabelled", (), ("unlabelled.npz has no labels", "add y to the .npz")),
+        ("continuous", "data", (), ("continuous time", "convert with --steps N")),
+        ("snn", "data", ("--limit", "1"), ("0.5 of 1 samples", "at least one sample to choose on and one to judge on")),
+        ("coarse", "data", ("--max-drop", "0.5"), ("a drop of", "with all 2 steps; expected at most 0.5 pp", "allow a larger drop")),
+        ("snn", "data", ("--share", "1"), ("--share",)),
+        ("snn", "data", ("--share", "0"), ("--share",)),
+        ("snn", "data", ("--max-drop", "-1"), ("--max-drop",)),
+        ("snn", "no such data", ("--out", "{tmp}/none/t.npz"), ("cannot be written",)),
+        ("snn", "no such data", ("--json", "{tmp}/none/t.json"), ("cannot be written",)),
+    ),
+)
 def test_usage_errors(folder, tmp_path, network, data, options, texts):
     result = tune(folder, *(option.format(tmp=tmp_path) for option in options), network=network, data=data)
     assert result.exit_code == 2 and all(text in result.stderr for text in texts), result.stderr

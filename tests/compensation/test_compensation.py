@@ -140,8 +140,9 @@ def test_weight_sums_that_differ_by_position_stay_as_they_are():
     """A transposed convolution: neurons read different parts of the kernel, and no padding."""
     chain = transposed()
     data = data_of(samples(chain, 100, 1))
-    plain, fitted = (converted(chain.model(), mode="unchecked", steps=8, rounding="ceil", **options)
-                     for options in ({}, {"calibrate": data, "compensate": True}))
+    plain, fitted = (
+        converted(chain.model(), mode="unchecked", steps=8, rounding="ceil", **options) for options in ({}, {"calibrate": data, "compensate": True})
+    )
     pairs = [(a, b) for a, b in zip(plain.layers, fitted.layers) if isinstance(a, Spiking)]
     assert any(np.ptp(a.weight_sums) > 0.1 and a.weight_sums.ndim > 1 for a, _ in pairs)
     for a, b in pairs:

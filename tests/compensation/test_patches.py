@@ -10,12 +10,22 @@ from ttfs_convert.network.synapses.dense import Dense
 
 
 def conv(in_shape, kernel, outputs, strides, dilations, pads, pads_end, grouped=1):
-    room = [size + before + after - dilation * (taps - 1) - 1 for size, before, after, dilation, taps
-            in zip(in_shape, pads, pads_end, dilations, kernel)]
+    room = [
+        size + before + after - dilation * (taps - 1) - 1 for size, before, after, dilation, taps in zip(in_shape, pads, pads_end, dilations, kernel)
+    ]
     out_shape = (*(space // stride + 1 for space, stride in zip(room, strides)), outputs)
     weights = np.random.default_rng(0).normal(size=(*kernel, in_shape[-1] // grouped, outputs)).astype(np.float32)
-    return Conv(in_shape=in_shape, out_shape=out_shape, kernel=kernel, strides=strides, dilations=dilations, pads=pads, pads_end=pads_end,
-                weights=weights, groups=grouped)
+    return Conv(
+        in_shape=in_shape,
+        out_shape=out_shape,
+        kernel=kernel,
+        strides=strides,
+        dilations=dilations,
+        pads=pads,
+        pads_end=pads_end,
+        weights=weights,
+        groups=grouped,
+    )
 
 
 STEPS = {

@@ -22,6 +22,7 @@ def kinds(network):
 
 # Residual networks
 
+
 def test_identity_shortcuts():
     chain = Chain((3, 6, 6)).conv(4, **SAME).batch_norm().add("Relu")
     for _ in range(2):
@@ -102,9 +103,13 @@ def test_one_spike_train_read_by_many():
     chain = Chain((3, 6, 6)).conv(4, **SAME).add("Relu")
     hidden = chain.at
     branches = []
-    for build in (lambda: chain.conv(2, **SAME).add("Relu"), lambda: chain.conv(3, (1, 1)).add("Relu"),
-                  lambda: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4), lambda: chain.batch_norm(-1),
-                  lambda: chain.add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4)):
+    for build in (
+        lambda: chain.conv(2, **SAME).add("Relu"),
+        lambda: chain.conv(3, (1, 1)).add("Relu"),
+        lambda: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4),
+        lambda: chain.batch_norm(-1),
+        lambda: chain.add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4),
+    ):
         chain.at = hidden
         branches.append(build().at)
     chain.add("Concat", *branches[:-1], axis=1).conv(3).add("Relu").readout()
@@ -113,6 +118,7 @@ def test_one_spike_train_read_by_many():
 
 
 # Inputs
+
 
 @pytest.mark.parametrize("low, high", ((-1, 1), (0.2, 3), (-5, -2)))
 @pytest.mark.parametrize("first", ("conv", "dense", "average", "max", "depthwise"))
@@ -219,12 +225,17 @@ def test_direct_input_is_joined_without_neurons(axis):
     assert any("analog input" in violation.problem for violation in refusal.value.violations)
 
 
-@pytest.mark.parametrize("build", (lambda chain: chain.add("Flatten").gemm(5).add("Relu"),
-                                   lambda chain: chain.add("AveragePool", kernel_shape=[2, 2]).conv(3).add("Relu"),
-                                   lambda chain: chain.batch_norm(-1).conv(4, **SAME).add("Relu"),
-                                   lambda chain: chain.add("Neg").conv(4, **SAME).add("Relu"),
-                                   lambda chain: chain.add("Relu").conv(4, **SAME).add("Relu"),
-                                   lambda chain: chain.add("GlobalAveragePool").add("Flatten").gemm(5).add("Relu")))
+@pytest.mark.parametrize(
+    "build",
+    (
+        lambda chain: chain.add("Flatten").gemm(5).add("Relu"),
+        lambda chain: chain.add("AveragePool", kernel_shape=[2, 2]).conv(3).add("Relu"),
+        lambda chain: chain.batch_norm(-1).conv(4, **SAME).add("Relu"),
+        lambda chain: chain.add("Neg").conv(4, **SAME).add("Relu"),
+        lambda chain: chain.add("Relu").conv(4, **SAME).add("Relu"),
+        lambda chain: chain.add("GlobalAveragePool").add("Flatten").gemm(5).add("Relu"),
+    ),
+)
 @pytest.mark.parametrize("pooling", ("synaptic", "spiking"))
 def test_what_reads_direct_input(build, pooling):
     chain = build(Chain((3, 6, 6))).readout()
@@ -233,6 +244,7 @@ def test_what_reads_direct_input(build, pooling):
 
 
 # Strict mode with an input range and over a graph
+
 
 @pytest.mark.parametrize("low, high, total", ((-1, 1, 0.5), (0.2, 3, 1 / 2.8), (0, 0.25, 4)))
 def test_weight_sums_are_judged_after_the_input_range_is_folded(low, high, total):
@@ -267,6 +279,7 @@ def test_the_weight_sum_is_that_of_all_fan_ins():
 
 
 # Calibration
+
 
 def test_without_data_the_layers_that_need_it_are_named():
     with pytest.raises(CalibrationError) as refusal:
@@ -310,14 +323,27 @@ def test_data_may_be_a_file(tmp_path):
 
 def test_methods_differ():
     x = plain().images(20)
-    highs = [converted(plain().model(), mode="exact", calibrate=dataset(x), method=method, margin=margin, steps=4).layers[1].hi.sum()
-             for method, margin in (("maximum", 0.5), ("maximum", 0.0), ("mse", 0.0), ("80", 0.0))]
+    highs = [
+        converted(plain().model(), mode="exact", calibrate=dataset(x), method=method, margin=margin, steps=4).layers[1].hi.sum()
+        for method, margin in (("maximum", 0.5), ("maximum", 0.0), ("mse", 0.0), ("80", 0.0))
+    ]
     assert highs == sorted(highs, reverse=True) and len(set(highs)) == 4
 
 
-@pytest.mark.parametrize("options", ({"slope": "fan_in"}, {"slope": "steep"}, {"method": "median"}, {"method": "30"}, {"margin": -0.1},
-                                     {"input_range": (1, 1)}, {"input_range": (2, 1)}, {"input_range": (0, np.inf)},
-                                     {"mode": "loose"}))
+@pytest.mark.parametrize(
+    "options",
+    (
+        {"slope": "fan_in"},
+        {"slope": "steep"},
+        {"method": "median"},
+        {"method": "30"},
+        {"margin": -0.1},
+        {"input_range": (1, 1)},
+        {"input_range": (2, 1)},
+        {"input_range": (0, np.inf)},
+        {"mode": "loose"},
+    ),
+)
 def test_options_out_of_range_are_usage_errors(options):
     with pytest.raises(UsageError):
         converted(plain().model(), **{"mode": "exact", "calibrate": dataset(plain().images()), **options})
@@ -325,11 +351,14 @@ def test_options_out_of_range_are_usage_errors(options):
 
 # On the grid
 
+
 def test_gated_and_reference_networks_send_the_same_spikes():
     chain, _ = preactivation(2)
     x = chain.images(3, -1, 1)
-    runs = [simulate(converted(chain.model(), mode="exact", slope=slope, steps=20, calibrate=dataset(x), input_range=(-1, 1)), x)
-            for slope in ("gated", "reference")]
+    runs = [
+        simulate(converted(chain.model(), mode="exact", slope=slope, steps=20, calibrate=dataset(x), input_range=(-1, 1)), x)
+        for slope in ("gated", "reference")
+    ]
     assert runs[0].spike_times.keys() == runs[1].spike_times.keys()
     for name, times in runs[0].spike_times.items():
         np.testing.assert_array_equal(times, runs[1].spike_times[name])
@@ -353,4 +382,4 @@ def test_batch_splits_change_no_bit():
     for input_range in ((-1, 1), None):
         network = converted(chain.model(), mode="exact", steps=30, calibrate=dataset(x), input_range=input_range)
         whole = simulate(network, x).potentials
-        assert np.concatenate([simulate(network, x[k:k + 2]).potentials for k in (0, 2, 4)]).tobytes() == whole.tobytes()
+        assert np.concatenate([simulate(network, x[k : k + 2]).potentials for k in (0, 2, 4)]).tobytes() == whole.tobytes()

@@ -13,8 +13,10 @@ import pytest
 from ttfs_convert.data import cifar, load_dataset
 from ttfs_convert.errors import DataError
 
-ARCHIVES = {"cifar10": ("cifar-10-binary.tar.gz", "cifar-10-batches-bin/test_batch.bin"),
-            "cifar100": ("cifar-100-binary.tar.gz", "cifar-100-binary/test.bin")}
+ARCHIVES = {
+    "cifar10": ("cifar-10-binary.tar.gz", "cifar-10-batches-bin/test_batch.bin"),
+    "cifar100": ("cifar-100-binary.tar.gz", "cifar-100-binary/test.bin"),
+}
 
 
 def _records(name):
@@ -69,8 +71,7 @@ def test_unpacked_file(tmp_path, name):
     assert caught.value.exit_code == 4
 
 
-TRAINING = {"cifar10": [f"cifar-10-batches-bin/data_batch_{index}.bin" for index in range(1, 6)],
-            "cifar100": ["cifar-100-binary/train.bin"]}
+TRAINING = {"cifar10": [f"cifar-10-batches-bin/data_batch_{index}.bin" for index in range(1, 6)], "cifar100": ["cifar-100-binary/train.bin"]}
 
 
 @pytest.fixture
@@ -137,15 +138,19 @@ def test_training_member_that_is_missing(tmp_path):
     path = _archive(tmp_path / "cifar-10-binary.tar.gz", [(part, bytes(307_300)) for part in TRAINING["cifar10"][:3]])
     with pytest.raises(DataError) as caught:
         load_dataset("cifar10", data_dir=tmp_path, split="train")
-    assert str(caught.value).startswith(f"{path}: an archive without cifar-10-batches-bin/data_batch_4.bin, "
-                                        "cifar-10-batches-bin/data_batch_5.bin; expected CIFAR's binary form")
+    assert str(caught.value).startswith(
+        f"{path}: an archive without cifar-10-batches-bin/data_batch_4.bin, cifar-10-batches-bin/data_batch_5.bin; expected CIFAR's binary form"
+    )
 
 
-@pytest.mark.parametrize(("name", "column", "value", "text"), [
-    ("cifar10", 0, 10, "label 10; expected 0 to 9; replace"),
-    ("cifar100", 0, 20, "coarse label 20; expected 0 to 19; replace"),
-    ("cifar100", 1, 100, "fine label 100; expected 0 to 99; replace"),
-])
+@pytest.mark.parametrize(
+    ("name", "column", "value", "text"),
+    [
+        ("cifar10", 0, 10, "label 10; expected 0 to 9; replace"),
+        ("cifar100", 0, 20, "coarse label 20; expected 0 to 19; replace"),
+        ("cifar100", 1, 100, "fine label 100; expected 0 to 99; replace"),
+    ],
+)
 def test_label_range(tmp_path, name, column, value, text):
     path = tmp_path / ARCHIVES[name][1]
     path.parent.mkdir(parents=True)
@@ -157,14 +162,20 @@ def test_label_range(tmp_path, name, column, value, text):
     assert str(caught.value).startswith(f"{path}: {text}") and caught.value.exit_code == 4
 
 
-@pytest.mark.parametrize(("members", "text"), [
-    ([("cifar-10-batches-py/test_batch", b"x")],
-     "an archive without cifar-10-batches-bin/test_batch.bin; expected CIFAR's binary form, not the Python"),
-    ([("cifar-10-batches-bin/test_batch.bin", bytes(3073))],
-     "3,073 bytes in cifar-10-batches-bin/test_batch.bin; expected 30,730,000; replace"),
-    ([("cifar-10-batches-bin/test_batch.bin", bytes(30_730_001))],
-     "30,730,001 bytes in cifar-10-batches-bin/test_batch.bin; expected 30,730,000"),
-])
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        (
+            [("cifar-10-batches-py/test_batch", b"x")],
+            "an archive without cifar-10-batches-bin/test_batch.bin; expected CIFAR's binary form, not the Python",
+        ),
+        ([("cifar-10-batches-bin/test_batch.bin", bytes(3073))], "3,073 bytes in cifar-10-batches-bin/test_batch.bin; expected 30,730,000; replace"),
+        (
+            [("cifar-10-batches-bin/test_batch.bin", bytes(30_730_001))],
+            "30,730,001 bytes in cifar-10-batches-bin/test_batch.bin; expected 30,730,000",
+        ),
+    ],
+)
 def test_wrong_member(tmp_path, members, text):
     path = _archive(tmp_path / "cifar-10-binary.tar.gz", members)
     with pytest.raises(DataError) as caught:

@@ -99,11 +99,15 @@ def test_next_mirror_is_tried(server, cache, edit):
     assert _cached(cache) == [IMAGES, LABELS]
 
 
-@pytest.mark.parametrize(("edit", "text"), [
-    (lambda d: d[:-1] + b"?", "its md5 is not the one expected"),
-    (lambda d: d[:-1], "{less} bytes instead of {size}"),
-    (lambda d: d + bytes(10_000_000), "more than {size} bytes"),
-], ids=["corrupted", "short", "long"])
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        (lambda d: d[:-1] + b"?", "its md5 is not the one expected"),
+        (lambda d: d[:-1], "{less} bytes instead of {size}"),
+        (lambda d: d + bytes(10_000_000), "more than {size} bytes"),
+    ],
+    ids=["corrupted", "short", "long"],
+)
 def test_every_mirror_fails(server, cache, edit, text):
     _bad(server, edit)
     server.mirrors("bad", "missing")
@@ -126,12 +130,15 @@ def test_no_connection():
     assert caught.value.exit_code == 4
 
 
-@pytest.mark.parametrize(("name", "first", "wanted"), [
-    ("mnist", "train-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz"),
-    ("fashion-mnist", "train-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz"),
-    ("cifar10", "cifar-10-binary.tar.gz", "cifar-10-binary.tar.gz"),
-    ("cifar100", "cifar-100-binary.tar.gz", "cifar-100-binary.tar.gz"),
-])
+@pytest.mark.parametrize(
+    ("name", "first", "wanted"),
+    [
+        ("mnist", "train-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz"),
+        ("fashion-mnist", "train-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz"),
+        ("cifar10", "cifar-10-binary.tar.gz", "cifar-10-binary.tar.gz"),
+        ("cifar100", "cifar-100-binary.tar.gz", "cifar-100-binary.tar.gz"),
+    ],
+)
 def test_training_files_are_asked_for(name, first, wanted):
     with pytest.raises(DataError) as caught:
         load_dataset(name, split="train")

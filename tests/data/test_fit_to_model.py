@@ -49,33 +49,36 @@ def _chw(x):
     return x.transpose(0, 3, 1, 2)
 
 
-@pytest.mark.parametrize(("shape", "onnx_shape", "expected", "notes"), [
-    # layout alone
-    ((5, 4), (1, 5, 4), lambda x: x[:, None], ()),
-    ((5, 4), (5, 4, 1), lambda x: x[..., None], ()),
-    ((5, 4), (20,), lambda x: x.reshape(-1, 20), ()),
-    ((5, 4, 1), (1, 5, 4), lambda x: x[:, None, ..., 0], ()),
-    ((5, 4, 1), (5, 4), lambda x: x[..., 0], ()),
-    ((5, 4, 1), (20,), lambda x: x.reshape(-1, 20), ()),
-    ((1, 5, 4), (5, 4, 1), lambda x: x[:, 0, ..., None], ()),
-    ((1, 5, 4), (20,), lambda x: x.reshape(-1, 20), ()),
-    ((5, 4, 3), (3, 5, 4), _chw, ()),
-    ((3, 5, 4), (5, 4, 3), _hwc, ()),
-    # channels
-    ((5, 4), (3, 5, 4), lambda x: np.stack([x, x, x], 1), REPEAT_NOTE),
-    ((1, 5, 4), (5, 4, 3), lambda x: np.stack([x[:, 0]] * 3, -1), REPEAT_NOTE),
-    ((5, 4, 1), (3, 5, 4), lambda x: np.stack([x[..., 0]] * 3, 1), REPEAT_NOTE),
-    ((5, 4, 3), (1, 5, 4), lambda x: _luma(x)[:, None], GRAY_NOTE),
-    ((3, 5, 4), (5, 4), lambda x: _luma(_hwc(x)), GRAY_NOTE),
-    ((5, 4, 3), (20,), lambda x: _luma(x).reshape(-1, 20), GRAY_NOTE),
-    # the only reading that fits, though not the first
-    ((1, 3, 3), (3, 3), lambda x: x[:, 0], ()),
-    ((3, 5, 3), (5, 3, 3), _hwc, ()),
-    # two that fit: samples channels last, the input channels first
-    ((3, 1, 3), (1, 3, 1), lambda x: _luma(x)[:, None], GRAY_NOTE),
-    ((1, 3, 1), (3, 1, 3), lambda x: np.stack([x[..., 0]] * 3, 1), REPEAT_NOTE),
-    ((3, 3), (3, 3, 3), lambda x: np.stack([x] * 3, 1), REPEAT_NOTE),
-])
+@pytest.mark.parametrize(
+    ("shape", "onnx_shape", "expected", "notes"),
+    [
+        # layout alone
+        ((5, 4), (1, 5, 4), lambda x: x[:, None], ()),
+        ((5, 4), (5, 4, 1), lambda x: x[..., None], ()),
+        ((5, 4), (20,), lambda x: x.reshape(-1, 20), ()),
+        ((5, 4, 1), (1, 5, 4), lambda x: x[:, None, ..., 0], ()),
+        ((5, 4, 1), (5, 4), lambda x: x[..., 0], ()),
+        ((5, 4, 1), (20,), lambda x: x.reshape(-1, 20), ()),
+        ((1, 5, 4), (5, 4, 1), lambda x: x[:, 0, ..., None], ()),
+        ((1, 5, 4), (20,), lambda x: x.reshape(-1, 20), ()),
+        ((5, 4, 3), (3, 5, 4), _chw, ()),
+        ((3, 5, 4), (5, 4, 3), _hwc, ()),
+        # channels
+        ((5, 4), (3, 5, 4), lambda x: np.stack([x, x, x], 1), REPEAT_NOTE),
+        ((1, 5, 4), (5, 4, 3), lambda x: np.stack([x[:, 0]] * 3, -1), REPEAT_NOTE),
+        ((5, 4, 1), (3, 5, 4), lambda x: np.stack([x[..., 0]] * 3, 1), REPEAT_NOTE),
+        ((5, 4, 3), (1, 5, 4), lambda x: _luma(x)[:, None], GRAY_NOTE),
+        ((3, 5, 4), (5, 4), lambda x: _luma(_hwc(x)), GRAY_NOTE),
+        ((5, 4, 3), (20,), lambda x: _luma(x).reshape(-1, 20), GRAY_NOTE),
+        # the only reading that fits, though not the first
+        ((1, 3, 3), (3, 3), lambda x: x[:, 0], ()),
+        ((3, 5, 3), (5, 3, 3), _hwc, ()),
+        # two that fit: samples channels last, the input channels first
+        ((3, 1, 3), (1, 3, 1), lambda x: _luma(x)[:, None], GRAY_NOTE),
+        ((1, 3, 1), (3, 1, 3), lambda x: np.stack([x[..., 0]] * 3, 1), REPEAT_NOTE),
+        ((3, 3), (3, 3, 3), lambda x: np.stack([x] * 3, 1), REPEAT_NOTE),
+    ],
+)
 def test_layouts_and_channels(shape, onnx_shape, expected, notes):
     x = _floats(6, *shape)
     batches = fit_to_input(_dataset(x), onnx_shape)
@@ -110,15 +113,18 @@ def test_slice_beyond_the_end():
     assert fit_to_input(_dataset(_floats(6, 5, 4)), (20,))(slice(6, 7)).shape == (0, 20)
 
 
-@pytest.mark.parametrize(("shape", "onnx_shape", "remedy"), [
-    ((28, 28), (1, 32, 32), "resize or pad the images to 32 x 32"),
-    ((28, 28, 3), (32, 24, 3), "resize or pad the images to 32 x 24"),
-    ((32, 32), (784,), "resize or pad the images to 28 x 28, in gray"),
-    ((32, 32, 3), (3072,), "give an .npz whose x has that shape after its first axis"),
-    ((28, 28, 4), (4, 28, 28), "give an .npz whose x has that shape after its first axis"),
-    ((784,), (1, 28, 28), "give an .npz whose x has that shape after its first axis"),
-    ((28, 28), (2, 3, 4, 5), "give an .npz whose x has that shape after its first axis"),
-])
+@pytest.mark.parametrize(
+    ("shape", "onnx_shape", "remedy"),
+    [
+        ((28, 28), (1, 32, 32), "resize or pad the images to 32 x 32"),
+        ((28, 28, 3), (32, 24, 3), "resize or pad the images to 32 x 24"),
+        ((32, 32), (784,), "resize or pad the images to 28 x 28, in gray"),
+        ((32, 32, 3), (3072,), "give an .npz whose x has that shape after its first axis"),
+        ((28, 28, 4), (4, 28, 28), "give an .npz whose x has that shape after its first axis"),
+        ((784,), (1, 28, 28), "give an .npz whose x has that shape after its first axis"),
+        ((28, 28), (2, 3, 4, 5), "give an .npz whose x has that shape after its first axis"),
+    ],
+)
 def test_misfit(shape, onnx_shape, remedy):
     with pytest.raises(DataError) as caught:
         fit_to_input(_dataset(np.zeros((2, *shape), np.float32)), onnx_shape)
@@ -126,13 +132,16 @@ def test_misfit(shape, onnx_shape, remedy):
     assert caught.value.exit_code == 4
 
 
-@pytest.mark.parametrize(("value", "bounds", "text"), [
-    (-0.5, (0.0, 1.0), "values from -0.5 to 0; expected 0 to 1"),
-    (255, (0.0, 1.0), "values from 0 to 255; expected 0 to 1"),
-    (np.nextafter(np.float32(1), np.float32(2)), (0.0, 1.0), "values from 0 to 1.0000001; expected 0 to 1"),
-    (0.75, (-1.0, 0.5), "values from 0 to 0.75; expected -1 to 0.5"),
-    (-2.25, (-2.0, 2.0), "values from -2.25 to 0; expected -2 to 2"),
-])
+@pytest.mark.parametrize(
+    ("value", "bounds", "text"),
+    [
+        (-0.5, (0.0, 1.0), "values from -0.5 to 0; expected 0 to 1"),
+        (255, (0.0, 1.0), "values from 0 to 255; expected 0 to 1"),
+        (np.nextafter(np.float32(1), np.float32(2)), (0.0, 1.0), "values from 0 to 1.0000001; expected 0 to 1"),
+        (0.75, (-1.0, 0.5), "values from 0 to 0.75; expected -1 to 0.5"),
+        (-2.25, (-2.0, 2.0), "values from -2.25 to 0; expected -2 to 2"),
+    ],
+)
 def test_values_out_of_bounds(value, bounds, text):
     x = np.zeros((4, 6), np.float32)
     x[3, 5] = value
@@ -165,8 +174,10 @@ def test_values_that_are_not_finite(value, bounds):
     assert batches(slice(0, 3)).shape == (3, 6)
     with pytest.raises(DataError) as caught:
         batches(slice(3, 4))
-    assert str(caught.value) == ("name: values that are not finite in float32; expected finite values; "
-                                 "scale, mend or leave out the samples") and caught.value.exit_code == 4
+    assert (
+        str(caught.value) == ("name: values that are not finite in float32; expected finite values; scale, mend or leave out the samples")
+        and caught.value.exit_code == 4
+    )
 
 
 def test_luma_stays_within_the_bounds():
@@ -198,17 +209,20 @@ def _whole(batches):
     return batches(slice(0, len(batches)))
 
 
-@pytest.mark.parametrize(("bounds", "meaning", "image", "expected", "words"), [
-    ((0.0, 1.0), (0.0, 1.0), False, PIXELS / np.float32(255), "divided by 255: the input's range is 0 to 1"),
-    ((0.0, 1.0), (0.0, 1.0), True, PIXELS / np.float32(255), None),
-    ((0.0, 255.0), (0.0, 255.0), False, PIXELS, "as they are: the input's range is 0 to 255"),
-    ((0.0, 255.0), (0.0, 255.0), True, PIXELS, "as they are: the input's range is 0 to 255"),
-    ((-300.0, 300.0), (-300.0, 300.0), True, PIXELS, "as they are: the input's range is -300 to 300"),
-    (None, None, False, PIXELS, "as they are, 0 to 255: no range"),
-    (None, None, True, PIXELS / np.float32(255), "divided by 255: no range"),
-    (None, (0.0, 255.0), True, PIXELS, "as they are: the input's range is 0 to 255"),  # direct, of a model that rescales
-    (None, (0.0, 1.0), False, PIXELS / np.float32(255), "divided by 255"),  # through a head
-])
+@pytest.mark.parametrize(
+    ("bounds", "meaning", "image", "expected", "words"),
+    [
+        ((0.0, 1.0), (0.0, 1.0), False, PIXELS / np.float32(255), "divided by 255: the input's range is 0 to 1"),
+        ((0.0, 1.0), (0.0, 1.0), True, PIXELS / np.float32(255), None),
+        ((0.0, 255.0), (0.0, 255.0), False, PIXELS, "as they are: the input's range is 0 to 255"),
+        ((0.0, 255.0), (0.0, 255.0), True, PIXELS, "as they are: the input's range is 0 to 255"),
+        ((-300.0, 300.0), (-300.0, 300.0), True, PIXELS, "as they are: the input's range is -300 to 300"),
+        (None, None, False, PIXELS, "as they are, 0 to 255: no range"),
+        (None, None, True, PIXELS / np.float32(255), "divided by 255: no range"),
+        (None, (0.0, 255.0), True, PIXELS, "as they are: the input's range is 0 to 255"),  # direct, of a model that rescales
+        (None, (0.0, 1.0), False, PIXELS / np.float32(255), "divided by 255"),  # through a head
+    ],
+)
 def test_what_pixels_mean(bounds, meaning, image, expected, words):
     data = _dataset(PIXELS.reshape(6, 5, 1, 1) if image else PIXELS, image)
     batches = fit_to_input(data, (1, 5, 1) if image else (5,), bounds, meaning=meaning)
@@ -245,10 +259,20 @@ def test_floats_that_use_hardly_any_of_a_wide_range():
     assert fit_to_input(_dataset(x * 255), (5,), (0.0, 255.0)).notes == ()
 
 
-@pytest.mark.parametrize(("dtype", "low", "high"), [
-    (np.int8, -128, 127), (np.uint8, 0, 255), (np.int16, -32768, 32767), (np.uint16, 0, 65535), (np.int32, -2**31, 2**31 - 1),
-    (np.uint32, 0, 2**32 - 1), (np.int64, -2**63, 2**63 - 1), (np.uint64, 0, 2**64 - 1), (np.bool_, 0, 1),
-])
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [
+        (np.int8, -128, 127),
+        (np.uint8, 0, 255),
+        (np.int16, -32768, 32767),
+        (np.uint16, 0, 65535),
+        (np.int32, -(2**31), 2**31 - 1),
+        (np.uint32, 0, 2**32 - 1),
+        (np.int64, -(2**63), 2**63 - 1),
+        (np.uint64, 0, 2**64 - 1),
+        (np.bool_, 0, 1),
+    ],
+)
 def test_inputs_of_whole_numbers(dtype, low, high):
     """Values that the type holds come as they are, from any type of data; others are refused, whatever the input's range."""
     held = np.array([[low, high]], np.uint64 if low == 0 else np.int64)
@@ -259,7 +283,7 @@ def test_inputs_of_whole_numbers(dtype, low, high):
         assert _whole(fit_to_input(_dataset(small.astype(kind)), (2,), None, dtype)).tolist() == small.tolist()
     beyond = [np.array([[0, float(high) * 2 + 2]])]
     beyond += [np.array([[0, high + 1]])] if high < 2**63 - 1 else []
-    beyond += [np.array([[low - 1, 0]])] if low > -2**63 else []
+    beyond += [np.array([[low - 1, 0]])] if low > -(2**63) else []
     for x in beyond:
         with pytest.raises(DataError, match=f"expected {low} to {high}: the model's input is {np.dtype(dtype)}"):
             _whole(fit_to_input(_dataset(x), (2,), None, dtype))

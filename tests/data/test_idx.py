@@ -93,8 +93,14 @@ def test_hash_covers_pixels_labels_shape_and_type(tmp_path):
         np.savez(tmp_path / "a.npz", **arrays)
         return load_dataset(str(tmp_path / "a.npz")).sha256
 
-    other = [digest(x=x, y=y[::-1]), digest(x=x), digest(x=x[:, ::-1], y=y), digest(x=x.reshape(2, 2, 3), y=y),
-             digest(x=np.zeros((2, 4), np.uint8)), digest(x=np.zeros((2, 1), np.float32))]
+    other = [
+        digest(x=x, y=y[::-1]),
+        digest(x=x),
+        digest(x=x[:, ::-1], y=y),
+        digest(x=x.reshape(2, 2, 3), y=y),
+        digest(x=np.zeros((2, 4), np.uint8)),
+        digest(x=np.zeros((2, 1), np.float32)),
+    ]
     assert len({digest(x=x, y=y), *other}) == 7
     assert digest(x=x) == hashlib.sha256(b"|u1 (2, 6);" + x.tobytes()).hexdigest()
 
@@ -144,8 +150,7 @@ def test_missing_folder(tmp_path, monkeypatch, variable):
         (lambda x, y: (x[:-1], y), IMAGES, "2,351 bytes after the header; expected 2,352 as the header claims; replace"),
         (lambda x, y: (x + b"\0", y), IMAGES, "more than 2,352 bytes after the header; expected 2,352"),
         (lambda x, y: (x, y + b"\0"), LABELS, "more than 3 bytes after the header; expected 3"),
-        (lambda x, y: (x[:8] + struct.pack(">II", 14, 56) + x[16:], y), IMAGES,
-         "claims 3 x 14 x 56; expected 1 to 1,000,000 images of 28 x 28"),
+        (lambda x, y: (x[:8] + struct.pack(">II", 14, 56) + x[16:], y), IMAGES, "claims 3 x 14 x 56; expected 1 to 1,000,000 images of 28 x 28"),
         (lambda x, y: (x[:4] + b"\xff" * 4 + x[8:], y), IMAGES, "claims 4294967295 x 28 x 28; expected 1 to 1,000,000"),
         (lambda x, y: (x, y[:4] + b"\0" * 4), LABELS, "a header that claims 0; expected 1 to 1,000,000 labels"),
         (lambda x, y: (x, y[:7] + b"\2" + y[8:-1]), LABELS, f"2 labels; expected 3 as there are images in {IMAGES}"),
@@ -162,8 +167,7 @@ def test_broken_content(tmp_path, idx_bytes, write_pair, edit, broken, text, gz)
 
 @pytest.mark.parametrize(
     "edit",
-    [lambda d: d[: len(d) // 2], lambda d: d[:-8] + bytes(4) + d[-4:], lambda d: d + b"rubbish",
-     lambda d: d[:10] + b"\xff" * 8 + d[18:]],
+    [lambda d: d[: len(d) // 2], lambda d: d[:-8] + bytes(4) + d[-4:], lambda d: d + b"rubbish", lambda d: d[:10] + b"\xff" * 8 + d[18:]],
     ids=["truncated", "checksum", "trailing", "deflate"],
 )
 def test_broken_gzip(tmp_path, idx_bytes, write_pair, edit):
@@ -197,6 +201,7 @@ def test_unknown_source(tmp_path, source, found):
     (tmp_path / "some.bin").write_bytes(b"\x01\xff\0")
     with pytest.raises(DataError) as caught:
         load_dataset(str(tmp_path / source))
-    assert str(caught.value) == (f"{tmp_path / source}: {found}; expected mnist, fashion-mnist, cifar10, cifar100, "
-                                 "or the path of an .npz or of a folder with images")
+    assert str(caught.value) == (
+        f"{tmp_path / source}: {found}; expected mnist, fashion-mnist, cifar10, cifar100, or the path of an .npz or of a folder with images"
+    )
     assert caught.value.exit_code == 4

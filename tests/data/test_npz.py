@@ -56,22 +56,25 @@ def test_limit(tmp_path):
     np.testing.assert_array_equal(dataset.y, Y[:3])
 
 
-@pytest.mark.parametrize(("arrays", "text"), [
-    ({"y": Y}, "arrays y; expected an array x (and optionally y); write it with numpy.savez(path, x=samples, y=labels)"),
-    ({"a": X, "b": X[1:]}, "samples per input"),
-    ({"x": np.array([[1, "a"]], object)}, "array x that holds objects or is broken"),
-    ({"x": X, "y": np.array([None] * 4)}, "array y that holds objects or is broken"),
-    ({"x": np.float32(1)}, "x of shape (); expected one or more samples along the first axis"),
-    ({"x": X[:0]}, "x of shape (0, 6); expected one or more samples"),
-    ({"x": X[:, :0]}, "x of shape (4, 0); expected one or more samples"),
-    ({"x": X.astype(complex)}, "x of type complex128; expected integers, booleans or floats; convert x"),
-    ({"x": X.astype(str)}, "x of type <U32; expected integers"),
-    ({"x": np.where(X == 1, np.nan, X)}, "x with values that are not finite in float32; expected finite values; scale"),
-    ({"x": X * 1e39}, "x with values that are not finite"),
-    ({"x": X, "y": Y[:3]}, "3 labels y; expected 4 as there are samples in x; write"),
-    ({"x": X, "y": Y.astype(int) - 1}, "label -1; expected labels from 0 up"),
-    ({"x": X, "y": Y.astype(np.uint64) + 2**63}, "label 9223372036854775810; expected labels from 0 up"),
-])
+@pytest.mark.parametrize(
+    ("arrays", "text"),
+    [
+        ({"y": Y}, "arrays y; expected an array x (and optionally y); write it with numpy.savez(path, x=samples, y=labels)"),
+        ({"a": X, "b": X[1:]}, "samples per input"),
+        ({"x": np.array([[1, "a"]], object)}, "array x that holds objects or is broken"),
+        ({"x": X, "y": np.array([None] * 4)}, "array y that holds objects or is broken"),
+        ({"x": np.float32(1)}, "x of shape (); expected one or more samples along the first axis"),
+        ({"x": X[:0]}, "x of shape (0, 6); expected one or more samples"),
+        ({"x": X[:, :0]}, "x of shape (4, 0); expected one or more samples"),
+        ({"x": X.astype(complex)}, "x of type complex128; expected integers, booleans or floats; convert x"),
+        ({"x": X.astype(str)}, "x of type <U32; expected integers"),
+        ({"x": np.where(X == 1, np.nan, X)}, "x with values that are not finite in float32; expected finite values; scale"),
+        ({"x": X * 1e39}, "x with values that are not finite"),
+        ({"x": X, "y": Y[:3]}, "3 labels y; expected 4 as there are samples in x; write"),
+        ({"x": X, "y": Y.astype(int) - 1}, "label -1; expected labels from 0 up"),
+        ({"x": X, "y": Y.astype(np.uint64) + 2**63}, "label 9223372036854775810; expected labels from 0 up"),
+    ],
+)
 def test_unsuitable_arrays(tmp_path, arrays, text):
     with pytest.raises(DataError) as caught:
         _load(tmp_path, **arrays)
@@ -91,16 +94,19 @@ def _zip(name, data):
     return stream.getvalue()
 
 
-@pytest.mark.parametrize(("data", "text"), [
-    (b"PK\x03\x04 cut", "not an .npz file; expected a zip archive of arrays; write"),
-    (b"", "is empty; expected data"),
-    (b"text", "is a text file"),
-    (_npy(), "is a lone NumPy array"),
-    (_zip("x", b"text"), "is a zip archive; expected data"),
-    (_zip("x.npy", _npy()[:-8]), "array x that holds objects or is broken"),
-    (_zip("x.npy", _npy().replace(b"(4, 6)", b"(4e9,)")), "array x that holds objects or is broken"),
-    (_zip("x.npy", _npy()).replace(b"\x3f", b"\x3e", 1), "a file that cannot be read (Bad CRC-32"),
-])
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"PK\x03\x04 cut", "not an .npz file; expected a zip archive of arrays; write"),
+        (b"", "is empty; expected data"),
+        (b"text", "is a text file"),
+        (_npy(), "is a lone NumPy array"),
+        (_zip("x", b"text"), "is a zip archive; expected data"),
+        (_zip("x.npy", _npy()[:-8]), "array x that holds objects or is broken"),
+        (_zip("x.npy", _npy().replace(b"(4, 6)", b"(4e9,)")), "array x that holds objects or is broken"),
+        (_zip("x.npy", _npy()).replace(b"\x3f", b"\x3e", 1), "a file that cannot be read (Bad CRC-32"),
+    ],
+)
 def test_broken_file(tmp_path, data, text):
     path = tmp_path / "data.npz"
     path.write_bytes(data)
@@ -136,11 +142,31 @@ def test_one_of_several_inputs_is_called_x(tmp_path):
         _fed(data, w=(4,), other=(6,))
 
 
-@pytest.mark.parametrize("x, y", [
-    ("x_test", "y_test"), ("X", "Y"), ("X_test", "y_test"), ("images", "labels"), ("data", "target"), ("data", "labels"), ("features", "targets"),
-    ("inputs", "outputs"), ("arr_0", "arr_1"), ("test_images", "test_labels"), ("Xtest", "ytest"), ("val_images", "val_labels"),
-    ("x_train", "y_train"), ("x", "label"), ("x", "targets"), ("image", "label"), ("samples", "y"), ("signals", "y"), ("x", "y_true"), ("images", "ground_truth"),
-])
+@pytest.mark.parametrize(
+    "x, y",
+    [
+        ("x_test", "y_test"),
+        ("X", "Y"),
+        ("X_test", "y_test"),
+        ("images", "labels"),
+        ("data", "target"),
+        ("data", "labels"),
+        ("features", "targets"),
+        ("inputs", "outputs"),
+        ("arr_0", "arr_1"),
+        ("test_images", "test_labels"),
+        ("Xtest", "ytest"),
+        ("val_images", "val_labels"),
+        ("x_train", "y_train"),
+        ("x", "label"),
+        ("x", "targets"),
+        ("image", "label"),
+        ("samples", "y"),
+        ("signals", "y"),
+        ("x", "y_true"),
+        ("images", "ground_truth"),
+    ],
+)
 def test_usual_names(tmp_path, x, y):
     data = _load(tmp_path, **{x: X, y: Y})
     np.testing.assert_array_equal(data.x, X.astype(np.float32))
@@ -156,8 +182,11 @@ def test_arrays_that_may_be_labels_under_a_name_that_nobody_knows_are_named(tmp_
 def test_parts_of_a_file(tmp_path):
     """The test part for results, the training part for calibration; labels of shape (n, 1)."""
     parts = {"train": slice(0, 4), "val": slice(0, 2), "test": slice(1, 4)}
-    np.savez(tmp_path / "data.npz", **{f"{name}_images": X[rows] for name, rows in parts.items()},
-             **{f"{name}_labels": Y[rows, None] for name, rows in parts.items()})
+    np.savez(
+        tmp_path / "data.npz",
+        **{f"{name}_images": X[rows] for name, rows in parts.items()},
+        **{f"{name}_labels": Y[rows, None] for name, rows in parts.items()},
+    )
     for split in ("train", "test"):
         data = load_dataset(str(tmp_path / "data.npz"), split=split)
         np.testing.assert_array_equal(data.x, X[parts[split]].astype(np.float32))

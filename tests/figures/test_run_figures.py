@@ -14,8 +14,18 @@ FIGURES = "preactivations", "activations", "spike_times", "time_axis"
 
 
 def small() -> Chain:
-    return Chain((2, 6, 6), seed=2).conv(4, pads=[1] * 4).relu1().add("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).conv(
-        5, (2, 2)).relu1().add("Flatten").gemm(9).relu1().readout(3)
+    return (
+        Chain((2, 6, 6), seed=2)
+        .conv(4, pads=[1] * 4)
+        .relu1()
+        .add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+        .conv(5, (2, 2))
+        .relu1()
+        .add("Flatten")
+        .gemm(9)
+        .relu1()
+        .readout(3)
+    )
 
 
 def run(chain, folder, images=12, threads=1, mode="strict", **options):

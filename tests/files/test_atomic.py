@@ -23,9 +23,14 @@ def test_all_files_are_written(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"1" and (tmp_path / "b").read_bytes() == b"2" and len(os.listdir(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("error, expected, text", (
-    (OSError(28, "No space left on device"), TtfsError, "b: cannot be written (No space left on device); free some space"),
-    (PermissionError(13, "Permission denied"), UsageError, "b: cannot be written (Permission denied)"), (KeyboardInterrupt(), KeyboardInterrupt, "")))
+@pytest.mark.parametrize(
+    "error, expected, text",
+    (
+        (OSError(28, "No space left on device"), TtfsError, "b: cannot be written (No space left on device); free some space"),
+        (PermissionError(13, "Permission denied"), UsageError, "b: cannot be written (Permission denied)"),
+        (KeyboardInterrupt(), KeyboardInterrupt, ""),
+    ),
+)
 def test_one_that_fails_leaves_all_as_they_were(tmp_path, error, expected, text):
     (tmp_path / "a").write_bytes(b"old")
     with pytest.raises(expected) as caught:

@@ -71,7 +71,7 @@ def assert_same_bits(run, x: np.ndarray) -> None:
     """`run(batch)` gives the same bits for every split of `x` and for one or two threads."""
     whole = run(x)
     for split in (1, 2, 3, len(x) - 1):
-        parts = np.concatenate([run(x[start:start + split]) for start in range(0, len(x), split)])
+        parts = np.concatenate([run(x[start : start + split]) for start in range(0, len(x), split)])
         assert parts.tobytes() == whole.tobytes(), f"split {split}"
     for threads in (1, 2):
         assert with_threads(threads, lambda: run(x)).tobytes() == whole.tobytes(), f"{threads} threads"

@@ -85,7 +85,7 @@ def run_fixed(fields, weights, arrivals, begin, end, bias, reference, threshold)
 
 
 @QUICK
-@given(st.integers(0, 2 ** 32 - 1), st.sampled_from((1.0, np.nextafter(1.0, 0.0))))
+@given(st.integers(0, 2**32 - 1), st.sampled_from((1.0, np.nextafter(1.0, 0.0))))
 def test_potential_and_current_as_the_window_opens(seed, latest):
     rng = np.random.default_rng(seed)
     fields, weights = random_fields(rng)
@@ -98,7 +98,7 @@ def test_potential_and_current_as_the_window_opens(seed, latest):
 
 
 @QUICK
-@given(st.integers(0, 2 ** 32 - 1), st.integers(0, 2), st.integers(1, 3), st.booleans())
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2), st.integers(1, 3), st.booleans())
 def test_first_crossing_of_a_threshold_that_holds_at_all_times(seed, before, after, readout):
     rng = np.random.default_rng(seed)
     fields, weights = random_fields(rng)
@@ -128,20 +128,26 @@ def test_the_random_neurons_fire_early_late_and_never():
 def one_neuron(*weights):
     """Fields of a neuron with one synapse from each source."""
     n = len(weights)
-    return ((np.arange(n + 1), np.arange(n), np.ones(n, np.float32), np.array([0, 1]), np.array([0]), np.array([0]), np.array([n])),
-            np.array(weights, np.float32).reshape(1, n, 1))
+    return (
+        (np.arange(n + 1), np.arange(n), np.ones(n, np.float32), np.array([0, 1]), np.array([0]), np.array([0]), np.array([n])),
+        np.array(weights, np.float32).reshape(1, n, 1),
+    )
 
 
-@pytest.mark.parametrize("arrivals, weights, bias, reference, time, potential", (
-    ((0.2, 0.6), (5, -10), 0, 0, 0.4, None),  # figure 2 of the paper
-    ((0.2, 0.3), (5, -10), 0, 0, np.nan, 5 * 1.8 - 10 * 1.7),
-    ((0.5, np.nan), (1, 9), 0, 0, 1.5, None),
-    ((0.5, 2.5), (0.5, 9), 0, 0, np.nan, 0.75),  # the other one comes after the end
-    ((np.nan, np.nan), (1, 1), 0.75, 0, np.nan, 0.75),
-    ((np.nan, np.nan), (1, 1), 2, 0, 0.5, None),
-    ((np.nan, np.nan), (1, 1), 0, 1, 2, None),
-    ((0.0, 0.0), (2, -2), 0, 0, np.nan, 0),
-    ((0.0, 1.0), (1, -1), 0, 0, 1, None)))
+@pytest.mark.parametrize(
+    "arrivals, weights, bias, reference, time, potential",
+    (
+        ((0.2, 0.6), (5, -10), 0, 0, 0.4, None),  # figure 2 of the paper
+        ((0.2, 0.3), (5, -10), 0, 0, np.nan, 5 * 1.8 - 10 * 1.7),
+        ((0.5, np.nan), (1, 9), 0, 0, 1.5, None),
+        ((0.5, 2.5), (0.5, 9), 0, 0, np.nan, 0.75),  # the other one comes after the end
+        ((np.nan, np.nan), (1, 1), 0.75, 0, np.nan, 0.75),
+        ((np.nan, np.nan), (1, 1), 2, 0, 0.5, None),
+        ((np.nan, np.nan), (1, 1), 0, 1, 2, None),
+        ((0.0, 0.0), (2, -2), 0, 0, np.nan, 0),
+        ((0.0, 1.0), (1, -1), 0, 0, 1, None),
+    ),
+)
 def test_one_neuron_by_hand(arrivals, weights, bias, reference, time, potential):
     fired, found = np.empty((1, 1)), np.empty((1, 1))
     fields, each = one_neuron(*weights)

@@ -23,8 +23,16 @@ def random_weights(rng, geometry, channels, outputs):
 
 
 @settings(derandomize=True, deadline=None, max_examples=80)
-@given(geometries(), st.sampled_from((1, 2, 3)), st.sampled_from((1, 2, 5, 8, 19)), st.sampled_from((1, 2, 8, 10, 40)),
-       st.sampled_from((0.0, 0.5, 1.0)), st.booleans(), st.booleans(), st.integers(0, 2 ** 32 - 1))
+@given(
+    geometries(),
+    st.sampled_from((1, 2, 3)),
+    st.sampled_from((1, 2, 5, 8, 19)),
+    st.sampled_from((1, 2, 8, 10, 40)),
+    st.sampled_from((0.0, 0.5, 1.0)),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
 def test_equals_the_equation(geometry, groups, channels, outputs, density, dense, sliding, seed):
     rng = np.random.default_rng(seed)
     activation = activations(rng, (2, *geometry.size, groups * channels), density)
@@ -63,7 +71,7 @@ def test_one_dimension_is_an_image_of_one_row(dense):
     line = Geometry((1, 12), (1, 5), (1, 2), (1, 2), (0, 4), (0, 3))
     activation, weights = activations(rng, (2, 1, 12, 4), 0.5), random_weights(rng, line, 4, 6)
     inputs = np.pad(activation[:, 0].astype(np.float64), ((0, 0), (4, 3), (0, 0)))
-    expected = np.stack([np.einsum("nkc,kco->no", inputs[:, x * 2:x * 2 + 9:2], weights[0]) for x in range(line.out[1])], axis=1)
+    expected = np.stack([np.einsum("nkc,kco->no", inputs[:, x * 2 : x * 2 + 9 : 2], weights[0]) for x in range(line.out[1])], axis=1)
     np.testing.assert_allclose(run(activation, weights, 1, line, dense)[:, 0], expected, rtol=1e-5, atol=1e-5)
 
 
@@ -99,8 +107,11 @@ def test_strips_of_images(groups, dense):
     np.testing.assert_allclose(run(activation, weights, groups, wide, dense), expected, rtol=1e-5, atol=1e-5)
 
 
-SLIDING = (Geometry((7, 9), (3, 3), (1, 1), (1, 1), (1, 1), (1, 1)), Geometry((9, 11), (2, 3), (2, 1), (2, 1), (0, 0), (1, 0)),
-           Geometry((1, 14), (1, 3), (1, 2), (1, 2), (0, 1), (0, 1)))
+SLIDING = (
+    Geometry((7, 9), (3, 3), (1, 1), (1, 1), (1, 1), (1, 1)),
+    Geometry((9, 11), (2, 3), (2, 1), (2, 1), (0, 0), (1, 0)),
+    Geometry((1, 14), (1, 3), (1, 2), (1, 2), (0, 1), (0, 1)),
+)
 
 
 @pytest.mark.parametrize("geometry", SLIDING)
@@ -168,7 +179,7 @@ def test_long_rows_of_weights_give_the_same_bits(outputs, blocks, sliding):
     for threads in (1, 2):
         for image in range(3):
             alone[:] = 0.5
-            with_threads(threads, lambda: conv(activation[image:image + 1], in_long_rows(packed, blocks), *small.arguments, alone))
+            with_threads(threads, lambda: conv(activation[image : image + 1], in_long_rows(packed, blocks), *small.arguments, alone))
             assert alone[0].tobytes() == together[image].tobytes()
 
 

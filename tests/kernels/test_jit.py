@@ -48,8 +48,13 @@ def test_without_a_writable_cache_kernels_still_run(tmp_path):
 
 def test_a_full_disk_costs_no_result(tmp_path):
     resource = pytest.importorskip("resource")
-    result = subprocess.run([sys.executable, "-c", USE], capture_output=True, text=True, env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
-                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)))
+    result = subprocess.run(
+        [sys.executable, "-c", USE],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)),
+    )
     assert result.stdout.strip() == "5.0", result.stderr
     assert not list(tmp_path.rglob("*.nb?"))
 
@@ -70,6 +75,11 @@ def test_clones_of_the_same_content_share_their_compiled_code(tmp_path):
 def test_kernels_pass_without_compilation():
     """Shows index errors that compiled code hides."""
     tests = [str(path) for path in sorted(Path(__file__).parent.glob("test_*.py")) if path != Path(__file__)]
-    result = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], capture_output=True, text=True, cwd=ROOT,
-                            env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+    )
     assert result.returncode == 0, result.stdout[-2000:]

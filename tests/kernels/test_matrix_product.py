@@ -16,8 +16,13 @@ def run(activation, weights, start=0.0):
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)
-@given(st.sampled_from((1, 3, 17)), st.sampled_from((1, 7, 95, 96, 97, 250)),
-       st.sampled_from(OUTPUTS), st.sampled_from((0.0, 0.1, 1.0)), st.integers(0, 2 ** 32 - 1))
+@given(
+    st.sampled_from((1, 3, 17)),
+    st.sampled_from((1, 7, 95, 96, 97, 250)),
+    st.sampled_from(OUTPUTS),
+    st.sampled_from((0.0, 0.1, 1.0)),
+    st.integers(0, 2**32 - 1),
+)
 def test_equals_the_equation(images, inputs, outputs, density, seed):
     rng = np.random.default_rng(seed)
     activation = activations(rng, (images, inputs), density)

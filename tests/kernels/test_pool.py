@@ -8,7 +8,7 @@ from tests import naive
 from tests.kernels.cases import Geometry, activations, assert_same_bits, geometries
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
-SEEDS = st.integers(0, 2 ** 32 - 1)
+SEEDS = st.integers(0, 2**32 - 1)
 DTYPES = {50: np.uint8, 255: np.uint8, 256: np.uint16, 65535: np.uint16, None: np.float32}
 OVERLAPPING = Geometry((5, 4), (3, 2), (2, 1), (1, 2), (1, 1), (1, 0))
 
@@ -55,8 +55,7 @@ def test_an_identity_adds_activations(steps):
 
 
 @QUICK
-@given(geometries(pool=True).filter(filled), st.booleans(), st.sampled_from((1, 4, 50, 255, 256, 65535)), st.sampled_from((0.0, 0.5)),
-       SEEDS)
+@given(geometries(pool=True).filter(filled), st.booleans(), st.sampled_from((1, 4, 50, 255, 256, 65535)), st.sampled_from((0.0, 0.5)), SEEDS)
 def test_average_steps_equal_exact_arithmetic(geometry, include_pad, steps, half, seed):
     times = random_times(np.random.default_rng(seed), (2, *geometry.size, 2), steps if steps in DTYPES else 50).clip(0, steps)
     counts = counts_of(geometry, include_pad)

@@ -17,7 +17,7 @@ def rows_of(rng, rows, positions, density):
 
 
 @QUICK
-@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from((1, 3, 11)), st.sampled_from((0.0, 0.3, 1.0)), st.integers(0, 2 ** 32 - 1))
+@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from((1, 3, 11)), st.sampled_from((0.0, 0.3, 1.0)), st.integers(0, 2**32 - 1))
 def test_equals_the_sum_over_synapses(rows, positions, channels, density, seed):
     rng = np.random.default_rng(seed)
     activation, step = activations(rng, (2, positions, channels), 0.7), rows_of(rng, rows, positions, density)

@@ -17,9 +17,28 @@ def times_for(shape, steps):
     return np.empty(shape, np.float32 if not steps else np.uint8 if steps <= 255 else np.uint16)
 
 
-@pytest.mark.parametrize("potential, slope, expected", (
-    (0.25, 1, 0.75), (0, 1, 1), (1, 1, 0), (0.5, 2, 0.25), (0.5, 0.5, 1), (0.5, 0.25, 1), (-3, 1, 1), (-3, 8, 0.5),
-    (1.5, 1, 0), (2, 0, 0), (2, -1, 0), (1, 0, 0), (1, -5, 0), (0.999, 0, 1), (0.999, -1, 1), (0, 0, 1), (-1, -1, 1)))
+@pytest.mark.parametrize(
+    "potential, slope, expected",
+    (
+        (0.25, 1, 0.75),
+        (0, 1, 1),
+        (1, 1, 0),
+        (0.5, 2, 0.25),
+        (0.5, 0.5, 1),
+        (0.5, 0.25, 1),
+        (-3, 1, 1),
+        (-3, 8, 0.5),
+        (1.5, 1, 0),
+        (2, 0, 0),
+        (2, -1, 0),
+        (1, 0, 0),
+        (1, -5, 0),
+        (0.999, 0, 1),
+        (0.999, -1, 1),
+        (0, 0, 1),
+        (-1, -1, 1),
+    ),
+)
 def test_crossing_time_by_hand(potential, slope, expected):
     assert crossing_time(float(potential), float(slope)) == expected
 
@@ -49,10 +68,26 @@ def test_time_step_equals_exact_arithmetic_on_and_beside_ties(steps, half, share
     assert time_step(tau, steps, half) == naive.time_step(tau, steps, half)
 
 
-@pytest.mark.parametrize("steps, half, tau_in_steps, expected", (
-    (50, 0.5, 3.5, 3), (50, 0.5, 3.50009, 3), (50, 0.5, 3.5002, 4), (50, 0.5, 3.4, 3), (50, 0.5, 0.5, 0), (50, 0.5, 49.6, 50),
-    (50, 0.0, 3.0, 3), (50, 0.0, 3.00009, 3), (50, 0.0, 3.0002, 4), (50, 0.0, 0.0, 0), (50, 0.0, 49.01, 50), (1, 0.5, 0.5, 0),
-    (1, 0.0, 0.5, 1), (65535, 0.5, 65534.6, 65535), (65535, 0.0, 65534.0, 65534)))
+@pytest.mark.parametrize(
+    "steps, half, tau_in_steps, expected",
+    (
+        (50, 0.5, 3.5, 3),
+        (50, 0.5, 3.50009, 3),
+        (50, 0.5, 3.5002, 4),
+        (50, 0.5, 3.4, 3),
+        (50, 0.5, 0.5, 0),
+        (50, 0.5, 49.6, 50),
+        (50, 0.0, 3.0, 3),
+        (50, 0.0, 3.00009, 3),
+        (50, 0.0, 3.0002, 4),
+        (50, 0.0, 0.0, 0),
+        (50, 0.0, 49.01, 50),
+        (1, 0.5, 0.5, 0),
+        (1, 0.0, 0.5, 1),
+        (65535, 0.5, 65534.6, 65535),
+        (65535, 0.0, 65534.0, 65534),
+    ),
+)
 def test_ties_fire_earlier_and_both_roundings(steps, half, tau_in_steps, expected):
     assert time_step(tau_in_steps / steps, steps, half) == expected
 
@@ -65,7 +100,7 @@ def test_time_step_of_a_grid_point_is_that_point(steps, half):
 
 
 @QUICK
-@given(st.sampled_from((0, 1, 7, 50, 255, 256, 65535)), HALVES, st.integers(0, 2 ** 32 - 1))
+@given(st.sampled_from((0, 1, 7, 50, 255, 256, 65535)), HALVES, st.integers(0, 2**32 - 1))
 def test_fire_equals_the_equation(steps, half, seed):
     rng = np.random.default_rng(seed)
     potential = rng.normal(0.5, 1, (4, 6)).astype(np.float32)
@@ -89,7 +124,7 @@ def test_single_precision_never_decides_what_it_cannot(steps, half):
     slope = np.array([1, 1, 1, 1, 0.7, 3, 1e-3, 40, 1e-6, 1e6, 0, -2, 0.3], np.float32)  # eight at a time, and the others
     exact, single = ramp(slope, steps, half)
     at_grid = 1 - slope * ((np.arange(steps + 1)[:, None, None] + np.array([0, half, half + 1e-4])[:, None]) / steps)
-    ulps = np.arange(-40, 41, dtype=np.float32) * np.float32(2 ** -24)
+    ulps = np.arange(-40, 41, dtype=np.float32) * np.float32(2**-24)
     sums = (at_grid[:, :, None] * (1 + ulps[:, None])).astype(np.float32).reshape(-1, slope.size)
     rng = np.random.default_rng(0)
     others = rng.normal(0.5, 1, (4000, slope.size)) * 10.0 ** rng.integers(-3, 12, (4000, slope.size))
@@ -103,7 +138,7 @@ def test_single_precision_never_decides_what_it_cannot(steps, half):
 
 
 @QUICK
-@given(st.sampled_from((0, 1, 7, 50, 255, 256, 65535)), HALVES, st.integers(0, 2 ** 32 - 1))
+@given(st.sampled_from((0, 1, 7, 50, 255, 256, 65535)), HALVES, st.integers(0, 2**32 - 1))
 def test_encode_equals_the_equation(steps, half, seed):
     activation = activations(np.random.default_rng(seed), (4, 3, 6), 0.8)
     activation[0, :, :2] = 1

@@ -25,7 +25,7 @@ def fresh(rows, m):
 
 
 @QUICK
-@given(st.sampled_from((1, np.inf, -np.inf, 0.3)), st.floats(0, 1), st.floats(0, 1), st.integers(-9, 99), st.integers(0, 2 ** 32 - 1))
+@given(st.sampled_from((1, np.inf, -np.inf, 0.3)), st.floats(0, 1), st.floats(0, 1), st.integers(-9, 99), st.integers(0, 2**32 - 1))
 def test_tick_equals_its_twin(threshold, lead, dt, step, seed):
     rng = np.random.default_rng(seed)
     potential, current = rng.normal(0.7, 0.5, (3, 5)), rng.normal(0, 2, (3, 5))

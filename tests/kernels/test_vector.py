@@ -19,8 +19,9 @@ def multiplied(vectors, potential, at, block, weights, tile, inputs, offset, sta
     multiply(vectors, potential, at, block, weights, tile, inputs, offset, starts, pixel, count, rows, down)
 
 
-@pytest.mark.parametrize("run, vectors", (*((accumulated, vectors) for vectors in range(1, MAX_VECTORS + 1)), (accumulated_long, 1),
-                                          (accumulated_long, 11)))
+@pytest.mark.parametrize(
+    "run, vectors", (*((accumulated, vectors) for vectors in range(1, MAX_VECTORS + 1)), (accumulated_long, 1), (accumulated_long, 11))
+)
 @pytest.mark.parametrize("first, past", ((0, 0), (1, 2), (2, 4), (1, 10), (3, 2)))
 def test_accumulate_adds_its_events_alone(run, vectors, first, past):
     rng, block = np.random.default_rng(10 * vectors + past), LANES * vectors
@@ -31,7 +32,7 @@ def test_accumulate_adds_its_events_alone(run, vectors, first, past):
     potential = start.copy()
     run(vectors, potential, block, weights.ravel(), -block, row, value, first, past)
     expected = start.astype(np.float64)
-    expected[block:2 * block] += value[first:past].astype(np.float64) @ weights[row[first:past] - 1]
+    expected[block : 2 * block] += value[first:past].astype(np.float64) @ weights[row[first:past] - 1]
     np.testing.assert_allclose(potential, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -47,7 +48,7 @@ def test_multiply_reads_each_pixel_where_it_starts(vectors, count, rows):
     expected = np.zeros_like(potential)
     for p in range(pixels):
         for r in range(rows):
-            expected[1 + p, :lanes] += inputs[7 + starts[1 + p] + r * down:][:count] @ weights[2 + r * count:, :lanes][:count]
+            expected[1 + p, :lanes] += inputs[7 + starts[1 + p] + r * down :][:count] @ weights[2 + r * count :, :lanes][:count]
     np.testing.assert_allclose(potential, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -46,9 +46,12 @@ def test_all_violations_are_listed_at_once():
     with pytest.raises(ConstraintError) as refusal:
         converted(violating().model())
     found = [(violation.layer, violation.problem, violation.neurons) for violation in refusal.value.violations]
-    assert found == [("conv0", "activation is ReLU, not ReLU1", 4 * 6 * 5), ("conv0", "weight sum is not 1", 4 * 6 * 5),
-                     ("conv2", "no activation before conv3", 5 * 4 * 3),
-                     ("conv3", "activation is clamp to [0, 6], not ReLU1", 2 * 4 * 3)]
+    assert found == [
+        ("conv0", "activation is ReLU, not ReLU1", 4 * 6 * 5),
+        ("conv0", "weight sum is not 1", 4 * 6 * 5),
+        ("conv2", "no activation before conv3", 5 * 4 * 3),
+        ("conv3", "activation is clamp to [0, 6], not ReLU1", 2 * 4 * 3),
+    ]
     worst = [violation.worst for violation in refusal.value.violations]
     assert worst[1] == pytest.approx(1, abs=1e-5) and [worst[k] for k in (0, 2, 3)] == [None] * 3
     assert all(violation.remedy for violation in refusal.value.violations)
@@ -105,7 +108,7 @@ def test_batch_splits_change_no_bit():
     for steps in (None, 50):
         network = converted(chain.model(), steps=steps)
         whole = simulate(network, x).potentials
-        assert np.concatenate([simulate(network, x[k:k + 2]).potentials for k in (0, 2, 4)]).tobytes() == whole.tobytes()
+        assert np.concatenate([simulate(network, x[k : k + 2]).potentials for k in (0, 2, 4)]).tobytes() == whole.tobytes()
 
 
 def test_error_vanishes_with_the_number_of_steps():

@@ -80,11 +80,17 @@ def test_in_the_middle_it_is_refused(operator):
 
 
 @pytest.mark.parametrize("operator", ("Softmax", "Sigmoid"))
-@pytest.mark.parametrize("nodes", (
-    lambda chain: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4), lambda chain: chain.add("GlobalAveragePool"),
-    lambda chain: chain.add("ReduceMean", axes=[2]), lambda chain: chain.add("Clip", np.float32(0.15)).add("GlobalMaxPool"),
-    lambda chain: chain.add("Relu").add("AveragePool", kernel_shape=[2, 2]).add("Concat", chain.at, axis=1),
-    lambda chain: chain.add("Pad", np.array([0, 1, 0, 0, 0, 0, 0, 0]))))
+@pytest.mark.parametrize(
+    "nodes",
+    (
+        lambda chain: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4),
+        lambda chain: chain.add("GlobalAveragePool"),
+        lambda chain: chain.add("ReduceMean", axes=[2]),
+        lambda chain: chain.add("Clip", np.float32(0.15)).add("GlobalMaxPool"),
+        lambda chain: chain.add("Relu").add("AveragePool", kernel_shape=[2, 2]).add("Concat", chain.at, axis=1),
+        lambda chain: chain.add("Pad", np.array([0, 1, 0, 0, 0, 0, 0, 0])),
+    ),
+)
 def test_what_follows_it_runs_behind_it_whatever_that_is(operator, nodes):
     chain = Chain((3, 6, 5)).conv(4).relu1().conv(5, (1, 1))
     root = chain.at
@@ -94,9 +100,14 @@ def test_what_follows_it_runs_behind_it_whatever_that_is(operator, nodes):
     assert [layer.tensor for layer in network.readouts] == [root] and spiking_mac_share(network) == 1
 
 
-@pytest.mark.parametrize("product", (
-    lambda chain, bins: chain.add("MatMul", bins), lambda chain, bins: chain.add("Gemm", bins.T, transB=1),
-    lambda chain, bins: chain.add("Reshape", np.array([0, -1, 1, 1])).add("Conv", bins.T.reshape(1, -1, 1, 1))))
+@pytest.mark.parametrize(
+    "product",
+    (
+        lambda chain, bins: chain.add("MatMul", bins),
+        lambda chain, bins: chain.add("Gemm", bins.T, transB=1),
+        lambda chain, bins: chain.add("Reshape", np.array([0, -1, 1, 1])).add("Conv", bins.T.reshape(1, -1, 1, 1)),
+    ),
+)
 def test_an_expectation_over_bins_is_a_small_part_of_the_network(product):
     chain = logits().add("Softmax", axis=1)
     product(chain, np.arange(5, dtype=np.float32)[:, None])
@@ -188,8 +199,9 @@ def test_a_comparison_as_the_output():
 def test_a_clamp_that_waits_for_another_is_not_lost_at_the_output():
     chain = Chain((5,)).gemm(6, total=0.0).add("Relu")
     first, chain.at = chain.at, "x"
-    assert_equals_onnx_runtime(chain.gemm(6, total=0.0).add("Relu").add("Max", first).model(), chain.images(20), mode="exact",
-                               calibrate=dataset(chain.images(20)))
+    assert_equals_onnx_runtime(
+        chain.gemm(6, total=0.0).add("Relu").add("Max", first).model(), chain.images(20), mode="exact", calibrate=dataset(chain.images(20))
+    )
 
 
 def test_branches_that_read_the_body_from_outside():

@@ -47,8 +47,11 @@ def expected_potentials(net, recording, name):
 def collected(net, x, recording, parts=(slice(None),)):
     found = Distributions(net)
     for rows in parts:
-        piece = Recording({name: times[rows] for name, times in recording.spike_times.items()},
-                          {name: values[rows] for name, values in recording.readouts.items()}, recording.steps)
+        piece = Recording(
+            {name: times[rows] for name, times in recording.spike_times.items()},
+            {name: values[rows] for name, values in recording.readouts.items()},
+            recording.steps,
+        )
         reference = {name: 0.9 * piece.activations(name) + np.float32(0.031) for name in recording.spike_times}
         found.add(piece, {"x": x[rows]}, reference)
     return found
@@ -85,8 +88,16 @@ def test_a_constant_has_no_deviation():
 
 
 @pytest.mark.parametrize("family", ("wires", "residuals"))
-@pytest.mark.parametrize("engine, steps, slope", (*(("exact", 20, slope) for slope in SLOPES), ("exact", None, "fan_in"),
-                                                  ("exact", 300, "gated"), ("event", None, "fan_in"), ("clock", 20, "gated")))
+@pytest.mark.parametrize(
+    "engine, steps, slope",
+    (
+        *(("exact", 20, slope) for slope in SLOPES),
+        ("exact", None, "fan_in"),
+        ("exact", 300, "gated"),
+        ("event", None, "fan_in"),
+        ("clock", 20, "gated"),
+    ),
+)
 def test_potentials_are_the_sums_of_what_the_sources_sent(family, engine, steps, slope):
     net, x = case(family, slope)
     net = net.with_time(steps)

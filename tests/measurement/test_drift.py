@@ -11,15 +11,18 @@ def test_wilson_interval_of_a_textbook_case():
     assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
 
 
-@pytest.mark.parametrize("cells,expected", [  # (both, first only, second only, neither) -> first - second
-    ((36, 12, 2, 0), (0.0569, 0.3404)),
-    ((20, 12, 2, 16), (0.0562, 0.3292)),  # without the continuity correction of phi: 0.0618 to 0.3242
-    ((18, 14, 0, 18), (0.1441, 0.3963)),
-    ((2, 97, 1, 0), (0.8721, 0.9854)),
-    ((54, 0, 0, 0), (-0.0664, 0.0664)),
-    ((53, 0, 0, 1), (-0.0729, 0.0729)),
-    ((27, 0, 0, 27), (-0.0351, 0.0351)),
-])
+@pytest.mark.parametrize(
+    "cells,expected",
+    [  # (both, first only, second only, neither) -> first - second
+        ((36, 12, 2, 0), (0.0569, 0.3404)),
+        ((20, 12, 2, 16), (0.0562, 0.3292)),  # without the continuity correction of phi: 0.0618 to 0.3242
+        ((18, 14, 0, 18), (0.1441, 0.3963)),
+        ((2, 97, 1, 0), (0.8721, 0.9854)),
+        ((54, 0, 0, 0), (-0.0664, 0.0664)),
+        ((53, 0, 0, 1), (-0.0729, 0.0729)),
+        ((27, 0, 0, 27), (-0.0351, 0.0351)),
+    ],
+)
 def test_newcombe_interval_of_the_paper(cells, expected):
     """Newcombe 1998, Statistics in Medicine 17, 2635-2650, table III, method 10."""
     both, first, second, neither = cells
@@ -67,10 +70,17 @@ def test_no_samples():
         newcombe_interval(PairedOutcomes(0, 0, 0, 0))
 
 
-@pytest.mark.parametrize("interval,gate,expected", [
-    ((-0.001, 0.002), 0.005, Verdict.PASSED), ((-0.005, 0.002), 0.005, Verdict.PASSED), ((-0.006, 0.002), 0.005, Verdict.INCONCLUSIVE),
-    ((-0.02, -0.006), 0.005, Verdict.FAILED), ((-0.02, -0.005), 0.005, Verdict.INCONCLUSIVE), ((-0.001, 0.001), 0.0, Verdict.INCONCLUSIVE),
-])
+@pytest.mark.parametrize(
+    "interval,gate,expected",
+    [
+        ((-0.001, 0.002), 0.005, Verdict.PASSED),
+        ((-0.005, 0.002), 0.005, Verdict.PASSED),
+        ((-0.006, 0.002), 0.005, Verdict.INCONCLUSIVE),
+        ((-0.02, -0.006), 0.005, Verdict.FAILED),
+        ((-0.02, -0.005), 0.005, Verdict.INCONCLUSIVE),
+        ((-0.001, 0.001), 0.0, Verdict.INCONCLUSIVE),
+    ],
+)
 def test_verdict(interval, gate, expected):
     assert verdict(interval, gate) is expected
 

@@ -26,6 +26,7 @@ def cancelling(behind: int = 1):
 
 def with_wrong_weight(network: Network, name: str, by: float) -> Network:
     """`network` with the first weight of layer `name` changed, `by` in units of the layer's range."""
+
     def changed(layer):
         (connection,) = layer.connections
         *others, step = connection.path

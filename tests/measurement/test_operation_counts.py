@@ -28,19 +28,38 @@ def unit_range(shape):
 def network(paths, in_shape, steps=50, slope="fan_in", coding="spikes"):
     """A chain: one layer for each path of synapses, the last one the readout. A layer on direct input has slope gated."""
     analog = coding == "direct"
-    layers = [Input(name="l0", shape=in_shape, window=-analog, tensor=None, onnx_name="x", onnx_shape=in_shape, coding=coding,
-                    **unit_range(in_shape))]
+    layers = [
+        Input(name="l0", shape=in_shape, window=-analog, tensor=None, onnx_name="x", onnx_shape=in_shape, coding=coding, **unit_range(in_shape))
+    ]
     for position, path in enumerate(paths, 1):
         shape = path[-1].out_shape
-        common = dict(name=f"l{position}", shape=shape, window=position - analog, tensor=None, bias=None,
-                      weight_sums=np.ones(shape[-1], np.float32), connections=(Connection(source=f"l{position - 1}", path=path),))
+        common = dict(
+            name=f"l{position}",
+            shape=shape,
+            window=position - analog,
+            tensor=None,
+            bias=None,
+            weight_sums=np.ones(shape[-1], np.float32),
+            connections=(Connection(source=f"l{position - 1}", path=path),),
+        )
         if position < len(paths):
             gated = analog and position == 1
             layers.append(Spiking(**common, slope="gated" if gated else slope, low=0.0, high=1.0, **unit_range(shape)))
         else:
             layers.append(Readout(**common, onnx_shape=shape, index=np.arange(np.prod(shape))))
-    return Network(name="n", mode="exact", slope=slope, steps=steps, rounding="nearest", pooling="synaptic", onnx_sha256="",
-                   ann_macs=0, layers=tuple(layers), onnx=None, tail=None)
+    return Network(
+        name="n",
+        mode="exact",
+        slope=slope,
+        steps=steps,
+        rounding="nearest",
+        pooling="synaptic",
+        onnx_sha256="",
+        ann_macs=0,
+        layers=tuple(layers),
+        onnx=None,
+        tail=None,
+    )
 
 
 def dense(inputs, outputs):
@@ -50,13 +69,30 @@ def dense(inputs, outputs):
 
 def conv(size, channels, outputs):
     weights = np.random.default_rng(channels + outputs).standard_normal((3, 3, channels, outputs))
-    return Conv(in_shape=(size, size, channels), out_shape=(size, size, outputs), kernel=(3, 3), strides=(1, 1), dilations=(1, 1),
-                pads=(1, 1), pads_end=(1, 1), groups=1, weights=unity(weights))
+    return Conv(
+        in_shape=(size, size, channels),
+        out_shape=(size, size, outputs),
+        kernel=(3, 3),
+        strides=(1, 1),
+        dilations=(1, 1),
+        pads=(1, 1),
+        pads_end=(1, 1),
+        groups=1,
+        weights=unity(weights),
+    )
 
 
 def pool(size, channels):
-    return AveragePool(in_shape=(size, size, channels), out_shape=(size // 2, size // 2, channels), kernel=(2, 2), strides=(2, 2),
-                       dilations=(1, 1), pads=(0, 0), pads_end=(0, 0), include_pad=False)
+    return AveragePool(
+        in_shape=(size, size, channels),
+        out_shape=(size // 2, size // 2, channels),
+        kernel=(2, 2),
+        strides=(2, 2),
+        dilations=(1, 1),
+        pads=(0, 0),
+        pads_end=(0, 0),
+        include_pad=False,
+    )
 
 
 def always(net):
@@ -80,9 +116,17 @@ def test_autoencoder_of_the_paper():
 
 def test_vgg9_of_the_paper():
     """Table II: 117M, for 64-64-P-128-128-P-256-256-256-P-1024-10 on 32 x 32 x 3."""
-    paths = [(conv(32, 3, 64),), (conv(32, 64, 64),), (pool(32, 64), conv(16, 64, 128)), (conv(16, 128, 128),),
-             (pool(16, 128), conv(8, 128, 256)), (conv(8, 256, 256),), (conv(8, 256, 256),),
-             (pool(8, 256), dense(4 * 4 * 256, 1024)), (dense(1024, 10),)]
+    paths = [
+        (conv(32, 3, 64),),
+        (conv(32, 64, 64),),
+        (pool(32, 64), conv(16, 64, 128)),
+        (conv(16, 128, 128),),
+        (pool(16, 128), conv(8, 128, 256)),
+        (conv(8, 256, 256),),
+        (conv(8, 256, 256),),
+        (pool(8, 256), dense(4 * 4 * 256, 1024)),
+        (dense(1024, 10),),
+    ]
     net = network(paths, (32, 32, 3))
     found = operation_counts.paper(net)
     assert (found.synops, found.neuronops, found.p_proxy) == (5_938_880, 111_057_300, 116_996_180)
@@ -157,6 +201,7 @@ def test_spikes_per_neuron_leaves_pools_out():
 
 # Converted networks, connection by connection
 
+
 def everything():
     """Concat, Reorder, max-pools, scales, a synaptic pool, and a residual sum."""
     chain = Chain((2, 6, 6)).conv(3, pads=[1] * 4).add("Relu").batch_norm(1, -1)
@@ -175,8 +220,10 @@ def test_every_count_equals_an_enumeration(slope, input_range):
     net = converted(model, mode="exact", slope=slope, calibrate=dataset(x), input_range=input_range, steps=20)
     assert {"concat", "reorder", "max_pool"} < {layer.kind for layer in net.layers}
     recording, shares = simulate(net, x), certified(net, model, x).active_shares()
-    sends = {layer.name: np.ones((5, *layer.shape), bool) if layer.name not in recording.spike_times else ~recording.silent(layer.name)
-             for layer in net.layers[:-1]}
+    sends = {
+        layer.name: np.ones((5, *layer.shape), bool) if layer.name not in recording.spike_times else ~recording.silent(layer.name)
+        for layer in net.layers[:-1]
+    }
     for layer in net.layers:
         if layer.kind not in ("spiking", "readout"):
             assert operation_counts.gated_of_layer(net, layer, shares).synops == operation_counts.layer_connections(net.layers, layer)[0] == 0

@@ -90,6 +90,7 @@ def test_each_output_is_measured_and_one_is_judged():
 
 # Outputs that are no labels
 
+
 def pictures(channels=1, tail=None):
     chain = Chain((1, 6, 6), seed=2).conv(4, pads=[1] * 4).add("Relu").conv(channels, pads=[1] * 4)
     return (chain if tail is None else chain.add(tail)).model()
@@ -170,9 +171,13 @@ def test_names_of_classes(encoder):
     if not attributes:
         model.graph.initializer.append(onnx.helper.make_tensor("names", onnx.TensorProto.STRING, [3], [name.encode() for name in names]))
     del model.graph.output[:]
-    model.graph.output.append(onnx.helper.make_tensor_value_info("name", onnx.TensorProto.STRING, None if encoder == "ArrayFeatureExtractor" else ["n"]))
+    model.graph.output.append(
+        onnx.helper.make_tensor_value_info("name", onnx.TensorProto.STRING, None if encoder == "ArrayFeatureExtractor" else ["n"])
+    )
     if encoder == "ArrayFeatureExtractor":
-        model.graph.output[0].type.tensor_type.shape.dim.extend([onnx.TensorShapeProto.Dimension(dim_value=1), onnx.TensorShapeProto.Dimension(dim_param="n")])
+        model.graph.output[0].type.tensor_type.shape.dim.extend(
+            [onnx.TensorShapeProto.Dimension(dim_value=1), onnx.TensorShapeProto.Dimension(dim_param="n")]
+        )
     model.opset_import.append(onnx.helper.make_opsetid("ai.onnx.ml", 3))
     network = coarse(model, steps=None)
     wrong = best.copy()
@@ -198,13 +203,18 @@ def test_labels_beside_an_image_are_not_used():
 
 def test_what_needs_labels_refuses_an_image():
     network, data = coarse(pictures(), IMAGES), dataclasses.replace(dataset(IMAGES), y=np.zeros(12, np.int64))
-    for call in (lambda: tuned(network, data, 1.0), lambda: sweep(network, data, [("steps", 4)]), lambda: evaluate(network, data, quantised=True),
-                 lambda: evaluate(network, data, labels_needed=True)):
+    for call in (
+        lambda: tuned(network, data, 1.0),
+        lambda: sweep(network, data, [("steps", 4)]),
+        lambda: evaluate(network, data, quantised=True),
+        lambda: evaluate(network, data, labels_needed=True),
+    ):
         with pytest.raises(UsageError, match=r"shape \(1, 6, 6\) per sample; expected one score per class, or labels"):
             call()
 
 
 # A lone value whose bounds do not say where it splits
+
 
 def test_a_lone_value_of_unclear_bounds_needs_a_threshold():
     model = body().readout(1).add("Exp").model()
@@ -216,7 +226,7 @@ def test_a_lone_value_of_unclear_bounds_needs_a_threshold():
         with pytest.raises(UsageError, match="one value per sample, at least 0; .* say it with --decision-threshold X"):
             call(network, data)
     report = evaluate(network, data, decision_threshold=middle, threads=1).report
-    assert report.ann.accuracy == 1 and 0.5 < report.snn.accuracy and report.outputs[0].rule == f"labels: output >= {middle:g}"
+    assert report.ann.accuracy == 1 and report.snn.accuracy > 0.5 and report.outputs[0].rule == f"labels: output >= {middle:g}"
     found = tuned(network, data, 50.0, decision_threshold=middle, threads=1)
     assert found.variants[0].outcomes.ann_accuracy == 1 and found.rule == report.outputs[0].rule
     swept = sweep(network, data, [("steps", 4)], decision_threshold=middle, threads=1)
@@ -227,13 +237,16 @@ def test_a_lone_value_of_unclear_bounds_needs_a_threshold():
 
 def test_a_network_that_ends_in_a_spiking_clamp_is_bounded():
     """ReLU1 or an average of such values at the end: between 0 and 1, whether neurons or ONNX Runtime compute it."""
-    for chain in (Chain((6,), seed=3).gemm(20).relu1().gemm(1).relu1(),
-                  Chain((2, 6, 6), seed=3).conv(1).relu1().add("GlobalAveragePool").add("Flatten")):
+    for chain in (
+        Chain((6,), seed=3).gemm(20).relu1().gemm(1).relu1(),
+        Chain((2, 6, 6), seed=3).conv(1).relu1().add("GlobalAveragePool").add("Flatten"),
+    ):
         comparison = Comparison(converted(chain.model()), dataset(chain.images(5)), threads=1)
         assert str(comparison.rule) == "labels: output >= 0.5"
 
 
 # The commands
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

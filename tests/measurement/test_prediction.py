@@ -16,16 +16,24 @@ BATCH_NORM = {"scale": np.float32([2, -1]), "offset": np.float32([0, 1]), "mean"
 def tail(*nodes, columns=1, fixed=None, **constants):
     """A model: one linear layer z (n, columns), and `nodes`, (op, inputs, output, attributes), the last of which gives y."""
     made = [helper.make_node("MatMul", ["x", "w"], ["z"])]
-    made += [helper.make_node(op, inputs.split(), ["rest", output] if op == "Split" else [output], **(attributes[0] if attributes else {})) for op, inputs, output, *attributes in nodes]
-    graph = helper.make_graph(made, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [fixed or "n", 4])],
-                              [helper.make_empty_tensor_value_info("y")],
-                              [numpy_helper.from_array(np.asarray(value), name) for name, value in {"w": W[:, :columns], **constants}.items()])
+    made += [
+        helper.make_node(op, inputs.split(), ["rest", output] if op == "Split" else [output], **(attributes[0] if attributes else {}))
+        for op, inputs, output, *attributes in nodes
+    ]
+    graph = helper.make_graph(
+        made,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [fixed or "n", 4])],
+        [helper.make_empty_tensor_value_info("y")],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in {"w": W[:, :columns], **constants}.items()],
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
 def rule(model, threshold=None, ends=None, shape=(4, 1), dtype=np.float32):
-    return rule_of("y", np.zeros(shape, dtype), Bounds(model, {"x": np.ones((1, 4), np.float32)}, ends or {}),
-                   listed_names(model.graph, "y"), threshold)
+    return rule_of(
+        "y", np.zeros(shape, dtype), Bounds(model, {"x": np.ones((1, 4), np.float32)}, ends or {}), listed_names(model.graph, "y"), threshold
+    )
 
 
 ONE, TWO, HALF = np.float32(1), np.float32(2), np.float32(0.5)
@@ -37,8 +45,17 @@ PROBABILITIES = {
     "second softmax column": ([("Softmax", "z", "p", {"axis": 1}), CUT], SECOND_OF_TWO),
     "gathered": ([("Softmax", "z", "p", {"axis": -1}), ("Gather", "p one", "y", {"axis": 1})], {"one": np.array(1)}),
     "exp of log softmax": ([("LogSoftmax", "z", "l", {"axis": 1}), ("Exp", "l", "p"), CUT], SECOND_OF_TWO),
-    "softmax written out": ([("ReduceMax", "z", "m", {"keepdims": 1}), ("Sub", "z m", "s"), ("Exp", "s", "e"),
-                             ("ReduceSum", "e axis", "t", {"keepdims": 1}), ("Div", "e t", "p"), CUT], SECOND_OF_TWO),
+    "softmax written out": (
+        [
+            ("ReduceMax", "z", "m", {"keepdims": 1}),
+            ("Sub", "z m", "s"),
+            ("Exp", "s", "e"),
+            ("ReduceSum", "e axis", "t", {"keepdims": 1}),
+            ("Div", "e t", "p"),
+            CUT,
+        ],
+        SECOND_OF_TWO,
+    ),
     "shifted tanh": ([("Tanh", "z", "t"), ("Add", "t one", "u"), ("Div", "u two", "y")], {"one": ONE, "two": TWO}),
     "one minus p": ([("Sigmoid", "z", "p"), ("Sub", "one p", "y")], {"one": ONE}),
     "one minus p as a product": ([("Sigmoid", "z", "p"), ("Gemm", "p minus one", "y")], {"minus": np.float32([[-1]]), "one": np.float32([1])}),
@@ -47,8 +64,10 @@ PROBABILITIES = {
     "one over": ([("Neg", "z", "m"), ("Exp", "m", "e"), ("Add", "one e", "d"), ("Div", "one d", "y")], {"one": ONE}),
     "softplus": ([("Neg", "z", "m"), ("Softplus", "m", "s"), ("Neg", "s", "n"), ("Exp", "n", "y")], {}),
     "softsign": ([("Softsign", "z", "s"), ("Mul", "s half", "t"), ("Add", "t half", "y")], {"half": HALF}),
-    "softsign written out": ([("Abs", "z", "a"), ("Add", "a one", "d"), ("Div", "z d", "s"), ("Add", "s one", "t"), ("Mul", "t half", "y")],
-                             {"one": ONE, "half": HALF}),
+    "softsign written out": (
+        [("Abs", "z", "a"), ("Add", "a one", "d"), ("Div", "z d", "s"), ("Add", "s one", "t"), ("Mul", "t half", "y")],
+        {"one": ONE, "half": HALF},
+    ),
     "erf": ([("Erf", "z", "e"), ("Add", "e one", "f"), ("Mul", "f half", "y")], {"one": ONE, "half": HALF}),
     "hard sigmoid": ([("HardSigmoid", "z", "y")], {}),
     "clamps": ([("Add", "z half", "s"), ("Max", "s zero", "t"), ("Min", "t one", "y")], {"half": HALF, "zero": np.float32(0), "one": ONE}),
@@ -60,8 +79,7 @@ PROBABILITIES = {
     "mean": ([("Sigmoid", "z", "p"), ("ReduceMean", "p axis", "y")], {"axis": FIRST}),
     "average as a product": ([("Softmax", "z", "p", {"axis": 1}), ("MatMul", "p w2", "y")], {"w2": np.full((2, 1), 0.5, np.float32)}),
     "joined and cut": ([("Sigmoid", "z", "s"), ("Concat", "z s", "p", {"axis": 1}), CUT], SECOND_OF_TWO),
-    "share of a sum": ([("Exp", "z", "e"), ("ReduceL1", "e axis", "t", {"keepdims": 1}), ("Div", "e t", "p"), CUT],
-                       {**SECOND_OF_TWO, "axis": FIRST}),
+    "share of a sum": ([("Exp", "z", "e"), ("ReduceL1", "e axis", "t", {"keepdims": 1}), ("Div", "e t", "p"), CUT], {**SECOND_OF_TWO, "axis": FIRST}),
     "split": ([("Softmax", "z", "p", {"axis": 1}), ("Split", "p", "y", {"axis": 1, "num_outputs": 2})], {}),
     "where": ([("Sigmoid", "z", "p"), ("Greater", "z zero", "g"), ("Where", "g p zero", "y")], {"zero": np.float32(0)}),
     "squeezed": ([("Sigmoid", "z", "p"), ("Squeeze", "p axis", "y")], {"axis": FIRST}),
@@ -78,30 +96,45 @@ def test_between_0_and_1_a_half_splits(name):
     assert found.labels(np.float32([[0.4], [0.5], [0.6]])).tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("nodes, constants", [
-    ([("Identity", "z", "y")], {}), ([("Tanh", "z", "y")], {}), ([("Mul", "z two", "y")], {"two": TWO}),
-    ([("Sigmoid", "z", "p"), ("Mul", "p two", "q"), ("Sub", "q one", "y")], {"two": TWO, "one": ONE}),
-    ([("Sigmoid", "z", "p"), ("Sub", "p half", "y")], {"half": HALF}), ([("Softsign", "z", "y")], {}), ([("Sin", "z", "y")], {}),
-    ([("Sigmoid", "z", "p"), ("Sub", "one p", "q"), ("Div", "p q", "o"), ("Log", "o", "y")], {"one": ONE}),
-    ([("Sigmoid", "z", "p"), ("Gemm", "p w2 one", "y")], {"w2": np.float32([[3]]), "one": np.float32([1])}),
-    ([("Greater", "z zero", "g"), ("Where", "g one minus", "y")], {"zero": np.float32(0), "one": ONE, "minus": np.float32(-1)}),
-    ([("LeakyRelu", "z", "y")], {}),
-    ([("Add", "z z", "t"), ("BatchNormalization", "t scale offset mean variance", "u"), ("ReduceMean", "u axis", "y")], {"axis": FIRST, **BATCH_NORM}),
-])
+@pytest.mark.parametrize(
+    "nodes, constants",
+    [
+        ([("Identity", "z", "y")], {}),
+        ([("Tanh", "z", "y")], {}),
+        ([("Mul", "z two", "y")], {"two": TWO}),
+        ([("Sigmoid", "z", "p"), ("Mul", "p two", "q"), ("Sub", "q one", "y")], {"two": TWO, "one": ONE}),
+        ([("Sigmoid", "z", "p"), ("Sub", "p half", "y")], {"half": HALF}),
+        ([("Softsign", "z", "y")], {}),
+        ([("Sin", "z", "y")], {}),
+        ([("Sigmoid", "z", "p"), ("Sub", "one p", "q"), ("Div", "p q", "o"), ("Log", "o", "y")], {"one": ONE}),
+        ([("Sigmoid", "z", "p"), ("Gemm", "p w2 one", "y")], {"w2": np.float32([[3]]), "one": np.float32([1])}),
+        ([("Greater", "z zero", "g"), ("Where", "g one minus", "y")], {"zero": np.float32(0), "one": ONE, "minus": np.float32(-1)}),
+        ([("LeakyRelu", "z", "y")], {}),
+        (
+            [("Add", "z z", "t"), ("BatchNormalization", "t scale offset mean variance", "u"), ("ReduceMean", "u axis", "y")],
+            {"axis": FIRST, **BATCH_NORM},
+        ),
+    ],
+)
 def test_without_bounds_or_symmetric_about_0_splits_at_0(nodes, constants):
     found = rule(tail(*nodes, columns=2 if "scale" in constants else 1, **constants))
     assert isinstance(found, Rule) and found.threshold == 0, found
     assert found.labels(np.float32([[-0.1], [0], [0.1]])).tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("nodes, constants, why", [
-    ([("Relu", "z", "y")], {}, "at least 0"), ([("Exp", "z", "y")], {}, "at least 0"), ([("LogSoftmax", "z", "y")], {}, "at most 0"),
-    ([("Clip", "z zero six", "y")], {"zero": np.float32(0), "six": np.float32(6)}, "between 0 and 6"),
-    ([("Sigmoid", "z", "p"), ("Mul", "p much", "y")], {"much": np.float32(100)}, "between 0 and 100"),
-    ([("Sigmoid", "z", "p"), ("Mul", "p half", "y")], {"half": HALF}, "between 0 and 0.5"),
-    ([("Sigmoid", "z", "p"), ("Gelu", "p", "y")], {}, "bounds unknown because of Gelu 'y'"),
-    ([("Softmax", "z", "y", {"axis": 0})], {}, "between 1 and 1"),
-])
+@pytest.mark.parametrize(
+    "nodes, constants, why",
+    [
+        ([("Relu", "z", "y")], {}, "at least 0"),
+        ([("Exp", "z", "y")], {}, "at least 0"),
+        ([("LogSoftmax", "z", "y")], {}, "at most 0"),
+        ([("Clip", "z zero six", "y")], {"zero": np.float32(0), "six": np.float32(6)}, "between 0 and 6"),
+        ([("Sigmoid", "z", "p"), ("Mul", "p much", "y")], {"much": np.float32(100)}, "between 0 and 100"),
+        ([("Sigmoid", "z", "p"), ("Mul", "p half", "y")], {"half": HALF}, "between 0 and 0.5"),
+        ([("Sigmoid", "z", "p"), ("Gelu", "p", "y")], {}, "bounds unknown because of Gelu 'y'"),
+        ([("Softmax", "z", "y", {"axis": 0})], {}, "between 1 and 1"),
+    ],
+)
 def test_other_bounds_are_no_reason_to_guess(nodes, constants, why):
     model = tail(*nodes, **constants)
     found = rule(model)
@@ -118,12 +151,19 @@ def test_bounds_of_an_input_count():
     assert rule(model).threshold == 0
 
 
-@pytest.mark.parametrize("nodes, constants, columns", [
-    ([("Greater", "z zero", "g"), ("Cast", "g", "y", {"to": TensorProto.FLOAT})], {"zero": np.float32(0)}, 1),
-    ([("ArgMax", "z", "a", {"axis": 1}), ("Cast", "a", "y", {"to": TensorProto.FLOAT})], {}, 2),
-    ([("ArgMax", "z", "a", {"axis": 1}), ("Cast", "a", "c", {"to": TensorProto.FLOAT}), ("Reshape", "c shape", "y")], {"shape": np.array([-1])}, 2),
-    ([("ArgMax", "z", "a", {"axis": 1}), ("Gather", "numbers a", "y")], {"numbers": np.array([3, 8])}, 2),
-])
+@pytest.mark.parametrize(
+    "nodes, constants, columns",
+    [
+        ([("Greater", "z zero", "g"), ("Cast", "g", "y", {"to": TensorProto.FLOAT})], {"zero": np.float32(0)}, 1),
+        ([("ArgMax", "z", "a", {"axis": 1}), ("Cast", "a", "y", {"to": TensorProto.FLOAT})], {}, 2),
+        (
+            [("ArgMax", "z", "a", {"axis": 1}), ("Cast", "a", "c", {"to": TensorProto.FLOAT}), ("Reshape", "c shape", "y")],
+            {"shape": np.array([-1])},
+            2,
+        ),
+        ([("ArgMax", "z", "a", {"axis": 1}), ("Gather", "numbers a", "y")], {"numbers": np.array([3, 8])}, 2),
+    ],
+)
 def test_floats_that_are_labels(nodes, constants, columns):
     found = rule(tail(*nodes, columns=columns, **constants))
     assert found.kind == "labels" and str(found) == "labels: the output itself"
@@ -164,12 +204,16 @@ LATER = {"domain": "ai.onnx.ml"}
 ENCODERS = {
     "gathered": (helper.make_node("Gather", ["names", "a"], ["y"]), ("ant", "bee", "cat")),
     "extracted": (helper.make_node("ArrayFeatureExtractor", ["names", "a"], ["y"], **LATER), ("ant", "bee", "cat")),
-    "encoded": (helper.make_node("LabelEncoder", ["a"], ["y"], keys_int64s=[2, 0, 1], values_strings=["cat", "ant", "bee"], **LATER),
-                ("ant", "bee", "cat")),
+    "encoded": (
+        helper.make_node("LabelEncoder", ["a"], ["y"], keys_int64s=[2, 0, 1], values_strings=["cat", "ant", "bee"], **LATER),
+        ("ant", "bee", "cat"),
+    ),
     "encoded from others": (helper.make_node("LabelEncoder", ["a"], ["y"], keys_int64s=[4, 7], values_strings=["cat", "ant"], **LATER), ()),
     "constant": (helper.make_node("Constant", [], ["y"], value=NAMES), ("ant", "bee", "cat")),
-    "classifier": (helper.make_node("LinearClassifier", ["z"], ["y", "scores"], coefficients=[1.0], classlabels_strings=["no", "yes"], **LATER),
-                   ("no", "yes")),
+    "classifier": (
+        helper.make_node("LinearClassifier", ["z"], ["y", "scores"], coefficients=[1.0], classlabels_strings=["no", "yes"], **LATER),
+        ("no", "yes"),
+    ),
 }
 
 

@@ -66,6 +66,7 @@ def strict_chain(shape=(2, 8, 8)) -> Chain:
 
 # The rule
 
+
 @pytest.mark.parametrize("steps, rounding", [(1, "nearest"), (7, "nearest"), (7, "ceil"), (50, "nearest"), (300, "ceil")])
 def test_levels_and_values_follow_the_rule(steps, rounding):
     chain = Chain((4, 6)).add("Relu").conv(3, (2,)).add("Relu").readout()
@@ -91,8 +92,7 @@ def test_strict_networks(steps, rounding):
 def test_layers_with_steps_of_their_own():
     chain = strict_chain()
     network, counts = converted(chain.model(), steps=50), iter([9, 33, 12])
-    layers = tuple(layer.model_copy(update={"steps": next(counts)}) if isinstance(layer, (Input, Spiking)) else layer
-                   for layer in network.layers)
+    layers = tuple(layer.model_copy(update={"steps": next(counts)}) if isinstance(layer, (Input, Spiking)) else layer for layer in network.layers)
     values = assert_twins(network.model_copy(update={"layers": layers}), chain.model(), chain.images(6))
     assert [int(levels.max()) for levels in values.levels.values()] == [9, 33, 12]
 
@@ -167,9 +167,16 @@ def preprocessed(chain: Chain) -> Chain:
     return chain.add("Sin").add("Clip", np.float32(0), np.float32(1)).conv(4).add("Relu").readout()
 
 
-GRAPHS = {"residual": residual, "pool before activation": pool_before_activation, "channels last": channels_last,
-          "odd order": odd_order, "encoded anew": encoded_anew, "mean read twice": mean_read_twice,
-          "tail reads spikes": tail_reads_spikes, "preprocessed": preprocessed}
+GRAPHS = {
+    "residual": residual,
+    "pool before activation": pool_before_activation,
+    "channels last": channels_last,
+    "odd order": odd_order,
+    "encoded anew": encoded_anew,
+    "mean read twice": mean_read_twice,
+    "tail reads spikes": tail_reads_spikes,
+    "preprocessed": preprocessed,
+}
 
 
 @pytest.mark.parametrize("pooling", ["synaptic", "spiking"])
@@ -213,9 +220,10 @@ def test_subgraphs_read_quantised_tensors():
     chain = Chain((2, 6, 6)).conv(3).add("Relu")
     inner = chain.at
     chain.conv(4).add("ReduceMax", keepdims=0).add("Greater", np.float32(1e9))
-    branches = {name: helper.make_graph([helper.make_node(operator, [inner], [name])], name, [],
-                                        [helper.make_empty_tensor_value_info(name)])
-                for name, operator in (("then_branch", "Neg"), ("else_branch", "Sqrt"))}
+    branches = {
+        name: helper.make_graph([helper.make_node(operator, [inner], [name])], name, [], [helper.make_empty_tensor_value_info(name)])
+        for name, operator in (("then_branch", "Neg"), ("else_branch", "Sqrt"))
+    }
     model = chain.add("If", **branches).model()
     network = in_mode_exact(model, chain.images(4))
     assert [layer.kind for layer in network.layers if layer.tensor == inner] == ["spiking", "readout"]
@@ -261,6 +269,7 @@ def test_what_cannot_be_quantised():
 
 # Tracing and counting
 
+
 def tally_of(network: Network, x: np.ndarray) -> QuantisedTally:
     return QuantisedTally(network, Comparison(network, dataset(x), threads=1))
 
@@ -289,8 +298,7 @@ def changed(recording: Recording, layer: str, image: int, by: int) -> tuple[Reco
 
 
 @pytest.mark.parametrize("layer", ["x", "conv3"])
-@pytest.mark.parametrize("by, position, at_tie",
-                         [(1, None, False), (1, -3e-4, True), (-1, 3e-4, True), (2, 3e-4, False), (1, 6e-4, False)])
+@pytest.mark.parametrize("by, position, at_tie", [(1, None, False), (1, -3e-4, True), (-1, 3e-4, True), (2, 3e-4, False), (1, 6e-4, False)])
 def test_a_divergence_is_found_and_judged_by_its_distance_from_a_tie(case, layer, by, position, at_tie):
     network, model, x, recording, _ = case
     ann = QuantisedAnn(network, model)
@@ -332,8 +340,11 @@ def test_a_tie_does_not_hide_another_branch():
 
 
 def part(recording: Recording, rows: slice | np.ndarray) -> Recording:
-    return dataclasses.replace(recording, spike_times={name: times[rows] for name, times in recording.spike_times.items()},
-                               readouts={name: values[rows] for name, values in recording.readouts.items()})
+    return dataclasses.replace(
+        recording,
+        spike_times={name: times[rows] for name, times in recording.spike_times.items()},
+        readouts={name: values[rows] for name, values in recording.readouts.items()},
+    )
 
 
 @pytest.mark.parametrize("batch", [1, 7, 40])
@@ -356,13 +367,14 @@ def test_another_rounding_is_no_twin(case):
     wrong = Reference(quantised_model(other, model))(x)[model.graph.output[0].name].argmax(1) != output.argmax(1)
     count, order, tally = int(wrong.sum()), np.argsort(wrong, kind="stable"), tally_of(other, x)
     assert 0 < count < 40
-    for rows in (order[:40 - count], order[40 - count:]):  # in the first batch all is well
+    for rows in (order[: 40 - count], order[40 - count :]):  # in the first batch all is well
         tally.add({"x": x[rows]}, part(recording, rows), output[rows])
     outcome = tally.outcome()
     assert (outcome.mismatches, outcome.traced_to_ties, outcome.agreement) == (count, 0, 1 - count / 40)
     assert (outcome.unexplained.layer, outcome.unexplained.image) == ("x", 40 - count) and outcome.spikes_differing > 0.2
-    assert outcome.notes == (f"{count} predictions differ from the quantised ANN's for other reasons than ties, first that of image "
-                             f"{40 - count}, from x on",)
+    assert outcome.notes == (
+        f"{count} predictions differ from the quantised ANN's for other reasons than ties, first that of image {40 - count}, from x on",
+    )
 
 
 @pytest.mark.parametrize("total, explained", [(1 + 8e-5, True), (1.05, False)])

@@ -88,7 +88,7 @@ def test_with_the_dynamic_threshold_every_spike_is_in_its_window(family, engine,
     for name, found in whole.layers.items():
         window = next(layer.window for layer in net.layers if layer.name == name)
         assert (found.premature, found.late, found.missing) == (0, 0, 0)
-        assert found.histogram.sum() == found.histogram[BINS * window:BINS * (window + 1)].sum() > 0
+        assert found.histogram.sum() == found.histogram[BINS * window : BINS * (window + 1)].sum() > 0
         silent = recording.silent(name)
         assert found.at_end == silent.sum() and found.at_end + found.histogram.sum() == found.neurons == silent.size
         assert np.array_equal(parts.layers[name].histogram, found.histogram) and parts.layers[name].at_end == found.at_end

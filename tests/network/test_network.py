@@ -21,29 +21,67 @@ def unit_range(channels):
 
 def neurons(shape, **fields):
     """Fields of a spiking layer."""
-    return dict(kind="spiking", shape=shape, tensor=None, bias=None, slope="gated", weight_sums=np.ones(shape[-1], np.float32),
-                low=None, high=None, **unit_range(shape[-1]), **fields)
+    return dict(
+        kind="spiking",
+        shape=shape,
+        tensor=None,
+        bias=None,
+        slope="gated",
+        weight_sums=np.ones(shape[-1], np.float32),
+        low=None,
+        high=None,
+        **unit_range(shape[-1]),
+        **fields,
+    )
 
 
 def content():
     """Input (4, 4, 1) -> conv (4, 4, 2) -> max-pool (2, 2, 2) -> scale; both -> concat (2, 2, 4) -> reorder -> dense (3,)."""
-    conv = dict(kind="conv", **sliding((4, 4, 1), (4, 4, 2), (3, 3), (1, 1), (1, 1)), groups=1,
-                weights=np.zeros((3, 3, 1, 2), np.float32))
+    conv = dict(kind="conv", **sliding((4, 4, 1), (4, 4, 2), (3, 3), (1, 1), (1, 1)), groups=1, weights=np.zeros((3, 3, 1, 2), np.float32))
     scale = dict(kind="scale", in_shape=(2, 2, 2), out_shape=(2, 2, 2), weights=np.ones(2, np.float32))
     dense = dict(kind="dense", in_shape=(16,), out_shape=(3,), weights=np.zeros((16, 3), np.float32))
-    return dict(name="n", mode="exact", slope="gated", steps=50, rounding="nearest", pooling="synaptic", onnx_sha256="", ann_macs=0,
-                onnx=None, tail=None, calibration=dict(data="d", sha256="", samples=3, method="maximum", margin=0.1),
-                layers=[
-                    dict(kind="input", name="x", shape=(4, 4, 1), window=0, tensor=None, onnx_name="x", onnx_shape=(1, 4, 4),
-                         **unit_range(1)),
-                    neurons((4, 4, 2), name="c", window=1, connections=[dict(source="x", path=[conv])]),
-                    dict(kind="max_pool", name="p", shape=(2, 2, 2), window=1, tensor=None, source="c", **unit_range(2),
-                         **sliding((4, 4, 2), (2, 2, 2), (2, 2), (2, 2), (0, 0))),
-                    neurons((2, 2, 2), name="s", window=2, connections=[dict(source="p", path=[scale])]),
-                    dict(kind="concat", name="k", shape=(2, 2, 4), window=2, tensor=None, joined=["p", "s"]),
-                    dict(kind="reorder", name="r", shape=(16,), window=2, tensor=None, source="k", index=np.arange(16)[::-1].copy()),
-                    dict(kind="readout", name="o", shape=(3,), window=3, tensor="y", connections=[dict(source="r", path=[dense])],
-                         bias=np.zeros(3, np.float32), weight_sums=np.ones(3, np.float32), onnx_shape=(3,), index=np.arange(3))])
+    return dict(
+        name="n",
+        mode="exact",
+        slope="gated",
+        steps=50,
+        rounding="nearest",
+        pooling="synaptic",
+        onnx_sha256="",
+        ann_macs=0,
+        onnx=None,
+        tail=None,
+        calibration=dict(data="d", sha256="", samples=3, method="maximum", margin=0.1),
+        layers=[
+            dict(kind="input", name="x", shape=(4, 4, 1), window=0, tensor=None, onnx_name="x", onnx_shape=(1, 4, 4), **unit_range(1)),
+            neurons((4, 4, 2), name="c", window=1, connections=[dict(source="x", path=[conv])]),
+            dict(
+                kind="max_pool",
+                name="p",
+                shape=(2, 2, 2),
+                window=1,
+                tensor=None,
+                source="c",
+                **unit_range(2),
+                **sliding((4, 4, 2), (2, 2, 2), (2, 2), (2, 2), (0, 0)),
+            ),
+            neurons((2, 2, 2), name="s", window=2, connections=[dict(source="p", path=[scale])]),
+            dict(kind="concat", name="k", shape=(2, 2, 4), window=2, tensor=None, joined=["p", "s"]),
+            dict(kind="reorder", name="r", shape=(16,), window=2, tensor=None, source="k", index=np.arange(16)[::-1].copy()),
+            dict(
+                kind="readout",
+                name="o",
+                shape=(3,),
+                window=3,
+                tensor="y",
+                connections=[dict(source="r", path=[dense])],
+                bias=np.zeros(3, np.float32),
+                weight_sums=np.ones(3, np.float32),
+                onnx_shape=(3,),
+                index=np.arange(3),
+            ),
+        ],
+    )
 
 
 def test_the_network_itself_is_accepted():
@@ -158,8 +196,15 @@ def test_contradictions_are_refused(change):
 def test_parts_of_a_concat_have_whole_channels():
     """5 + 3 neurons at 2 positions."""
     network = content()
-    split = [neurons((size,), name=f"s{size}", window=2, connections=[dict(source="p", path=[
-        dict(kind="dense", in_shape=(8,), out_shape=(size,), weights=np.zeros((8, size), np.float32))])]) for size in (5, 3)]
+    split = [
+        neurons(
+            (size,),
+            name=f"s{size}",
+            window=2,
+            connections=[dict(source="p", path=[dict(kind="dense", in_shape=(8,), out_shape=(size,), weights=np.zeros((8, size), np.float32))])],
+        )
+        for size in (5, 3)
+    ]
     network["layers"][3:4] = split
     network["layers"][5].update(shape=(2, 8), joined=["s5", "s3", "s5", "s3"])
     with pytest.raises(ValidationError, match="layer 'k': parts that do not fit"):
@@ -171,10 +216,11 @@ def test_parts_of_a_concat_have_whole_channels():
 @pytest.mark.parametrize("wiring", ("max_pool", "concat", "reorder"))
 def test_wiring_needs_spikes(wiring):
     network = direct()
-    layer = {"max_pool": dict(kind="max_pool", shape=(4, 4, 1), source="x", **unit_range(1),
-                              **sliding((4, 4, 1), (4, 4, 1), (1, 1), (1, 1), (0, 0))),
-             "concat": dict(kind="concat", shape=(4, 4, 2), joined=["x", "x"]),
-             "reorder": dict(kind="reorder", shape=(16,), source="x", index=np.arange(16))}[wiring]
+    layer = {
+        "max_pool": dict(kind="max_pool", shape=(4, 4, 1), source="x", **unit_range(1), **sliding((4, 4, 1), (4, 4, 1), (1, 1), (1, 1), (0, 0))),
+        "concat": dict(kind="concat", shape=(4, 4, 2), joined=["x", "x"]),
+        "reorder": dict(kind="reorder", shape=(16,), source="x", index=np.arange(16)),
+    }[wiring]
     network["layers"].insert(1, dict(name="w", window=-1, tensor=None, **layer))
     with pytest.raises(ValidationError, match="layer 'w': wiring behind a direct input"):
         Network.model_validate(network)
@@ -182,19 +228,38 @@ def test_wiring_needs_spikes(wiring):
 
 def sparse(**changes):
     """Two rows of three positions of four channels."""
-    return dict(dict(kind="sparse", in_shape=(3, 4), out_shape=(2, 4), indptr=np.array([0, 1, 3]), indices=np.array([2, 0, 1]),
-                     weights=np.array([1, 0.5, 0.5], np.float32)), **changes)
+    return dict(
+        dict(
+            kind="sparse",
+            in_shape=(3, 4),
+            out_shape=(2, 4),
+            indptr=np.array([0, 1, 3]),
+            indices=np.array([2, 0, 1]),
+            weights=np.array([1, 0.5, 0.5], np.float32),
+        ),
+        **changes,
+    )
 
 
-@pytest.mark.parametrize("problem, changes", (
-    ("indices outside", dict(indices=np.array([3, 0, 1]))), ("indices outside", dict(indices=np.array([-1, 0, 1]))),
-    ("twice in one row", dict(indices=np.array([2, 1, 1]))),
-    ("do not begin where", dict(indptr=np.array([0, 2, 1]))), ("do not begin where", dict(indptr=np.array([1, 1, 3]))),
-    ("do not begin where", dict(indptr=np.array([0, 1, 2]))), ("do not begin where", dict(indptr=np.array([0, 3]))),
-    ("do not begin where", dict(indptr=np.array([0, 4, 3]))), ("do not begin where", dict(indptr=np.array([[0, 1, 3]]))),
-    ("indices for weights", dict(weights=np.ones(2, np.float32))), ("indices for weights", dict(indices=np.array([[2, 0, 1]]))),
-    ("a sparse map from", dict(out_shape=(2, 3))), ("a sparse map from", dict(in_shape=(3, 2, 2))), ("not finite", dict(weights=np.float32(
-        [1, np.inf, 1])))))
+@pytest.mark.parametrize(
+    "problem, changes",
+    (
+        ("indices outside", dict(indices=np.array([3, 0, 1]))),
+        ("indices outside", dict(indices=np.array([-1, 0, 1]))),
+        ("twice in one row", dict(indices=np.array([2, 1, 1]))),
+        ("do not begin where", dict(indptr=np.array([0, 2, 1]))),
+        ("do not begin where", dict(indptr=np.array([1, 1, 3]))),
+        ("do not begin where", dict(indptr=np.array([0, 1, 2]))),
+        ("do not begin where", dict(indptr=np.array([0, 3]))),
+        ("do not begin where", dict(indptr=np.array([0, 4, 3]))),
+        ("do not begin where", dict(indptr=np.array([[0, 1, 3]]))),
+        ("indices for weights", dict(weights=np.ones(2, np.float32))),
+        ("indices for weights", dict(indices=np.array([[2, 0, 1]]))),
+        ("a sparse map from", dict(out_shape=(2, 3))),
+        ("a sparse map from", dict(in_shape=(3, 2, 2))),
+        ("not finite", dict(weights=np.float32([1, np.inf, 1]))),
+    ),
+)
 def test_a_sparse_map_that_would_read_outside_is_refused(problem, changes):
     with pytest.raises(ValidationError, match=problem):
         Sparse(**sparse(**changes))

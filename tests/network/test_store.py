@@ -27,12 +27,22 @@ def network(tmp_path_factory) -> Network:
     weights = {"w1": (3, 2, 3), "b1": (3,), "w2": (3, 3, 3), "w3": (15, 4)}
     constants = [numpy_helper.from_array(rng.normal(0, 0.3, shape).astype(np.float32), name) for name, shape in weights.items()]
     constants += [numpy_helper.from_array(np.float32(bound), name) for name, bound in (("zero", 0), ("one", 1))]
-    nodes = [helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], pads=[1, 1]), helper.make_node("Clip", ["c1", "zero", "one"], ["a1"]),
-             helper.make_node("Conv", ["a1", "w2"], ["c2"], pads=[1, 1]), helper.make_node("Add", ["c2", "a1"], ["sum"]),
-             helper.make_node("Clip", ["sum", "zero", "one"], ["a2"]), helper.make_node("Flatten", ["a2"], ["flat"]),
-             helper.make_node("MatMul", ["flat", "w3"], ["y"])]
-    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2, 5])],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])], constants)
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], pads=[1, 1]),
+        helper.make_node("Clip", ["c1", "zero", "one"], ["a1"]),
+        helper.make_node("Conv", ["a1", "w2"], ["c2"], pads=[1, 1]),
+        helper.make_node("Add", ["c2", "a1"], ["sum"]),
+        helper.make_node("Clip", ["sum", "zero", "one"], ["a2"]),
+        helper.make_node("Flatten", ["a2"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w3"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2, 5])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+        constants,
+    )
     path = tmp_path_factory.mktemp("residual") / "residual.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return convert(path, mode="unchecked")
@@ -133,8 +143,11 @@ def test_the_file_is_a_plain_npz(file):
 
 
 def test_refuses_what_is_no_archive(tmp_path):
-    for name, content, found in (("empty", b"", "is empty"), ("text", b"PK, said the text\n", "cannot be read"),
-                                 ("random", np.random.default_rng(0).bytes(5000), "cannot be read")):
+    for name, content, found in (
+        ("empty", b"", "is empty"),
+        ("text", b"PK, said the text\n", "cannot be read"),
+        ("random", np.random.default_rng(0).bytes(5000), "cannot be read"),
+    ):
         path = tmp_path / name
         path.write_bytes(content)
         assert_refused(path, found, "written by ttfs-convert")
@@ -158,23 +171,28 @@ def change_conv(**fields):
         manifest = manifest_of(members)
         first_conv(manifest).update(fields)
         return with_manifest(members, manifest)
+
     return apply
 
 
 def redeclare(**fields):
     """Change the declaration of the first convolution's weights, not the member."""
+
     def apply(members):
         manifest = manifest_of(members)
         first_conv(manifest)["weights"].update(fields)
         return with_manifest(members, manifest)
+
     return apply
 
 
 def replace_weights(make):
     """Replace the member of the first convolution's weights, not its declaration."""
+
     def apply(members):
         name = first_conv(manifest_of(members))["weights"]["array"]
         return {**members, name: make(np.load(io.BytesIO(members[name])))}
+
     return apply
 
 
@@ -203,10 +221,8 @@ BROKEN = {
     "manifest that is a list": (lambda members: with_manifest(members, [1]), ("format_version",)),
     "manifest that is no JSON": (lambda members: {**members, MANIFEST: npy(np.frombuffer(b"{", np.uint8))}, ("cannot be read",)),
     "manifest too deep": (lambda members: {**members, MANIFEST: npy(np.frombuffer(b"[" * 200_000, np.uint8))}, ("cannot be read",)),
-    "manifest with a huge number": (
-        lambda members: {**members, MANIFEST: npy(np.frombuffer(b'{"steps": 1%s}' % (b"0" * 9999), np.uint8))}, ()),
-    "manifest in two rows": (
-        lambda members: {**members, MANIFEST: npy(np.zeros((2, 5), np.uint8))}, ("manifest.npy holds |u1 (2, 5)",)),
+    "manifest with a huge number": (lambda members: {**members, MANIFEST: npy(np.frombuffer(b'{"steps": 1%s}' % (b"0" * 9999), np.uint8))}, ()),
+    "manifest in two rows": (lambda members: {**members, MANIFEST: npy(np.zeros((2, 5), np.uint8))}, ("manifest.npy holds |u1 (2, 5)",)),
     "no manifest": (lambda members: {name: content for name, content in members.items() if name != MANIFEST}, ("an archive of arrays (",)),
     "missing member": (without_weights, ("missing or not in the manifest", "weights.npy")),
     "extra member": (lambda members: {**members, "extra.npy": npy(np.zeros(2))}, ("missing or not in the manifest", "extra.npy")),
@@ -230,8 +246,7 @@ BROKEN = {
     "member cut short": (replace_weights(lambda weights: npy(weights)[:-4]), ("weights.npy holds",)),
     "member with more behind": (replace_weights(lambda weights: npy(weights) + b"more"), ("weights.npy holds",)),
     "member without header": (replace_weights(lambda weights: weights.tobytes()), ("no array header",)),
-    "member with an odd header": (
-        replace_weights(lambda weights: npy(weights).replace(b"{'descr'", b"{[]: [ ")), ("no array header",)),
+    "member with an odd header": (replace_weights(lambda weights: npy(weights).replace(b"{'descr'", b"{[]: [ ")), ("no array header",)),
     "pickled member": (replace_weights(lambda weights: npy(weights.astype(object))), ("weights.npy holds |O",)),
     "NaN weights": (replace_weights(lambda weights: npy(np.where(weights > 0, np.float32("nan"), weights))), ("not finite",)),
     "infinite weights": (replace_weights(lambda weights: npy(np.full_like(weights, np.inf))), ("not finite",)),
@@ -276,10 +291,10 @@ def test_refuses_a_directory_that_promises_more_than_the_file_holds(file, monkey
     promised = len(npy(np.zeros((3, 2, 3), np.float32))) - 72 + 4 * huge
     for signature, offset in ((b"PK\x03\x04", 18), (b"PK\x01\x02", 20)):
         start = content.find(signature)
-        while content[start + (30 if offset == 18 else 46):][:len(name)] != name.encode():
+        while content[start + (30 if offset == 18 else 46) :][: len(name)] != name.encode():
             start = content.find(signature, start + 1)
-        assert content[start + offset:start + offset + 4] == header_and_data.to_bytes(4, "little")
-        content[start + offset:start + offset + 8] = promised.to_bytes(4, "little") * 2
+        assert content[start + offset : start + offset + 4] == header_and_data.to_bytes(4, "little")
+        content[start + offset : start + offset + 8] = promised.to_bytes(4, "little") * 2
     file.write_bytes(content)
     monkeypatch.setattr(store.np, "empty", lambda *_: pytest.fail("allocated an array before the sizes were checked"))
     assert_refused(file, "larger than the file")

@@ -20,9 +20,12 @@ def normal(*shape):
 def model(nodes, inputs, outputs, **constants):
     """nodes: (operator, inputs, output, attributes). inputs, outputs: shapes by name."""
     infos = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()] for shapes in (inputs, outputs)]
-    graph = helper.make_graph([helper.make_node(operator, names.split(), [result], name=result, **(more[0] if more else {}))
-                               for operator, names, result, *more in nodes], "net", *infos,
-                              [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    graph = helper.make_graph(
+        [helper.make_node(operator, names.split(), [result], name=result, **(more[0] if more else {})) for operator, names, result, *more in nodes],
+        "net",
+        *infos,
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
@@ -37,31 +40,97 @@ CNN = {"w": normal(4, 3, 3, 3), "zero": np.array([0]), "v": normal(144, 5)}
 IMAGE = ("Conv", "u w", "c"), ("Relu", "c", "r"), ("Flatten", "r", "f", {"axis": 1})
 PER_SAMPLE = {
     "row": inside((8,), *LAYERS, **MLP),
-    "row to a row of its size": inside((8,), ("MatMul", "x w0", "c"), ("Relu", "c", "r"), ("MatMul", "r w1", "y"), output=(8,),
-                                       w0=normal(8, 6), w1=normal(6, 8)),
-    "column": inside((8,), ("MatMul", "w0 x", "c"), ("Add", "c b", "a"), ("Relu", "a", "r"), ("MatMul", "w1 r", "y"), w0=normal(6, 8),
-                     b=normal(6), w1=normal(5, 6)),
-    "row unsqueezed": inside((8,), ("Unsqueeze", "x zero", "u"), ("Gemm", "u w0", "c"), ("Relu", "c", "r"), ("MatMul", "r w1", "y"),
-                             output=(1, 5), zero=np.array([0]), **MLP),
+    "row to a row of its size": inside(
+        (8,), ("MatMul", "x w0", "c"), ("Relu", "c", "r"), ("MatMul", "r w1", "y"), output=(8,), w0=normal(8, 6), w1=normal(6, 8)
+    ),
+    "column": inside(
+        (8,), ("MatMul", "w0 x", "c"), ("Add", "c b", "a"), ("Relu", "a", "r"), ("MatMul", "w1 r", "y"), w0=normal(6, 8), b=normal(6), w1=normal(5, 6)
+    ),
+    "row unsqueezed": inside(
+        (8,),
+        ("Unsqueeze", "x zero", "u"),
+        ("Gemm", "u w0", "c"),
+        ("Relu", "c", "r"),
+        ("MatMul", "r w1", "y"),
+        output=(1, 5),
+        zero=np.array([0]),
+        **MLP,
+    ),
     "row and softmax": inside((8,), *LAYERS[:2], ("MatMul", "r w1", "z"), ("Softmax", "z", "y", {"axis": 0}), **MLP),
     "row and label score": inside((8,), *LAYERS[:2], ("MatMul", "r w1", "y"), output=(), w0=normal(8, 6), w1=normal(6)),
-    "row and a lone neuron": inside((8,), ("MatMul", "x w0", "c"), ("Relu", "c", "r"), ("Unsqueeze", "r zero", "u"), ("Mul", "u b", "m"),
-                                    ("Relu", "m", "s"), ("MatMul", "s w1", "y"), w0=np.abs(normal(8)), zero=np.array([0]), b=normal(6), w1=normal(6, 5)),
+    "row and a lone neuron": inside(
+        (8,),
+        ("MatMul", "x w0", "c"),
+        ("Relu", "c", "r"),
+        ("Unsqueeze", "r zero", "u"),
+        ("Mul", "u b", "m"),
+        ("Relu", "m", "s"),
+        ("MatMul", "s w1", "y"),
+        w0=np.abs(normal(8)),
+        zero=np.array([0]),
+        b=normal(6),
+        w1=normal(6, 5),
+    ),
     "image": inside((3, 8, 8), ("Unsqueeze", "x zero", "u"), *IMAGE, ("MatMul", "f v", "y"), output=(1, 5), **CNN),
-    "image to an image": inside((3, 8, 8), ("Unsqueeze", "x zero", "u"), ("Conv", "u w", "c", {"pads": [1] * 4}), ("Relu", "c", "r"),
-                                ("Conv", "r w1", "d", {"pads": [1] * 4}), ("Squeeze", "d zero", "y"), output=(3, 8, 8), w1=normal(3, 4, 3, 3),
-                                w=CNN["w"], zero=CNN["zero"]),
-    "image reshaped": inside((3, 8, 8), ("Reshape", "x sizes", "u"), *IMAGE, ("MatMul", "f v", "d"), ("Reshape", "d row", "y"),
-                             sizes=np.array([1, 3, 8, 8]), row=np.array([5]), **CNN),
-    "matrix": inside((4, 8), ("MatMul", "x w0", "c"), ("Relu", "c", "r"), ("Reshape", "r row", "f"), ("MatMul", "f w1", "y"),
-                     row=np.array([-1]), w0=normal(8, 6), w1=normal(24, 5)),
-    "row, mean and head": inside((8,), ("ReduceMean", "x", "m", {"keepdims": 1}), ("Sub", "x m", "s"), ("MatMul", "s w0", "c"), ("Relu", "c", "r"),
-                                 ("MatMul", "r w1", "y"), **MLP)}
-BATCHED = {"of any size": inside(("n", 8), *LAYERS, output=("n", 5), **MLP), "of one": inside((1, 8), *LAYERS, output=(1, 5), **MLP),
-           "of four": inside((4, 8), *LAYERS, output=(4, 5), **MLP),
-           "of eight scalars": inside((8,), ("Unsqueeze", "x one", "u"), ("MatMul", "u w0", "c"), ("Relu", "c", "r"), ("MatMul", "r w1", "y"),
-                                      output=(8, 5), one=np.array([1]), w0=normal(1, 6), w1=normal(6, 5)),
-           "of four with offsets": inside((4, 8), *LAYERS[:2], ("MatMul", "r w1", "z"), ("Add", "z b", "y"), output=(4, 5), b=normal(4, 5), **MLP)}
+    "image to an image": inside(
+        (3, 8, 8),
+        ("Unsqueeze", "x zero", "u"),
+        ("Conv", "u w", "c", {"pads": [1] * 4}),
+        ("Relu", "c", "r"),
+        ("Conv", "r w1", "d", {"pads": [1] * 4}),
+        ("Squeeze", "d zero", "y"),
+        output=(3, 8, 8),
+        w1=normal(3, 4, 3, 3),
+        w=CNN["w"],
+        zero=CNN["zero"],
+    ),
+    "image reshaped": inside(
+        (3, 8, 8),
+        ("Reshape", "x sizes", "u"),
+        *IMAGE,
+        ("MatMul", "f v", "d"),
+        ("Reshape", "d row", "y"),
+        sizes=np.array([1, 3, 8, 8]),
+        row=np.array([5]),
+        **CNN,
+    ),
+    "matrix": inside(
+        (4, 8),
+        ("MatMul", "x w0", "c"),
+        ("Relu", "c", "r"),
+        ("Reshape", "r row", "f"),
+        ("MatMul", "f w1", "y"),
+        row=np.array([-1]),
+        w0=normal(8, 6),
+        w1=normal(24, 5),
+    ),
+    "row, mean and head": inside(
+        (8,),
+        ("ReduceMean", "x", "m", {"keepdims": 1}),
+        ("Sub", "x m", "s"),
+        ("MatMul", "s w0", "c"),
+        ("Relu", "c", "r"),
+        ("MatMul", "r w1", "y"),
+        **MLP,
+    ),
+}
+BATCHED = {
+    "of any size": inside(("n", 8), *LAYERS, output=("n", 5), **MLP),
+    "of one": inside((1, 8), *LAYERS, output=(1, 5), **MLP),
+    "of four": inside((4, 8), *LAYERS, output=(4, 5), **MLP),
+    "of eight scalars": inside(
+        (8,),
+        ("Unsqueeze", "x one", "u"),
+        ("MatMul", "u w0", "c"),
+        ("Relu", "c", "r"),
+        ("MatMul", "r w1", "y"),
+        output=(8, 5),
+        one=np.array([1]),
+        w0=normal(1, 6),
+        w1=normal(6, 5),
+    ),
+    "of four with offsets": inside((4, 8), *LAYERS[:2], ("MatMul", "r w1", "z"), ("Add", "z b", "y"), output=(4, 5), b=normal(4, 5), **MLP),
+}
 
 
 @pytest.mark.parametrize("name", PER_SAMPLE)
@@ -108,17 +177,39 @@ def test_layers_of_an_input_without_a_batch_axis(name):
 
 
 def test_a_vector_of_one_value_a_sample():
-    original = inside(("n",), ("Unsqueeze", "x one", "u"), ("Gemm", "u w0 b0", "c"), ("Relu", "c", "r"), ("MatMul", "r w1", "y"), output=("n", 5),
-                      one=np.array([1]), w0=normal(1, 8), b0=normal(8), w1=normal(8, 5))
+    original = inside(
+        ("n",),
+        ("Unsqueeze", "x one", "u"),
+        ("Gemm", "u w0 b0", "c"),
+        ("Relu", "c", "r"),
+        ("MatMul", "r w1", "y"),
+        output=("n", 5),
+        one=np.array([1]),
+        w0=normal(1, 8),
+        b0=normal(8),
+        w1=normal(8, 5),
+    )
     network = exact(original, RNG.random(6, np.float32))
     assert network.inputs[0].onnx_shape == () and network.unbatched == ()
 
 
 def test_another_order_of_the_axes_is_compared_sample_by_sample(tmp_path):
     """(sequence, batch, features) inside: four steps of a sequence, in batches of which some have four samples."""
-    original = inside(("n", 4, 6), ("Transpose", "x", "t", {"perm": [1, 0, 2]}), ("MatMul", "t w0", "c"), ("Relu", "c", "r"),
-                      ("MatMul", "r w1", "d"), ("Relu", "d", "s"), ("Transpose", "s", "u", {"perm": [1, 0, 2]}), ("Flatten", "u", "f"),
-                      ("MatMul", "f w2", "y"), output=("n", 5), w0=normal(6, 7), w1=normal(7, 3), w2=normal(12, 5))
+    original = inside(
+        ("n", 4, 6),
+        ("Transpose", "x", "t", {"perm": [1, 0, 2]}),
+        ("MatMul", "t w0", "c"),
+        ("Relu", "c", "r"),
+        ("MatMul", "r w1", "d"),
+        ("Relu", "d", "s"),
+        ("Transpose", "s", "u", {"perm": [1, 0, 2]}),
+        ("Flatten", "u", "f"),
+        ("MatMul", "f w2", "y"),
+        output=("n", 5),
+        w0=normal(6, 7),
+        w1=normal(7, 3),
+        w2=normal(12, 5),
+    )
     x = RNG.random((8, 4, 6), np.float32)
     np.savez(tmp_path / "data.npz", x=x)
     network = convert(save(original, tmp_path), mode="exact", steps=None, calibrate=dataset(x))
@@ -142,16 +233,46 @@ def test_a_batch_axis_dropped_at_the_output(tail, tmp_path):
 
 
 def test_a_batch_axis_dropped_and_restored():
-    original = model([("MatMul", "x w0", "c"), ("Relu", "c", "r"), ("Squeeze", "r zero", "s"), ("MatMul", "s w1", "d"), ("Add", "d b", "e"),
-                      ("Relu", "e", "t"), ("Concat", "t s", "k", {"axis": 0}), ("Unsqueeze", "k zero", "u"), ("MatMul", "u w2", "y")],
-                     {"x": [1, 8]}, {"y": [1, 5]}, zero=np.array([0]), b=normal(7), w0=normal(8, 6), w1=normal(6, 7), w2=normal(13, 5))
+    original = model(
+        [
+            ("MatMul", "x w0", "c"),
+            ("Relu", "c", "r"),
+            ("Squeeze", "r zero", "s"),
+            ("MatMul", "s w1", "d"),
+            ("Add", "d b", "e"),
+            ("Relu", "e", "t"),
+            ("Concat", "t s", "k", {"axis": 0}),
+            ("Unsqueeze", "k zero", "u"),
+            ("MatMul", "u w2", "y"),
+        ],
+        {"x": [1, 8]},
+        {"y": [1, 5]},
+        zero=np.array([0]),
+        b=normal(7),
+        w0=normal(8, 6),
+        w1=normal(6, 7),
+        w2=normal(13, 5),
+    )
     exact(original, RNG.random((6, 8), np.float32))
 
 
 def test_frames_at_the_output_are_unfolded(tmp_path):
     """(batch frames, 5) scores: a row of 4 x 5 for each sample."""
-    original = model([("Reshape", "x fold", "u"), ("Conv", "u w", "c"), ("Relu", "c", "r"), ("GlobalAveragePool", "r", "g"), ("Flatten", "g", "f"),
-                      ("MatMul", "f v", "y")], {"x": ["n", 4, 3, 8, 8]}, {"y": ["m", 5]}, fold=np.array([-1, 3, 8, 8]), w=CNN["w"], v=normal(4, 5))
+    original = model(
+        [
+            ("Reshape", "x fold", "u"),
+            ("Conv", "u w", "c"),
+            ("Relu", "c", "r"),
+            ("GlobalAveragePool", "r", "g"),
+            ("Flatten", "g", "f"),
+            ("MatMul", "f v", "y"),
+        ],
+        {"x": ["n", 4, 3, 8, 8]},
+        {"y": ["m", 5]},
+        fold=np.array([-1, 3, 8, 8]),
+        w=CNN["w"],
+        v=normal(4, 5),
+    )
     network = exact(original, RNG.random((3, 4, 3, 8, 8), np.float32))
     assert network.readouts[0].onnx_shape == (4, 5) and network.layers[2].shape == (4, 6, 6, 4)
     softmax = onnx.ModelProto()

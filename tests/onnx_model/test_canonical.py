@@ -19,15 +19,27 @@ X = RNG.random((7, 6), dtype=np.float32)
 
 def model(nodes, constants=(), inputs=(), functions=(), domains=(), opset=17, ir=9, outputs=("y",)):
     """nodes: (operator, inputs, outputs, attributes, domain)."""
-    protos = [helper.make_node(operator, entries, results, **{"name": results[0], **(more[0] if more else {})},
-                               **({"domain": more[1]} if len(more) > 1 else {})) for operator, entries, results, *more in nodes]
+    protos = [
+        helper.make_node(
+            operator, entries, results, **{"name": results[0], **(more[0] if more else {})}, **({"domain": more[1]} if len(more) > 1 else {})
+        )
+        for operator, entries, results, *more in nodes
+    ]
     used = {name for node in protos for name in node.input}
     arrays = {name: array for name, array in {**WEIGHTS, **dict(constants)}.items() if name in used}
-    graph = helper.make_graph(protos, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 6]), *inputs],
-                              [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", None]) for name in outputs],
-                              [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()])
-    return helper.make_model(graph, functions=list(functions), ir_version=ir,
-                             opset_imports=[helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in domains)])
+    graph = helper.make_graph(
+        protos,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 6]), *inputs],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", None]) for name in outputs],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()],
+    )
+    return helper.make_model(
+        graph,
+        functions=list(functions),
+        ir_version=ir,
+        opset_imports=[helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in domains)],
+    )
 
 
 FIRST, RELU, LAST = ("MatMul", ["x", "w0"], ["c"]), ("Relu", ["c"], ["r"]), ("MatMul", ["r", "w1"], ["y"])
@@ -49,9 +61,14 @@ def by_hand(second=WEIGHTS["w1"], shift=0.0):
 def test_functions_of_the_models_own(tmp_path):
     """One within another; their tensors are compared like all others."""
     inner = helper.make_function("own.inner", "positive", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], [helper.make_opsetid("", 17)])
-    outer = helper.make_function("own", "layer", ["a", "w"], ["b"], [
-        helper.make_node("MatMul", ["a", "w"], ["m"]), helper.make_node("positive", ["m"], ["b"], domain="own.inner")],
-        [helper.make_opsetid("", 17), helper.make_opsetid("own.inner", 1)])
+    outer = helper.make_function(
+        "own",
+        "layer",
+        ["a", "w"],
+        ["b"],
+        [helper.make_node("MatMul", ["a", "w"], ["m"]), helper.make_node("positive", ["m"], ["b"], domain="own.inner")],
+        [helper.make_opsetid("", 17), helper.make_opsetid("own.inner", 1)],
+    )
     proto = model([("layer", ["x", "w0"], ["r"], {}, "own"), LAST], functions=[inner, outer], domains=["own", "own.inner"])
     network = evaluated(proto, tmp_path, by_hand())
     assert evaluate(network, dataset(X)).certificate.not_compared() == []
@@ -61,8 +78,16 @@ def test_functions_of_the_models_own(tmp_path):
 def test_initializers_that_are_inputs(tmp_path):
     """A clamp's end, a shape, axes and a scale of a file of version 3, where every initializer is an input."""
     constants = {"top": np.float32(0.5), "shape": np.array([-1, 2, 4]), "flat": np.array([-1, 8]), "axes": np.array([1]), "half": np.float32([0.5])}
-    nodes = [FIRST, ("Clip", ["c", "zero", "top"], ["k"]), ("Reshape", ["k", "shape"], ["s"]), ("Unsqueeze", ["s", "axes"], ["u"]),
-             ("Squeeze", ["u", "axes"], ["q"]), ("Reshape", ["q", "flat"], ["f"]), ("Mul", ["f", "half"], ["r"]), LAST]
+    nodes = [
+        FIRST,
+        ("Clip", ["c", "zero", "top"], ["k"]),
+        ("Reshape", ["k", "shape"], ["s"]),
+        ("Unsqueeze", ["s", "axes"], ["u"]),
+        ("Squeeze", ["u", "axes"], ["q"]),
+        ("Reshape", ["q", "flat"], ["f"]),
+        ("Mul", ["f", "half"], ["r"]),
+        LAST,
+    ]
     proto = model(nodes, {**constants, "zero": np.float32(0)}, opset=13, ir=3)
     for tensor in proto.graph.initializer:
         proto.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
@@ -76,15 +101,18 @@ def test_sparse_initializers(tmp_path, linear):
     dense = np.where(WEIGHTS["w1"] > 0, WEIGHTS["w1"], 0)
     indices = places if linear else np.stack(np.unravel_index(places, dense.shape), 1)
     proto = model([FIRST, RELU, ("MatMul", ["r", "sparse"], ["y"])])
-    sparse = helper.make_sparse_tensor(numpy_helper.from_array(dense.reshape(-1)[places], "sparse"), numpy_helper.from_array(indices, "places"), dense.shape)
+    sparse = helper.make_sparse_tensor(
+        numpy_helper.from_array(dense.reshape(-1)[places], "sparse"), numpy_helper.from_array(indices, "places"), dense.shape
+    )
     proto.graph.sparse_initializer.append(sparse)
     evaluated(proto, tmp_path, by_hand(dense))
 
 
 def test_a_sparse_constant(tmp_path):
     places = np.arange(5, 30)
-    sparse = helper.make_sparse_tensor(numpy_helper.from_array(WEIGHTS["w1"].reshape(-1)[places], "values"),
-                                       numpy_helper.from_array(places, "places"), (8, 5))
+    sparse = helper.make_sparse_tensor(
+        numpy_helper.from_array(WEIGHTS["w1"].reshape(-1)[places], "values"), numpy_helper.from_array(places, "places"), (8, 5)
+    )
     dense = np.zeros(40, np.float32)
     dense[places] = WEIGHTS["w1"].reshape(-1)[places]
     proto = model([FIRST, RELU, ("Constant", [], ["sparse"], {"sparse_value": sparse}), ("MatMul", ["r", "sparse"], ["y"])])
@@ -106,18 +134,41 @@ def test_constants_of_numbers(tmp_path, attributes, shift):
 
 
 def test_constants_of_whole_numbers(tmp_path):
-    nodes = [FIRST, RELU, ("Constant", [], ["one"], {"value_ints": [1]}), ("Constant", [], ["zero"], {"value_int": 0}),
-             ("Unsqueeze", ["r", "one"], ["u"]), ("Gather", ["u", "zero"], ["g"], {"axis": 1}), ("MatMul", ["g", "w1"], ["y"])]
+    nodes = [
+        FIRST,
+        RELU,
+        ("Constant", [], ["one"], {"value_ints": [1]}),
+        ("Constant", [], ["zero"], {"value_int": 0}),
+        ("Unsqueeze", ["r", "one"], ["u"]),
+        ("Gather", ["u", "zero"], ["g"], {"axis": 1}),
+        ("MatMul", ["g", "w1"], ["y"]),
+    ]
     evaluated(model(nodes), tmp_path, by_hand())
 
 
-@pytest.mark.parametrize("nodes", (
-    [RELU, ("Shape", ["r"], ["s"]), ("Gather", ["s", "zero"], ["b"]), ("Concat", ["b", "eight"], ["t"], {"axis": 0}), ("Reshape", ["r", "t"], ["f"])],
-    [("Shape", ["x"], ["s"]), ("Gather", ["s", "zero"], ["b"]), ("Concat", ["b", "eight"], ["t"], {"axis": 0}), ("ConstantOfShape", ["t"], ["k"]),
-     ("Add", ["c", "k"], ["d"]), ("Relu", ["d"], ["f"])],
-    [RELU, ("Shape", ["r"], ["s"]), ("Expand", ["one", "s"], ["e"]), ("Mul", ["r", "e"], ["f"])],
-    [("Identity", ["c"], ["i"]), ("Identity", ["i"], ["j"]), ("Relu", ["j"], ["k"]), ("Dropout", ["k"], ["f", ""])],
-    [("Clip", ["c", "", ""], ["k"]), ("Clip", ["k", "none"], ["f"])]))
+@pytest.mark.parametrize(
+    "nodes",
+    (
+        [
+            RELU,
+            ("Shape", ["r"], ["s"]),
+            ("Gather", ["s", "zero"], ["b"]),
+            ("Concat", ["b", "eight"], ["t"], {"axis": 0}),
+            ("Reshape", ["r", "t"], ["f"]),
+        ],
+        [
+            ("Shape", ["x"], ["s"]),
+            ("Gather", ["s", "zero"], ["b"]),
+            ("Concat", ["b", "eight"], ["t"], {"axis": 0}),
+            ("ConstantOfShape", ["t"], ["k"]),
+            ("Add", ["c", "k"], ["d"]),
+            ("Relu", ["d"], ["f"]),
+        ],
+        [RELU, ("Shape", ["r"], ["s"]), ("Expand", ["one", "s"], ["e"]), ("Mul", ["r", "e"], ["f"])],
+        [("Identity", ["c"], ["i"]), ("Identity", ["i"], ["j"]), ("Relu", ["j"], ["k"]), ("Dropout", ["k"], ["f", ""])],
+        [("Clip", ["c", "", ""], ["k"]), ("Clip", ["k", "none"], ["f"])],
+    ),
+)
 def test_shapes_identities_and_names_left_out(tmp_path, nodes):
     constants = {"zero": np.array([0]), "eight": np.array([8]), "one": np.float32([1]), "none": np.float32(0)}
     evaluated(model([FIRST, *nodes, ("MatMul", ["f", "w1"], ["y"])], constants), tmp_path, by_hand())
@@ -127,8 +178,9 @@ def test_shapes_identities_and_names_left_out(tmp_path, nodes):
 def test_a_branch_that_is_always_taken(tmp_path, taken):
     branches = {}
     for name, operator in (("then_branch", "Relu" if taken else "Tanh"), ("else_branch", "Tanh" if taken else "Relu")):
-        branches[name] = helper.make_graph([helper.make_node(operator, ["c"], [name])], name, [], [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 8])])
+        branches[name] = helper.make_graph(
+            [helper.make_node(operator, ["c"], [name])], name, [], [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 8])]
+        )
     evaluated(model([FIRST, ("If", ["taken"], ["r"], branches), LAST], {"taken": np.array(taken)}), tmp_path, by_hand())
 
 

@@ -110,11 +110,17 @@ def test_a_head_of_open_sizes(tmp_path):
     assert evaluate(network, dataset(x)).report.drift.max_output_error < 1e-5
 
 
-@pytest.mark.parametrize("given, error, text", [
-    ({"z": (3, 4, 4)}, UsageError, "--input-shape: z; expected inputs that the model has: x"), ((4, 8, 8), UsageError, "4x8x8 for input 'x'; expected sizes"),
-    ((3, 8), UsageError, "3x8 for input"), ((3, 0, 8), UsageError, "3x0x8"), ((2, 3, 8, 8), UsageError, "2x3x8x8"),
-    (None, ModelError, "axis 2 of input 'x' has no fixed size.*ttfs-convert --input-shape x:3x.x., or give ttfs-convert --calibrate data"),
-])
+@pytest.mark.parametrize(
+    "given, error, text",
+    [
+        ({"z": (3, 4, 4)}, UsageError, "--input-shape: z; expected inputs that the model has: x"),
+        ((4, 8, 8), UsageError, "4x8x8 for input 'x'; expected sizes"),
+        ((3, 8), UsageError, "3x8 for input"),
+        ((3, 0, 8), UsageError, "3x0x8"),
+        ((2, 3, 8, 8), UsageError, "2x3x8x8"),
+        (None, ModelError, "axis 2 of input 'x' has no fixed size.*ttfs-convert --input-shape x:3x.x., or give ttfs-convert --calibrate data"),
+    ],
+)
 def test_refused(given, error, text, tmp_path):
     path = save(open_model()[0], tmp_path)
     for command in (lambda: convert(path, mode="exact", input_shape=given), lambda: inspect_model(path, given)):
@@ -124,7 +130,9 @@ def test_refused(given, error, text, tmp_path):
 
 def test_samples_of_other_sizes_than_the_fixed_ones(tmp_path):
     path = save(open_model(dims=("n", 3, "h", 6))[0], tmp_path)
-    with pytest.raises(DataError, match=r"samples of shape \(3, 9, 9\); expected 3x.x6 as the model's input 'x'; name its sizes with --input-shape x:SIZES"):
+    with pytest.raises(
+        DataError, match=r"samples of shape \(3, 9, 9\); expected 3x.x6 as the model's input 'x'; name its sizes with --input-shape x:SIZES"
+    ):
         convert(path, mode="exact", calibrate=dataset(np.zeros((2, 3, 9, 9), np.float32)))
 
 
@@ -136,7 +144,10 @@ def test_commands(tmp_path):
     assert CliRunner().invoke(convert_command, [*arguments, "--input-shape", "x:1x3x8x6"]).exit_code == 0
     result = CliRunner().invoke(inspect_command, [str(path), "--input-shape", "3x20x20", "--json", "-"])
     assert json.loads(result.stdout)["layers"][0]["shape"] == [20, 20, 3]
-    for words, text in ((["--input-shape", "3xaxb"], "'3xaxb'; expected sizes such as 3x224x224"), (["--input-shape", "y:3x8x6"], "y; expected inputs")):
+    for words, text in (
+        (["--input-shape", "3xaxb"], "'3xaxb'; expected sizes such as 3x224x224"),
+        (["--input-shape", "y:3x8x6"], "y; expected inputs"),
+    ):
         result = CliRunner().invoke(convert_command, [*arguments, *words])
         assert result.exit_code == 2 and text in result.stderr
     result = CliRunner().invoke(inspect_command, [str(path)])
@@ -157,6 +168,7 @@ def test_pictures_of_a_folder_are_held_against_the_model(tmp_path):
 
 
 # Inputs that nothing reads
+
 
 @pytest.mark.parametrize("kind, shape", [("FLOAT", ["n", 3]), ("BOOL", []), ("STRING", ["n"]), ("INT64", [7]), ("UINT4", [2])])
 @pytest.mark.parametrize("first", [True, False])
@@ -181,8 +193,15 @@ def test_an_input_that_nothing_reads_asks_for_no_data(kind, shape, first, dead, 
 
 
 def test_an_input_of_strings_is_refused_by_name(tmp_path):
-    model = onnx.helper.make_model(onnx.helper.make_graph(
-        [onnx.helper.make_node("StringNormalizer", ["words"], ["y"])], "g", [onnx.helper.make_tensor_value_info("words", onnx.TensorProto.STRING, [1])],
-        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.STRING, [None])]), opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [onnx.helper.make_node("StringNormalizer", ["words"], ["y"])],
+            "g",
+            [onnx.helper.make_tensor_value_info("words", onnx.TensorProto.STRING, [1])],
+            [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.STRING, [None])],
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
     with pytest.raises(ModelError, match="input 'words': takes strings; expected numbers"):
         convert(save(model, tmp_path), mode="exact")

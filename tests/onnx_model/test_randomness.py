@@ -8,8 +8,11 @@ from tests.models import Chain, assert_equals_onnx_runtime, converted
 from ttfs_convert.errors import ModelError
 from ttfs_convert.onnx_model.randomness import RANDOM
 
-PLACES = {"head": lambda chain, node: node(chain).gemm(6).relu1().gemm(4), "body": lambda chain, node: node(chain.gemm(6)).relu1().gemm(4),
-          "tail": lambda chain, node: node(chain.gemm(6).relu1().gemm(4).add("Softmax", axis=1))}
+PLACES = {
+    "head": lambda chain, node: node(chain).gemm(6).relu1().gemm(4),
+    "body": lambda chain, node: node(chain.gemm(6)).relu1().gemm(4),
+    "tail": lambda chain, node: node(chain.gemm(6).relu1().gemm(4).add("Softmax", axis=1)),
+}
 
 
 def refused(model, *words):
@@ -54,8 +57,12 @@ def test_batch_norm_in_training_mode(place):
 
 def norm(chain, outputs=1, **attributes):
     width = chain.width(1)
-    return chain.add("BatchNormalization", *(np.linspace(a, b, width).astype(np.float32) for a, b in ((1, 2), (-1, 1), (0, 0.5), (1, 3))),
-                     outputs=outputs, **attributes)
+    return chain.add(
+        "BatchNormalization",
+        *(np.linspace(a, b, width).astype(np.float32) for a, b in ((1, 2), (-1, 1), (0, 0.5), (1, 3))),
+        outputs=outputs,
+        **attributes,
+    )
 
 
 def test_statistics_of_the_batch_are_those_of_training_before_opset_14():
@@ -110,8 +117,10 @@ def test_a_training_mode_with_a_default():
 def test_inside_a_branch():
     chain = Chain((5,)).gemm(6)
     branches = {}
-    for name, node in (("then_branch", helper.make_node("RandomUniformLike", [chain.at], ["drawn"], name="inner")),
-                       ("else_branch", helper.make_node("Relu", [chain.at], ["plain"]))):
+    for name, node in (
+        ("then_branch", helper.make_node("RandomUniformLike", [chain.at], ["drawn"], name="inner")),
+        ("else_branch", helper.make_node("Relu", [chain.at], ["plain"])),
+    ):
         branches[name] = helper.make_graph([node], name, [], [helper.make_empty_tensor_value_info(node.output[0])])
     chain.at = chain.constant(np.array(True))
     refused(chain.add("If", **branches).gemm(4).model(), "RandomUniformLike 'inner'")

@@ -32,10 +32,14 @@ def temporary(tmp_path, monkeypatch):
 
 
 def model_of(nodes, constants, shape, out_shape) -> onnx.ModelProto:
-    tensors = [value if isinstance(value, TensorProto) else numpy_helper.from_array(np.asarray(value), name)
-               for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, out_shape)], tensors)
+    tensors = [value if isinstance(value, TensorProto) else numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, out_shape)],
+        tensors,
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
@@ -45,14 +49,22 @@ def linear(batch: str | int = "n") -> onnx.ModelProto:
 
 
 RNG = np.random.default_rng(5)
-LARGE = {"w1": RNG.normal(size=(40, 33)).astype(np.float32), "b1": RNG.normal(size=33).astype(np.float32),
-         "w2": RNG.normal(size=(33, 31)).astype(np.float32), "zero": np.array(0, np.float32), "one": np.array(1, np.float32)}
+LARGE = {
+    "w1": RNG.normal(size=(40, 33)).astype(np.float32),
+    "b1": RNG.normal(size=33).astype(np.float32),
+    "w2": RNG.normal(size=(33, 31)).astype(np.float32),
+    "zero": np.array(0, np.float32),
+    "one": np.array(1, np.float32),
+}
 
 
 def large(**changes) -> onnx.ModelProto:
     """Two fully connected layers with ReLU1 between, both weights larger than `external_data.SMALL` and of odd sizes."""
-    nodes = [helper.make_node("Gemm", ["x", "w1", "b1"], ["a"]), helper.make_node("Clip", ["a", "zero", "one"], ["b"]),
-             helper.make_node("MatMul", ["b", "w2"], ["y"])]
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["a"]),
+        helper.make_node("Clip", ["a", "zero", "one"], ["b"]),
+        helper.make_node("MatMul", ["b", "w2"], ["y"]),
+    ]
     return model_of(nodes, {**LARGE, **changes}, ["n", 40], ["n", 31])
 
 
@@ -77,17 +89,20 @@ def test_loads_a_good_model_whatever_its_name(tmp_path):
         assert load_onnx(path) == linear() == load_onnx(str(path))
 
 
-@pytest.mark.parametrize("name, content, fragment", [
-    ("empty.onnx", b"", "is empty"),
-    ("text.onnx", b"not a model\nat all", "is a text file; expected an ONNX model"),
-    ("text.json", b'{"no": "model"}', "is a JSON file; expected an ONNX model"),
-    ("text.onnxtxt", b"<no model", "is a text file; expected an ONNX model"),
-    ("text.textproto", b"no model", "is a text file; expected an ONNX model"),
-    ("random.onnx", np.random.default_rng(0).bytes(1000), "not an ONNX model"),
-    ("tensor.onnx", numpy_helper.from_array(np.arange(50.0)).SerializeToString(), "ONNX"),
-    ("graph.onnx", linear().graph.SerializeToString(), "ONNX"),
-    ("no_nodes.onnx", model_of([], {}, ["n", 4], ["n", 4]).SerializeToString(), "without an ONNX graph"),
-])
+@pytest.mark.parametrize(
+    "name, content, fragment",
+    [
+        ("empty.onnx", b"", "is empty"),
+        ("text.onnx", b"not a model\nat all", "is a text file; expected an ONNX model"),
+        ("text.json", b'{"no": "model"}', "is a JSON file; expected an ONNX model"),
+        ("text.onnxtxt", b"<no model", "is a text file; expected an ONNX model"),
+        ("text.textproto", b"no model", "is a text file; expected an ONNX model"),
+        ("random.onnx", np.random.default_rng(0).bytes(1000), "not an ONNX model"),
+        ("tensor.onnx", numpy_helper.from_array(np.arange(50.0)).SerializeToString(), "ONNX"),
+        ("graph.onnx", linear().graph.SerializeToString(), "ONNX"),
+        ("no_nodes.onnx", model_of([], {}, ["n", 4], ["n", 4]).SerializeToString(), "without an ONNX graph"),
+    ],
+)
 def test_refuses_what_is_no_model(tmp_path, name, content, fragment):
     path = tmp_path / name
     path.write_bytes(content)
@@ -108,6 +123,7 @@ def test_refuses_every_truncation(tmp_path):
 
 
 # External data
+
 
 def external(folder: Path, model: onnx.ModelProto | None = None, location: str = "weights.bin", **fields: str) -> Path:
     """`model` (the linear one) with its weights at `location` in `folder`, the first entry of its data changed by `fields`."""
@@ -222,8 +238,11 @@ def test_no_message_names_a_temporary_file(tmp_path, temporary):
 
 
 def test_refuses_a_fixed_batch_that_reshapes_rely_on(tmp_path):
-    nodes = [helper.make_node("Reshape", ["x", "halves"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["z"]),
-             helper.make_node("Reshape", ["z", "rows"], ["y"])]
+    nodes = [
+        helper.make_node("Reshape", ["x", "halves"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["z"]),
+        helper.make_node("Reshape", ["z", "rows"], ["y"]),
+    ]
     constants = {"halves": np.array([8, 2]), "rows": np.array([4, 6]), "w": np.ones((2, 3), np.float32)}
     path = write(tmp_path / "batch.onnx", model_of(nodes, constants, [4, 2, 2], [4, 6]))
     assert_refused(path, "with one image, instead of the 4 that it was exported for", "dynamic batch", by=[convert])
@@ -238,6 +257,7 @@ def test_refuses_dynamic_axes_besides_the_batch(tmp_path):
 
 # Simplification
 
+
 def outputs(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
 
@@ -246,19 +266,34 @@ def outputs(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
 def exported() -> onnx.ModelProto:
     """Conv, BatchNorm, Relu, Clip, Identity, Dropout, Flatten by shape arithmetic, Gemm; dynamic batch."""
     rng = np.random.default_rng(3)
-    constants = {"w": rng.normal(size=(3, 2, 3, 3)).astype(np.float32), "scale": rng.uniform(0.5, 2, 3).astype(np.float32),
-                 "shift": rng.normal(size=3).astype(np.float32), "mean": rng.normal(size=3).astype(np.float32),
-                 "variance": rng.uniform(0.5, 2, 3).astype(np.float32), "zero": np.float32(0), "one": np.float32(1),
-                 "first": np.array(0), "axes": np.array([0]), "rest": np.array([-1]),
-                 "w2": rng.normal(size=(48, 7)).astype(np.float32), "b2": rng.normal(size=7).astype(np.float32)}
-    nodes = [helper.make_node("Conv", ["x", "w"], ["conv"], pads=[1, 1, 1, 1]),
-             helper.make_node("BatchNormalization", ["conv", "scale", "shift", "mean", "variance"], ["norm"]),
-             helper.make_node("Relu", ["norm"], ["relu"]), helper.make_node("Clip", ["relu", "zero", "one"], ["clip"]),
-             helper.make_node("Identity", ["clip"], ["same"]), helper.make_node("Dropout", ["same"], ["dropped"]),
-             helper.make_node("Shape", ["dropped"], ["shape"]), helper.make_node("Gather", ["shape", "first"], ["batch"]),
-             helper.make_node("Unsqueeze", ["batch", "axes"], ["row"]),
-             helper.make_node("Concat", ["row", "rest"], ["wanted"], axis=0),
-             helper.make_node("Reshape", ["dropped", "wanted"], ["flat"]), helper.make_node("Gemm", ["flat", "w2", "b2"], ["y"])]
+    constants = {
+        "w": rng.normal(size=(3, 2, 3, 3)).astype(np.float32),
+        "scale": rng.uniform(0.5, 2, 3).astype(np.float32),
+        "shift": rng.normal(size=3).astype(np.float32),
+        "mean": rng.normal(size=3).astype(np.float32),
+        "variance": rng.uniform(0.5, 2, 3).astype(np.float32),
+        "zero": np.float32(0),
+        "one": np.float32(1),
+        "first": np.array(0),
+        "axes": np.array([0]),
+        "rest": np.array([-1]),
+        "w2": rng.normal(size=(48, 7)).astype(np.float32),
+        "b2": rng.normal(size=7).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["conv"], pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["conv", "scale", "shift", "mean", "variance"], ["norm"]),
+        helper.make_node("Relu", ["norm"], ["relu"]),
+        helper.make_node("Clip", ["relu", "zero", "one"], ["clip"]),
+        helper.make_node("Identity", ["clip"], ["same"]),
+        helper.make_node("Dropout", ["same"], ["dropped"]),
+        helper.make_node("Shape", ["dropped"], ["shape"]),
+        helper.make_node("Gather", ["shape", "first"], ["batch"]),
+        helper.make_node("Unsqueeze", ["batch", "axes"], ["row"]),
+        helper.make_node("Concat", ["row", "rest"], ["wanted"], axis=0),
+        helper.make_node("Reshape", ["dropped", "wanted"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w2", "b2"], ["y"]),
+    ]
     return model_of(nodes, constants, ["n", 2, 4, 4], ["n", 7])
 
 
@@ -301,6 +336,7 @@ def test_simplification_takes_initialisers_that_are_also_inputs(tmp_path):
 
 
 # Weights that stay on the disk
+
 
 @pytest.mark.parametrize("dtype", ["float32", "int64", "int16", "uint8", "bool"])
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (7,), (3, 0, 2), (1025,), (37, 41), (3, 5, 7, 11)])
@@ -346,8 +382,11 @@ def test_where_weights_are_changes_no_bit(tmp_path, monkeypatch):
     inside = write(tmp_path / "inside.onnx", large())
     expected, embedded = converted(inside)
     assert embedded == large() and LARGE["w1"].tobytes() in expected
-    for path in (write(tmp_path / "values.onnx", as_values(large())), external(tmp_path, large()),
-                 external(tmp_path, large(), location="inner/weights.data")):
+    for path in (
+        write(tmp_path / "values.onnx", as_values(large())),
+        external(tmp_path, large()),
+        external(tmp_path, large(), location="inner/weights.data"),
+    ):
         content, embedded = converted(path)
         assert content == expected
         for tensor in embedded.graph.initializer:  # the embedded model is whole
@@ -372,8 +411,16 @@ def test_external_data_of_a_constant_node(tmp_path, location):
     (tmp_path / location).write_bytes(LARGE["w2"].T.tobytes())
     tensor = TensorProto(name="c", data_type=TensorProto.FLOAT, dims=(31, 33), data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value=location)
-    model = model_of([helper.make_node("Constant", [], ["c"], value=tensor), helper.make_node("MatMul", ["x", "w2"], ["a"]),
-                      helper.make_node("MatMul", ["a", "c"], ["y"])], {"w2": LARGE["w2"]}, ["n", 33], ["n", 33])
+    model = model_of(
+        [
+            helper.make_node("Constant", [], ["c"], value=tensor),
+            helper.make_node("MatMul", ["x", "w2"], ["a"]),
+            helper.make_node("MatMul", ["a", "c"], ["y"]),
+        ],
+        {"w2": LARGE["w2"]},
+        ["n", 33],
+        ["n", 33],
+    )
     network = convert(write(tmp_path / "model.onnx", model), mode="unchecked")
     np.testing.assert_array_equal(network.layers[-1].connections[0].path[-1].weights, LARGE["w2"].T)
 

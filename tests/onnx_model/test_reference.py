@@ -18,12 +18,18 @@ X = RNG.uniform(size=(10, 6)).astype(np.float32)
 
 def model_of(batch: str | int) -> onnx.ModelProto:
     constants = {"w1": W1, "b1": B1, "w2": W2, "zero": np.float32(0), "one": np.float32(1)}
-    nodes = [helper.make_node("Gemm", ["x", "w1", "b1"], ["potential"]),
-             helper.make_node("Clip", ["potential", "zero", "one"], ["hidden"]),
-             helper.make_node("MatMul", ["hidden", "w2"], ["y"])]
-    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 6])],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 3])],
-                              [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["potential"]),
+        helper.make_node("Clip", ["potential", "zero", "one"], ["hidden"]),
+        helper.make_node("MatMul", ["hidden", "w2"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 3])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
@@ -93,6 +99,7 @@ def test_refuses_what_onnx_runtime_cannot_run():
 
 
 # Weights in a folder
+
 
 def in_folder(folder: Path, batch: str | int = "n") -> onnx.ModelProto:
     onnx.save(model_of(batch), folder / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)

@@ -28,6 +28,7 @@ Entries = np.ndarray | Mapping[str, np.ndarray]
 
 # From ONNX: the builders return the chain; its outputs are its end and `also`
 
+
 def transposed() -> Chain:
     """A transposed convolution that overlaps and leaves gaps, beside a skip, and one of two groups with uneven strides."""
     chain = Chain((2, 6, 4)).conv(3, pads=EVERYWHERE, total=0.8).relu1()
@@ -105,10 +106,14 @@ def constrained() -> Chain:
 
 # By hand
 
+
 def chained(rng: np.random.Generator, slope: str) -> tuple[Network, np.ndarray]:
     """Paths of several weighted steps, each with padding of its own; biases of the whole shape."""
-    first = (conv((5, 4, 2), weights(rng, 3, 3, 2, 4), pads=1), average((5, 4, 4), (3, 3), True, strides=2, pads=1),
-             conv((3, 2, 4), weights(rng, 2, 2, 2, 6), groups=2, pads=(1, 0), pads_end=(0, 1)))
+    first = (
+        conv((5, 4, 2), weights(rng, 3, 3, 2, 4), pads=1),
+        average((5, 4, 4), (3, 3), True, strides=2, pads=1),
+        conv((3, 2, 4), weights(rng, 2, 2, 2, 6), groups=2, pads=(1, 0), pads_end=(0, 1)),
+    )
     second = (conv((5, 4, 2), weights(rng, 1, 1, 2, 6)), scale(rng.uniform(0.2, 1, 6), (5, 4, 6)), dense(weights(rng, 120, 36)))
     build = Build((5, 4, 2), slope)
     build.fire("h", (3, 2, 6), {"x": first}, sums((3, 2, 6), first), rng.normal(0.2, 0.3, (3, 2, 6)))
@@ -121,6 +126,7 @@ def chained(rng: np.random.Generator, slope: str) -> tuple[Network, np.ndarray]:
 
 def mapped(rng: np.random.Generator, slope: str) -> tuple[Network, np.ndarray]:
     """Sparse maps between positions and between neurons, with empty rows, in front of a padded convolution, behind one, and alone."""
+
     def some(rows: int, columns: int, channels: int = 1, empty: int | None = None):
         matrix = rng.normal(0.1, 0.5, (rows, columns)) * (rng.random((rows, columns)) < 0.4)
         matrix[[] if empty is None else empty] = 0
@@ -144,8 +150,11 @@ def sums(shape: tuple[int, ...], *paths: tuple) -> np.ndarray:
 
 HAND_BUILT = {family.__name__: family for family in (*hand_built.NETWORKS, chained, mapped)}
 BUILDERS = transposed, separable, averages, line, folded, two_inputs, two_readouts, constrained
-MODELS = {**{builder.__name__: (builder, {}) for builder in BUILDERS}, "spiking_averages": (averages, {"pooling": "spiking"}),
-          "direct_model": (separable, {"input_range": None})}
+MODELS = {
+    **{builder.__name__: (builder, {}) for builder in BUILDERS},
+    "spiking_averages": (averages, {"pooling": "spiking"}),
+    "direct_model": (separable, {"input_range": None}),
+}
 FAMILIES = (*HAND_BUILT, *MODELS)
 ONE_GRID = ("wires", "transposed", "two_inputs")  # their concatenations join layers that must have the same number of steps
 SPIKES_ONLY = tuple(family for family in FAMILIES if family not in ("analog", "direct_model"))

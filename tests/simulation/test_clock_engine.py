@@ -21,12 +21,14 @@ from ttfs_convert.network.synapses.convolution import Conv
 from ttfs_convert.simulation import clock_engine as clock
 from ttfs_convert.simulation.engines import simulate
 
-SEEDS = st.integers(0, 2 ** 32 - 1)
+SEEDS = st.integers(0, 2**32 - 1)
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 EXAMPLE = Path(__file__).parents[2] / "examples/fashion_mnist"
-GRIDS = {"fan_in": ((1, "nearest"), (4, "ceil"), (16, "nearest"), (50, "nearest"), (50, "ceil"), (300, "nearest")),
-         "reference": ((1, "ceil"), (4, "nearest"), (16, "ceil"), (50, "nearest"), (255, "ceil")),
-         "gated": ((1, "nearest"), (4, "nearest"), (16, "ceil"), (50, "nearest"), (50, "ceil"), (300, "ceil"))}
+GRIDS = {
+    "fan_in": ((1, "nearest"), (4, "ceil"), (16, "nearest"), (50, "nearest"), (50, "ceil"), (300, "nearest")),
+    "reference": ((1, "ceil"), (4, "nearest"), (16, "ceil"), (50, "nearest"), (255, "ceil")),
+    "gated": ((1, "nearest"), (4, "nearest"), (16, "ceil"), (50, "nearest"), (50, "ceil"), (300, "ceil")),
+}
 
 
 def compare(network: Network, x) -> tuple[int, int]:
@@ -56,8 +58,13 @@ def test_the_slopes_are_the_ones_asked_for():
 @given(geometries(), st.sampled_from((1, 2, 3)), st.sampled_from(SLOPES), st.sampled_from((3, 10, 50)), st.booleans(), SEEDS)
 def test_any_convolution(geometry, groups, slope, steps, line, seed):
     rng = np.random.default_rng(seed)
-    sliding = {"kernel": geometry.kernel, "strides": geometry.strides, "dilations": geometry.dilations, "pads": geometry.pads,
-               "pads_end": geometry.pads_end}
+    sliding = {
+        "kernel": geometry.kernel,
+        "strides": geometry.strides,
+        "dilations": geometry.dilations,
+        "pads": geometry.pads,
+        "pads_end": geometry.pads_end,
+    }
     keep = 1 if line else 2
     sliding = {name: axes[:keep] for name, axes in sliding.items()}
     in_shape, out_shape = (*geometry.size[:keep], 2 * groups), (*geometry.out[:keep], 3 * groups)
@@ -74,8 +81,16 @@ def test_any_average(geometry, include_pad, slope, steps, spiking, seed):
     """In the synapses, or with neurons of its own, whose averages of steps fall on ties."""
     rng = np.random.default_rng(seed)
     shape = (*geometry.out, 2)
-    pool = AveragePool(include_pad=include_pad, in_shape=(*geometry.size, 2), out_shape=shape, kernel=geometry.kernel,
-                       strides=geometry.strides, dilations=geometry.dilations, pads=geometry.pads, pads_end=geometry.pads_end)
+    pool = AveragePool(
+        include_pad=include_pad,
+        in_shape=(*geometry.size, 2),
+        out_shape=shape,
+        kernel=geometry.kernel,
+        strides=geometry.strides,
+        dilations=geometry.dilations,
+        pads=geometry.pads,
+        pads_end=geometry.pads_end,
+    )
     assume(pool.divisor.all())  # a window of nothing but padding that does not count has no average
     build = Build((*geometry.size, 2), slope)
     if spiking:
@@ -120,6 +135,7 @@ def test_a_number_of_steps_is_needed():
 
 
 # What would be noticed
+
 
 def broken(family: str, slope: str, steps: int = 16, rounding: str = "nearest") -> bool:
     network, x = case(family, slope)

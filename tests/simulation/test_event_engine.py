@@ -69,6 +69,7 @@ def test_a_wrong_weight_sum_would_be_noticed():
 
 # Receptive fields: synapse by synapse
 
+
 def listed_weights(network: Network, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Weights onto each neuron from each neuron of the sources, one behind another, and their sum from virtual neurons."""
     layer = next(layer for layer in network.layers if layer.name == name)
@@ -110,14 +111,20 @@ def test_every_synapse_of_a_network_is_listed(family):
 
 
 @QUICK
-@given(geometries(), st.sampled_from((1, 2, 3)), st.sampled_from(("conv", "pool", "scaled", "beside")), st.booleans(),
-       st.integers(0, 2 ** 32 - 1))
+@given(geometries(), st.sampled_from((1, 2, 3)), st.sampled_from(("conv", "pool", "scaled", "beside")), st.booleans(), st.integers(0, 2**32 - 1))
 def test_every_synapse_of_any_geometry_is_listed(geometry, groups, kind, include_pad, seed):
     """A convolution alone, between averages, scaled, or beside an identity and another one of no groups."""
     rng = np.random.default_rng(seed)
     in_shape, out_shape = (*geometry.size, 2 * groups), (*geometry.out, 3 * groups)
-    arguments = {"in_shape": in_shape, "out_shape": out_shape, "kernel": geometry.kernel, "strides": geometry.strides,
-                 "dilations": geometry.dilations, "pads": geometry.pads, "pads_end": geometry.pads_end}
+    arguments = {
+        "in_shape": in_shape,
+        "out_shape": out_shape,
+        "kernel": geometry.kernel,
+        "strides": geometry.strides,
+        "dilations": geometry.dilations,
+        "pads": geometry.pads,
+        "pads_end": geometry.pads_end,
+    }
     step = Conv(groups=groups, weights=weights(rng, *geometry.kernel, 2, 3 * groups), **arguments)
     path, others = (step,), {}
     if kind == "pool":

@@ -132,8 +132,13 @@ def excitatory(slope: str) -> Network:
 
     build = Build((4, 4, 2), slope).fire("h", (4, 4, 3), {"x": conv((4, 4, 2), positive(3, 3, 2, 3), pads=1)}, total, bias)
     build.wire(MaxPool, "p", (2, 2, 3), "h", **sliding((4, 4, 3), 3, (2, 2), strides=2), **ends(0, 1, (3,)))
-    build.fire("g", (2, 2, 3), {"p": conv((2, 2, 3), positive(2, 2, 3, 3) / 2, pads=(1, 0), pads_end=(0, 1)), "x": (
-        conv((4, 4, 2), positive(2, 2, 2, 3) / 2, strides=2),)}, total, bias)
+    build.fire(
+        "g",
+        (2, 2, 3),
+        {"p": conv((2, 2, 3), positive(2, 2, 3, 3) / 2, pads=(1, 0), pads_end=(0, 1)), "x": (conv((4, 4, 2), positive(2, 2, 2, 3) / 2, strides=2),)},
+        total,
+        bias,
+    )
     last = rng.normal(size=(12, 3))
     return build.read((3,), {"g": dense(last)}, last.sum(0))
 
@@ -161,6 +166,7 @@ def test_networks_of_mode_unchecked_fire_outside_their_windows():
 
 # What cannot be asked for
 
+
 @pytest.mark.parametrize("slope", ("fan_in", "reference", "gated"))
 def test_the_closed_form_needs_the_dynamic_threshold(slope):
     with pytest.raises(UsageError, match="threshold fixed: engine exact, whose closed form .*; expected engine clock or event"):
@@ -184,14 +190,17 @@ def test_one_clock_needs_one_number_of_steps():
     assert simulate(mixed, x, "event", "fixed").tau("g").tobytes() == simulate(network, x, "event", "fixed").tau("g").tobytes()
 
 
-@pytest.mark.parametrize("options, text", ((("exat",), "engine: exat; expected one of exact, clock, event"),
-                                           (("event", "floating"), "threshold: floating; expected dynamic or fixed")))
+@pytest.mark.parametrize(
+    "options, text",
+    ((("exat",), "engine: exat; expected one of exact, clock, event"), (("event", "floating"), "threshold: floating; expected dynamic or fixed")),
+)
 def test_names_that_do_not_exist(options, text):
     with pytest.raises(UsageError, match=text):
         simulate(*case("lines", "fan_in"), *options)
 
 
 # As the run ends
+
 
 @pytest.mark.parametrize("engine", ("event", "clock"))
 @pytest.mark.parametrize("rounding", ("nearest", "ceil"))

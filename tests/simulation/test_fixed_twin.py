@@ -65,12 +65,13 @@ def test_shorter_steps_approach_continuous_time(family):
     for steps in (16, 64, 256, 1024):
         found = simulate(network.with_time(steps), x, "clock", "fixed").spike_times["h"]
         both = ~np.isnan(found) & ~np.isnan(expected)
-        assert (np.isnan(found) != np.isnan(expected)).mean() <= 0.5 / steps ** 0.5
+        assert (np.isnan(found) != np.isnan(expected)).mean() <= 0.5 / steps**0.5
         distances.append(np.abs(found - expected)[both].mean())
     assert distances[0] > 2 * distances[1] > 4 * distances[2] > 8 * distances[3] and distances[-1] < 2 / 1024
 
 
 # What would be noticed
+
 
 def test_padded_taps_that_do_not_spike_would_be_noticed(monkeypatch):
     leave_out_padding(monkeypatch)

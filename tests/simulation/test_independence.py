@@ -8,8 +8,14 @@ from tests.simulation.networks import case
 from ttfs_convert.simulation.engines import simulate, simulator
 from ttfs_convert.simulation.recording import Recording
 
-ENGINES = (("exact", "dynamic", None), ("exact", "dynamic", 20), ("clock", "dynamic", 7), ("event", "dynamic", None),
-           ("event", "fixed", None), ("clock", "fixed", 4))
+ENGINES = (
+    ("exact", "dynamic", None),
+    ("exact", "dynamic", 20),
+    ("clock", "dynamic", 7),
+    ("event", "dynamic", None),
+    ("event", "fixed", None),
+    ("clock", "fixed", 4),
+)
 NETWORKS = ("separable", "fan_in"), ("chained", "reference"), ("wires", "fan_in"), ("averages", "gated")
 CASES = [(*engine, *network) for engine in ENGINES for network in NETWORKS if (engine[1], network[1]) != ("fixed", "gated")]
 
@@ -27,9 +33,9 @@ def test_no_bit_depends_on_the_batch_or_on_threads(engine, threshold, steps, fam
     name = network.inputs[0].onnx_name
     whole = bits(run({name: x}))
     for size in (1, 3):
-        assert bits(*(run({name: x[start:start + size]}) for start in range(0, len(x), size))) == whole
+        assert bits(*(run({name: x[start : start + size]}) for start in range(0, len(x), size))) == whole
     assert bits(run({name: x[::-1]}))[0] != whole[0]
-    assert bits(run({name: np.concatenate([x, 1 - x])[:len(x)]})) == whole
+    assert bits(run({name: np.concatenate([x, 1 - x])[: len(x)]})) == whole
     assert bits(run({name: x})) == whole  # nothing is left from the runs before
     assert with_threads(2, lambda: bits(run({name: x}))) == whole
 

@@ -42,8 +42,19 @@ def test_an_encoder_finds_every_value_and_its_range(shape, channels_first, same,
 
 def _network(connections, shape, bias, kind):
     """Two populations of spikes, `a` and `b`, and one layer that reads them."""
-    inputs = [Input(name=name, shape=size, window=0, tensor=name, lo=np.zeros(size[-1], np.float32), hi=np.ones(size[-1], np.float32),
-                    onnx_name=name, onnx_shape=size) for name, size in (("a", (6, 5, 4)), ("b", shape))]
+    inputs = [
+        Input(
+            name=name,
+            shape=size,
+            window=0,
+            tensor=name,
+            lo=np.zeros(size[-1], np.float32),
+            hi=np.ones(size[-1], np.float32),
+            onnx_name=name,
+            onnx_shape=size,
+        )
+        for name, size in (("a", (6, 5, 4)), ("b", shape))
+    ]
     sums = np.ones(shape[-1], np.float32)
     read_out = {"onnx_shape": (int(np.prod(shape)),), "index": np.arange(int(np.prod(shape)))}
     given = {"name": "l", "shape": shape, "window": 1, "tensor": "l", "connections": connections, "bias": bias, "weight_sums": sums}
@@ -53,19 +64,45 @@ def _network(connections, shape, bias, kind):
         spiking = Spiking(**given, slope="reference", low=0.0, high=1.0, lo=0 * sums, hi=sums)
         last = {**given, "name": "r", "tensor": "r", "window": 2, "connections": (Connection(source="l", path=()),), "bias": None}
         layers = (spiking, Readout(**last, **read_out))
-    return Network(name="n", mode="unchecked", slope="reference", steps=50, rounding="nearest", pooling="synaptic", onnx_sha256="", ann_macs=1,
-                   layers=(*inputs, *layers), onnx=None, tail=None)
+    return Network(
+        name="n",
+        mode="unchecked",
+        slope="reference",
+        steps=50,
+        rounding="nearest",
+        pooling="synaptic",
+        onnx_sha256="",
+        ann_macs=1,
+        layers=(*inputs, *layers),
+        onnx=None,
+        tail=None,
+    )
 
 
-CONV = Conv(in_shape=(6, 5, 4), out_shape=(6, 5, 7), kernel=(3, 3), strides=(1, 1), dilations=(1, 1), pads=(1, 1), pads_end=(1, 1), groups=1,
-            weights=np.random.default_rng(0).normal(0, 0.3, (3, 3, 4, 7)).astype(np.float32))
+CONV = Conv(
+    in_shape=(6, 5, 4),
+    out_shape=(6, 5, 7),
+    kernel=(3, 3),
+    strides=(1, 1),
+    dilations=(1, 1),
+    pads=(1, 1),
+    pads_end=(1, 1),
+    groups=1,
+    weights=np.random.default_rng(0).normal(0, 0.3, (3, 3, 4, 7)).astype(np.float32),
+)
 DENSE = Dense(in_shape=(120,), out_shape=(7,), weights=np.random.default_rng(1).normal(0, 0.1, (120, 7)).astype(np.float32))
 SCALE = Scale(in_shape=(6, 5, 7), out_shape=(6, 5, 7), weights=np.full(7, 0.5, np.float32))
 STEPS, SHORTCUT = Connection(source="a", path=(CONV,)), Connection(source="b", path=())
-CASES = {"one": ((STEPS,), (6, 5, 7)), "dense": ((Connection(source="a", path=(DENSE,)),), (7,)), "shortcut": ((STEPS, SHORTCUT), (6, 5, 7)),
-         "shortcut first": ((SHORTCUT, STEPS), (6, 5, 7)), "two of weights": ((STEPS, STEPS), (6, 5, 7)),
-         "two and a shortcut": ((SHORTCUT, STEPS, STEPS), (6, 5, 7)), "two shortcuts": ((SHORTCUT, SHORTCUT, STEPS), (6, 5, 7)),
-         "scaled": ((Connection(source="b", path=(SCALE,)), STEPS, SHORTCUT), (6, 5, 7))}
+CASES = {
+    "one": ((STEPS,), (6, 5, 7)),
+    "dense": ((Connection(source="a", path=(DENSE,)),), (7,)),
+    "shortcut": ((STEPS, SHORTCUT), (6, 5, 7)),
+    "shortcut first": ((SHORTCUT, STEPS), (6, 5, 7)),
+    "two of weights": ((STEPS, STEPS), (6, 5, 7)),
+    "two and a shortcut": ((SHORTCUT, STEPS, STEPS), (6, 5, 7)),
+    "two shortcuts": ((SHORTCUT, SHORTCUT, STEPS), (6, 5, 7)),
+    "scaled": ((Connection(source="b", path=(SCALE,)), STEPS, SHORTCUT), (6, 5, 7)),
+}
 
 
 @pytest.mark.parametrize("case", CASES)

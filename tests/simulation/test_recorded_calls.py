@@ -33,8 +33,10 @@ def _network_of_weights(case, kind, rng):
 
 
 def _random(network, rng, images):
-    return {layer.onnx_name: rng.random((images, *layer.onnx_shape), np.float32) * (rng.random((images, *layer.onnx_shape)) < 0.6)
-            for layer in network.inputs}
+    return {
+        layer.onnx_name: rng.random((images, *layer.onnx_shape), np.float32) * (rng.random((images, *layer.onnx_shape)) < 0.6)
+        for layer in network.inputs
+    }
 
 
 def _by_layer(network, x, monkeypatch):
@@ -104,10 +106,14 @@ def test_what_run_does_not_know_is_called_as_it_is():
     assert program.table(calls, lambda array: (0, program.address(array))) is None
 
 
-@pytest.mark.parametrize("arguments", (
-    (np.zeros((1, 2, 2, 8), np.uint16), np.uint8(9)),  # another dtype
-    (np.zeros((1, 2, 2, 16), np.uint8)[..., ::2], np.uint8(9)),  # another layout
-    (np.zeros((1, 2, 2, 8), np.uint8), 0.5)))  # a float for an integer
+@pytest.mark.parametrize(
+    "arguments",
+    (
+        (np.zeros((1, 2, 2, 8), np.uint16), np.uint8(9)),  # another dtype
+        (np.zeros((1, 2, 2, 16), np.uint8)[..., ::2], np.uint8(9)),  # another layout
+        (np.zeros((1, 2, 2, 8), np.uint8), 0.5),
+    ),
+)  # a float for an integer
 def test_run_takes_what_it_was_compiled_for_alone(arguments):
     call = program.Call(program.max_pool_shared, 1, 1, (*arguments, (2, 2), (2, 2), (1, 1), (0, 0), np.zeros((1, 1, 1, 8), np.uint8)))
     assert program.table([call], lambda array: (0, 0)) is None

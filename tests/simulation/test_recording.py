@@ -8,22 +8,30 @@ from ttfs_convert.simulation.engines import simulate
 from ttfs_convert.simulation.recording import Recording, decode
 
 NAN = np.nan
-RECORDING = Recording({"grid": np.array([[0, 1, 3, 4]], np.uint8), "long": np.array([[0, 100, 299, 300]], np.uint16),
-                       "free": np.array([[0, 0.25, 0.5, 1]], np.float32), "fixed": np.array([[-0.5, NAN, 1, 1.5]], np.float32)},
-                      {"a": np.ones((1, 2), np.float32), "b": np.zeros((1, 3), np.float32)},
-                      {"grid": 4, "long": 300, "free": None, "fixed": None})
+RECORDING = Recording(
+    {
+        "grid": np.array([[0, 1, 3, 4]], np.uint8),
+        "long": np.array([[0, 100, 299, 300]], np.uint16),
+        "free": np.array([[0, 0.25, 0.5, 1]], np.float32),
+        "fixed": np.array([[-0.5, NAN, 1, 1.5]], np.float32),
+    },
+    {"a": np.ones((1, 2), np.float32), "b": np.zeros((1, 3), np.float32)},
+    {"grid": 4, "long": 300, "free": None, "fixed": None},
+)
 
 
-@pytest.mark.parametrize("name, expected", (("grid", [1, 0.75, 0.25, 0]), ("long", [1, 2 / 3, 1 / 300, 0]),
-                                            ("free", [1, 0.75, 0.5, 0]), ("fixed", [1.5, 0, 0, -0.5])))
+@pytest.mark.parametrize(
+    "name, expected", (("grid", [1, 0.75, 0.25, 0]), ("long", [1, 2 / 3, 1 / 300, 0]), ("free", [1, 0.75, 0.5, 0]), ("fixed", [1.5, 0, 0, -0.5]))
+)
 def test_activations(name, expected):
     """1 - tau; nothing where no spike is."""
     found = RECORDING.activations(name)
     assert found.dtype == np.float32 and found.tolist() == [np.float32(expected).tolist()]
 
 
-@pytest.mark.parametrize("name, expected", (("grid", [0, 0.25, 0.75, 1]), ("long", [0, 1 / 3, 299 / 300, 1]),
-                                            ("free", [0, 0.25, 0.5, 1]), ("fixed", [-0.5, NAN, 1, 1.5])))
+@pytest.mark.parametrize(
+    "name, expected", (("grid", [0, 0.25, 0.75, 1]), ("long", [0, 1 / 3, 299 / 300, 1]), ("free", [0, 0.25, 0.5, 1]), ("fixed", [-0.5, NAN, 1, 1.5]))
+)
 def test_tau(name, expected):
     found = RECORDING.tau(name)
     assert found.dtype == np.float32
@@ -55,9 +63,18 @@ def test_decoded_steps_are_correctly_rounded(steps):
     assert found[0] == 1 and found[-1] == 0
 
 
-@pytest.mark.parametrize("engine, threshold, steps", (("exact", "dynamic", None), ("exact", "dynamic", 50), ("clock", "dynamic", 50),
-                                                      ("clock", "dynamic", 300), ("event", "dynamic", None), ("event", "fixed", None),
-                                                      ("clock", "fixed", 50)))
+@pytest.mark.parametrize(
+    "engine, threshold, steps",
+    (
+        ("exact", "dynamic", None),
+        ("exact", "dynamic", 50),
+        ("clock", "dynamic", 50),
+        ("clock", "dynamic", 300),
+        ("event", "dynamic", None),
+        ("event", "fixed", None),
+        ("clock", "fixed", 50),
+    ),
+)
 def test_engines_record_alike(engine, threshold, steps):
     network, x = case("wires", "fan_in")
     recording = simulate(network.with_time(steps), x, engine, threshold)

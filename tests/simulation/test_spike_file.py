@@ -42,11 +42,19 @@ def opened(path):
         return {name: archive[name] for name in archive.files}
 
 
-@pytest.mark.parametrize("engine, threshold, steps, dtype", (
-    ("exact", "dynamic", 30, np.uint8), ("exact", "dynamic", 300, np.uint16), ("exact", "dynamic", None, np.float32),
-    ("clock", "dynamic", 30, np.uint8), ("clock", "dynamic", 300, np.uint16), ("event", "dynamic", 30, np.float32),
-    ("clock", "fixed", 30, np.float32), ("event", "fixed", None, np.float32),
-))
+@pytest.mark.parametrize(
+    "engine, threshold, steps, dtype",
+    (
+        ("exact", "dynamic", 30, np.uint8),
+        ("exact", "dynamic", 300, np.uint16),
+        ("exact", "dynamic", None, np.float32),
+        ("clock", "dynamic", 30, np.uint8),
+        ("clock", "dynamic", 300, np.uint16),
+        ("event", "dynamic", 30, np.float32),
+        ("clock", "fixed", 30, np.float32),
+        ("event", "fixed", None, np.float32),
+    ),
+)
 def test_a_file_holds_the_recording_of_all_images(network, tmp_path, engine, threshold, steps, dtype):
     """Written in batches, equal to a run over all images at once; NumPy opens it without pickles."""
     network, path = network.with_time(steps), tmp_path / "spikes.npz"
@@ -75,8 +83,17 @@ def test_a_file_says_what_it_is_of(network, tmp_path):
     layers = about.pop("layers")
     assert [(layer["name"], layer["shape"]) for layer in layers] == [(layer.name, list(layer.shape)) for layer in network.layers[:-1]]
     assert [(layer["window"], layer["steps"]) for layer in layers] == [(0, 30), (1, 30), (1, 30), (2, 30)]
-    assert about == {"format_version": 1, "network": network.name, "onnx_sha256": network.onnx_sha256, "rounding": "nearest",
-                     "engine": "exact", "threshold": "dynamic", "data": "images", "data_sha256": data.sha256, "images": 11}
+    assert about == {
+        "format_version": 1,
+        "network": network.name,
+        "onnx_sha256": network.onnx_sha256,
+        "rounding": "nearest",
+        "engine": "exact",
+        "threshold": "dynamic",
+        "data": "images",
+        "data_sha256": data.sha256,
+        "images": 11,
+    }
 
 
 def test_numbers_of_steps_are_those_of_each_layer(network, tmp_path):
@@ -124,6 +141,7 @@ def test_names_with_slashes_and_dots(tmp_path):
 
 # Broken files
 
+
 def without_about(path):
     np.savez(path, x=np.zeros(3))
 
@@ -141,17 +159,27 @@ def corrupt(path, save):
     with zipfile.ZipFile(path) as archive:
         at = archive.getinfo("about.npy").header_offset + 70
     content = bytearray(path.read_bytes())
-    content[at:at + 40] = b"\xff" * 40
+    content[at : at + 40] = b"\xff" * 40
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("write", (
-    lambda path: None, lambda path: path.write_text("hello"), lambda path: path.write_bytes(b"PK\x03\x04 nothing"), without_about,
-    about_of_another_kind, pickled, lambda path: np.save(path.open("wb"), np.zeros(3)),
-    lambda path: corrupt(path, np.savez), lambda path: path.mkdir(),
-    lambda path: path.write_bytes(b""),
-    lambda path: corrupt(path, np.savez_compressed),
-), ids=("missing", "text", "torn", "no about", "another about", "pickled", "npy", "corrupt", "folder", "empty", "compressed"))
+@pytest.mark.parametrize(
+    "write",
+    (
+        lambda path: None,
+        lambda path: path.write_text("hello"),
+        lambda path: path.write_bytes(b"PK\x03\x04 nothing"),
+        without_about,
+        about_of_another_kind,
+        pickled,
+        lambda path: np.save(path.open("wb"), np.zeros(3)),
+        lambda path: corrupt(path, np.savez),
+        lambda path: path.mkdir(),
+        lambda path: path.write_bytes(b""),
+        lambda path: corrupt(path, np.savez_compressed),
+    ),
+    ids=("missing", "text", "torn", "no about", "another about", "pickled", "npy", "corrupt", "folder", "empty", "compressed"),
+)
 def test_other_files_are_data_errors(tmp_path, write):
     write(tmp_path / "spikes.npz")
     with pytest.raises(DataError, match="spikes.npz: (cannot be read|is) .*; expected a file of ttfs-run --spikes"):
@@ -168,6 +196,7 @@ def test_a_file_cut_off_is_a_data_error(network, tmp_path):
 
 
 # Whole or not at all
+
 
 @pytest.mark.parametrize("before", (None, b"an older file"))
 def test_an_error_in_the_middle_leaves_nothing_behind(network, tmp_path, before):

@@ -50,14 +50,17 @@ def test_clock_and_closed_form_agree(family, slope):
 
 
 @settings(derandomize=True, deadline=None, max_examples=25)
-@given(st.lists(st.one_of(st.none(), st.integers(1, 40)), min_size=4, max_size=4), st.sampled_from(SLOPES), st.integers(1, 30),
-       st.sampled_from(("nearest", "ceil")))
+@given(
+    st.lists(st.one_of(st.none(), st.integers(1, 40)), min_size=4, max_size=4),
+    st.sampled_from(SLOPES),
+    st.integers(1, 30),
+    st.sampled_from(("nearest", "ceil")),
+)
 def test_any_numbers_of_steps(own, slope, steps, rounding):
     network, x = case("residuals", slope)
     chosen = {name: count for name, count in zip(coders(network), own) if count}
     network = with_steps(network.model_copy(update={"rounding": rounding}), steps, **chosen)
-    assert {name: count for name, count in network.steps_per_layer().items() if name != "out"} == {
-        **dict.fromkeys(coders(network), steps), **chosen}
+    assert {name: count for name, count in network.steps_per_layer().items() if name != "out"} == {**dict.fromkeys(coders(network), steps), **chosen}
     different, _ = differing_steps(network, x, simulate(network, x, "clock"))
     assert not different
 

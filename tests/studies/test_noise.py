@@ -32,6 +32,7 @@ def line(size=4000, slope="fan_in", steps=200):
 
 # Noise on spikes: its size
 
+
 @pytest.mark.parametrize("jitter", (0.5, 1, 4))
 @pytest.mark.parametrize("steps", (200, 1000))
 def test_jitter_has_the_asked_deviation_in_whole_steps(jitter, steps):
@@ -110,6 +111,7 @@ def test_batches_and_threads_change_no_spike(slope):
 
 # Noise on spikes: what it does
 
+
 class Spy:
     """Noise that also keeps what every population sent before it, and which spikes it lost."""
 
@@ -180,6 +182,7 @@ def test_a_noisy_run_equals_a_computation_in_numpy(family, slope, jitter, drop):
 
 def losing(*rows, silent):
     """A disturbance that loses those spikes of the input; with slope gated a lost spike is a silent neuron and no more."""
+
     def disturb(layer, times, steps):
         if not isinstance(layer, Input):
             return times, None
@@ -187,6 +190,7 @@ def losing(*rows, silent):
         noisy.reshape(len(times), -1)[:, rows] = steps or 1
         lost.reshape(len(times), -1)[:, rows] = True
         return noisy, None if silent else lost
+
     return disturb
 
 
@@ -208,8 +212,9 @@ def test_a_lost_spike_is_a_synapse_that_is_not_there(slope, engine, steps):
     without = w.copy()
     without[:, :, 1] = 0
     steps_of = (conv((4, 5, 2), each, pads=1) for each in (w, without))
-    full, cut = (Build((4, 5, 2), slope).fire("h", (4, 5, 4), {"x": step}, total(w), [0.3, 0.5, 0, 0.2]).watch().with_time(steps)
-                 for step in steps_of)
+    full, cut = (
+        Build((4, 5, 2), slope).fire("h", (4, 5, 4), {"x": step}, total(w), [0.3, 0.5, 0, 0.2]).watch().with_time(steps) for step in steps_of
+    )
     found = Simulator(full, losing(*range(1, 40, 2), silent=slope == "gated"))({"x": x}).spike_times["h"]
     # Padded taps of the channel are not lost: their weights stay, on the border
     expected = simulate(cut, x, engine).spike_times["h"]
@@ -234,6 +239,7 @@ def test_a_max_pool_passes_on_the_earliest_spike_that_is_left():
 
 # Noise on weights
 
+
 def wholes(rng, slope):
     """Scales with a weight per neuron, behind a pool and beside an identity."""
     whole = rng.uniform(-0.5, 1.5, (2, 2, 3, 2)).astype(np.float32)
@@ -247,8 +253,14 @@ WEIGHTED = pytest.mark.parametrize("family", [family for family in (*NETWORKS, w
 
 
 def weight_arrays(network):
-    return [step.weights for layer in network.layers if hasattr(layer, "connections") for connection in layer.connections
-            for step in connection.path if hasattr(step, "weights")]
+    return [
+        step.weights
+        for layer in network.layers
+        if hasattr(layer, "connections")
+        for connection in layer.connections
+        for step in connection.path
+        if hasattr(step, "weights")
+    ]
 
 
 def pairs(network, other):
@@ -301,9 +313,12 @@ def test_a_reference_neuron_keeps_its_weight_under_noise():
     """Engine `event` adds up noisy weights and the reference neuron's old one."""
     network, x = case("residuals", "reference")
     noisy = with_weight_noise(network, 0.1, (1,))
-    layers = tuple(changed if layer is changed or not isinstance(layer, Spiking) else
-                   changed.model_copy(update={"slope": "reference", "weight_sums": layer.weight_sums})
-                   for layer, changed in zip(network.layers, noisy.layers))
+    layers = tuple(
+        changed
+        if layer is changed or not isinstance(layer, Spiking)
+        else changed.model_copy(update={"slope": "reference", "weight_sums": layer.weight_sums})
+        for layer, changed in zip(network.layers, noisy.layers)
+    )
     expected = simulate(network.model_copy(update={"layers": layers}), x, "event")
     found = simulate(noisy, x)
     for name, times in expected.spike_times.items():
@@ -343,6 +358,7 @@ def test_pools_and_plain_wires_are_no_devices():
 
 
 # Thresholds
+
 
 @BY_SLOPE
 @FAMILIES

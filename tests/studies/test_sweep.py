@@ -51,17 +51,21 @@ def runs(monkeypatch):
 
 # What a text names
 
-@pytest.mark.parametrize("text, points", (
-    ("drop", [("drop", value) for value in (0.001, 0.003, 0.01, 0.03, 0.1)]),
-    ("drop=0.25", [("drop", 0.25)]),
-    ("jitter=1, 2.5,0", [("jitter", 1), ("jitter", 2.5), ("jitter", 0)]),
-    ("weight-noise=1e-2", [("weight-noise", 0.01)]),
-    ("weight-bits=2,24", [("weight-bits", 2), ("weight-bits", 24)]),
-    ("threshold=100", [("threshold", 100)]),
-    ("steps=1,65535", [("steps", 1), ("steps", 65535)]),
-    ("rounding", [("rounding", "nearest"), ("rounding", "ceil")]),
-    ("rounding=ceil", [("rounding", "ceil")]),
-))
+
+@pytest.mark.parametrize(
+    "text, points",
+    (
+        ("drop", [("drop", value) for value in (0.001, 0.003, 0.01, 0.03, 0.1)]),
+        ("drop=0.25", [("drop", 0.25)]),
+        ("jitter=1, 2.5,0", [("jitter", 1), ("jitter", 2.5), ("jitter", 0)]),
+        ("weight-noise=1e-2", [("weight-noise", 0.01)]),
+        ("weight-bits=2,24", [("weight-bits", 2), ("weight-bits", 24)]),
+        ("threshold=100", [("threshold", 100)]),
+        ("steps=1,65535", [("steps", 1), ("steps", 65535)]),
+        ("rounding", [("rounding", "nearest"), ("rounding", "ceil")]),
+        ("rounding=ceil", [("rounding", "ceil")]),
+    ),
+)
 def test_points_named(text, points):
     assert parsed_points(text) == points
     assert all(isinstance(value, int) for kind, value in parsed_points(text) if kind in ("weight-bits", "steps"))
@@ -72,12 +76,29 @@ def test_all_names_every_kind_at_its_usual_values():
     assert all(parsed_points(f"{name}={','.join(map(str, kind.values))}") == parsed_points(name) for name, kind in SWEEP_KINDS.items())
 
 
-@pytest.mark.parametrize("text, found", (
-    ("noise", "'noise'"), ("", "''"), ("=1", "''"), ("Drop", "'Drop'"), ("drop=1.01", "'1.01'"), ("drop=-0.1", "'-0.1'"),
-    ("drop=x", "'x'"), ("drop=0.1,", "''"), ("drop=nan", "'nan'"), ("jitter=inf", "'inf'"), ("weight-bits=1", "'1'"),
-    ("weight-bits=25", "'25'"), ("weight-bits=7.5", "'7.5'"), ("steps=0", "'0'"), ("steps=65536", "'65536'"),
-    ("steps=continuous", "'continuous'"), ("rounding=down", "'down'"), ("drop 0.1", "'drop 0.1'"),
-))
+@pytest.mark.parametrize(
+    "text, found",
+    (
+        ("noise", "'noise'"),
+        ("", "''"),
+        ("=1", "''"),
+        ("Drop", "'Drop'"),
+        ("drop=1.01", "'1.01'"),
+        ("drop=-0.1", "'-0.1'"),
+        ("drop=x", "'x'"),
+        ("drop=0.1,", "''"),
+        ("drop=nan", "'nan'"),
+        ("jitter=inf", "'inf'"),
+        ("weight-bits=1", "'1'"),
+        ("weight-bits=25", "'25'"),
+        ("weight-bits=7.5", "'7.5'"),
+        ("steps=0", "'0'"),
+        ("steps=65536", "'65536'"),
+        ("steps=continuous", "'continuous'"),
+        ("rounding=down", "'down'"),
+        ("drop 0.1", "'drop 0.1'"),
+    ),
+)
 def test_points_that_cannot_be(text, found):
     with pytest.raises(UsageError) as caught:
         parsed_points(text)
@@ -85,6 +106,7 @@ def test_points_that_cannot_be(text, found):
 
 
 # Figures
+
 
 def test_undisturbed_figures_are_those_of_a_single_run(network, data):
     found = sweep(network, data, [], batch=32)
@@ -98,8 +120,11 @@ def test_undisturbed_figures_are_those_of_a_single_run(network, data):
 
 
 def test_points_without_noise_equal_runs_of_the_changed_network(network, data, runs):
-    changes = {("steps", 3): network.with_time(3), ("rounding", "ceil"): network.with_time(10, "ceil"),
-               ("weight-bits", 3): with_weight_bits(network, 3)}
+    changes = {
+        ("steps", 3): network.with_time(3),
+        ("rounding", "ceil"): network.with_time(10, "ceil"),
+        ("weight-bits", 3): with_weight_bits(network, 3),
+    }
     found = sweep(network, data, changes, repeats=4)
     assert len(runs) == 1 + len(changes) and [point.repeats for point in found.points] == [1] * 4
     for point, changed in zip(found.points[1:], changes.values(), strict=True):
@@ -115,8 +140,9 @@ def test_mean_spread_and_lowest_are_those_of_the_repeats(network, data, tmp_path
     entries = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert len(runs) == len(entries) == 1 + 4 * 4
     for point in found.points[1:]:
-        accuracies, agreements = ([entry[key] for entry in entries if (entry["kind"], entry["value"]) == (point.kind, point.value)]
-                                  for key in ("accuracy", "agreement"))
+        accuracies, agreements = (
+            [entry[key] for entry in entries if (entry["kind"], entry["value"]) == (point.kind, point.value)] for key in ("accuracy", "agreement")
+        )
         assert point.repeats == len(accuracies) == 4 and len(set(accuracies)) > 1
         assert point.accuracy == pytest.approx(np.mean(accuracies))
         assert point.accuracy_spread == pytest.approx(np.std(accuracies, ddof=1))
@@ -208,7 +234,7 @@ def test_a_log_that_was_cut_off_goes_on(network, data, log, runs, lines, cut):
     """After whole lines stand the first bytes of the next one, or its whole text without an end."""
     path, expected = log
     whole = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(whole[:lines]) + whole[min(lines, 5)][:cut if lines < 6 else -1])
+    path.write_text("".join(whole[:lines]) + whole[min(lines, 5)][: cut if lines < 6 else -1])
     assert sweep(network, data, POINTS, repeats=2, log=path) == expected
     assert len(runs) == 6 - min(lines, 6)
     assert path.read_text().splitlines(keepends=True) == (whole if lines < 6 else whole[:6])
@@ -217,8 +243,12 @@ def test_a_log_that_was_cut_off_goes_on(network, data, log, runs, lines, cut):
 def test_runs_of_other_settings_in_one_log_do_not_mix(network, data, log, runs):
     path, expected = log
     whole = path.read_text()
-    others = [(network, data, 1), (network.with_time(9), data, 0), (network, dataclasses.replace(data, sha256="e" * 64), 0),
-              (network, dataclasses.replace(data, x=data.x[:100], y=data.y[:100]), 0)]
+    others = [
+        (network, data, 1),
+        (network.with_time(9), data, 0),
+        (network, dataclasses.replace(data, sha256="e" * 64), 0),
+        (network, dataclasses.replace(data, x=data.x[:100], y=data.y[:100]), 0),
+    ]
     for changed, on, seed in others:
         del runs[:]
         found = sweep(changed, on, POINTS, repeats=2, seed=seed, log=path)
@@ -228,10 +258,20 @@ def test_runs_of_other_settings_in_one_log_do_not_mix(network, data, log, runs):
     assert sweep(network, data, POINTS, repeats=2, log=path) == expected and not runs
 
 
-@pytest.mark.parametrize("content", (
-    b"a diary\nof two lines\n", b'{"kind": "drop"}\n', b"[1, 2]\n", b"\n\n", b"\x00\xff\xfe\n", b"null\n", b'{"kind": "drop"}\n{"ki',
-    b"a diary without a line end", b'{"schema_version": 1}',
-))
+@pytest.mark.parametrize(
+    "content",
+    (
+        b"a diary\nof two lines\n",
+        b'{"kind": "drop"}\n',
+        b"[1, 2]\n",
+        b"\n\n",
+        b"\x00\xff\xfe\n",
+        b"null\n",
+        b'{"kind": "drop"}\n{"ki',
+        b"a diary without a line end",
+        b'{"schema_version": 1}',
+    ),
+)
 def test_a_foreign_file_is_refused_and_left_alone(network, data, tmp_path, runs, content):
     path = tmp_path / "diary"
     path.write_bytes(content)
@@ -253,6 +293,14 @@ def test_json_holds_every_point(network, data, log):
     assert content["schema_version"] == 1 and set(content["units"]) == set(SWEEP_KINDS)
     assert [point["kind"] for point in content["points"]] == ["none", "drop", "jitter", "weight-bits"]
     for point, expected in zip(content["points"], log[1].points, strict=True):
-        assert point == {"kind": expected.kind, "value": expected.value, "repeats": expected.repeats, "accuracy": expected.accuracy,
-                         "accuracy_spread": expected.accuracy_spread, "lowest": expected.lowest, "drop_pp": expected.drop_pp,
-                         "agreement": expected.agreement, "agreement_spread": expected.agreement_spread}
+        assert point == {
+            "kind": expected.kind,
+            "value": expected.value,
+            "repeats": expected.repeats,
+            "accuracy": expected.accuracy,
+            "accuracy_spread": expected.accuracy_spread,
+            "lowest": expected.lowest,
+            "drop_pp": expected.drop_pp,
+            "agreement": expected.agreement,
+            "agreement_spread": expected.agreement_spread,
+        }

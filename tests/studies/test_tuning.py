@@ -85,8 +85,11 @@ def drop(network, data):
 
 
 def steps_of(network):
-    return {layer.name: steps for layer, steps in zip(network.layers, network.steps_per_layer().values(), strict=True)
-            if isinstance(layer, (Input, Spiking))}
+    return {
+        layer.name: steps
+        for layer, steps in zip(network.layers, network.steps_per_layer().values(), strict=True)
+        if isinstance(layer, (Input, Spiking))
+    }
 
 
 @pytest.mark.parametrize("budget", (0, 2.5, 10, 100))
@@ -188,11 +191,22 @@ def test_sources_of_a_sum_are_tuned_apart():
 
 
 def test_the_order_of_layers_does_not_depend_on_the_process():
-    code = ("from tests.models import Chain, converted; from ttfs_convert.studies.tuning import _groups\n"
-            "chain = Chain((10,)).gemm(10).relu1().gemm(10).relu1().gemm(10).relu1().readout(3)\n"
-            "print(_groups(converted(chain.model(), mode='strict', steps=20)))")
-    found = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                            cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONHASHSEED": seed}).stdout for seed in "123"}
+    code = (
+        "from tests.models import Chain, converted; from ttfs_convert.studies.tuning import _groups\n"
+        "chain = Chain((10,)).gemm(10).relu1().gemm(10).relu1().gemm(10).relu1().readout(3)\n"
+        "print(_groups(converted(chain.model(), mode='strict', steps=20)))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in "123"
+    }
     assert len(found) == 1
 
 
@@ -234,6 +248,7 @@ def test_a_network_fitted_to_its_grid_is_told_apart(data):
 
 # Refusals
 
+
 def test_no_steps_no_labels_no_samples(network, data, runs):
     with pytest.raises(UsageError, match="continuous time; expected a number of steps to come down from"):
         tune(network.with_time(None), data, 1)
@@ -262,6 +277,7 @@ def test_a_budget_that_even_all_steps_exceed(network, data):
 
 
 # A network with steps of its own per layer
+
 
 def uneven():
     """x, two branches that are joined, a conv: N = 40, 10 and 10, 25."""

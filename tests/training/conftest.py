@@ -52,7 +52,7 @@ def squares(tmp_path):
         labels = np.arange(count, dtype=np.uint8) % 10
         images = np.random.default_rng(count).integers(0, 60, (count, 28, 28)).astype(np.uint8)
         for image, label in zip(images, labels):
-            image[4 + 10 * (label // 5):12 + 10 * (label // 5), 5 * (label % 5):5 * (label % 5) + 7] += 180
+            image[4 + 10 * (label // 5) : 12 + 10 * (label // 5), 5 * (label % 5) : 5 * (label % 5) + 7] += 180
         (tmp_path / f"{name}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 2051, count, 28, 28) + images.tobytes())
         (tmp_path / f"{name}-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 2049, count) + labels.tobytes())
     return tmp_path

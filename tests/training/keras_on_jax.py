@@ -17,12 +17,23 @@ from ttfs_convert.training import keras as shim
 def main(folder: Path) -> None:
     assert keras.backend.backend() == "jax"
     given = np.load(folder / "given.npz")
-    found = {"projected": shim.UnityWeightSum(0.5)(keras.ops.convert_to_tensor(given["kernel"])),
-             "weight_sum_loss": shim.WeightSumRegularizer(2.0, 0.5)(keras.ops.convert_to_tensor(given["kernel"])),
-             "pre_activation_loss": shim.pre_activation_loss(keras.ops.convert_to_tensor(given["z"]), 0.1, 0.4)}
+    found = {
+        "projected": shim.UnityWeightSum(0.5)(keras.ops.convert_to_tensor(given["kernel"])),
+        "weight_sum_loss": shim.WeightSumRegularizer(2.0, 0.5)(keras.ops.convert_to_tensor(given["kernel"])),
+        "pre_activation_loss": shim.pre_activation_loss(keras.ops.convert_to_tensor(given["z"]), 0.1, 0.4),
+    }
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, padding="same", use_bias=False, **shim.lc_ttfs()), shim.ReLU1(),
-                              layers.Flatten(), layers.Dense(8, **shim.lc_ttfs()), shim.ReLU1(), layers.Dense(3)])
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            layers.Conv2D(4, 3, padding="same", use_bias=False, **shim.lc_ttfs()),
+            shim.ReLU1(),
+            layers.Flatten(),
+            layers.Dense(8, **shim.lc_ttfs()),
+            shim.ReLU1(),
+            layers.Dense(3),
+        ]
+    )
     model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = given["x"], given["y"]
     history = model.fit(x, y, epochs=3, batch_size=8, verbose=0)

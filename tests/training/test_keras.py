@@ -46,8 +46,13 @@ def test_relu1(keras, shim):
     assert numpy(shim.ReLU1()(x)).tolist() == [[0, 0, 0.25, 1, 1]]
 
 
-KERNELS = {"dense": ((12, 7), None, (0,)), "conv1d": ((5, 3, 6), None, (0, 1)), "conv2d": ((3, 3, 4, 8), None, (0, 1, 2)),
-           "depthwise": ((3, 3, 4, 2), (0, 1), (0, 1)), "transposed": ((2, 2, 8, 4), -1, (3,))}
+KERNELS = {
+    "dense": ((12, 7), None, (0,)),
+    "conv1d": ((5, 3, 6), None, (0, 1)),
+    "conv2d": ((3, 3, 4, 8), None, (0, 1, 2)),
+    "depthwise": ((3, 3, 4, 2), (0, 1), (0, 1)),
+    "transposed": ((2, 2, 8, 4), -1, (3,)),
+}
 
 
 @pytest.mark.parametrize("kind", KERNELS)
@@ -95,8 +100,9 @@ def model_of(keras, shim, loss_weight: float = 1e-2, dropout: float = 0.1):
     h = layers.Conv2D(4, 3, padding="same", **shim.lc_ttfs(target=0))(h)
     x = shim.ReLU1(loss_weight)(layers.Add()([h, x]))
     x = layers.AveragePooling2D(2)(x)
-    x = layers.DepthwiseConv2D(3, padding="same", depthwise_constraint=shim.UnityWeightSum(axis=(0, 1)),
-                               depthwise_regularizer=shim.WeightSumRegularizer(axis=(0, 1)))(x)
+    x = layers.DepthwiseConv2D(
+        3, padding="same", depthwise_constraint=shim.UnityWeightSum(axis=(0, 1)), depthwise_regularizer=shim.WeightSumRegularizer(axis=(0, 1))
+    )(x)
     x = layers.MaxPooling2D(2)(shim.ReLU1(loss_weight)(x))
     x = shim.ReLU1(loss_weight)(layers.Conv2DTranspose(6, 2, strides=2, **shim.lc_ttfs(axis=-1))(x))
     x = layers.Dropout(dropout)(layers.Flatten()(x))
@@ -191,8 +197,14 @@ def test_model_can_be_saved_loaded_and_cloned(keras, shim, trained, tmp_path):
     assert not convert(tmp_path / "model.onnx").violations
 
 
-@pytest.mark.parametrize("make", [lambda shim: shim.ReLU1(0.5, 0.1, 0.2, 1, name="r"), lambda shim: shim.UnityWeightSum(0.5, (0, 1)),
-                                  lambda shim: shim.WeightSumRegularizer(0.1, 0.0, -1)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda shim: shim.ReLU1(0.5, 0.1, 0.2, 1, name="r"),
+        lambda shim: shim.UnityWeightSum(0.5, (0, 1)),
+        lambda shim: shim.WeightSumRegularizer(0.1, 0.0, -1),
+    ],
+)
 def test_every_part_serialises(keras, shim, make):
     part = make(shim)
     twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(part))
@@ -211,10 +223,13 @@ def test_mixed_precision(keras, shim):
 
 
 def test_bad_numbers_and_axes(keras, shim):
-    for make, message in [(lambda: shim.ReLU1(-1.0), "ReLU1: loss_weight: -1"), (lambda: shim.UnityWeightSum(float("nan")), "target: nan"),
-                          (lambda: shim.WeightSumRegularizer(-1), "weight: -1; expected a finite number of at least 0"),
-                          (lambda: shim.UnityWeightSum(axis=5)(keras.ops.ones((2, 3))), r"axis 5 for a kernel of shape \(2, 3\)"),
-                          (lambda: shim.WeightSumRegularizer()(keras.ops.ones(3)), "axis None for a kernel of shape")]:
+    for make, message in [
+        (lambda: shim.ReLU1(-1.0), "ReLU1: loss_weight: -1"),
+        (lambda: shim.UnityWeightSum(float("nan")), "target: nan"),
+        (lambda: shim.WeightSumRegularizer(-1), "weight: -1; expected a finite number of at least 0"),
+        (lambda: shim.UnityWeightSum(axis=5)(keras.ops.ones((2, 3))), r"axis 5 for a kernel of shape \(2, 3\)"),
+        (lambda: shim.WeightSumRegularizer()(keras.ops.ones(3)), "axis None for a kernel of shape"),
+    ]:
         with pytest.raises(UsageError, match=message):
             make()
 
@@ -226,8 +241,12 @@ def test_equals_the_pytorch_shim(keras, shim, kind):
     from ttfs_convert.training import torch as other
 
     torch.manual_seed(0)
-    layer = {"linear": torch.nn.Linear(12, 7), "conv1d": torch.nn.Conv1d(3, 6, 5), "conv2d": torch.nn.Conv2d(3, 8, 3),
-             "grouped": torch.nn.Conv2d(4, 8, 3, groups=2)}[kind]
+    layer = {
+        "linear": torch.nn.Linear(12, 7),
+        "conv1d": torch.nn.Conv1d(3, 6, 5),
+        "conv2d": torch.nn.Conv2d(3, 8, 3),
+        "grouped": torch.nn.Conv2d(4, 8, 3, groups=2),
+    }[kind]
     x = torch.rand(6, *{"linear": (12,), "conv1d": (3, 9)}.get(kind, (layer.weight.shape[1] * getattr(layer, "groups", 1), 9, 9)))
     z, weight = layer(x).detach(), layer.weight.detach()
     kernel = weight.movedim((0, 1), (-1, -2))

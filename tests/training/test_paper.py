@@ -47,7 +47,8 @@ def test_random_weights_convert_strictly_after_the_projection(paper, name, tmp_p
     assert expected.shape == (3, classes) and expected.std(1).min() > 1e-4
     np.testing.assert_allclose(simulate(network, x.numpy()).potentials, expected, atol=1e-5)
     assert paper.table2.paper_count(model, channels) == tuple(
-        getattr(operation_counts.paper(network.model_copy(update={"steps": 50})), part) for part in ("synops", "neuronops"))
+        getattr(operation_counts.paper(network.model_copy(update={"steps": 50})), part) for part in ("synops", "neuronops")
+    )
 
 
 def conv(inputs: int, outputs: int, kernel: int = 9) -> int:
@@ -57,12 +58,48 @@ def conv(inputs: int, outputs: int, kernel: int = 9) -> int:
 WEIGHTS = {  # by hand
     "vgg9": 5_938_880,
     "vgg11": conv(3, 64) + conv(64, 128) + conv(128, 256) + conv(256, 512) + 4 * conv(512, 512) + 2048 * 4096 + 4096 * 4096 + 40_960,
-    "vgg16": (conv(3, 64) + conv(64, 64) + conv(64, 128) + conv(128, 128) + conv(128, 256) + 2 * conv(256, 256) + conv(256, 512)
-              + 5 * conv(512, 512) + 2048 * 4096 + 4096 * 4096 + 40_960),
-    "resnet11": (conv(3, 64) + conv(64, 128) + conv(128, 128) + conv(128, 256) + conv(256, 256) + conv(256, 512) + 3 * conv(512, 512)
-                 + conv(64, 128, 1) + conv(128, 256, 1) + conv(256, 512, 1) + 8192 * 1024 + 10_240),
-    "resnet20": (conv(3, 64) + 6 * conv(64, 64) + conv(64, 128) + 3 * conv(128, 128) + conv(128, 256) + 3 * conv(256, 256)
-                 + conv(256, 512) + 3 * conv(512, 512) + conv(64, 128, 1) + conv(128, 256, 1) + conv(256, 512, 1) + 20_480)}
+    "vgg16": (
+        conv(3, 64)
+        + conv(64, 64)
+        + conv(64, 128)
+        + conv(128, 128)
+        + conv(128, 256)
+        + 2 * conv(256, 256)
+        + conv(256, 512)
+        + 5 * conv(512, 512)
+        + 2048 * 4096
+        + 4096 * 4096
+        + 40_960
+    ),
+    "resnet11": (
+        conv(3, 64)
+        + conv(64, 128)
+        + conv(128, 128)
+        + conv(128, 256)
+        + conv(256, 256)
+        + conv(256, 512)
+        + 3 * conv(512, 512)
+        + conv(64, 128, 1)
+        + conv(128, 256, 1)
+        + conv(256, 512, 1)
+        + 8192 * 1024
+        + 10_240
+    ),
+    "resnet20": (
+        conv(3, 64)
+        + 6 * conv(64, 64)
+        + conv(64, 128)
+        + 3 * conv(128, 128)
+        + conv(128, 256)
+        + 3 * conv(256, 256)
+        + conv(256, 512)
+        + 3 * conv(512, 512)
+        + conv(64, 128, 1)
+        + conv(128, 256, 1)
+        + conv(256, 512, 1)
+        + 20_480
+    ),
+}
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
@@ -142,8 +179,13 @@ def test_varied_images_are_shifts_and_mirror_images(paper, flip):
     padded = nn.functional.pad(x, (4, 4, 4, 4))
     found = []
     for image, result in zip(padded, paper.images.varied(x, flip)):
-        matches = [(dy, dx, mirrored) for dy in range(9) for dx in range(9) for mirrored in (False, True)
-                   if torch.equal(result.flip(2) if mirrored else result, image[:, dy:dy + 32, dx:dx + 32])]
+        matches = [
+            (dy, dx, mirrored)
+            for dy in range(9)
+            for dx in range(9)
+            for mirrored in (False, True)
+            if torch.equal(result.flip(2) if mirrored else result, image[:, dy : dy + 32, dx : dx + 32])
+        ]
         assert len(matches) == 1
         found += matches
     assert len({(dy, dx) for dy, dx, _ in found}) > 10 and {mirrored for *_, mirrored in found} == ({False, True} if flip else {False})
@@ -153,8 +195,25 @@ def test_varied_images_are_shifts_and_mirror_images(paper, flip):
 
 
 def recipe(paper, **changes):
-    return paper.recipe.Recipe(**{**dict(data="mnist", architecture="vgg9", width=1 / 32, epochs=2, batch=8, lr=0.05, seed=1, limit=None,
-                                         dropout=0.1, mean=0.1, lambda_w=1e-3, lambda_a=1e-2), **changes})
+    return paper.recipe.Recipe(
+        **{
+            **dict(
+                data="mnist",
+                architecture="vgg9",
+                width=1 / 32,
+                epochs=2,
+                batch=8,
+                lr=0.05,
+                seed=1,
+                limit=None,
+                dropout=0.1,
+                mean=0.1,
+                lambda_w=1e-3,
+                lambda_a=1e-2,
+            ),
+            **changes,
+        }
+    )
 
 
 def splits(paper, count: int = 40):
@@ -219,15 +278,32 @@ def test_loss_that_is_not_finite_ends_the_training(paper, tmp_path):
 
 def test_one_command_trains_converts_and_prints_the_row(paper, squares, tmp_path, capsys):
     out = tmp_path / "out"
-    command = ["resnet11", "mnist", "--out", str(out), "--data-dir", str(squares), "--width", "0.05", "--epochs", "1", "--limit", "160",
-               "--batch", "16", "--lr", "0.05", "--threads", "1"]
+    command = [
+        "resnet11",
+        "mnist",
+        "--out",
+        str(out),
+        "--data-dir",
+        str(squares),
+        "--width",
+        "0.05",
+        "--epochs",
+        "1",
+        "--limit",
+        "160",
+        "--batch",
+        "16",
+        "--lr",
+        "0.05",
+        "--threads",
+        "1",
+    ]
     paper.train.main(command)
     printed = capsys.readouterr().out
     assert "160 training and 40 validation images" in printed and "epoch 1/1: rate 0.05" in printed
     last = printed.splitlines()[-1]
     assert last.startswith("| mnist | resnet11, width 0.05 | 60 | ") and " pp [" in last
-    assert {path.name for path in out.iterdir()} == {"log.txt", "checkpoint.pt", "model.onnx", "snn.npz", "report.json",
-                                                     "continuous.json"}
+    assert {path.name for path in out.iterdir()} == {"log.txt", "checkpoint.pt", "model.onnx", "snn.npz", "report.json", "continuous.json"}
     assert last in (out / "log.txt").read_text()
     assert convert(out / "model.onnx").mode == "strict"
     with pytest.raises(SystemExit, match="2"):
@@ -250,8 +326,12 @@ def test_options(paper, capsys):
 
 
 def test_papers_row_stands_below_that_of_a_full_width_network(paper):
-    report = argparse.Namespace(data=argparse.Namespace(samples=10_000), ann=argparse.Namespace(accuracy=0.9), snn=argparse.Namespace(accuracy=0.89),
-                                drift=argparse.Namespace(accuracy_pp=-1.0, ci95_pp=(-1.2, -0.8), agreement=0.97))
+    report = argparse.Namespace(
+        data=argparse.Namespace(samples=10_000),
+        ann=argparse.Namespace(accuracy=0.9),
+        snn=argparse.Namespace(accuracy=0.89),
+        drift=argparse.Namespace(accuracy_pp=-1.0, ci95_pp=(-1.2, -0.8), agreement=0.97),
+    )
     exact = argparse.Namespace(drift=argparse.Namespace(agreement=0.9999))
     given = paper.train.options(["vgg16", "cifar10", "--out", "x"])
     *_, ours, theirs = paper.train.row(given, report, exact).splitlines()

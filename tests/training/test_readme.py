@@ -25,9 +25,15 @@ def test_pytorch(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(6, 8), ReLU1(), torch.nn.Linear(8, 3))
-    exec(snippet("ttfs_convert.training.torch"), {
-        "model": model, "optimizer": torch.optim.SGD(model.parameters(), lr=0.01), "cross_entropy": torch.nn.functional.cross_entropy,
-        "batches": [(torch.rand(5, 6), torch.randint(3, (5,))) for _ in range(3)]})
+    exec(
+        snippet("ttfs_convert.training.torch"),
+        {
+            "model": model,
+            "optimizer": torch.optim.SGD(model.parameters(), lr=0.01),
+            "cross_entropy": torch.nn.functional.cross_entropy,
+            "batches": [(torch.rand(5, 6), torch.randint(3, (5,))) for _ in range(3)],
+        },
+    )
     assert len(convert(tmp_path / "model.onnx").layers) == 3
 
 

@@ -7,10 +7,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from ttfs_convert.conversion.pipeline import convert  # noqa: E402
-from ttfs_convert.errors import ModelError  # noqa: E402
-from ttfs_convert.report.schema import Report  # noqa: E402
-from ttfs_convert.simulation.engines import simulate  # noqa: E402
+from ttfs_convert.conversion.pipeline import convert
+from ttfs_convert.errors import ModelError
+from ttfs_convert.report.schema import Report
+from ttfs_convert.simulation.engines import simulate
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of PyTorch's exporters
 
@@ -19,8 +19,25 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 def test_one_command_trains_converts_and_goes_on(bias, paper, squares, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(paper.silence, "EFFORT", {"rounds": 1, "at_least": 0.0})
     out = tmp_path / "out"
-    command = ["--data", str(squares), "--out", str(out), "--epochs", "1", "--limit", "80", "--test-limit", "40", "--batch", "16",
-               "--threads", "1", "--means", "-0.25", *([] if bias else ["--no-bias"])]
+    command = [
+        "--data",
+        str(squares),
+        "--out",
+        str(out),
+        "--epochs",
+        "1",
+        "--limit",
+        "80",
+        "--test-limit",
+        "40",
+        "--batch",
+        "16",
+        "--threads",
+        "1",
+        "--means",
+        "-0.25",
+        *([] if bias else ["--no-bias"]),
+    ]
     paper.silence.main(command)
     row = capsys.readouterr().out.splitlines()[-3].split(" | ")
     folder = out / ("mean-0.25" if bias else "mean-0.25-no-bias")
@@ -31,8 +48,11 @@ def test_one_command_trains_converts_and_goes_on(bias, paper, squares, tmp_path,
     report = Report.model_validate_json((folder / "report.json").read_text())
     x = np.moveaxis(paper.images.test_images("fashion-mnist", squares, 40, 28).x, -1, 1).astype(np.float32) / 255
     recording = simulate(network, x)
-    silent = [recording.silent(layer.name).mean() * recording.silent(layer.name)[0].size for layer in network.layers
-              if layer.name in recording.spike_times and layer not in network.inputs]
+    silent = [
+        recording.silent(layer.name).mean() * recording.silent(layer.name)[0].size
+        for layer in network.layers
+        if layer.name in recording.spike_times and layer not in network.inputs
+    ]
     share = sum(silent) / sum(layer.neurons for layer in report.layers if layer.slope)
     assert paper.silence.silent_share(report) == pytest.approx(share)
     assert row[0] == "| -0.25" and row[2] == ("yes" if bias else "no") and row[7] == f"{100 * share:.1f} %" and len(row) == 15

@@ -33,21 +33,34 @@ def test_models_are_those_of_the_papers_table(paper):
         assert [getattr(model, name) for name in paper.table3.CONSTRAINTS] == [mark == "x" for mark in marks]
         assert (model.ann, model.snn) == (float(ann), float(snn))
     modes = {model.name: (model.mode, model.threshold) for model in paper.table3.MODELS.values()}
-    assert modes == {"baseline": ("strict", "dynamic"), "1": ("unchecked", "fixed"), "2a": ("unchecked", "dynamic"),
-                     "2b": ("unchecked", "dynamic"), "3": ("unchecked", "dynamic"), "4": ("strict", "dynamic"),
-                     "5": ("strict", "fixed")}
+    assert modes == {
+        "baseline": ("strict", "dynamic"),
+        "1": ("unchecked", "fixed"),
+        "2a": ("unchecked", "dynamic"),
+        "2b": ("unchecked", "dynamic"),
+        "3": ("unchecked", "dynamic"),
+        "4": ("strict", "dynamic"),
+        "5": ("strict", "fixed"),
+    }
     assert {name: model.trained_as() for name, model in paper.table3.MODELS.items()} == {
-        **{name: name for name in paper.table3.MODELS}, "5": "baseline"}
+        **{name: name for name in paper.table3.MODELS},
+        "5": "baseline",
+    }
 
 
 def test_recipes_differ_only_in_what_is_left_out(paper):
     given = paper.table3.options(["--out", "x"])
     recipes = {name: vars(model.recipe(given, 0)) for name, model in paper.table3.MODELS.items()}
-    differing = {name: {key: value for key, value in recipe.items() if value != recipes["baseline"][key]}
-                 for name, recipe in recipes.items()}
-    assert differing == {"baseline": {}, "1": {"lambda_w": 0, "lambda_a": 0, "activation": "relu", "hard": False},
-                         "2a": {"hard": False}, "2b": {"hard": False, "lambda_w": 0}, "3": {"activation": "relu"}, "4": {"lambda_a": 0},
-                         "5": {}}
+    differing = {name: {key: value for key, value in recipe.items() if value != recipes["baseline"][key]} for name, recipe in recipes.items()}
+    assert differing == {
+        "baseline": {},
+        "1": {"lambda_w": 0, "lambda_a": 0, "activation": "relu", "hard": False},
+        "2a": {"hard": False},
+        "2b": {"hard": False, "lambda_w": 0},
+        "3": {"activation": "relu"},
+        "4": {"lambda_a": 0},
+        "5": {},
+    }
     runs = [(model.name, seed) for model, seed in paper.table3.runs(given)]
     assert runs == [("baseline", 0), ("baseline", 1), ("baseline", 2), ("1", 0), ("2a", 0), ("2b", 0), ("3", 0), ("4", 0), ("5", 0)]
 
@@ -117,8 +130,27 @@ def test_one_cycle(paper):
 
 
 def command(squares, out, *more):
-    return ["--out", str(out), "--data-dir", str(squares), "--epochs", "1", "--limit", "160", "--test-limit", "40", "--batch", "16",
-            "--lr", "0.05", "--width", "0.3", "--threads", "1", *more]
+    return [
+        "--out",
+        str(out),
+        "--data-dir",
+        str(squares),
+        "--epochs",
+        "1",
+        "--limit",
+        "160",
+        "--test-limit",
+        "40",
+        "--batch",
+        "16",
+        "--lr",
+        "0.05",
+        "--width",
+        "0.3",
+        "--threads",
+        "1",
+        *more,
+    ]
 
 
 def test_one_command_trains_converts_and_goes_on(paper, squares, tmp_path, capsys, monkeypatch):

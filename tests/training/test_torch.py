@@ -47,8 +47,12 @@ def test_relu1():
     assert x.grad[[0, 2, 4]].tolist() == [0.0, 1.0, 0.0]
 
 
-LAYERS = {"linear": lambda: nn.Linear(12, 7), "conv1d": lambda: nn.Conv1d(3, 6, 5), "conv2d": lambda: nn.Conv2d(3, 8, 3),
-          "grouped": lambda: nn.Conv2d(4, 8, 3, groups=2)}
+LAYERS = {
+    "linear": lambda: nn.Linear(12, 7),
+    "conv1d": lambda: nn.Conv1d(3, 6, 5),
+    "conv2d": lambda: nn.Conv2d(3, 8, 3),
+    "grouped": lambda: nn.Conv2d(4, 8, 3, groups=2),
+}
 
 
 @pytest.mark.parametrize("kind", LAYERS)
@@ -117,8 +121,7 @@ def test_pre_activation_loss_vanishes_at_its_target():
 
 
 def test_initialise_draws_the_variances_of_the_paper():
-    model = nn.Sequential(nn.Conv2d(16, 64, 5), nn.Conv1d(32, 100, 7), nn.Linear(300, 200), nn.Conv2d(8, 64, (1, 9)),
-                          nn.BatchNorm2d(64))
+    model = nn.Sequential(nn.Conv2d(16, 64, 5), nn.Conv1d(32, 100, 7), nn.Linear(300, 200), nn.Conv2d(8, 64, (1, 9)), nn.BatchNorm2d(64))
     variances = (2 / (25 * 64), 2 / (7 * 100), 1e-4, 2 / (9 * 64))
     norm = copy.deepcopy(model[4].state_dict())
     initialise_(model)
@@ -136,13 +139,29 @@ def mlp() -> nn.Module:
 
 
 def conv1d_net() -> nn.Module:
-    return nn.Sequential(nn.Conv1d(2, 6, 3, padding=1), ReLU1(), nn.AvgPool1d(2), nn.Conv1d(6, 6, 3, padding=1, bias=False),
-                         ReLU1(), nn.Flatten(), nn.Dropout(0.1), nn.Linear(36, 3))
+    return nn.Sequential(
+        nn.Conv1d(2, 6, 3, padding=1),
+        ReLU1(),
+        nn.AvgPool1d(2),
+        nn.Conv1d(6, 6, 3, padding=1, bias=False),
+        ReLU1(),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(36, 3),
+    )
 
 
 def conv2d_net() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), ReLU1(), nn.MaxPool2d(2), nn.Conv2d(6, 6, 3, padding=1, bias=False), ReLU1(),
-                         nn.AvgPool2d(2), nn.Flatten(), nn.Linear(24, 3))
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=1),
+        ReLU1(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 6, 3, padding=1, bias=False),
+        ReLU1(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(24, 3),
+    )
 
 
 NETS = {"mlp": (mlp, (10,)), "conv1d": (conv1d_net, (2, 12)), "conv2d": (conv2d_net, (1, 8, 8))}
@@ -185,8 +204,7 @@ def test_loss_by_hand(options, given):
     model, x = mlp(), torch.rand(9, 10)
     first, middle, last = model[0], model[2], model[4]
     readout = middle if given else last
-    lc = LcTtfs(model, torch.optim.SGD(model.parameters(), lr=0.1), readout=[readout] if given else None,
-                targets={first: 0.25}, **options)
+    lc = LcTtfs(model, torch.optim.SGD(model.parameters(), lr=0.1), readout=[readout] if given else None, targets={first: 0.25}, **options)
     targets = {first: 0.25, (last if given else middle): 1.0}
     assert {neurons.layers[0]: neurons.target for neurons in lc.neurons} == targets
     with torch.no_grad():

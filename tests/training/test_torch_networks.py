@@ -113,23 +113,44 @@ def test_residual_losses_by_hand():
     assert abs(pre_activation_loss(z2 - a) - pre_activation_loss(z2)) > 1e-3  # the branch's alone would differ
 
 
-@pytest.mark.parametrize("make, shape, layers", [
-    (resnet, (1, 8, 8), 5),
-    (lambda: nn.Sequential(conv(2, 4), ReLU1(), Residual(conv(4, 4, 3, 2), nn.AvgPool2d(2)), nn.Flatten(), nn.Linear(64, 3)), (2, 8, 8), 2),
-    (lambda: nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), ReLU1(), nn.Conv2d(8, 6, 3, groups=2), ReLU1(), nn.Conv2d(6, 6, 3, groups=6),
-                           ReLU1(), nn.Flatten(), nn.Linear(96, 3)), (2, 8, 8), 3),
-    (lambda: nn.Sequential(nn.Conv1d(2, 4, 3), ReLU1(), nn.ConvTranspose1d(4, 4, 4, 2, 1), ReLU1(), nn.Flatten(), nn.Linear(48, 3)), (2, 8), 2),
-], ids=["resnet", "pooled shortcut", "grouped", "1-D"])
+@pytest.mark.parametrize(
+    "make, shape, layers",
+    [
+        (resnet, (1, 8, 8), 5),
+        (lambda: nn.Sequential(conv(2, 4), ReLU1(), Residual(conv(4, 4, 3, 2), nn.AvgPool2d(2)), nn.Flatten(), nn.Linear(64, 3)), (2, 8, 8), 2),
+        (
+            lambda: nn.Sequential(
+                nn.Conv2d(2, 8, 3, padding=1),
+                ReLU1(),
+                nn.Conv2d(8, 6, 3, groups=2),
+                ReLU1(),
+                nn.Conv2d(6, 6, 3, groups=6),
+                ReLU1(),
+                nn.Flatten(),
+                nn.Linear(96, 3),
+            ),
+            (2, 8, 8),
+            3,
+        ),
+        (lambda: nn.Sequential(nn.Conv1d(2, 4, 3), ReLU1(), nn.ConvTranspose1d(4, 4, 4, 2, 1), ReLU1(), nn.Flatten(), nn.Linear(48, 3)), (2, 8), 2),
+    ],
+    ids=["resnet", "pooled shortcut", "grouped", "1-D"],
+)
 @pytest.mark.parametrize("steps", [0, 3])
 def test_converts_strictly(make, shape, layers, steps, tmp_path):
     train(model := make(), shape, steps)
     assert_converts(model, shape, tmp_path, layers)
 
 
-TRANSPOSED = {"kernel is stride": dict(kernel_size=2, stride=2), "overlapping": dict(kernel_size=4, stride=2, padding=1),
-              "odd": dict(kernel_size=3, stride=2, padding=1, output_padding=1), "grouped": dict(kernel_size=4, stride=2, padding=1, groups=2),
-              "stride 1": dict(kernel_size=3, stride=1, padding=1), "both axes": dict(kernel_size=(4, 3), stride=(2, 3), padding=(1, 0)),
-              "cropped": dict(kernel_size=4, stride=2, padding=2)}
+TRANSPOSED = {
+    "kernel is stride": dict(kernel_size=2, stride=2),
+    "overlapping": dict(kernel_size=4, stride=2, padding=1),
+    "odd": dict(kernel_size=3, stride=2, padding=1, output_padding=1),
+    "grouped": dict(kernel_size=4, stride=2, padding=1, groups=2),
+    "stride 1": dict(kernel_size=3, stride=1, padding=1),
+    "both axes": dict(kernel_size=(4, 3), stride=(2, 3), padding=(1, 0)),
+    "cropped": dict(kernel_size=4, stride=2, padding=2),
+}
 
 
 @pytest.mark.parametrize("kind", TRANSPOSED)
@@ -148,8 +169,15 @@ def test_transposed_convolutions_convert_at_their_borders_too(kind, tmp_path):
     assert lc.neurons[1].loss().item() == pytest.approx(deviations, rel=1e-4)
 
 
-@pytest.mark.parametrize("options", [dict(kernel_size=3, stride=2), dict(kernel_size=1, stride=2),
-                                     dict(kernel_size=2, stride=2, output_padding=1), dict(kernel_size=4, stride=2, padding=1, dilation=2)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(kernel_size=3, stride=2),
+        dict(kernel_size=1, stride=2),
+        dict(kernel_size=2, stride=2, output_padding=1),
+        dict(kernel_size=4, stride=2, padding=1, dilation=2),
+    ],
+)
 def test_refuses_transposed_convolutions_whose_borders_differ(options, tmp_path):
     model = nn.Sequential(nn.Conv2d(1, 3, 3), ReLU1(), nn.Sequential(nn.ConvTranspose2d(3, 3, **options)), ReLU1(), nn.Conv2d(3, 2, 1))
     with pytest.raises(UsageError, match=r"Sequential\): 2.0: .*kernel .* stride times the input's size"):
@@ -164,17 +192,21 @@ def hidden(*layers: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Linear(4, 4), *layers, ReLU1(), nn.Linear(4, 4))
 
 
-@pytest.mark.parametrize("model, message", [
-    (hidden(nn.BatchNorm1d(4)), "Sequential.*: 1: a BatchNorm.*leave it out"),
-    (hidden(nn.Conv3d(1, 1, 1)), "1: a 3-D convolution; expected 1-D or 2-D"),
-    (hidden(nn.LazyLinear(4)), "1: a lazy layer.*one batch"),
-    (hidden(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))), "1: weights computed from others.*remove the parametrisation"),
-    (hidden(Residual(nn.Sequential(nn.Linear(4, 4), ReLU1()))), r"1.branch: it ends in an activation"),
-    (hidden(Residual(nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.ReLU6()))), r"1.shortcut: it ends in an activation"),
-    (hidden(Residual(nn.Identity())), r"1.branch: no convolution or linear layer"),
-    (hidden(Residual(nn.ConvTranspose1d(4, 4, 1), nn.Conv1d(4, 4, 1))), r"1: a transposed convolution beside another layer"),
-    (nn.Sequential(nn.Linear(3, 3)), "nothing to constrain"),
-    (nn.Sequential(nn.PReLU()), "nothing to constrain")])
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (hidden(nn.BatchNorm1d(4)), "Sequential.*: 1: a BatchNorm.*leave it out"),
+        (hidden(nn.Conv3d(1, 1, 1)), "1: a 3-D convolution; expected 1-D or 2-D"),
+        (hidden(nn.LazyLinear(4)), "1: a lazy layer.*one batch"),
+        (hidden(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))), "1: weights computed from others.*remove the parametrisation"),
+        (hidden(Residual(nn.Sequential(nn.Linear(4, 4), ReLU1()))), r"1.branch: it ends in an activation"),
+        (hidden(Residual(nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4), nn.ReLU6()))), r"1.shortcut: it ends in an activation"),
+        (hidden(Residual(nn.Identity())), r"1.branch: no convolution or linear layer"),
+        (hidden(Residual(nn.ConvTranspose1d(4, 4, 1), nn.Conv1d(4, 4, 1))), r"1: a transposed convolution beside another layer"),
+        (nn.Sequential(nn.Linear(3, 3)), "nothing to constrain"),
+        (nn.Sequential(nn.PReLU()), "nothing to constrain"),
+    ],
+)
 def test_refuses_models_that_cannot_be_constrained(model, message):
     with pytest.raises(UsageError, match=message):
         LcTtfs(model, torch.optim.SGD(model.parameters(), lr=0.1))
@@ -183,11 +215,14 @@ def test_refuses_models_that_cannot_be_constrained(model, message):
 def test_refuses_options_that_do_not_fit():
     model = hidden(Residual(nn.Linear(4, 4)))
     end = model[1].branch
-    for options, message in [({"readout": [nn.Linear(1, 1)]}, "readout: Linear; expected .* of the model"),
-                             ({"targets": {nn.Flatten(): 1.0}}, "targets: Flatten; expected"),
-                             ({"targets": {end: 0.0}}, "1.branch: the end of a Residual among"),
-                             ({"readout": [end]}, "1.branch: the end of a Residual among"),
-                             ({"lambda_w": -1.0}, "lambda_w: -1"), ({"deviation": float("nan")}, "deviation: nan")]:
+    for options, message in [
+        ({"readout": [nn.Linear(1, 1)]}, "readout: Linear; expected .* of the model"),
+        ({"targets": {nn.Flatten(): 1.0}}, "targets: Flatten; expected"),
+        ({"targets": {end: 0.0}}, "1.branch: the end of a Residual among"),
+        ({"readout": [end]}, "1.branch: the end of a Residual among"),
+        ({"lambda_w": -1.0}, "lambda_w: -1"),
+        ({"deviation": float("nan")}, "deviation: nan"),
+    ]:
         with pytest.raises(UsageError, match=message):
             LcTtfs(model, sgd(model), **options)
 

@@ -24,16 +24,25 @@ def seeded():
 
 def net() -> nn.Module:
     """A convolution, a residual block and a linear layer in front of the readout. Input (n, 1, 6, 6)."""
-    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1, bias=False), ReLU1(), Residual(nn.Conv2d(4, 4, 3, padding=1)), nn.Flatten(),
-                         nn.Linear(144, 8), ReLU1(), nn.Linear(8, 3))
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, bias=False),
+        ReLU1(),
+        Residual(nn.Conv2d(4, 4, 3, padding=1)),
+        nn.Flatten(),
+        nn.Linear(144, 8),
+        ReLU1(),
+        nn.Linear(8, 3),
+    )
 
 
 SHAPE = (1, 6, 6)
 
 
 def worst_deviation(lc: LcTtfs) -> float:
-    return max(abs(float(sum(layer.weight.detach().double().flatten(1).sum(1) for layer in neurons.layers).sub(neurons.target).abs().max()))
-               for neurons in lc.neurons)
+    return max(
+        abs(float(sum(layer.weight.detach().double().flatten(1).sum(1) for layer in neurons.layers).sub(neurons.target).abs().max()))
+        for neurons in lc.neurons
+    )
 
 
 def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,8 +59,16 @@ def step(lc: LcTtfs, model: nn.Module, optimizer: torch.optim.Optimizer, number:
     return loss.item()
 
 
-OPTIMISERS = {"SGD": dict(lr=0.1, momentum=0.9, weight_decay=5e-4), "Adam": dict(lr=0.01), "AdamW": dict(lr=0.01), "RMSprop": dict(lr=0.01),
-              "Adagrad": dict(lr=0.05), "NAdam": dict(lr=0.01), "Rprop": {}, "Adadelta": dict(lr=1.0)}
+OPTIMISERS = {
+    "SGD": dict(lr=0.1, momentum=0.9, weight_decay=5e-4),
+    "Adam": dict(lr=0.01),
+    "AdamW": dict(lr=0.01),
+    "RMSprop": dict(lr=0.01),
+    "Adagrad": dict(lr=0.05),
+    "NAdam": dict(lr=0.01),
+    "Rprop": {},
+    "Adadelta": dict(lr=1.0),
+}
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
@@ -130,8 +147,7 @@ def test_compiled_model_trains_like_the_plain_one(when):
     for compiled in (False, True):
         inner = copy.deepcopy(plain)
         model = torch.compile(inner, backend="aot_eager", fullgraph=True) if compiled else inner
-        lc = LcTtfs(model if when == "after" else inner, optimizer := torch.optim.SGD(model.parameters(), lr=0.1), initialise=False,
-                    lambda_a=1.0)
+        lc = LcTtfs(model if when == "after" else inner, optimizer := torch.optim.SGD(model.parameters(), lr=0.1), initialise=False, lambda_a=1.0)
         losses[compiled] = [step(lc, model, optimizer, number) for number in range(3)]
         assert worst_deviation(lc) < 2e-6 and {neurons.name for neurons in lc.neurons} == {"0", "2", "4"}
     np.testing.assert_allclose(losses[True], losses[False], rtol=1e-5)

@@ -26,8 +26,9 @@ def exported(module: nn.Module, shape: tuple[int, ...], exporter: str) -> onnx.M
     names = {"input_names": ["input"], "output_names": ["output"]}
     with quiet():
         if exporter == "dynamo":
-            return torch.onnx.export(module, (example,), dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},),
-                                     verbose=False, **names).model_proto
+            return torch.onnx.export(
+                module, (example,), dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False, **names
+            ).model_proto
         file = io.BytesIO()
         torch.onnx.export(module, (example,), file, dynamo=False, dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}}, **names)
         return onnx.load_from_string(file.getvalue())
@@ -41,8 +42,12 @@ def quiet():
     """
     logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(), \
-                mock.patch.object(logging.getLogger("torch.__trace"), "handlers", []):
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+            mock.patch.object(logging.getLogger("torch.__trace"), "handlers", []),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -162,8 +162,7 @@ def densenet() -> nn.Module:
     layers = [nn.Conv2d(3, inputs, 3, 2, 1, bias=False)]
     for depth, transition in ((3, True), (2, False)):
         for _ in range(depth):
-            layer = [nn.BatchNorm2d(inputs), nn.ReLU(), *conv_bn_relu(inputs, 2 * growth, 1),
-                     nn.Conv2d(2 * growth, growth, 3, padding=1, bias=False)]
+            layer = [nn.BatchNorm2d(inputs), nn.ReLU(), *conv_bn_relu(inputs, 2 * growth, 1), nn.Conv2d(2 * growth, growth, 3, padding=1, bias=False)]
             layers.append(Concatenated([], layer))
             inputs += growth
         layers += [nn.BatchNorm2d(inputs), nn.ReLU()]
@@ -175,17 +174,19 @@ def densenet() -> nn.Module:
 
 def inception() -> nn.Module:
     """Szegedy et al. 2014 and 2015: a block with an average pool, one with a max-pool, both padded, and one that halves the image."""
-    first = Concatenated(conv_bn_relu(8, 6, 1),
-                         [*conv_bn_relu(8, 4, 1), *conv_bn_relu(4, 6, 3)],
-                         [*conv_bn_relu(8, 4, 1), *conv_bn_relu(4, 4, 5)],
-                         [nn.AvgPool2d(3, 1, 1), *conv_bn_relu(8, 4, 1)])
-    second = Concatenated(conv_bn_relu(20, 8, 1),
-                          [*conv_bn_relu(20, 6, 1), *conv_bn_relu(6, 8, 3), *conv_bn_relu(8, 8, 3)],
-                          [nn.AvgPool2d(3, 1, 1, count_include_pad=False), *conv_bn_relu(20, 4, 1)],
-                          [nn.MaxPool2d(3, 1, 1), *conv_bn_relu(20, 4, 1)])
-    halving = Concatenated(conv_bn_relu(24, 8, 3, 2),
-                           [*conv_bn_relu(24, 6, 1), *conv_bn_relu(6, 8, 3, 2)],
-                           [nn.MaxPool2d(3, 2, 1)])
+    first = Concatenated(
+        conv_bn_relu(8, 6, 1),
+        [*conv_bn_relu(8, 4, 1), *conv_bn_relu(4, 6, 3)],
+        [*conv_bn_relu(8, 4, 1), *conv_bn_relu(4, 4, 5)],
+        [nn.AvgPool2d(3, 1, 1), *conv_bn_relu(8, 4, 1)],
+    )
+    second = Concatenated(
+        conv_bn_relu(20, 8, 1),
+        [*conv_bn_relu(20, 6, 1), *conv_bn_relu(6, 8, 3), *conv_bn_relu(8, 8, 3)],
+        [nn.AvgPool2d(3, 1, 1, count_include_pad=False), *conv_bn_relu(20, 4, 1)],
+        [nn.MaxPool2d(3, 1, 1), *conv_bn_relu(20, 4, 1)],
+    )
+    halving = Concatenated(conv_bn_relu(24, 8, 3, 2), [*conv_bn_relu(24, 6, 1), *conv_bn_relu(6, 8, 3, 2)], [nn.MaxPool2d(3, 2, 1)])
     return nn.Sequential(*conv_bn_relu(3, 8, 3, 2), first, second, halving, *conv_bn_relu(40, 16, 1), *classifier(16))
 
 
@@ -242,7 +243,7 @@ def realistic(module: nn.Module, shape: tuple[int, ...], seed: int) -> nn.Module
         elif isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             gamma, beta = normal(layer.weight, 0.5).exp(), normal(layer.bias, 0.3)
             order = torch.randperm(len(gamma), generator=generator)
-            negative, dead = order[:max(1, len(gamma) // 10)], order[len(gamma) - len(gamma) // 12:]
+            negative, dead = order[: max(1, len(gamma) // 10)], order[len(gamma) - len(gamma) // 12 :]
             gamma[negative] *= -1
             gamma[dead], beta[dead] = 1e-6, -0.3
             layer.weight.copy_(gamma)

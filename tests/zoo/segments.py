@@ -55,10 +55,17 @@ class Denoiser(nn.Module):
         super().__init__()
         self.entry = nn.Conv1d(channels, width, 1)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.Conv1d(width, 2 * width, 1), nn.BatchNorm1d(2 * width), nn.ReLU(),
-                          nn.Conv1d(2 * width, 2 * width, 3, padding=dilation, dilation=dilation, groups=2 * width),
-                          nn.BatchNorm1d(2 * width), nn.ReLU(), nn.Conv1d(2 * width, width, 1))
-            for dilation in (1, 2, 4, 8, 16))
+            nn.Sequential(
+                nn.Conv1d(width, 2 * width, 1),
+                nn.BatchNorm1d(2 * width),
+                nn.ReLU(),
+                nn.Conv1d(2 * width, 2 * width, 3, padding=dilation, dilation=dilation, groups=2 * width),
+                nn.BatchNorm1d(2 * width),
+                nn.ReLU(),
+                nn.Conv1d(2 * width, width, 1),
+            )
+            for dilation in (1, 2, 4, 8, 16)
+        )
         self.mask = nn.Sequential(nn.ReLU(), nn.Conv1d(width, channels, 1), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:

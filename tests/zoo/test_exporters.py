@@ -84,6 +84,7 @@ def digits_classifier() -> tuple[onnx.ModelProto, np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
     from sklearn.neural_network import MLPClassifier
+
     x, labels = load_digits(return_X_y=True)
     training, held_out, training_labels, _ = train_test_split(x.astype(np.float32), labels, test_size=0.3, random_state=0)
     classifier = MLPClassifier((64, 32), max_iter=40, tol=1e-2, n_iter_no_change=5, random_state=0).fit(training, training_labels)
@@ -133,15 +134,30 @@ def keras_model(keras, head: str):
     """
     layers = keras.layers
     norm, six = layers.BatchNormalization, lambda: layers.ReLU(max_value=6)
-    model = keras.Sequential([
-        keras.Input((24, 24, 3)),
-        layers.Conv2D(8, 3, padding="same", use_bias=False), norm(), layers.ReLU(), layers.MaxPooling2D(),
-        layers.DepthwiseConv2D(3, padding="same", use_bias=False), norm(), six(),
-        layers.ZeroPadding2D(((0, 1), (0, 1))), layers.Conv2D(12, 3, strides=2), norm(), layers.Activation("relu"),
-        layers.SeparableConv2D(16, 3, padding="same"), norm(), six(), layers.AveragePooling2D(2),
-        layers.Conv2D(16, 2, strides=2, padding="same", activation="relu"),
-        layers.GlobalAveragePooling2D() if head == "pooled" else layers.Flatten(),
-        layers.Dropout(0.2), layers.Dense(10, activation="softmax")])
+    model = keras.Sequential(
+        [
+            keras.Input((24, 24, 3)),
+            layers.Conv2D(8, 3, padding="same", use_bias=False),
+            norm(),
+            layers.ReLU(),
+            layers.MaxPooling2D(),
+            layers.DepthwiseConv2D(3, padding="same", use_bias=False),
+            norm(),
+            six(),
+            layers.ZeroPadding2D(((0, 1), (0, 1))),
+            layers.Conv2D(12, 3, strides=2),
+            norm(),
+            layers.Activation("relu"),
+            layers.SeparableConv2D(16, 3, padding="same"),
+            norm(),
+            six(),
+            layers.AveragePooling2D(2),
+            layers.Conv2D(16, 2, strides=2, padding="same", activation="relu"),
+            layers.GlobalAveragePooling2D() if head == "pooled" else layers.Flatten(),
+            layers.Dropout(0.2),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
     rng, x = np.random.default_rng(0), keras_images(64, 1)
     for layer in model.layers:
         if isinstance(layer, norm):
@@ -151,8 +167,12 @@ def keras_model(keras, head: str):
         elif isinstance(layer, layers.DepthwiseConv2D):
             layer.set_weights([rng.normal(0, (2 / 9) ** 0.5, weights.shape) for weights in layer.get_weights()])
         else:
-            layer.set_weights([rng.normal(0, 0.1 if weights.ndim == 1 else (2 / max(weights[..., 0].size, 9)) ** 0.5, weights.shape)
-                               for weights in layer.get_weights()])
+            layer.set_weights(
+                [
+                    rng.normal(0, 0.1 if weights.ndim == 1 else (2 / max(weights[..., 0].size, 9)) ** 0.5, weights.shape)
+                    for weights in layer.get_weights()
+                ]
+            )
         x = keras.ops.convert_to_numpy(layer(x))
     return model
 

@@ -94,8 +94,11 @@ def test_the_comparison_is_not_trivial(name):
 def test_networks_are_like_trained_ones(name):
     """About half of the activations are silent, each ReLU6 clips some values, and each BatchNorm turns some sign."""
     module, activations = trained(name), {}
-    handles = [layer.register_forward_hook(lambda layer, _, result: activations.update({layer: result.numpy()}))
-               for layer in module.modules() if isinstance(layer, (nn.ReLU, nn.ReLU6))]
+    handles = [
+        layer.register_forward_hook(lambda layer, _, result: activations.update({layer: result.numpy()}))
+        for layer in module.modules()
+        if isinstance(layer, (nn.ReLU, nn.ReLU6))
+    ]
     module(torch.from_numpy(evaluated(name)))
     for handle in handles:
         handle.remove()

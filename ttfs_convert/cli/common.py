@@ -70,10 +70,15 @@ def say(text: str) -> None:
 
 def judging(command: Callable) -> Callable:
     """Options that say which output labels judge, and how."""
-    for option in (click.option("--decision-threshold", type=float, metavar="X",
-                                help="A lone output means class 1 from X on; needed where its bounds do not say: 0.5 in [0, 1], 0 if it has none "
-                                     "or symmetric ones."),
-                   click.option("--output", metavar="NAME", help="The model's output that labels judge; the first by default.")):
+    for option in (
+        click.option(
+            "--decision-threshold",
+            type=float,
+            metavar="X",
+            help="A lone output means class 1 from X on; needed where its bounds do not say: 0.5 in [0, 1], 0 if it has none or symmetric ones.",
+        ),
+        click.option("--output", metavar="NAME", help="The model's output that labels judge; the first by default."),
+    ):
         command = option(command)
     return command
 

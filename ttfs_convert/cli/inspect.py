@@ -10,11 +10,16 @@ from .common import EXIT_CODES, Command, check_outputs, console, note, write_jso
 @click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.argument("file", metavar="MODEL.onnx|SNN.npz", type=click.Path(exists=True, dir_okay=False))
 @click.option("--json", "json_file", metavar="FILE", help="Also write it as JSON; - for standard output alone.")
-@click.option("--plot", "folder", metavar="DIR",
-              help="Draw, as PNG and SVG, the weight sums of every layer's neurons and how far from 1 they are; of a model, as mode "
-                   "strict sees them. Needs the extra plot.")
-@click.option("--input-shape", "shapes", multiple=True, metavar="[NAME:]SIZES",
-              help="Of a model that leaves sizes of an input open: these, such as 3x224x224.")
+@click.option(
+    "--plot",
+    "folder",
+    metavar="DIR",
+    help="Draw, as PNG and SVG, the weight sums of every layer's neurons and how far from 1 they are; of a model, as mode "
+    "strict sees them. Needs the extra plot.",
+)
+@click.option(
+    "--input-shape", "shapes", multiple=True, metavar="[NAME:]SIZES", help="Of a model that leaves sizes of an input open: these, such as 3x224x224."
+)
 @click.version_option(package_name="ttfs-convert")
 def main(file, json_file, folder, shapes):
     """Look into a model or a converted network.

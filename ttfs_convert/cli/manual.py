@@ -21,14 +21,27 @@ def reference() -> str:
         parts += [f"## {name}", "", "```", command.get_help(context).rstrip(), "```", ""]
     parts += ["## Operators", "", "| ONNX operator | what is taken |", "|---|---|"]
     parts += [f"| {name} | {operator.takes} |" for name, operator in OPERATORS.items()]
-    parts += [f"| {name} | at the output: ONNX Runtime runs it on the potentials, and whatever follows; of the network's multiply-accumulates at "
-              f"most {TAIL_MACS:.0%} |" for name in TAIL_OPERATORS]
-    parts += [f"| any other | if it is linear in its one computed input, of at most {INPUTS:,} elements: as the matrix that ONNX Runtime gives for it |"]
-    parts += ["", "Refused in the middle of a network, and why (before its first and behind its last layer ONNX Runtime runs them):", "",
-              "| ONNX operator | why | what to do |", "|---|---|---|"]
+    parts += [
+        f"| {name} | at the output: ONNX Runtime runs it on the potentials, and whatever follows; of the network's multiply-accumulates at "
+        f"most {TAIL_MACS:.0%} |"
+        for name in TAIL_OPERATORS
+    ]
+    parts += [
+        f"| any other | if it is linear in its one computed input, of at most {INPUTS:,} elements: as the matrix that ONNX Runtime gives for it |"
+    ]
+    parts += [
+        "",
+        "Refused in the middle of a network, and why (before its first and behind its last layer ONNX Runtime runs them):",
+        "",
+        "| ONNX operator | why | what to do |",
+        "|---|---|---|",
+    ]
     parts += [f"| {name} | {why} | {remedy} |" for name, (why, remedy) in sorted(REMEDIES.items())]
-    parts += ["", f"Refused everywhere, for they do not give the same results every time: {', '.join(RANDOM)}; Dropout and BatchNormalization in "
-              "training mode."]
+    parts += [
+        "",
+        f"Refused everywhere, for they do not give the same results every time: {', '.join(RANDOM)}; Dropout and BatchNormalization in "
+        "training mode.",
+    ]
     return "\n".join(parts) + "\n"
 
 

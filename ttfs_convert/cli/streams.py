@@ -23,7 +23,7 @@ def _stand_in(error: UnicodeError) -> tuple[str, int]:
     """What is printed for letters that an encoding lacks, as wide as they are, so that tables keep their columns."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    letters = error.object[error.start:error.end]
+    letters = error.object[error.start : error.end]
     return "".join(STAND_INS.get(letter, "??" if unicodedata.east_asian_width(letter) in "WF" else "?") for letter in letters), error.end
 
 
@@ -95,9 +95,12 @@ def _sturdy(stream: TextIO | None, at_once: bool) -> TextIO:
     if stream is not None and not hasattr(stream, "buffer"):  # text in memory: nothing to fail
         return stream
     errors = getattr(stream, "errors", None) or "strict"
-    return io.TextIOWrapper(io.BufferedWriter(Output(stream)), encoding=getattr(stream, "encoding", None) or "utf-8",
-                            errors=ERRORS if errors in ("strict", "surrogateescape") else errors,
-                            line_buffering=at_once or getattr(stream, "line_buffering", False))
+    return io.TextIOWrapper(
+        io.BufferedWriter(Output(stream)),
+        encoding=getattr(stream, "encoding", None) or "utf-8",
+        errors=ERRORS if errors in ("strict", "surrogateescape") else errors,
+        line_buffering=at_once or getattr(stream, "line_buffering", False),
+    )
 
 
 def _occupy_descriptors() -> None:

@@ -34,14 +34,19 @@ def check_compensation(data: Dataset, steps: int | None) -> None:
     if steps is None:
         raise UsageError("compensate", "continuous time, where nothing is rounded", "a number of steps", "set --steps N")
     if data.name in SOURCES:
-        raise UsageError("compensate", f"the test images of {data.name}", "samples that judge nothing later",
-                         "fit to its training images: load_dataset(name, split=\"train\")")
+        raise UsageError(
+            "compensate",
+            f"the test images of {data.name}",
+            "samples that judge nothing later",
+            'fit to its training images: load_dataset(name, split="train")',
+        )
     if len(data) < UNSEEN:
         raise DataError(data.name, f"{len(data)} samples to fit to", f"at least {UNSEEN}, better some hundreds")
 
 
-def compensated(network: Network, data: Dataset, feeds: Callable[[slice], Mapping[str, np.ndarray]],
-                progress: Callable[[LayerFit], None] = lambda fit: None) -> Network:
+def compensated(
+    network: Network, data: Dataset, feeds: Callable[[slice], Mapping[str, np.ndarray]], progress: Callable[[LayerFit], None] = lambda fit: None
+) -> Network:
     """`network`, whose weights are the original's, with weights and biases fitted to its own rounding on `data`.
 
     feeds: the model's inputs by name, for a slice of the samples. progress: told of every layer that has weights, in order. Memory: the
@@ -54,19 +59,34 @@ def compensated(network: Network, data: Dataset, feeds: Callable[[slice], Mappin
     fits: list[LayerFit] = []
 
     def add(fitted, found) -> None:
-        fits.append(LayerFit(layer=fitted.name, fitted=found.kind, strength=found.strength, error_before=found.before, error_after=found.after,
-                             weight_change=_relative_change(layers[fitted.name], fitted)))
+        fits.append(
+            LayerFit(
+                layer=fitted.name,
+                fitted=found.kind,
+                strength=found.strength,
+                error_before=found.before,
+                error_after=found.after,
+                weight_change=_relative_change(layers[fitted.name], fitted),
+            )
+        )
         progress(fits[-1])
 
     result = fitted_network(network, lambda rows: ends.entries(feeds(rows)), len(data), add)
     notes = getattr(feeds, "notes", ())
-    record = Compensation(data=data.name, sha256=data.sha256, samples=len(data), unseen=len(data) // UNSEEN, steps=network.grid(),
-                          rounding=network.rounding, layers=tuple(fits), notes=(*data.notes, *notes))
+    record = Compensation(
+        data=data.name,
+        sha256=data.sha256,
+        samples=len(data),
+        unseen=len(data) // UNSEEN,
+        steps=network.grid(),
+        rounding=network.rounding,
+        layers=tuple(fits),
+        notes=(*data.notes, *notes),
+    )
     return result.model_copy(update={"compensation": record})
 
 
 def _relative_change(layer: Spiking | Readout, fitted: Spiking | Readout) -> float:
-    pairs = [tuple(each.connections[number].path[-1].weights.astype(np.float64) for each in (layer, fitted))
-             for number in fitted_connections(layer)]
+    pairs = [tuple(each.connections[number].path[-1].weights.astype(np.float64) for each in (layer, fitted)) for number in fitted_connections(layer)]
     before = sum(np.square(old).sum() for old, _ in pairs)
     return float(np.sqrt(sum(np.square(new - old).sum() for old, new in pairs) / max(before, 1e-300)))

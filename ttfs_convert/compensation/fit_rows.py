@@ -62,8 +62,9 @@ class Sampler:
         self.width = self._each * width
         self._parts: tuple[list, list] = [], []
 
-    def add(self, rows: slice, integrator: Integrator, values: Mapping[str, np.ndarray], now: np.ndarray, exact: np.ndarray,
-            wanted: np.ndarray) -> None:
+    def add(
+        self, rows: slice, integrator: Integrator, values: Mapping[str, np.ndarray], now: np.ndarray, exact: np.ndarray, wanted: np.ndarray
+    ) -> None:
         """rows: which samples. values: activations of the sources, as spikes carry them, and now: what the original's weights make of
         them, (n, *shape); exact: the original's potentials, wanted: its activations."""
         numbers = np.arange(rows.start, rows.stop)
@@ -71,22 +72,31 @@ class Sampler:
         if not used.any():
             return
         count = int(used.sum())
-        at = (np.broadcast_to(np.arange(self._positions), (count, self._positions)) if self._each == self._positions
-              else self._rng.integers(0, self._positions, (count, self._each)))
-        inputs = [patches(step, before_last(connection, integrator, values[connection.source][used]), at)
-                  for connection, step in zip(self._connections, self._steps)]
+        at = (
+            np.broadcast_to(np.arange(self._positions), (count, self._positions))
+            if self._each == self._positions
+            else self._rng.integers(0, self._positions, (count, self._each))
+        )
+        inputs = [
+            patches(step, before_last(connection, integrator, values[connection.source][used]), at)
+            for connection, step in zip(self._connections, self._steps)
+        ]
         slopes = np.broadcast_to(slopes_of(self._layer), exact.shape)
         target = 1 - slopes * (1 - exact) if isinstance(self._layer, Spiking) else exact
-        planes = [plane[used].reshape(count, self._positions, self._outputs)[np.arange(count)[:, None], at].reshape(-1, self._outputs)
-                  for plane in (now, target, wanted, slopes)]
+        planes = [
+            plane[used].reshape(count, self._positions, self._outputs)[np.arange(count)[:, None], at].reshape(-1, self._outputs)
+            for plane in (now, target, wanted, slopes)
+        ]
         unseen = np.repeat(numbers[used] % UNSEEN == UNSEEN - 1, self._each)
         for part, member in zip(self._parts, (~unseen, unseen)):
             part.append([array[member] for array in (*inputs, *planes)])
 
     def rows(self) -> tuple[Rows, Rows]:
         """Those to fit to and those that judge."""
-        return tuple(Rows(tuple(arrays[:len(self._steps)]), *arrays[len(self._steps):])
-                     for arrays in ([np.concatenate(each) for each in zip(*part)] for part in self._parts))
+        return tuple(
+            Rows(tuple(arrays[: len(self._steps)]), *arrays[len(self._steps) :])
+            for arrays in ([np.concatenate(each) for each in zip(*part)] for part in self._parts)
+        )
 
 
 def before_last(connection: Connection, integrator: Integrator, values: np.ndarray, padding: int = 0) -> np.ndarray:

@@ -11,10 +11,13 @@ def fitting_notes(network: Network, data: Dataset) -> list[str]:
     found, fitted = [], network.compensation
     if not network.on_fitted_grid:
         now = f"{step_counts(network.grid())} steps, {network.rounding}" if network.steps else "continuous time"
-        found.append(f"weights and biases were fitted to {step_counts(fitted.steps)} steps, {fitted.rounding}; in {now} they are not the "
-                     "original's and may do worse: convert again for this grid")
+        found.append(
+            f"weights and biases were fitted to {step_counts(fitted.steps)} steps, {fitted.rounding}; in {now} they are not the "
+            "original's and may do worse: convert again for this grid"
+        )
     known = [part for part in (network.calibration, fitted) if part is not None and part.sha256 == data.sha256]
     if known:
-        found.append(f"these are the samples that the network was {'fitted to' if fitted in known else 'calibrated on'}: figures on others "
-                     "may be worse")
+        found.append(
+            f"these are the samples that the network was {'fitted to' if fitted in known else 'calibrated on'}: figures on others may be worse"
+        )
     return found

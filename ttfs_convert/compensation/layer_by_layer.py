@@ -26,8 +26,12 @@ from .layer_fit import Change, Fit, fit
 BATCH = 64 << 20  # bytes of activations at a time
 
 
-def fitted_network(network: Network, entries: Callable[[slice], Mapping[str, np.ndarray]], samples: int,
-                   progress: Callable[[Spiking | Readout, Fit], None] = lambda layer, fit: None) -> Network:
+def fitted_network(
+    network: Network,
+    entries: Callable[[slice], Mapping[str, np.ndarray]],
+    samples: int,
+    progress: Callable[[Spiking | Readout, Fit], None] = lambda layer, fit: None,
+) -> Network:
     """`network` with all weights fitted.
 
     entries: what the input populations encode, by tensor, for a slice of the samples. progress: told of each layer with weights, as it is
@@ -143,8 +147,10 @@ class _Walk:
 def _ends(layer: Spiking) -> tuple[np.ndarray, np.ndarray]:
     """Of the original's activation, in units of the layer's range, (channels,) each."""
     width = layer.hi - layer.lo
-    return tuple(np.full(width.shape, end, np.float32) if known is None else ((known - layer.lo) / width).astype(np.float32)
-                 for known, end in ((layer.low, -np.inf), (layer.high, np.inf)))
+    return tuple(
+        np.full(width.shape, end, np.float32) if known is None else ((known - layer.lo) / width).astype(np.float32)
+        for known, end in ((layer.low, -np.inf), (layer.high, np.inf))
+    )
 
 
 def with_change(layer: Spiking | Readout, change: Change) -> Spiking | Readout:
@@ -158,5 +164,6 @@ def with_change(layer: Spiking | Readout, change: Change) -> Spiking | Readout:
     bias = np.zeros(layer.shape) + (0 if layer.bias is None else layer.bias)
     bias = (bias.reshape(-1, outputs) + change.charge).reshape(layer.shape)
     sums = compact(np.asarray(sum(np.broadcast_to(weight_sums(each, layer.shape), layer.shape) for each in connections)))
-    return layer.model_copy(update={"connections": tuple(connections), "bias": compact(bias).astype(np.float32),
-                                    "weight_sums": sums.astype(np.float32)})
+    return layer.model_copy(
+        update={"connections": tuple(connections), "bias": compact(bias).astype(np.float32), "weight_sums": sums.astype(np.float32)}
+    )

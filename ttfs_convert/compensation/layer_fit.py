@@ -88,8 +88,9 @@ class _Blocks:
     def __init__(self, steps: Sequence[Conv | Dense], rows: Rows, unchanged: Sequence[np.ndarray] | None):
         self._ends = np.cumsum([0, *map(fan_in, steps)])
         self._count = math.lcm(*map(groups, steps))
-        self._ridges = [Ridge(self._columns(rows.inputs, block), None if unchanged is None else self._columns(unchanged, block))
-                        for block in range(self._count)]
+        self._ridges = [
+            Ridge(self._columns(rows.inputs, block), None if unchanged is None else self._columns(unchanged, block)) for block in range(self._count)
+        ]
 
     def _columns(self, parts: Sequence[np.ndarray], block: int) -> np.ndarray:
         """(n, weights per neuron) of a block, all connections side by side. parts: (n, groups, weights per neuron) each."""
@@ -105,8 +106,9 @@ class _Blocks:
         def change(strength: float) -> Change:
             parts = [block(strength) for block in blocks]
             weights = parts[0][0] if len(parts) == 1 else np.concatenate([weights for weights, _ in parts], 1)
-            return Change(np.concatenate([charge for _, charge in parts]),
-                          tuple(weights[first:past] for first, past in zip(self._ends, self._ends[1:])))
+            return Change(
+                np.concatenate([charge for _, charge in parts]), tuple(weights[first:past] for first, past in zip(self._ends, self._ends[1:]))
+            )
 
         return change
 

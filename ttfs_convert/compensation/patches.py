@@ -34,15 +34,18 @@ def patches(step: Conv | Dense, values: np.ndarray, positions: np.ndarray, paddi
     values = values.reshape(len(values), *step.in_shape)
     if isinstance(step, Dense):
         return np.repeat(values[:, None], positions.shape[1], axis=1).reshape(-1, 1, step.in_shape[0])
-    room = [(out - 1) * stride + dilation * (kernel - 1) + 1 - before - size for out, stride, dilation, kernel, before, size
-            in zip(step.out_shape, step.strides, step.dilations, step.kernel, step.pads, step.in_shape)]
+    room = [
+        (out - 1) * stride + dilation * (kernel - 1) + 1 - before - size
+        for out, stride, dilation, kernel, before, size in zip(step.out_shape, step.strides, step.dilations, step.kernel, step.pads, step.in_shape)
+    ]
     widths = [(before, max(0, after)) for before, after in zip(step.pads, room)]
     padded = np.pad(values, [(0, 0), *widths, (0, 0)], constant_values=padding)
     sizes = padded.shape[1:-1]
     at = np.unravel_index(positions, step.out_shape[:-1])
     first = np.ravel_multi_index([axis * stride for axis, stride in zip(at, step.strides)], sizes)
-    taps = np.ravel_multi_index([axis * dilation for axis, dilation in zip(np.indices(step.kernel).reshape(len(step.kernel), -1), step.dilations)],
-                                sizes)
+    taps = np.ravel_multi_index(
+        [axis * dilation for axis, dilation in zip(np.indices(step.kernel).reshape(len(step.kernel), -1), step.dilations)], sizes
+    )
     first = first + np.arange(len(values))[:, None] * math.prod(sizes)
     rows = np.take(padded.reshape(-1, padded.shape[-1]), first.reshape(-1, 1) + taps, axis=0)  # (n p, taps, channels)
     if step.groups == 1:

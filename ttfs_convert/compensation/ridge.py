@@ -37,8 +37,8 @@ class Ridge:
         """(rows - their mean).T @ (others - middle), float64."""
         total = np.zeros((self._rows.shape[1], others.shape[1]))
         for first in range(0, len(others), CHUNK):
-            rows = self._rows[first:first + CHUNK] - self._middle
-            total += rows.T @ (rows if others is self._rows else others[first:first + CHUNK] - middle)
+            rows = self._rows[first : first + CHUNK] - self._middle
+            total += rows.T @ (rows if others is self._rows else others[first : first + CHUNK] - middle)
         return total
 
     def _free(self, columns: np.ndarray) -> np.ndarray:

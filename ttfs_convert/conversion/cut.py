@@ -59,7 +59,11 @@ def _cut(source: Simplified, roots: Mapping[str, int], wanted: Sequence[str]) ->
         else:
             entries[name] = inputs[name]
     outputs = {value.name: value for value in model.graph.output}
-    graph = onnx.helper.make_graph([node for node in model.graph.node if id(node) in needed], "part", list(entries.values()),
-                                   [outputs.get(name) or onnx.helper.make_empty_tensor_value_info(name) for name in wanted],
-                                   [onnx.numpy_helper.from_array(source.array(constants[name]), name) for name in constants if name in used])
+    graph = onnx.helper.make_graph(
+        [node for node in model.graph.node if id(node) in needed],
+        "part",
+        list(entries.values()),
+        [outputs.get(name) or onnx.helper.make_empty_tensor_value_info(name) for name in wanted],
+        [onnx.numpy_helper.from_array(source.array(constants[name]), name) for name in constants if name in used],
+    )
     return onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version).SerializeToString()

@@ -31,5 +31,9 @@ def check_body(model: Simplified, inputs: Sequence[Input], readouts: Sequence[Re
     tensor = next((name for name in reference.available if len(here[name]) != batch or not equal(here[name][:-1], there[name][1:])), None)
     if tensor is not None:
         node = next(node for node in body.graph.node if tensor in node.output)
-        raise ModelError(where, f"{node.op_type} {node.name or tensor!r} treats the samples of its batch of {batch} differently",
-                         "independent samples in all that spikes", "export the model with a dynamic batch axis, or for one sample")
+        raise ModelError(
+            where,
+            f"{node.op_type} {node.name or tensor!r} treats the samples of its batch of {batch} differently",
+            "independent samples in all that spikes",
+            "export the model with a dynamic batch axis, or for one sample",
+        )

@@ -32,8 +32,10 @@ def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str
     renamed = {layer.name: layer.tensor for layer in layers if layer.tensor not in present}
     if not renamed:
         return list(layers)
-    original, simplified = (Reference(graph, names, folder=model.folder, unbatched=model.unbatched)
-                            for graph, names in ((model.original, produced), (model.graph, list(renamed.values()))))
+    original, simplified = (
+        Reference(graph, names, folder=model.folder, unbatched=model.unbatched)
+        for graph, names in ((model.original, produced), (model.graph, list(renamed.values())))
+    )
     original.together = original.fixed_batch or 1
     for highest in LARGEST_PROBES:
         x = _probes(layers, original, known, highest)
@@ -52,16 +54,19 @@ def _probes(layers: Sequence[Layer], reference: Reference, known: Mapping[str, t
     """Random values of each input's type, in its range as far as that is known; integers of unknown range up to `highest`."""
     ranges = {**known, **{layer.onnx_name: (layer.lo.min(), layer.hi.max()) for layer in layers if isinstance(layer, Input)}}
     rng = np.random.default_rng(0)
-    return {name: _random(rng, *ranges.get(name, (0, 1 if is_float(kind) else highest)), (PROBES, *shape), kind)
-            for name, (shape, kind) in reference.inputs.items()}
+    return {
+        name: _random(rng, *ranges.get(name, (0, 1 if is_float(kind) else highest)), (PROBES, *shape), kind)
+        for name, (shape, kind) in reference.inputs.items()
+    }
 
 
 def _random(rng: np.random.Generator, low: float, high: float, shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
     if is_float(kind):
         return rng.uniform(low, high, shape).astype(kind)
     smallest, largest = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
-    return rng.integers(max(math.ceil(low), smallest), min(math.floor(high), largest), shape, kind if kind.kind != "b" else np.int64,
-                        endpoint=True).astype(kind)
+    return rng.integers(
+        max(math.ceil(low), smallest), min(math.floor(high), largest), shape, kind if kind.kind != "b" else np.int64, endpoint=True
+    ).astype(kind)
 
 
 def _renamed(layer: Layer, values: np.ndarray, originals: dict[str, np.ndarray]) -> Layer:

@@ -29,8 +29,7 @@ class Options:
     compensate: bool = False
 
     def check(self) -> None:
-        choices = {"mode": ("strict", "exact", "unchecked"), "slope": SLOPES, "rounding": ("nearest", "ceil"),
-                   "pooling": ("synaptic", "spiking")}
+        choices = {"mode": ("strict", "exact", "unchecked"), "slope": SLOPES, "rounding": ("nearest", "ceil"), "pooling": ("synaptic", "spiking")}
         for option, allowed in choices.items():
             if getattr(self, option) not in allowed:
                 raise UsageError(option, f"{getattr(self, option)!r}", " or ".join(allowed))

@@ -36,10 +36,25 @@ from .refusals import CalibrationError, ConstraintError, broken_network
 CALIBRATION_SAMPLES = 1000  # of a named data set or a file
 
 
-def convert(path: str | Path, *, mode: str = "strict", slope: str = "gated", steps: int | None = 50, rounding: str = "nearest",
-            pooling: str = "synaptic", tolerance: float = 1e-4, input_range: InputRange = "auto", input_shape: Sizes | Sequence[int] | None = None,
-            calibrate: Dataset | str | None = None, method: str | None = None, margin: float = 0.1, embed: bool = True,
-            input_steps: int | None = None, compensate: bool = False, progress: Callable[[LayerFit], None] = lambda fit: None) -> Network:
+def convert(
+    path: str | Path,
+    *,
+    mode: str = "strict",
+    slope: str = "gated",
+    steps: int | None = 50,
+    rounding: str = "nearest",
+    pooling: str = "synaptic",
+    tolerance: float = 1e-4,
+    input_range: InputRange = "auto",
+    input_shape: Sizes | Sequence[int] | None = None,
+    calibrate: Dataset | str | None = None,
+    method: str | None = None,
+    margin: float = 0.1,
+    embed: bool = True,
+    input_steps: int | None = None,
+    compensate: bool = False,
+    progress: Callable[[LayerFit], None] = lambda fit: None,
+) -> Network:
     """The spiking network of the ONNX model at `path`.
 
     mode: `strict` demands ReLU1 and unity weight sums (LC-TTFS, section III) and raises ConstraintError otherwise; `exact` takes any ReLU
@@ -85,13 +100,27 @@ def _converted(path: str | Path, model: Simplified, options: Options, data: Data
     check_body(model, inputs, readouts, where)
     narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
     head, tail = head_model(model, inputs), tail_model(model, readouts)
-    network = Network(name=Path(path).stem, mode=options.mode, slope=options.network_slope, steps=options.steps, rounding=options.rounding,
-                      pooling=options.pooling, onnx_sha256=model.sha256, violations=tuple(builder.violations), calibration=calibration,
-                      ann_macs=macs(model.graph), layers=tuple(match_tensors(builder.layers, model, ranges.known)),
-                      onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
-                      unbatched=model.unbatched, head=None if head is None else np.frombuffer(head, np.uint8),
-                      tail=None if tail is None else np.frombuffer(tail, np.uint8), precision=model.precision,
-                      input_ranges=dict(ranges.known), input_sizes=dict(model.sizes), notes=(*ranges.notes, *narrow))
+    network = Network(
+        name=Path(path).stem,
+        mode=options.mode,
+        slope=options.network_slope,
+        steps=options.steps,
+        rounding=options.rounding,
+        pooling=options.pooling,
+        onnx_sha256=model.sha256,
+        violations=tuple(builder.violations),
+        calibration=calibration,
+        ann_macs=macs(model.graph),
+        layers=tuple(match_tensors(builder.layers, model, ranges.known)),
+        onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
+        unbatched=model.unbatched,
+        head=None if head is None else np.frombuffer(head, np.uint8),
+        tail=None if tail is None else np.frombuffer(tail, np.uint8),
+        precision=model.precision,
+        input_ranges=dict(ranges.known),
+        input_sizes=dict(model.sizes),
+        notes=(*ranges.notes, *narrow),
+    )
     return network if options.input_steps is None else network.with_input_steps(options.input_steps)
 
 
@@ -101,8 +130,9 @@ def _fitted(network: Network, model: Simplified, data: Dataset, progress: Callab
     return compensated(network, data, fit_to_inputs(data, inputs, bounds, {**bounds, **network.input_ranges}), progress)
 
 
-def _lowered(where: str, model: Simplified, options: Options, data: Dataset | None, rule: Rule, method: str, ranges: InputRanges
-             ) -> tuple[Builder, Calibration | None]:
+def _lowered(
+    where: str, model: Simplified, options: Options, data: Dataset | None, rule: Rule, method: str, ranges: InputRanges
+) -> tuple[Builder, Calibration | None]:
     """The layers; twice if data has to show ranges, the first time to find out which."""
     builder = options.builder({})
     lower_graph(model, builder, where, ranges)

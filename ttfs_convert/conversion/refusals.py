@@ -15,8 +15,11 @@ class ConstraintError(ModelError):
     def __init__(self, where: str, violations: list[Violation]):
         first = violations[0]
         layers = len({violation.layer for violation in violations})
-        super().__init__(where, f"{layers} layer{'s' if layers > 1 else ''} would not convert without loss, "
-                         f"first {first.layer!r} ({first.problem})", remedy=f"{first.remedy}, or take --mode exact")
+        super().__init__(
+            where,
+            f"{layers} layer{'s' if layers > 1 else ''} would not convert without loss, first {first.layer!r} ({first.problem})",
+            remedy=f"{first.remedy}, or take --mode exact",
+        )
         self.violations = violations
 
 
@@ -25,8 +28,12 @@ class CalibrationError(UsageError):
 
     def __init__(self, where: str, layers: list[Unbounded]):
         many = f"{len(layers)} layers have" if len(layers) > 1 else "a layer has"
-        super().__init__(where, f"{many} unbounded activations, first {layers[0].layer!r}", "data to find their ranges",
-                         "name some with --calibrate DATA: training images, not test images")
+        super().__init__(
+            where,
+            f"{many} unbounded activations, first {layers[0].layer!r}",
+            "data to find their ranges",
+            "name some with --calibrate DATA: training images, not test images",
+        )
         self.layers = layers
 
 

@@ -48,8 +48,14 @@ class Dataset:
         return replace(self, x=x, y=y, targets=targets, inputs=inputs)
 
 
-def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None = None,
-                 split: Literal["test", "train"] = "test", size: tuple[int, int] | None = None) -> Dataset:
+def load_dataset(
+    source: str,
+    *,
+    data_dir: Path | None = None,
+    limit: int | None = None,
+    split: Literal["test", "train"] = "test",
+    size: tuple[int, int] | None = None,
+) -> Dataset:
     """The test or the training samples of a data set.
 
     source: `mnist`, `fashion-mnist`, `cifar10`, `cifar100` (a folder of such a name: write ./mnist), or the path of an .npz with x and
@@ -76,8 +82,9 @@ def load_dataset(source: str, *, data_dir: Path | None = None, limit: int | None
         refuse_others(source, DATA, DataError, EXPECTED)
         found = npz.read(Path(source), split)
         x = found.inputs[found.x_name] if found.x_name else next(iter(found.inputs.values()))
-        data = Dataset(Path(source).name, x, found.y, "", len(x), found.notes, False, found.inputs, found.targets, x_name=found.x_name,
-                       arrays=found.names)
+        data = Dataset(
+            Path(source).name, x, found.y, "", len(x), found.notes, False, found.inputs, found.targets, x_name=found.x_name, arrays=found.names
+        )
     else:
         if Path(source).is_file():
             refuse_others(source, DATA, DataError, EXPECTED)

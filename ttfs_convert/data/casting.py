@@ -23,10 +23,18 @@ def as_type(values: np.ndarray, dtype: np.dtype, where: str) -> np.ndarray:
             raise DataError(where, "values that are not finite", f"whole numbers, as {dtype} holds them", "mend or leave out the samples")
         if not (np.rint(values) == values).all():
             found = values[np.rint(values) != values].flat[0]
-            raise DataError(where, f"a fraction, {found:g}", f"whole numbers: the model's input is {dtype}",
-                            "give the values that the model was exported for, unscaled")
+            raise DataError(
+                where,
+                f"a fraction, {found:g}",
+                f"whole numbers: the model's input is {dtype}",
+                "give the values that the model was exported for, unscaled",
+            )
     smallest, largest = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     if int(lowest) < smallest or int(highest) > largest:
-        raise DataError(where, f"values from {int(lowest)} to {int(highest)}", f"{smallest} to {largest}: the model's input is {dtype}",
-                        "give the values that the model was exported for")
+        raise DataError(
+            where,
+            f"values from {int(lowest)} to {int(highest)}",
+            f"{smallest} to {largest}: the model's input is {dtype}",
+            "give the values that the model was exported for",
+        )
     return values.astype(dtype)

@@ -30,12 +30,14 @@ class Format:
 
 
 FORMATS = {
-    "cifar10": Format("cifar-10-batches-bin", {
-        "test": {"test_batch.bin": 10_000},
-        "train": {f"data_batch_{index}.bin": 10_000 for index in range(1, 6)}}, (("label", 10),)),
-    "cifar100": Format("cifar-100-binary", {
-        "test": {"test.bin": 10_000},
-        "train": {"train.bin": 50_000}}, (("coarse label", 20), ("fine label", 100))),
+    "cifar10": Format(
+        "cifar-10-batches-bin",
+        {"test": {"test_batch.bin": 10_000}, "train": {f"data_batch_{index}.bin": 10_000 for index in range(1, 6)}},
+        (("label", 10),),
+    ),
+    "cifar100": Format(
+        "cifar-100-binary", {"test": {"test.bin": 10_000}, "train": {"train.bin": 50_000}}, (("coarse label", 20), ("fine label", 100))
+    ),
 }
 
 
@@ -51,7 +53,7 @@ def read(path: Path, name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     for column, (label, classes) in enumerate(layout.labels):
         if (highest := records[:, column].max()) >= classes:
             raise DataError(f"{path}", f"{label} {highest}", f"0 to {classes - 1}", REMEDY)
-    pixels = records[:, len(layout.labels):].reshape(-1, 3, 32, 32)
+    pixels = records[:, len(layout.labels) :].reshape(-1, 3, 32, 32)
     return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), records[:, len(layout.labels) - 1].astype(np.int64)
 
 

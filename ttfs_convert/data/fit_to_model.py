@@ -78,8 +78,7 @@ class Batches:
             return
         lowest, highest = batch.min(), batch.max()
         if not np.isfinite([lowest, highest]).all():
-            raise DataError(self.dataset.name, "values that are not finite in float32", "finite values",
-                            "scale, mend or leave out the samples")
+            raise DataError(self.dataset.name, "values that are not finite in float32", "finite values", "scale, mend or leave out the samples")
         if self.bounds is not None and not (np.float32(self.bounds[0]) <= lowest and highest <= np.float32(self.bounds[1])):
             found, expected = (f"{low:.8g} to {high:.8g}" for low, high in ((lowest, highest), self.bounds))
             remedy = "scale the inputs, or convert with --input-range"
@@ -107,15 +106,23 @@ class Feeds:
         return {name: batches(part) for name, batches in self.batches.items()}
 
 
-def fit_to_inputs(dataset: Dataset, inputs: Mapping[str, tuple[tuple[int, ...], np.dtype]], bounds: Mapping[str, tuple[float, float] | None],
-                  ranges: Mapping[str, tuple[float, float]] | None = None) -> Feeds:
+def fit_to_inputs(
+    dataset: Dataset,
+    inputs: Mapping[str, tuple[tuple[int, ...], np.dtype]],
+    bounds: Mapping[str, tuple[float, float] | None],
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+) -> Feeds:
     """`fit_to_input` for a model of one or several inputs. inputs: shape without the batch, and type, by name. bounds, ranges: by name;
     without an entry any finite values, and no known range. ranges: by default the bounds. Raises DataError where an input has no array
     of its name."""
     ranges = bounds if ranges is None else ranges
     arrays = _arrays(dataset, list(inputs))
-    return Feeds({name: fit_to_input(replace(dataset, x=arrays[name]), shape, bounds.get(name), kind, ranges.get(name))
-                  for name, (shape, kind) in inputs.items()})
+    return Feeds(
+        {
+            name: fit_to_input(replace(dataset, x=arrays[name]), shape, bounds.get(name), kind, ranges.get(name))
+            for name, (shape, kind) in inputs.items()
+        }
+    )
 
 
 def _arrays(dataset: Dataset, names: list[str]) -> dict[str, np.ndarray]:
@@ -126,14 +133,22 @@ def _arrays(dataset: Dataset, names: list[str]) -> dict[str, np.ndarray]:
         return {names[0]: dataset.x}
     if not by_name:
         missing = sorted(set(names) - set(dataset.inputs))
-        raise DataError(dataset.name, f"arrays {', '.join(dataset.arrays)}, nothing for the input{'s' * (len(missing) > 1)} "
-                        f"{', '.join(missing)}", "x (and y) for a model with one input, else an array per input under its name",
-                        "write them with numpy.savez(path, name=array, ...)")
+        raise DataError(
+            dataset.name,
+            f"arrays {', '.join(dataset.arrays)}, nothing for the input{'s' * (len(missing) > 1)} {', '.join(missing)}",
+            "x (and y) for a model with one input, else an array per input under its name",
+            "write them with numpy.savez(path, name=array, ...)",
+        )
     return {name: dataset.inputs[name] for name in names}
 
 
-def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...], bounds: tuple[float, float] | None = (0.0, 1.0),
-                 dtype: np.dtype | type = np.float32, meaning: tuple[float, float] | None | Literal["bounds"] = "bounds") -> Batches:
+def fit_to_input(
+    dataset: Dataset,
+    onnx_shape: tuple[int, ...],
+    bounds: tuple[float, float] | None = (0.0, 1.0),
+    dtype: np.dtype | type = np.float32,
+    meaning: tuple[float, float] | Literal["bounds"] | None = "bounds",
+) -> Batches:
     """Batches of `dataset` for a model whose input, without the batch, has the shape `onnx_shape`.
 
     bounds: lowest and highest value the input takes; None for any finite values. dtype: of the input. meaning: the range that the model
@@ -160,12 +175,12 @@ def fit_to_input(dataset: Dataset, onnx_shape: tuple[int, ...], bounds: tuple[fl
     source, target = pairs[0]
     note = {(1, 3): "gray images repeated to 3 channels", (3, 1): "RGB images turned to gray by the luma of ITU-R BT.601"}
     change = note.get((source.channels, target.channels))
-    return Batches(dataset, onnx_shape, (*notes, change) if change else notes, lambda batch: _arranged(batch, source, target), bounds, dtype,
-                   divided)
+    return Batches(dataset, onnx_shape, (*notes, change) if change else notes, lambda batch: _arranged(batch, source, target), bounds, dtype, divided)
 
 
-def _scaling(dataset: Dataset, bounds: tuple[float, float] | None, meaning: tuple[float, float] | None, dtype: np.dtype
-             ) -> tuple[bool, tuple[str, ...]]:
+def _scaling(
+    dataset: Dataset, bounds: tuple[float, float] | None, meaning: tuple[float, float] | None, dtype: np.dtype
+) -> tuple[bool, tuple[str, ...]]:
     """Whether samples are divided by 255, and what to say about it."""
     x = dataset.x
     if not is_float(dtype) or not x.size:
@@ -173,8 +188,9 @@ def _scaling(dataset: Dataset, bounds: tuple[float, float] | None, meaning: tupl
     if x.dtype != np.uint8:
         return False, _unused(x, bounds)
     if meaning is None and not dataset.image:
-        return False, ("uint8 pixels or numbers enter as they are, 0 to 255: no range of the input is known (divide them by 255 if the model "
-                       "was trained so)",)
+        return False, (
+            "uint8 pixels or numbers enter as they are, 0 to 255: no range of the input is known (divide them by 255 if the model was trained so)",
+        )
     if meaning is not None and tuple(meaning) != UNIT:
         return False, ("uint8 pixels or numbers enter as they are: the input's range is {:g} to {:g}".format(*meaning),)
     if x.max() <= 1:
@@ -191,8 +207,10 @@ def _unused(x: np.ndarray, bounds: tuple[float, float] | None) -> tuple[str, ...
     lowest, highest, width = float(x.min()), float(x.max()), bounds[1] - bounds[0]
     if not lowest < highest or highest - lowest >= NARROW * width:
         return ()
-    return (f"the samples, {lowest:g} to {highest:g}, use {100 * (highest - lowest) / width:.2g} % of the input's range of {bounds[0]:g} to "
-            f"{bounds[1]:g}: if they are scaled (divided by 255) and the model does so itself, give them unscaled",)
+    return (
+        f"the samples, {lowest:g} to {highest:g}, use {100 * (highest - lowest) / width:.2g} % of the input's range of {bounds[0]:g} to "
+        f"{bounds[1]:g}: if they are scaled (divided by 255) and the model does so itself, give them unscaled",
+    )
 
 
 def _layouts(shape: tuple[int, ...], orders: tuple[str, ...]) -> list[Layout]:

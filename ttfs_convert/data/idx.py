@@ -25,8 +25,7 @@ def read(images: Path, labels: Path, split: str) -> tuple[np.ndarray, np.ndarray
     """x (n, 28, 28, 1) uint8, y (n,) int64 in 0..9, and a note unless n is the official number of `split`. Raises DataError."""
     x, y = read_idx(images, IMAGES), read_idx(labels, LABELS)
     if len(x) != len(y):
-        raise DataError(f"{labels}", f"{len(y):,} labels", f"{len(x):,} as there are images in {images.name}",
-                        "take both files from the same source")
+        raise DataError(f"{labels}", f"{len(y):,} labels", f"{len(x):,} as there are images in {images.name}", "take both files from the same source")
     if y.max() >= CLASSES:
         raise DataError(f"{labels}", f"label {y.max()}", f"labels 0 to {CLASSES - 1}", REMEDY)
     kind, official = OFFICIAL[split]
@@ -53,14 +52,22 @@ def _parse(stream: BinaryIO, path: Path, magic: int) -> np.ndarray:
     header = stream.read(4 + 4 * axes)
     found = struct.unpack(">I", header[:4])[0] if len(header) >= 4 else None
     if found != magic:
-        raise DataError(f"{path}", "no magic number" if found is None else f"magic number {found}",
-                        f"{magic} (IDX {'images' if magic == IMAGES else 'labels'})", REMEDY)
+        raise DataError(
+            f"{path}",
+            "no magic number" if found is None else f"magic number {found}",
+            f"{magic} (IDX {'images' if magic == IMAGES else 'labels'})",
+            REMEDY,
+        )
     if len(header) < 4 + 4 * axes:
         raise DataError(f"{path}", f"a header of {len(header)} bytes", f"{4 + 4 * axes}", REMEDY)
     shape = struct.unpack(f">{axes}I", header[4:])
     if not 1 <= shape[0] <= MAX_ITEMS or any(size != SIDE for size in shape[1:]):
-        raise DataError(f"{path}", f"a header that claims {' x '.join(map(str, shape))}",
-                        f"1 to {MAX_ITEMS:,} " + (f"images of {SIDE} x {SIDE}" if magic == IMAGES else "labels"), REMEDY)
+        raise DataError(
+            f"{path}",
+            f"a header that claims {' x '.join(map(str, shape))}",
+            f"1 to {MAX_ITEMS:,} " + (f"images of {SIDE} x {SIDE}" if magic == IMAGES else "labels"),
+            REMEDY,
+        )
     size = math.prod(shape)
     data = stream.read(size + 1)  # one more: shows trailing bytes, and at the end of a gzip stream has its checksum verified
     if len(data) != size:

@@ -18,8 +18,9 @@ GRAY = {"1", "L", "I;16", "I;16L", "I;16B"}
 COLOUR = {"RGB", "RGBA", "RGBX", "LA", "P", "PA", "CMYK", "YCbCr"}
 
 
-def read(root: Path, limit: int | None, wanted: tuple[int, int] | None = None
-         ) -> tuple[np.ndarray, np.ndarray, int, tuple[str, ...], tuple[str, ...]]:
+def read(
+    root: Path, limit: int | None, wanted: tuple[int, int] | None = None
+) -> tuple[np.ndarray, np.ndarray, int, tuple[str, ...], tuple[str, ...]]:
     """x (n, h, w, c) uint8, y (n,) int64, the images before `limit`, notes, and the names of the classes. wanted: the model's height and width.
 
     Labels number the sub-folders in sorted order. Images come the first of each class, then the second of each, and so on, so that the
@@ -51,8 +52,12 @@ def _decode(paths: list[Path], wanted: tuple[int, int] | None) -> np.ndarray:
     for path, (other, mode) in zip(paths, headers):
         if other != size:
             expected = f"{size[0]} x {size[1]} " + (f"like {paths[0]}" if wanted is None else "(width x height), as the model takes")
-            raise DataError(f"{path}", f"an image of {other[0]} x {other[1]}", expected,
-                            f"resize or pad the images to {'one size' if wanted is None else f'{size[0]} x {size[1]}'}")
+            raise DataError(
+                f"{path}",
+                f"an image of {other[0]} x {other[1]}",
+                expected,
+                f"resize or pad the images to {'one size' if wanted is None else f'{size[0]} x {size[1]}'}",
+            )
         if mode not in GRAY | COLOUR:
             raise DataError(f"{path}", f"an image of mode {mode}", "gray or colour with 8 bits (gray also 16)", "convert the image")
     gray = all(mode in GRAY for _, mode in headers)
@@ -93,5 +98,4 @@ def _open(path: Path) -> Image.Image:
 
 
 def _broken(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}", f"an image that cannot be decoded ({error})", "PNG, JPEG, BMP, WebP or TIFF",
-                     "replace or remove the file")
+    return DataError(f"{path}", f"an image that cannot be decoded ({error})", "PNG, JPEG, BMP, WebP or TIFF", "replace or remove the file")

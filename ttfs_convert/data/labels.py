@@ -9,8 +9,9 @@ from ..errors import DataError
 INDICES = "give the index of each sample's class, from 0"
 
 
-def labels_or_targets(y: np.ndarray, where: str, name: str, samples: int, beside: str = "x"
-                      ) -> tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...]]:
+def labels_or_targets(
+    y: np.ndarray, where: str, name: str, samples: int, beside: str = "x"
+) -> tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...]]:
     """Labels (n,), int64 or strings, or None; targets (n, ...) float32, or None; and notes.
 
     1. Strings (n,)                                        -> labels: names of classes.
@@ -25,8 +26,12 @@ def labels_or_targets(y: np.ndarray, where: str, name: str, samples: int, beside
     if y.dtype.kind not in "USbiuf":
         raise DataError(where, f"{name} of type {y.dtype}", "integers, floats or strings", INDICES)
     if y.ndim == 0 or len(y) != samples:
-        raise DataError(where, f"{len(y) if y.ndim else 1:,} labels {name}", f"{samples:,} as there are samples in {beside}",
-                        "write it with numpy.savez(path, x=samples, y=labels)")
+        raise DataError(
+            where,
+            f"{len(y) if y.ndim else 1:,} labels {name}",
+            f"{samples:,} as there are samples in {beside}",
+            "write it with numpy.savez(path, x=samples, y=labels)",
+        )
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise DataError(where, f"{name} with values that are not finite", "finite values", "mend or leave out the samples")
     column, notes = y.size == len(y) and y.ndim > 1, ()

@@ -55,8 +55,11 @@ def read(path: Path, split: str = "test") -> Contents:
             first = choice.x or choice.inputs[0]
             arrays = {first: _samples(_array(archive, path, first), path, first)}
             samples = len(arrays[first])
-            arrays |= {name: _samples(_array(archive, path, name), path, name) for name in choice.inputs
-                       if name != first and (not choice.x or _fits(archive, name, samples))}
+            arrays |= {
+                name: _samples(_array(archive, path, name), path, name)
+                for name in choice.inputs
+                if name != first and (not choice.x or _fits(archive, name, samples))
+            }
             y = None if choice.y is None else _array(archive, path, choice.y)
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise DataError(f"{path}", f"a file that cannot be read ({e})", "a zip archive of arrays", REMEDY) from e
@@ -82,7 +85,9 @@ def _chosen(names: Sequence[str], path: Path, split: str) -> _Choice:
             taken = (f"samples are the array {x}, labels " + (y or "none"),) if (x, y) not in (("x", "y"), ("x", None)) else ()
             unread = [name for name in others if name != x]
             if y is None and unread:
-                taken += (f"labels would be called y: {', '.join(unread)} can be {'an input' if len(unread) == 1 else 'inputs'} of the model at most",)
+                taken += (
+                    f"labels would be called y: {', '.join(unread)} can be {'an input' if len(unread) == 1 else 'inputs'} of the model at most",
+                )
             return _Choice(x, y, others, taken)
         if others and not part:  # of arrays that have no name for samples, one alone is them
             lone = others[0] if len(others) == 1 else ""
@@ -107,7 +112,8 @@ def _part(name: str) -> tuple[str, str]:
     for part, spellings in SPELLINGS.items():
         for spelling in sorted(spellings, key=len, reverse=True):
             for rest in ((lower.removeprefix(spelling),) if lower.startswith(spelling) else ()) + (
-                    (lower.removesuffix(spelling),) if lower.endswith(spelling) else ()):
+                (lower.removesuffix(spelling),) if lower.endswith(spelling) else ()
+            ):
                 if (base := rest.strip("_-. ")) in SAMPLES + LABELS:
                     return part, base
     return "", lower
@@ -146,6 +152,5 @@ def _samples(x: np.ndarray, path: Path, name: str) -> np.ndarray:
         single = x.astype(np.float32, copy=False)
     lowest, highest = single.min(), single.max()
     if not np.isfinite([lowest, highest]).all():
-        raise DataError(f"{path}", f"{name} with values that are not finite in float32", "finite values",
-                        "scale, mend or leave out the samples")
+        raise DataError(f"{path}", f"{name} with values that are not finite in float32", "finite values", "scale, mend or leave out the samples")
     return x if x.itemsize > 4 and max(-lowest, highest) >= FLOAT32_WHOLE else single

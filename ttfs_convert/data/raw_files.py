@@ -38,26 +38,51 @@ def _cifar(archive: str, size: int, digest: str, **unpacked: str) -> dict[str, t
 
 SOURCES = {
     "mnist": Source(
-        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"), {
-            "test": (_idx("t10k-images-idx3-ubyte", 1_648_877, "md5:9fb629c4189551a2d022fa330f9573f3"),
-                     _idx("t10k-labels-idx1-ubyte", 4_542, "md5:ec29112dd5afa0611ce80d1b7f02629c")),
-            "train": (_idx("train-images-idx3-ubyte", 9_912_422, "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-                      _idx("train-labels-idx1-ubyte", 28_881, "md5:d53e105ee54ea40749a09fcbcd1e9432"))}),
+        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+        {
+            "test": (
+                _idx("t10k-images-idx3-ubyte", 1_648_877, "md5:9fb629c4189551a2d022fa330f9573f3"),
+                _idx("t10k-labels-idx1-ubyte", 4_542, "md5:ec29112dd5afa0611ce80d1b7f02629c"),
+            ),
+            "train": (
+                _idx("train-images-idx3-ubyte", 9_912_422, "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+                _idx("train-labels-idx1-ubyte", 28_881, "md5:d53e105ee54ea40749a09fcbcd1e9432"),
+            ),
+        },
+    ),
     "fashion-mnist": Source(
-        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",), {
-            "test": (_idx("t10k-images-idx3-ubyte", 4_422_102,
-                          "sha256:346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
-                     _idx("t10k-labels-idx1-ubyte", 5_148, "sha256:67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5")),
-            "train": (_idx("train-images-idx3-ubyte", 26_421_880, "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-                      _idx("train-labels-idx1-ubyte", 29_515, "md5:25c81989df183df01b3e8a0aad5dffbe"))}),
+        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        {
+            "test": (
+                _idx("t10k-images-idx3-ubyte", 4_422_102, "sha256:346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+                _idx("t10k-labels-idx1-ubyte", 5_148, "sha256:67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+            ),
+            "train": (
+                _idx("train-images-idx3-ubyte", 26_421_880, "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+                _idx("train-labels-idx1-ubyte", 29_515, "md5:25c81989df183df01b3e8a0aad5dffbe"),
+            ),
+        },
+    ),
     "cifar10": Source(
         ("https://www.cs.toronto.edu/~kriz/",),
-        _cifar("cifar-10-binary.tar.gz", 170_052_171, "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-               test="cifar-10-batches-bin/test_batch.bin", train="cifar-10-batches-bin/data_batch_1.bin")),
+        _cifar(
+            "cifar-10-binary.tar.gz",
+            170_052_171,
+            "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            test="cifar-10-batches-bin/test_batch.bin",
+            train="cifar-10-batches-bin/data_batch_1.bin",
+        ),
+    ),
     "cifar100": Source(
         ("https://www.cs.toronto.edu/~kriz/",),
-        _cifar("cifar-100-binary.tar.gz", 168_513_733, "sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-               test="cifar-100-binary/test.bin", train="cifar-100-binary/train.bin")),
+        _cifar(
+            "cifar-100-binary.tar.gz",
+            168_513_733,
+            "sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            test="cifar-100-binary/test.bin",
+            train="cifar-100-binary/train.bin",
+        ),
+    ),
 }
 
 
@@ -113,8 +138,12 @@ def _download(name: str, split: str, file: File) -> Path:
             text = f"its {file.hash.partition(':')[0]} is not the one expected" if wrong_hash else " ".join(str(e).split())[:200]
             failures.append(f"{mirror + target} ({text})")
     wanted = " and ".join(entry.names[0] for entry in SOURCES[name].files[split])
-    raise DataError(name, f"{target} is not at hand and no mirror gave it: {', '.join(failures)}", "",
-                    f"put {wanted} in a folder and name it with --data-dir or ${VARIABLE}")
+    raise DataError(
+        name,
+        f"{target} is not at hand and no mirror gave it: {', '.join(failures)}",
+        "",
+        f"put {wanted} in a folder and name it with --data-dir or ${VARIABLE}",
+    )
 
 
 class _Download:

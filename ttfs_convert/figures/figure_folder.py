@@ -30,8 +30,11 @@ def check_plots(folder: str | Path) -> None:
         raise UsageError(str(folder), "cannot hold figures (it is there and no folder)", remedy="name another folder")
     writable = path if path.exists() else path.parent
     if not writable.is_dir() or not os.access(writable, os.W_OK | os.X_OK):
-        raise UsageError(str(folder), f"cannot hold figures ({writable} is no writable folder)",
-                         remedy="name a folder that is writable, or a new one in a folder that is")
+        raise UsageError(
+            str(folder),
+            f"cannot hold figures ({writable} is no writable folder)",
+            remedy="name a folder that is writable, or a new one in a folder that is",
+        )
 
 
 def write_figures(figures: Mapping[str, Figure], folder: str | Path, others: Mapping[str, bytes] | None = None) -> None:

@@ -18,11 +18,31 @@ SHADE = "#E8E8E8"
 WIDTH = 7.16  # inches, two columns of a journal
 COLUMNS, ROWS = 4, 6  # panels on a page
 LONGEST_NAME = 24  # letters
-STYLE = {"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 7, "axes.titlesize": 7, "axes.labelsize": 7,
-         "xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7, "figure.titlesize": 8, "figure.labelsize": 7.5,
-         "axes.linewidth": 0.5, "xtick.major.width": 0.5, "ytick.major.width": 0.5, "xtick.major.size": 2, "ytick.major.size": 2,
-         "lines.linewidth": 0.9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlepad": 3, "legend.frameon": False,
-         "svg.fonttype": "none", "svg.hashsalt": "ttfs-convert", "text.parse_math": False}
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "figure.titlesize": 8,
+    "figure.labelsize": 7.5,
+    "axes.linewidth": 0.5,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "xtick.major.size": 2,
+    "ytick.major.size": 2,
+    "lines.linewidth": 0.9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlepad": 3,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ttfs-convert",
+    "text.parse_math": False,
+}
 
 Item = TypeVar("Item")
 
@@ -43,7 +63,7 @@ def printable(text: str) -> str:
 def short(name: str) -> str:
     """A layer's name where room is scarce: its end, which tells layers apart."""
     name = printable(name)
-    return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME:]}"
+    return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
 
 
 def about_network(network: Network, engine: str = "exact", threshold: str = "dynamic") -> str:
@@ -56,18 +76,22 @@ def about_network(network: Network, engine: str = "exact", threshold: str = "dyn
 
 def paged(name: str, items: Sequence[Item], most: int, draw: Callable[[Sequence[Item], str], Figure]) -> dict[str, Figure]:
     """Figures of at most `most` items each, drawn from the items and an addition to the title: `name`, `name-2` and so on."""
-    pages = [items[first:first + most] for first in range(0, len(items), most)]
-    return {name if number == 1 else f"{name}-{number}": draw(page, f", page {number} of {len(pages)}" if len(pages) > 1 else "")
-            for number, page in enumerate(pages, 1)}
+    pages = [items[first : first + most] for first in range(0, len(items), most)]
+    return {
+        name if number == 1 else f"{name}-{number}": draw(page, f", page {number} of {len(pages)}" if len(pages) > 1 else "")
+        for number, page in enumerate(pages, 1)
+    }
 
 
-def small_multiples(name: str, title: str, about: str, panels: Sequence[Item], draw: Callable[[Axes, Item], None], xlabel: str,
-                    ylabel: str, share: bool = True) -> dict[str, Figure]:
+def small_multiples(
+    name: str, title: str, about: str, panels: Sequence[Item], draw: Callable[[Axes, Item], None], xlabel: str, ylabel: str, share: bool = True
+) -> dict[str, Figure]:
     """Pages of a grid, one panel per layer.
 
     title: what is shown; about: network, data, number of samples. draw: fills a panel. share: the same axes in all panels, labelled at
     the grid's border alone. The first panel's artists with labels make the legend.
     """
+
     def page(items: Sequence[Item], addition: str) -> Figure:
         columns = min(COLUMNS, max(2, len(items)))
         rows = -(-len(items) // columns)
@@ -75,10 +99,10 @@ def small_multiples(name: str, title: str, about: str, panels: Sequence[Item], d
         grid = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).reshape(-1)
         for axes, item in zip(grid, items):
             draw(axes, item)
-        for axes in grid[len(items):]:
+        for axes in grid[len(items) :]:
             axes.set_visible(False)
         if share:  # above a panel that is not there
-            for axes in grid[max(len(items) - columns, 0):len(items)]:
+            for axes in grid[max(len(items) - columns, 0) : len(items)]:
                 axes.tick_params(labelbottom=True)
         figure.supylabel(ylabel)
         frame(figure, grid[0], title + addition, about, xlabel)
@@ -96,8 +120,9 @@ def frame(figure: Figure, first: Axes, title: str, about: str, xlabel: str = "")
 
 def cut(axes: Axes, x: float, height: float, text: str, right: bool) -> None:
     """Say to the right or left of a bar at `x` how high it would be if the axis did not end at `height`."""
-    axes.annotate(f"↑ {text}", (x, height), (4 if right else -4, -1), textcoords="offset points", color=BLUE,
-                  ha="left" if right else "right", va="top")
+    axes.annotate(
+        f"↑ {text}", (x, height), (4 if right else -4, -1), textcoords="offset points", color=BLUE, ha="left" if right else "right", va="top"
+    )
 
 
 def percent(share: float) -> str:

@@ -41,8 +41,7 @@ def run_figures(found: Distributions, certificate: Certificate, about: str) -> d
     found, certificate: of the same run. about: network, data and number of samples, for the titles.
     """
     with style():
-        return {**_preactivations(found, about), **_activations(found, certificate, about), **_spike_times(found, about),
-                **_time_axis(found, about)}
+        return {**_preactivations(found, about), **_activations(found, certificate, about), **_spike_times(found, about), **_time_axis(found, about)}
 
 
 def histograms(found: Distributions) -> bytes:
@@ -60,7 +59,7 @@ def histograms(found: Distributions) -> bytes:
 def _preactivations(found: Distributions, about: str) -> dict[str, Figure]:
     layers = [layer for layer in found.network.layers if layer.name in found.potentials]
     width, centres = np.diff(POTENTIAL_EDGES), (POTENTIAL_EDGES[1:] + POTENTIAL_EDGES[:-1]) / 2
-    target = np.exp(-(centres / TARGET)**2 / 2) / (TARGET * np.sqrt(2 * np.pi))
+    target = np.exp(-((centres / TARGET) ** 2) / 2) / (TARGET * np.sqrt(2 * np.pi))
 
     def draw(axes: Axes, layer: Spiking) -> None:
         each = found.potentials[layer.name]
@@ -81,8 +80,15 @@ def _preactivations(found: Distributions, about: str) -> dict[str, Figure]:
             cut(axes, centres[peak], TALLEST, f"{density[peak]:.1f}", right=centres[peak] < 1.5)
         axes.set_title(short(layer.name))
 
-    return small_multiples("preactivations", "Pre-activations: potential V₀ as the window opens", about, layers, draw,
-                           "V₀ (units of the threshold)", "density (per unit)")
+    return small_multiples(
+        "preactivations",
+        "Pre-activations: potential V₀ as the window opens",
+        about,
+        layers,
+        draw,
+        "V₀ (units of the threshold)",
+        "density (per unit)",
+    )
 
 
 def _activations(found: Distributions, certificate: Certificate, about: str) -> dict[str, Figure]:
@@ -92,8 +98,15 @@ def _activations(found: Distributions, certificate: Certificate, about: str) -> 
         counts, errors = found.pairs[layer.name].histogram, certificate.layers[layer.name]
         rows, columns = (size - 1 for size in counts.shape)
         shares = np.where(counts.T > 0, counts.T / counts.sum(), np.nan)
-        image = axes.imshow(shares, cmap="cividis", norm=norm, origin="lower", aspect="auto", interpolation="nearest",
-                            extent=(-0.5 / rows, 1 + 0.5 / rows, -0.5 / columns, 1 + 0.5 / columns))
+        image = axes.imshow(
+            shares,
+            cmap="cividis",
+            norm=norm,
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+            extent=(-0.5 / rows, 1 + 0.5 / rows, -0.5 / columns, 1 + 0.5 / columns),
+        )
         axes.plot([0, 1], [0, 1], color=VERMILION, linestyle=(0, (4, 4)), linewidth=0.7, label="decoded = ANN activation")
         axes.set_xlim(-0.03, 1.03)
         axes.set_ylim(-0.03, 1.03)
@@ -103,13 +116,21 @@ def _activations(found: Distributions, certificate: Certificate, about: str) -> 
         images.append((axes, image))
 
     images: list = []
-    figures = small_multiples("activations", "ANN activation and what its spike time decodes to", about, layers, draw,
-                              "ANN activation a (share of the layer's range)", "decoded spike time 1 − τ")
+    figures = small_multiples(
+        "activations",
+        "ANN activation and what its spike time decodes to",
+        about,
+        layers,
+        draw,
+        "ANN activation a (share of the layer's range)",
+        "decoded spike time 1 − τ",
+    )
     for figure in figures.values():
         shown = [image for axes, image in images if axes.figure is figure]
         rows = figure.axes[0].get_subplotspec().get_gridspec().nrows
-        figure.colorbar(shown[0], ax=figure.axes, label="share of the layer's values", shrink=min(1.0, 2 / rows), pad=0.01,
-                        format=lambda value, _: f"{value:.0e}")
+        figure.colorbar(
+            shown[0], ax=figure.axes, label="share of the layer's values", shrink=min(1.0, 2 / rows), pad=0.01, format=lambda value, _: f"{value:.0e}"
+        )
     return figures
 
 
@@ -127,7 +148,7 @@ def _density(found: Distributions, layer: Layer) -> tuple[np.ndarray, np.ndarray
 def _inside(found: Distributions, layer: Layer) -> np.ndarray:
     """`_density` in the layer's own window."""
     bins = found.bins[layer.name]
-    return _density(found, layer)[0][bins * layer.window:bins * (layer.window + 1)]
+    return _density(found, layer)[0][bins * layer.window : bins * (layer.window + 1)]
 
 
 def _usual_height(density: np.ndarray) -> float:
@@ -160,8 +181,15 @@ def _spike_times(found: Distributions, about: str) -> dict[str, Figure]:
             cut(axes, at, height, f"{density.max():.0f}", right=at < 0.5)
         axes.set_title(f"{short(layer.name)}, window {layer.window}")
 
-    return small_multiples("spike_times", "Spike times in each layer's own window", about, layers, draw,
-                           "spike time τ (windows; 0: it opens, 1: it closes)", "neurons (% per tenth of the window)")
+    return small_multiples(
+        "spike_times",
+        "Spike times in each layer's own window",
+        about,
+        layers,
+        draw,
+        "spike time τ (windows; 0: it opens, 1: it closes)",
+        "neurons (% per tenth of the window)",
+    )
 
 
 def _time_axis(found: Distributions, about: str) -> dict[str, Figure]:
@@ -171,11 +199,16 @@ def _time_axis(found: Distributions, about: str) -> dict[str, Figure]:
         ends = []
         for row, layer in enumerate(layers):
             density, edges = _density(found, layer)
-            axes.fill_between([layer.window, layer.window + 1], row, row + 0.92, color=SHADE, linewidth=0,
-                              label=None if row else "its own window")
+            axes.fill_between([layer.window, layer.window + 1], row, row + 0.92, color=SHADE, linewidth=0, label=None if row else "its own window")
             height = np.minimum(density / _usual_height(density[density > 0]), 1) * 0.88
-            axes.stairs(row + 0.92 - height, edges, baseline=row + 0.92, fill=True, color=BLUE,
-                        label=None if row else "spikes before its end; each row to its own scale, peaks cut")
+            axes.stairs(
+                row + 0.92 - height,
+                edges,
+                baseline=row + 0.92,
+                fill=True,
+                color=BLUE,
+                label=None if row else "spikes before its end; each row to its own scale, peaks cut",
+            )
             filled = np.flatnonzero(density)
             ends += [layer.window, layer.window + 1, *(edges[[filled[0], filled[-1] + 1]] if filled.size else [])]
         first, last = int(np.floor(min(ends))), int(np.ceil(max(ends)))

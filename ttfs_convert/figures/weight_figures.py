@@ -48,9 +48,12 @@ def weight_sum_figures(layers: Sequence[Layer], about: str) -> dict[str, Figure]
     """
     sums = [_sums(layer) for layer in layers if has_neurons(layer)]
     with style():
-        return {**small_multiples("weight_sums", "Weight sums", about, sums, _distribution, "weight sum Σ w of a neuron (no unit)",
-                                  "share of the sums (%)", share=False),
-                **paged("weight_sum_deviations", sums, ROWS, lambda page, addition: _deviations(page, addition, about))}
+        return {
+            **small_multiples(
+                "weight_sums", "Weight sums", about, sums, _distribution, "weight sum Σ w of a neuron (no unit)", "share of the sums (%)", share=False
+            ),
+            **paged("weight_sum_deviations", sums, ROWS, lambda page, addition: _deviations(page, addition, about)),
+        }
 
 
 def write_weight_sums(subject: Network | ModelInspection, folder: str | Path) -> None:
@@ -67,8 +70,9 @@ def write_weight_sums(subject: Network | ModelInspection, folder: str | Path) ->
 
 def _sums(layer: Spiking | Readout) -> _Sums:
     exempt = "readout" if isinstance(layer, Readout) else "" if layer.slope == "fan_in" else f"slope {layer.slope}"
-    return _Sums(layer.name, layer.weight_sums.reshape(-1).astype(np.float64),
-                 "neurons" if layer.weight_sums.shape == layer.shape else "channels", exempt)
+    return _Sums(
+        layer.name, layer.weight_sums.reshape(-1).astype(np.float64), "neurons" if layer.weight_sums.shape == layer.shape else "channels", exempt
+    )
 
 
 def _distribution(axes: Axes, sums: _Sums) -> None:
@@ -81,8 +85,14 @@ def _distribution(axes: Axes, sums: _Sums) -> None:
     axes.set_ylim(0, 135 * counts.max() / counts.sum())
     axes.set_yticks([tick for tick in MaxNLocator(4).tick_values(0, 100 * counts.max() / counts.sum()) if tick <= 100])
     exempt = f"\nexempt: {sums.exempt}" if sums.exempt else ""
-    axes.text(0.03, 0.98, f"{len(sums.values)} {sums.what}{exempt}", transform=axes.transAxes, va="top",
-              bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+    axes.text(
+        0.03,
+        0.98,
+        f"{len(sums.values)} {sums.what}{exempt}",
+        transform=axes.transAxes,
+        va="top",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+    )
     axes.set_title(f"{short(sums.name)}\nmax |Σ w − 1| = {sums.deviations.max():.1e}")
 
 
@@ -92,7 +102,7 @@ def _exempt(sums: _Sums) -> str:
 
 def _round_up(value: float) -> float:
     """To 1, 2 or 5 times a power of ten."""
-    power = 10.0**np.floor(np.log10(value))
+    power = 10.0 ** np.floor(np.log10(value))
     return float(power * next(step for step in (1, 2, 5, 10) if step * power >= value))
 
 
@@ -103,13 +113,10 @@ def _deviations(page: Sequence[_Sums], addition: str, about: str) -> Figure:
         smallest, lower, median, upper, largest = np.maximum(np.percentile(sums.deviations, (0, 25, 50, 75, 100)), SMALLEST)
         colour = GREY if sums.exempt else BLUE
         named = {label: label if row == 0 else None for label in ("smallest to largest", "middle half", "median")}
-        axes.plot([smallest, largest], [row, row], color=colour, linewidth=0.8, marker="|", markersize=5,
-                  label=named["smallest to largest"])
+        axes.plot([smallest, largest], [row, row], color=colour, linewidth=0.8, marker="|", markersize=5, label=named["smallest to largest"])
         axes.plot([lower, upper], [row, row], color=colour, linewidth=4, solid_capstyle="butt", label=named["middle half"])
-        axes.plot(median, row, "D", color="white", markeredgecolor="black", markeredgewidth=0.6, markersize=3.5, linestyle="",
-                  label=named["median"])
-    axes.axvline(Options.tolerance, color=VERMILION, linestyle="--", linewidth=0.8,
-                 label=f"tolerance of mode strict, {Options.tolerance:g}")
+        axes.plot(median, row, "D", color="white", markeredgecolor="black", markeredgewidth=0.6, markersize=3.5, linestyle="", label=named["median"])
+    axes.axvline(Options.tolerance, color=VERMILION, linestyle="--", linewidth=0.8, label=f"tolerance of mode strict, {Options.tolerance:g}")
     axes.axvline(2**-23, color=ORANGE, linestyle=":", linewidth=0.8, label="one float32 step at 1, 1.2e-07")
     axes.set_xscale("log")
     axes.set_xlim(SMALLEST / 2, max(10.0, 2 * max(sums.deviations.max() for sums in page)))

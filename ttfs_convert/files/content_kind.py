@@ -53,13 +53,21 @@ MAGIC = (  # (offset, bytes) -> kind; the first that fits
     (0, b"\xfd7zXZ", Kind("compressed with xz", "unpack it with unxz")),
     (0, b"\x28\xb5\x2f\xfd", Kind("compressed with zstd", "unpack it with unzstd")),
     (257, b"ustar", Kind("a tar archive", "unpack it with tar -xf; for CIFAR's give its folder: --data cifar10 --data-dir FOLDER")),
-    (0, b"\x89PNG", PICTURE), (0, b"\xff\xd8\xff", PICTURE), (0, b"GIF8", PICTURE),
-    (0, b"\x00\x00\x08\x01", IDX), (0, b"\x00\x00\x08\x03", IDX),
-    (0, b"PAR1", Kind("a Parquet table", WRITE_DATA)), (0, b"MATLAB 5.0", Kind("a MATLAB file", WRITE_DATA)))
-TEXTS = (("<!doctype html", HTML), ("<html", HTML),  # beginnings, in small letters
-         ("<?xml", Kind("an XML file", "export the network to ONNX")),
-         ("{", Kind("a JSON file", "name a model, a network or data: reports are not read")),
-         ("", Kind("a text file", f"export the network to ONNX; {WRITE_DATA}")))
+    (0, b"\x89PNG", PICTURE),
+    (0, b"\xff\xd8\xff", PICTURE),
+    (0, b"GIF8", PICTURE),
+    (0, b"\x00\x00\x08\x01", IDX),
+    (0, b"\x00\x00\x08\x03", IDX),
+    (0, b"PAR1", Kind("a Parquet table", WRITE_DATA)),
+    (0, b"MATLAB 5.0", Kind("a MATLAB file", WRITE_DATA)),
+)
+TEXTS = (
+    ("<!doctype html", HTML),
+    ("<html", HTML),  # beginnings, in small letters
+    ("<?xml", Kind("an XML file", "export the network to ONNX")),
+    ("{", Kind("a JSON file", "name a model, a network or data: reports are not read")),
+    ("", Kind("a text file", f"export the network to ONNX; {WRITE_DATA}")),
+)
 PICKLE = Kind("a Python pickle", f"export a model with torch.onnx.export or skl2onnx where it was made; {WRITE_DATA}")
 SAFETENSORS = Kind("weights alone (safetensors)", "load them into their network and export that to ONNX")
 
@@ -121,7 +129,7 @@ def _of_gzip(path: Path) -> Kind:
 def _of_bytes(head: bytes) -> Kind | None:
     if head[:1] == b"\x80" and head[1:2] in (b"\x03", b"\x04", b"\x05"):
         return PICKLE
-    return next((kind for offset, magic, kind in MAGIC if head[offset:offset + len(magic)] == magic), PICKLE if head[:2] == b"\x80\x02" else None)
+    return next((kind for offset, magic, kind in MAGIC if head[offset : offset + len(magic)] == magic), PICKLE if head[:2] == b"\x80\x02" else None)
 
 
 def _of_length(path: Path, head: bytes) -> Kind | None:

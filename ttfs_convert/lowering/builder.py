@@ -106,8 +106,9 @@ class Builder:
     def violate(self, layer: Potential, problem: str, remedy: str, neurons: int | None = None, worst: float | None = None) -> None:
         """Record that `neurons` of `layer`, by default all, break a constraint of the paper; the mode decides what follows."""
         if self.slope == "fan_in":
-            self.violations.append(Violation(layer=layer.name, problem=problem, neurons=neurons or math.prod(layer.shape), worst=worst,
-                                             remedy=remedy))
+            self.violations.append(
+                Violation(layer=layer.name, problem=problem, neurons=neurons or math.prod(layer.shape), worst=worst, remedy=remedy)
+            )
 
     def window_after(self, connections: tuple[Connection, ...]) -> int:
         return 1 + max(self._populations[connection.source].window for connection in connections)
@@ -162,8 +163,7 @@ class Builder:
         trains, for which pre-activations get neurons."""
         if value.index.size == math.prod(shape):
             return replace(value, index=np.broadcast_to(value.index, shape))
-        trains = [replace(train, index=np.broadcast_to(train.index, shape))
-                  for train in spike_trains(value) or [self.spikes(value, node, position)]]
+        trains = [replace(train, index=np.broadcast_to(train.index, shape)) for train in spike_trains(value) or [self.spikes(value, node, position)]]
         return sum_of(trains, [value], node.name, self) if len(trains) > 1 else trains[0]
 
     def potential(self, value: Spikes, name: str) -> Potential:
@@ -177,8 +177,12 @@ class Builder:
         """The sum of spike trains of one shape that show the same places, as `potential`."""
         parts = [self.potential(train, name) for train in trains]
         bounds = sum(part.bounds[0] for part in parts), sum(part.bounds[1] for part in parts)
-        return replace(parts[0], connections=tuple(connection for part in parts for connection in part.connections),
-                       bias=sum(part.bias for part in parts), bounds=bounds)
+        return replace(
+            parts[0],
+            connections=tuple(connection for part in parts for connection in part.connections),
+            bias=sum(part.bias for part in parts),
+            bounds=bounds,
+        )
 
     def synapses(self, value: Value, node: Node, steps: Synapses | tuple[Synapses, ...], index: np.ndarray, position: int = 0) -> Potential:
         """`value`, the input of `node` at `position` read in the flat order `index`, through the synapses `steps`; spike-coded first where no neuron has done so."""
@@ -208,8 +212,9 @@ class Builder:
     def _behind(self, parts: list[Linear], node: Node) -> Potential:
         """The sum of `parts`, of one shape."""
         shape = parts[0].shape
-        return Potential(node.name, tuple(part.connection for part in parts), reduce(add, (part.offset for part in parts)), shape,
-                         channels_first(shape))
+        return Potential(
+            node.name, tuple(part.connection for part in parts), reduce(add, (part.offset for part in parts)), shape, channels_first(shape)
+        )
 
     def spikes(self, value: Value, node: Node, position: int = 0) -> Spikes:
         """The input `value` at `position` of `node` as spikes: as it is, or through neurons; those that no activation of the model stands
@@ -245,23 +250,45 @@ class Builder:
     def _fire(self, potential: Potential, tensor: str, low: float, high: float, part: Part) -> Spikes:
         lo, hi = self.ranges.of(potential, tensor, low, high, part)
         scale = hi.astype(np.float64) - lo
-        connections = tuple(Connection(source=each.source, path=scaled(each.path, 1 / scale, potential.shape))
-                            for each in potential.connections)
+        connections = tuple(Connection(source=each.source, path=scaled(each.path, 1 / scale, potential.shape)) for each in potential.connections)
         analog = any(getattr(self._populations[each.source], "coding", None) == "direct" for each in connections)
         sums = compact(np.asarray(sum(weight_sums(each, potential.shape) for each in connections)))
         if self.slope == "fan_in" and part in ("whole", "positive"):  # the other half has the same weights
             self._check(potential, sums, analog, *((low, high) if part == "whole" else UNIT))
-        layer = self.add(Spiking(name=self.unique(potential.name), shape=potential.shape, connections=connections, lo=lo, hi=hi,
-                                 window=self.window_after(connections), bias=_stored((potential.bias - lo) / scale, potential.shape),
-                                 slope="gated" if analog else self.slope, weight_sums=sums.astype(np.float32),
-                                 low=low if math.isfinite(low) else None, high=high if math.isfinite(high) else None,
-                                 part=part, **(NO_MATCH if potential.max_pools else _matched(potential.index, potential.shape, tensor))))
+        layer = self.add(
+            Spiking(
+                name=self.unique(potential.name),
+                shape=potential.shape,
+                connections=connections,
+                lo=lo,
+                hi=hi,
+                window=self.window_after(connections),
+                bias=_stored((potential.bias - lo) / scale, potential.shape),
+                slope="gated" if analog else self.slope,
+                weight_sums=sums.astype(np.float32),
+                low=low if math.isfinite(low) else None,
+                high=high if math.isfinite(high) else None,
+                part=part,
+                **(NO_MATCH if potential.max_pools else _matched(potential.index, potential.shape, tensor)),
+            )
+        )
         name = layer.name
         self._measured[name] = measured(tensor, part)
         for geometry in potential.max_pools:
             match = _matched(potential.index, geometry["out_shape"], tensor) if geometry is potential.max_pools[-1] else NO_MATCH
-            name = self.add(MaxPool(name=self.unique(f"{potential.name}/max_pool"), shape=geometry["out_shape"], window=layer.window,
-                                    source=name, lo=lo, hi=hi, part=part, **geometry, **match)).name
+            name = self.add(
+                MaxPool(
+                    name=self.unique(f"{potential.name}/max_pool"),
+                    shape=geometry["out_shape"],
+                    window=layer.window,
+                    source=name,
+                    lo=lo,
+                    hi=hi,
+                    part=part,
+                    **geometry,
+                    **match,
+                )
+            ).name
         return Spikes(name, potential.index, self._populations[name].shape, scale, lo.astype(np.float64))
 
     def _check(self, potential: Potential, sums: np.ndarray, analog: bool, low: float, high: float) -> None:
@@ -274,16 +301,30 @@ class Builder:
         if analog:
             self.violate(potential, "analog input: no spikes, slope gated", "give the inputs bounds, with --input-range")
         elif off:
-            self.violate(potential, "weight sum is not 1", "train with ttfs_convert.training (soft and hard weight-sum constraint)",
-                         off * (math.prod(potential.shape) // sums.size), float(deviation.max()))
+            self.violate(
+                potential,
+                "weight sum is not 1",
+                "train with ttfs_convert.training (soft and hard weight-sum constraint)",
+                off * (math.prod(potential.shape) // sums.size),
+                float(deviation.max()),
+            )
 
     def max_pool(self, value: Spikes, node: Node, geometry: dict, index: np.ndarray) -> Spikes:
         """The earliest spike per window. value: in the order of the pool's inputs, with one factor per channel, none of them negative.
         index: of the result."""
         lo, hi = value.offset.astype(np.float32), (value.offset + value.scale).astype(np.float32)
-        layer = self.add(MaxPool(name=self.unique(node.name), shape=geometry["out_shape"], source=value.source, lo=lo, hi=hi,
-                                 window=self._populations[value.source].window, **geometry,
-                                 **_matched(index, geometry["out_shape"], node.outputs[0])))
+        layer = self.add(
+            MaxPool(
+                name=self.unique(node.name),
+                shape=geometry["out_shape"],
+                source=value.source,
+                lo=lo,
+                hi=hi,
+                window=self._populations[value.source].window,
+                **geometry,
+                **_matched(index, geometry["out_shape"], node.outputs[0]),
+            )
+        )
         return Spikes(layer.name, index, layer.shape, value.scale, value.offset)
 
     def max_pool_of_parts(self, value: Potential, node: Node, geometry: dict, index: np.ndarray) -> Potential:
@@ -293,10 +334,16 @@ class Builder:
         for each in value.connections:
             source = self._populations[each.source]
             factors = each.path[0].weights if each.path else np.ones(geometry["out_shape"][-1], np.float32)
-            ends = ({"lo": source.lo, "hi": source.hi, "part": source.part} if isinstance(source, Coded) else
-                    {"lo": np.zeros_like(factors), "hi": factors})
-            layer = self.add(MaxPool(name=self.unique(node.name), shape=geometry["out_shape"], source=source.name, window=source.window,
-                                     **ends, **geometry, **NO_MATCH))
+            ends = (
+                {"lo": source.lo, "hi": source.hi, "part": source.part}
+                if isinstance(source, Coded)
+                else {"lo": np.zeros_like(factors), "hi": factors}
+            )
+            layer = self.add(
+                MaxPool(
+                    name=self.unique(node.name), shape=geometry["out_shape"], source=source.name, window=source.window, **ends, **geometry, **NO_MATCH
+                )
+            )
             connections.append(Connection(source=layer.name, path=scaled((), factors, layer.shape)))
         return replace(value, name=node.name, connections=tuple(connections), shape=geometry["out_shape"], index=index)
 
@@ -313,10 +360,20 @@ class Builder:
             raise ModelError(f"output {tensor!r}", "a constant", "potentials or spikes of a layer", "export without this output")
         sums = compact(np.asarray(sum(weight_sums(connection, value.shape) for connection in value.connections)))
         batched = value.index.shape[:1] == (1,)
-        self.add(Readout(name=self.unique(value.name), shape=value.shape, connections=value.connections, tensor=tensor,
-                         window=self.window_after(value.connections), bias=_stored(value.bias, value.shape),
-                         weight_sums=sums.astype(np.float32), onnx_shape=value.index.shape[1:] if batched else value.index.shape, batched=batched,
-                         index=np.ascontiguousarray(value.index.reshape(-1))))
+        self.add(
+            Readout(
+                name=self.unique(value.name),
+                shape=value.shape,
+                connections=value.connections,
+                tensor=tensor,
+                window=self.window_after(value.connections),
+                bias=_stored(value.bias, value.shape),
+                weight_sums=sums.astype(np.float32),
+                onnx_shape=value.index.shape[1:] if batched else value.index.shape,
+                batched=batched,
+                index=np.ascontiguousarray(value.index.reshape(-1)),
+            )
+        )
 
 
 def _matched(index: np.ndarray, shape: Shape, tensor: str) -> dict:

@@ -37,8 +37,9 @@ class UnsupportedModel(ModelError):
 
     def __init__(self, where: str, nodes: list[tuple[str, str, str, str]]):
         first = nodes[0]
-        super().__init__(where, f"{len(nodes)} unsupported node{'s' if len(nodes) > 1 else ''}, first {first[1]} {first[0]!r} ({first[2]})",
-                         remedy=first[3])
+        super().__init__(
+            where, f"{len(nodes)} unsupported node{'s' if len(nodes) > 1 else ''}, first {first[1]} {first[0]!r} ({first[2]})", remedy=first[3]
+        )
         self.nodes = nodes
 
 
@@ -74,8 +75,9 @@ class _Walk:
         self.nodes = with_two_slopes([Node.of(proto) for proto in self.graph.node], self._constant, shapes.get, outputs)
         self.regions = Regions(self.nodes, shapes)
         readers = [node for node in self.nodes if node.operator not in COMPARISONS]  # those are part of a clamp, Where
-        self.body_readers = Counter(name for node in readers if self.regions.feeds_body.intersection(node.outputs) or is_body(node)
-                                    for name in set(node.inputs))
+        self.body_readers = Counter(
+            name for node in readers if self.regions.feeds_body.intersection(node.outputs) or is_body(node) for name in set(node.inputs)
+        )
         builder.max_pooled = self.regions.max_pooled
         builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
         for operator, names in [*((node.operator, set(node.inputs)) for node in readers), ("output", outputs)]:
@@ -127,8 +129,13 @@ class _Walk:
         if self.regions.feeds_body.intersection(node.outputs):
             return False
         value, operator = given[node.inputs[0]], OPERATORS.get(node.operator)
-        return node.operator in ("Concat", "Max", "ReduceMax", "Where") or (operator is not None and operator.activation and not _is_raw(value)
-                                                               and isinstance(value, (Spikes, Potential)) and not _in_unit_interval(value))
+        return node.operator in ("Concat", "Max", "ReduceMax", "Where") or (
+            operator is not None
+            and operator.activation
+            and not _is_raw(value)
+            and isinstance(value, (Spikes, Potential))
+            and not _in_unit_interval(value)
+        )
 
     def _behind_unknown(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
         """Why a node would not convert even if what stands before it did."""
@@ -142,8 +149,10 @@ class _Walk:
     def _lowered(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
         if node.domain not in ("", "ai.onnx"):
             return f"operator of the domain {node.domain}", (
-                "export the plain float32 network, not an optimised or quantised one" if node.domain.startswith("com.microsoft")
-                else "between its first and last layer: operators of ONNX alone")
+                "export the plain float32 network, not an optimised or quantised one"
+                if node.domain.startswith("com.microsoft")
+                else "between its first and last layer: operators of ONNX alone"
+            )
         operator = OPERATORS.get(node.operator)
         if operator is None:
             return REMEDIES.get(node.operator, NO_REMEDY)

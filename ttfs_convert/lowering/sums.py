@@ -22,15 +22,19 @@ def spike_trains(value: Value | None) -> list[Spikes] | None:
     if not isinstance(value, Potential) or not value.pooled_only or not all(_is_bare(each.path) for each in value.connections):
         return None
     ones, none = np.ones(value.shape[-1]), np.zeros(value.shape[-1])
-    return [Spikes(each.source, value.index, value.shape, each.path[0].weights.astype(np.float64) if each.path else ones, none if k else value.bias)
-            for k, each in enumerate(value.connections)]
+    return [
+        Spikes(each.source, value.index, value.shape, each.path[0].weights.astype(np.float64) if each.path else ones, none if k else value.bias)
+        for k, each in enumerate(value.connections)
+    ]
 
 
 def sum_of(trains: Sequence[Spikes], like: Sequence[Potential], name: str, builder: Builder) -> Potential:
     """The sum of `trains`, which are of one shape and show the same places. like: the sums whose elements they hold."""
     result = builder.summed(trains, name)
-    bounds = (np.maximum(result.bounds[0], min(float(value.bounds[0].min()) for value in like)),
-              np.minimum(result.bounds[1], max(float(value.bounds[1].max()) for value in like)))
+    bounds = (
+        np.maximum(result.bounds[0], min(float(value.bounds[0].min()) for value in like)),
+        np.minimum(result.bounds[1], max(float(value.bounds[1].max()) for value in like)),
+    )
     return replace(result, bounds=bounds, pooled_only=True, comonotone=all(value.comonotone for value in like))
 
 

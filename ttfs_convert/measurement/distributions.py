@@ -59,7 +59,7 @@ class PreActivations:
     @property
     def deviation(self) -> float:
         """Standard deviation."""
-        return max(self.squares / self.count - self.mean**2, 0.0)**0.5
+        return max(self.squares / self.count - self.mean**2, 0.0) ** 0.5
 
 
 @dataclass
@@ -73,8 +73,10 @@ class ActivationPairs:
 
     def add(self, original: np.ndarray, decoded: np.ndarray) -> None:
         """Of one batch, float32 arrays of equal shape."""
-        row, column = (np.rint(values.reshape(-1).clip(0, 1) * np.float32(size - 1)).astype(np.int32)
-                       for values, size in zip((original, decoded), self.histogram.shape))
+        row, column = (
+            np.rint(values.reshape(-1).clip(0, 1) * np.float32(size - 1)).astype(np.int32)
+            for values, size in zip((original, decoded), self.histogram.shape)
+        )
         places = row * self.histogram.shape[1] + column
         self.histogram += np.bincount(places, minlength=self.histogram.size).reshape(self.histogram.shape)
 

@@ -24,12 +24,15 @@ class PairedOutcomes:
     def of(cls, ann: np.ndarray, snn: np.ndarray, truth: np.ndarray) -> PairedOutcomes:
         """Counts of predicted labels beside the true ones, all (n,)."""
         ann_right, snn_right = ann == truth, snn == truth
-        return cls(*(int(np.count_nonzero(which)) for which in (ann_right & snn_right, ann_right & ~snn_right, ~ann_right & snn_right,
-                                                               ~ann_right & ~snn_right)))
+        return cls(
+            *(
+                int(np.count_nonzero(which))
+                for which in (ann_right & snn_right, ann_right & ~snn_right, ~ann_right & snn_right, ~ann_right & ~snn_right)
+            )
+        )
 
     def __add__(self, other: PairedOutcomes) -> PairedOutcomes:
-        return PairedOutcomes(self.both + other.both, self.ann_only + other.ann_only, self.snn_only + other.snn_only,
-                              self.neither + other.neither)
+        return PairedOutcomes(self.both + other.both, self.ann_only + other.ann_only, self.snn_only + other.snn_only, self.neither + other.neither)
 
     @property
     def samples(self) -> float:

@@ -26,8 +26,7 @@ from ..network.synapses.scale import Scale
 UNIT = 2.0**-24
 
 
-def rounding_bounds(layers: Sequence[Layer], errors: Mapping[str, float], cut_off: Container[str], largest: Mapping[str, float]
-                    ) -> dict[str, float]:
+def rounding_bounds(layers: Sequence[Layer], errors: Mapping[str, float], cut_off: Container[str], largest: Mapping[str, float]) -> dict[str, float]:
     """By population with activations, what its sources' rounding and its own may come to.
 
     errors: largest measured ones, by population that is compared: rounding did no more than that. cut_off: populations whose errors are
@@ -38,7 +37,8 @@ def rounding_bounds(layers: Sequence[Layer], errors: Mapping[str, float], cut_of
     passed: dict[str, float] = {}
     for layer in (each for each in layers if not isinstance(each, Readout)):
         magnitudes[layer.name] = largest.get(layer.name) or (
-            _magnitude(layer) if isinstance(layer, Coded) else max(magnitudes[source] for source in sources(layer)))
+            _magnitude(layer) if isinstance(layer, Coded) else max(magnitudes[source] for source in sources(layer))
+        )
         found[layer.name] = min(1.0, _rounding(layer, passed, magnitudes))  # no activation is further off
         measured = errors.get(layer.name, found[layer.name])
         passed[layer.name] = measured if layer.name in cut_off else min(measured, found[layer.name])

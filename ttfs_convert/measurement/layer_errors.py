@@ -75,8 +75,10 @@ class LayerErrors:
         """Add |ours - reference|, float32 arrays of equal shape (one buffer is reused)."""
         difference = np.subtract(reference, ours, dtype=np.float32)
         np.abs(difference, out=difference)
-        self.add(Errors(float(difference.max()), float(difference.sum(dtype=np.float64)), float(reference.min()), float(reference.max()), 0),
-                 difference.size)
+        self.add(
+            Errors(float(difference.max()), float(difference.sum(dtype=np.float64)), float(reference.min()), float(reference.max()), 0),
+            difference.size,
+        )
 
 
 def original_activations(layer: Coded, tensor: np.ndarray, images: int) -> np.ndarray:
@@ -122,8 +124,18 @@ class Certificate:
         if values is not None:
             reference, lo = np.ascontiguousarray(part_of(in_tensor_order(values, layer, len(times)), layer.part)), lo + layer.lo
             width = width * _width(layer)
-        found = compare(times.reshape(len(times), *plane), recording.steps[layer.name] or 0, 1 - SILENT_ROUNDING, reference, layer.channels_first,
-                        lo.reshape(plane), width.reshape(plane), ROUNDING, errors.active.reshape(plane), errors.sent.reshape(plane))
+        found = compare(
+            times.reshape(len(times), *plane),
+            recording.steps[layer.name] or 0,
+            1 - SILENT_ROUNDING,
+            reference,
+            layer.channels_first,
+            lo.reshape(plane),
+            width.reshape(plane),
+            ROUNDING,
+            errors.active.reshape(plane),
+            errors.sent.reshape(plane),
+        )
         errors.add(found, 0 if values is None else times.size)
 
     def saturated(self) -> list[str]:
@@ -153,8 +165,11 @@ class Certificate:
         """By layer whose spikes are compared, what its error may be: that of `tolerance` and, in continuous time, all that rounding may
         come to, see `measure.rounding`; behind a layer that cuts values off also what that passes on."""
         which, limit = self.tolerance()
-        compared = {layer.name: self.layers[layer.name] for layer in self.network.layers
-                    if not isinstance(layer, Readout) and self.layers[layer.name].compared}
+        compared = {
+            layer.name: self.layers[layer.name]
+            for layer in self.network.layers
+            if not isinstance(layer, Readout) and self.layers[layer.name].compared
+        }
         if which == "mean":
             return dict.fromkeys(compared, limit)
         cut_off = {name for name, errors in compared.items() if errors.saturated}

@@ -95,14 +95,18 @@ def layer_connections(layers: Sequence[Layer], layer: Layer) -> tuple[int, int]:
     """Existing connections into `layer`, one of `layers`, and connections of its padded taps."""
     shapes = {source.name: source.shape for source in layers}
     connections = layer.connections if has_neurons(layer) else ()
-    return (sum(existing_connections(connection, shapes[connection.source]) for connection in connections),
-            sum(virtual_connections(connection) for connection in connections))
+    return (
+        sum(existing_connections(connection, shapes[connection.source]) for connection in connections),
+        sum(virtual_connections(connection) for connection in connections),
+    )
 
 
 def synaptic(network: Network) -> Operations:
     latency = network.latency_steps
-    return Operations(sum(layer_connections(network.layers, layer)[0] for layer in network.layers),
-                      None if latency is None else sum(map(neurons, network.layers)) * latency)
+    return Operations(
+        sum(layer_connections(network.layers, layer)[0] for layer in network.layers),
+        None if latency is None else sum(map(neurons, network.layers)) * latency,
+    )
 
 
 def layer_updates(network: Network, layer: Layer, fixed: bool = False) -> int | None:
@@ -117,8 +121,7 @@ def reference_spikes(network: Network, layer: Layer) -> int:
     return neurons(layer) if isinstance(layer, Spiking) and layer.slope == "reference" else 0
 
 
-def event_of_layer(network: Network, layer: Layer, active: Mapping[str, np.ndarray], sent: Mapping[str, np.ndarray] | None = None
-                   ) -> Operations:
+def event_of_layer(network: Network, layer: Layer, active: Mapping[str, np.ndarray], sent: Mapping[str, np.ndarray] | None = None) -> Operations:
     """`event` for the connections into one layer. active: as for `gated_of_layer`. sent: with a fixed threshold, per population the share
     of images in which each neuron spikes at all; None: each does, by its window's end."""
     updates = layer_updates(network, layer, fixed=sent is not None)

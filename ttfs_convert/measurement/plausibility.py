@@ -39,8 +39,10 @@ class Plausibility:
         share = max(self.labels.values()) / samples
         if samples < FEWEST or _lower_end(self.right, samples) > share:
             return []
-        return [f"the original itself is right on {100 * self.right / samples:.1f} %, no better than chance (always guessing the commonest label: "
-                f"{100 * share:.1f} %): check that labels are numbered as the model's classes and samples scaled as in training"]
+        return [
+            f"the original itself is right on {100 * self.right / samples:.1f} %, no better than chance (always guessing the commonest label: "
+            f"{100 * share:.1f} %): check that labels are numbered as the model's classes and samples scaled as in training"
+        ]
 
 
 def _lower_end(right: int, samples: int) -> float:

@@ -55,25 +55,40 @@ class Rule:
         listed = self.names or tuple(class_names)
         if self.kind == "names":
             if y.dtype.kind == "U" and self.names and not set(self.names).intersection(y.tolist()):
-                raise DataError(where, f"names as labels ({_shortened(sorted(set(y.tolist())))})", f"some of {_shortened(self.names)}",
-                                "name the classes as the model does, or number them from 0 in its order")
+                raise DataError(
+                    where,
+                    f"names as labels ({_shortened(sorted(set(y.tolist())))})",
+                    f"some of {_shortened(self.names)}",
+                    "name the classes as the model does, or number them from 0 in its order",
+                )
             return y.astype(str) if y.dtype.kind == "U" else self._named(y, listed, where)
         if y.dtype.kind == "U":
             return self._numbered(y, where)
         if self.count is not None and not 0 <= y.min() <= y.max() < self.count:
             one_based, wrong = (y.min(), y.max()) == (1, self.count), y.max() if y.max() >= self.count else y.min()
-            raise DataError(where, f"label {wrong}", f"labels from 0 to {self.count - 1}: the model has {self.count} classes",
-                            f"subtract 1: yours go from 1 to {self.count}" if one_based else "number the classes from 0, in the model's order")
+            raise DataError(
+                where,
+                f"label {wrong}",
+                f"labels from 0 to {self.count - 1}: the model has {self.count} classes",
+                f"subtract 1: yours go from 1 to {self.count}" if one_based else "number the classes from 0, in the model's order",
+            )
         return y
 
     def _named(self, y: np.ndarray, listed: Sequence[str], where: str) -> np.ndarray:
         if not listed:
-            raise DataError(where, f"numbers as labels, while output {self.output!r} gives names of classes which the model does not list",
-                            "the names themselves", "give y as names")
+            raise DataError(
+                where,
+                f"numbers as labels, while output {self.output!r} gives names of classes which the model does not list",
+                "the names themselves",
+                "give y as names",
+            )
         if not 0 <= y.min() <= y.max() < len(listed):
-            raise DataError(where, f"label {y.max() if y.max() >= len(listed) else y.min()}",
-                            f"labels from 0 to {len(listed) - 1}: the model has the classes {_shortened(listed)}",
-                            "number the classes from 0, in the model's order")
+            raise DataError(
+                where,
+                f"label {y.max() if y.max() >= len(listed) else y.min()}",
+                f"labels from 0 to {len(listed) - 1}: the model has the classes {_shortened(listed)}",
+                "number the classes from 0, in the model's order",
+            )
         return np.array(listed)[y]
 
     def _numbered(self, y: np.ndarray, where: str) -> np.ndarray:
@@ -104,10 +119,15 @@ class NoRule:
     def refusal(self) -> UsageError:
         """For who needs labels."""
         if self.lone:
-            return UsageError(f"output {self.output!r}", self.reason, "to know where it splits two classes",
-                              "say it with --decision-threshold X, or give y as floats if it holds values")
-        return UsageError(f"output {self.output!r}", self.reason, "one score per class, or labels",
-                          "name another output with --output, if there is one")
+            return UsageError(
+                f"output {self.output!r}",
+                self.reason,
+                "to know where it splits two classes",
+                "say it with --decision-threshold X, or give y as floats if it holds values",
+            )
+        return UsageError(
+            f"output {self.output!r}", self.reason, "one score per class, or labels", "name another output with --output, if there is one"
+        )
 
 
 def rule_of(output: str, sample: np.ndarray, bounds: Bounds, names: Sequence[str], threshold: float | None = None) -> Rule | NoRule:
@@ -116,8 +136,9 @@ def rule_of(output: str, sample: np.ndarray, bounds: Bounds, names: Sequence[str
     values = int(np.prod(sample.shape[1:]))
     scores = values > 1 and values == max(sample.shape[1:])
     if threshold is not None and (sample.dtype.kind != "f" or values != 1):
-        raise UsageError("--decision-threshold", f"output {output!r} of {'' if values == 1 else f'{values} '}{_kind(sample)} per sample",
-                         "one float per sample")
+        raise UsageError(
+            "--decision-threshold", f"output {output!r} of {'' if values == 1 else f'{values} '}{_kind(sample)} per sample", "one float per sample"
+        )
     if values == 1 and sample.dtype.kind in "iub":
         return Rule(output, "labels")
     if values == 1 and sample.dtype.kind in "OUS":

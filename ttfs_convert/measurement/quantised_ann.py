@@ -60,8 +60,10 @@ class QuantisedAnn:
             tensors = [*inserted.levels.values(), *inserted.positions.values(), *inserted.readouts.values()]
             self._detailed = self._session(inserted.model, tensors)
         found, images = (self._detailed if details else self._plain)(feeds), len(next(iter(feeds.values())))
-        levels, positions = ({name: in_neuron_order(found[at], self.quantisers[name].layer, images) for name, at in part.items()}
-                             for part in (inserted.levels, inserted.positions if details else {}))
+        levels, positions = (
+            {name: in_neuron_order(found[at], self.quantisers[name].layer, images) for name, at in part.items()}
+            for part in (inserted.levels, inserted.positions if details else {})
+        )
         readouts = {name: found[tensor] for name, tensor in inserted.readouts.items() if details and tensor in found}
         return QuantisedValues({name: found[name] for name in self._outputs}, levels, positions, readouts)
 
@@ -152,8 +154,14 @@ class QuantisedOutcome:
     def notes(self) -> tuple[str, ...]:
         """What a reader of the figures must know."""
         first, others = self.unexplained, self.mismatches - self.traced_to_ties
-        return () if first is None else (f"{others:,} predictions differ from the quantised ANN's for other reasons than ties, first "
-                                         f"that of image {first.image}, from {first.layer or 'the output'} on",)
+        return (
+            ()
+            if first is None
+            else (
+                f"{others:,} predictions differ from the quantised ANN's for other reasons than ties, first "
+                f"that of image {first.image}, from {first.layer or 'the output'} on",
+            )
+        )
 
 
 class QuantisedTally:
@@ -197,5 +205,12 @@ class QuantisedTally:
     def outcome(self) -> QuantisedOutcome:
         """Of all batches so far, at least one."""
         samples, accuracy = self._samples, self._right / self._samples if self._labelled else None
-        return QuantisedOutcome(samples, accuracy, 1 - self._mismatches / samples, self._mismatches, self._traced,
-                                self._differing / max(self._compared, 1), self._unexplained)
+        return QuantisedOutcome(
+            samples,
+            accuracy,
+            1 - self._mismatches / samples,
+            self._mismatches,
+            self._traced,
+            self._differing / max(self._compared, 1),
+            self._unexplained,
+        )

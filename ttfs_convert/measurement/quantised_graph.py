@@ -55,8 +55,12 @@ def _quantisers(network: Network, model: onnx.ModelProto) -> tuple[list[Quantise
             missing += [] if found else [layer.name]
     read: dict[str, set[str]] = {}  # by layer, the populations that it reads, if need be through wiring without a tensor
     for layer in network.layers:
-        read[layer.name] = set().union(*({source} if isinstance(layers[source], (Input, Spiking)) or layers[source].tensor in known
-                                         else read[source] for source in sources(layer)))
+        read[layer.name] = set().union(
+            *(
+                {source} if isinstance(layers[source], (Input, Spiking)) or layers[source].tensor in known else read[source]
+                for source in sources(layer)
+            )
+        )
     quantisers: list[Quantiser] = []
     for name, (neurons, tensor) in points.items():
         parent = next((each.layer.name for each in quantisers if each.tensor == tensor and each.layer.name in read[neurons]), None)
@@ -98,8 +102,10 @@ class Insertion:
         self.readouts = {layer.tensor: layer.tensor for layer in network.readouts}
         self._ends = {layer.tensor: {layer.name} for layer in network.readouts}
         self._taken = {name for node in model.graph.node for name in (node.name, *node.input, *node.output)}
-        self._following = _following(self.model.graph, [*((each.tensor, each.neurons) for each in self.quantisers),
-                                                        *((layer.tensor, layer.name) for layer in network.layers if layer.tensor)])
+        self._following = _following(
+            self.model.graph,
+            [*((each.tensor, each.neurons) for each in self.quantisers), *((layer.tensor, layer.name) for layer in network.layers if layer.tensor)],
+        )
         inserted: dict[str, list[onnx.NodeProto]] = {}  # by the tensor behind which they belong
         for tensor in dict.fromkeys(each.tensor for each in self.quantisers):
             inserted |= self._insert(tensor, [each for each in self.quantisers if each.tensor == tensor])
@@ -123,8 +129,13 @@ class Insertion:
                 _rename(node, tensor, result[wanted] if wanted else exact)
             node.output[:] = [exact if name == tensor else name for name in node.output]
         self.readouts |= {tensor: result[ends]} if ends else {}
-        return {exact: [node for each in group for node in self._nodes(each, result.get(each.parent, exact), result[each.layer.name],
-                                                                       result.get(_other_half(each, group)))]}
+        return {
+            exact: [
+                node
+                for each in group
+                for node in self._nodes(each, result.get(each.parent, exact), result[each.layer.name], result.get(_other_half(each, group)))
+            ]
+        }
 
     def _chosen(self, group: Sequence[Quantiser], layers: set[str]) -> str | None:
         """Of the quantisers of one tensor the last one that some of `layers` read, by its layer; None if they read none."""
@@ -138,8 +149,7 @@ class Insertion:
         lo, width, shape = _ends(quantiser.layer)
 
         def add(operator: str, *inputs: str | np.ndarray | float, output: str = "", **attributes) -> str:
-            names = [value if isinstance(value, str) else add("Constant", value=numpy_helper.from_array(np.asarray(value)))
-                     for value in inputs]
+            names = [value if isinstance(value, str) else add("Constant", value=numpy_helper.from_array(np.asarray(value))) for value in inputs]
             output = output or self._new(f"{result}/{operator.lower()}")
             nodes.append(helper.make_node(operator, names, [output], name=output, **attributes))
             return output

@@ -28,15 +28,22 @@ class Truth:
         elif data.y is not None and isinstance(rule, Rule):
             self.labels = rule.truth(data.y, data.class_names, data.name)
         if labels_needed and self.labels is None:
-            raise self.rule.refusal() if isinstance(self.rule, NoRule) and data.y is not None else UsageError(
-                "data", f"{data.name} has no labels", "labelled data", "add y to the .npz")
+            raise (
+                self.rule.refusal()
+                if isinstance(self.rule, NoRule) and data.y is not None
+                else UsageError("data", f"{data.name} has no labels", "labelled data", "add y to the .npz")
+            )
         if self.labels is None and self.targets is None:
             self.notes = self._unused(data, sample.shape[1:])
 
     def _checked(self, targets: np.ndarray, sample: np.ndarray, where: str) -> np.ndarray:
         if sample.dtype.kind != "f":
-            raise DataError(where, f"y of shape {targets.shape[1:]} per sample for an output of {sample.dtype}", "one label per sample",
-                            "labels of every position are not judged: leave y out, which gives errors and agreement of the outputs")
+            raise DataError(
+                where,
+                f"y of shape {targets.shape[1:]} per sample for an output of {sample.dtype}",
+                "one label per sample",
+                "labels of every position are not judged: leave y out, which gives errors and agreement of the outputs",
+            )
         return targets
 
     def _unused(self, data: Dataset, shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -47,11 +54,17 @@ class Truth:
                 raise rule.refusal()
             return (f"the labels are not used: output {rule.output!r} has {rule.reason}",)
         if data.targets is not None:
-            raise DataError(data.name, f"y of shape {data.targets.shape[1:]} per sample",
-                            f"labels, or values of the shape {shape} of output {rule.output!r}", "give such a y, or none")
+            raise DataError(
+                data.name,
+                f"y of shape {data.targets.shape[1:]} per sample",
+                f"labels, or values of the shape {shape} of output {rule.output!r}",
+                "give such a y, or none",
+            )
         if isinstance(rule, NoRule) and rule.lone:
-            return (f"no predictions are compared: output {rule.output!r} has {rule.reason}; say where it splits two classes with "
-                    "--decision-threshold X, if it does",)
+            return (
+                f"no predictions are compared: output {rule.output!r} has {rule.reason}; say where it splits two classes with "
+                "--decision-threshold X, if it does",
+            )
         return ()
 
 
@@ -66,8 +79,10 @@ def _other_scale(targets: np.ndarray, sample: np.ndarray) -> tuple[str, ...]:
     if wide <= SCALES_APART * narrow:
         return ()
     (low, high), (least, most) = ends
-    return (f"the targets y reach from {low:.4g} to {high:.4g} and the original's outputs from {least:.4g} to {most:.4g}: "
-            "mean squared errors compare values of different scales",)
+    return (
+        f"the targets y reach from {low:.4g} to {high:.4g} and the original's outputs from {least:.4g} to {most:.4g}: "
+        "mean squared errors compare values of different scales",
+    )
 
 
 def _fitted(targets: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -14,13 +14,17 @@ def misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
     """What of `layer` contradicts itself or the layers before it."""
     size = math.prod(layer.shape)
     window = max((earlier[source].window for source in sources(layer)), default=_first_window(layer)) + has_neurons(layer)
-    if layer.tensor_index is not None and not (layer.tensor_index.shape == (size,)
-                                               and np.array_equal(np.sort(layer.tensor_index), np.arange(size, dtype=np.int64))):
+    if layer.tensor_index is not None and not (
+        layer.tensor_index.shape == (size,) and np.array_equal(np.sort(layer.tensor_index), np.arange(size, dtype=np.int64))
+    ):
         return "a tensor_index that leaves out neurons"
     if layer.window != window:
         return f"window {layer.window} instead of {window}"
-    if isinstance(layer, Coded) and not (layer.lo.shape == layer.hi.shape == layer.shape[-1:] and (layer.lo <= layer.hi).all()
-                                         and (isinstance(layer, MaxPool) or (layer.lo < layer.hi).all())):
+    if isinstance(layer, Coded) and not (
+        layer.lo.shape == layer.hi.shape == layer.shape[-1:]
+        and (layer.lo <= layer.hi).all()
+        and (isinstance(layer, MaxPool) or (layer.lo < layer.hi).all())
+    ):
         return "a range that is empty or of another shape"
     if isinstance(layer, Input):
         return None if math.prod(layer.onnx_shape) == size else f"{size} encoders for an input of shape {layer.onnx_shape}"

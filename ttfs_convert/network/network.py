@@ -94,7 +94,7 @@ class Network(Record):
             elif isinstance(layer, (Input, Spiking)):
                 counts[layer.name] = layer.steps or self.steps
             else:
-                counts[layer.name] = max((counts[source] or self.steps or 0 for source in sources(layer))) or None
+                counts[layer.name] = max(counts[source] or self.steps or 0 for source in sources(layer)) or None
         return counts
 
     def grid(self) -> dict[str, int]:
@@ -117,13 +117,21 @@ class Network(Record):
         input, and where a concatenation would join its spikes with those of another grid."""
         spiking = {layer.name: steps for layer in self.inputs if layer.coding == "spikes"}
         if self.steps is None or not spiking:
-            raise UsageError("input steps", "continuous time" if self.steps is None else "analog inputs, which take no window",
-                             "a grid for the input's spikes", "set --steps N" if self.steps is None else "give the inputs bounds")
+            raise UsageError(
+                "input steps",
+                "continuous time" if self.steps is None else "analog inputs, which take no window",
+                "a grid for the input's spikes",
+                "set --steps N" if self.steps is None else "give the inputs bounds",
+            )
         try:
             return self.with_layer_steps(spiking)
         except ValueError as error:
-            raise UsageError("input steps", f"{steps} for an input that is concatenated with layers of {self.steps}", "one number for both",
-                             "leave --input-steps out") from error
+            raise UsageError(
+                "input steps",
+                f"{steps} for an input that is concatenated with layers of {self.steps}",
+                "one number for both",
+                "leave --input-steps out",
+            ) from error
 
     def with_layer_steps(self, steps: Mapping[str, int]) -> Network:
         """This network with a number of steps of its own for each population named, encoders and neurons. Raises ValueError for other

@@ -152,8 +152,11 @@ def _array(where: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: s
             shape = found_shape[:1]
         size = math.prod(found_shape) * found_dtype.itemsize
         if found_dtype.str != dtype or fortran or found_shape != shape or member.tell() + size != info.file_size:
-            raise ModelError(where, f"member {info.filename} holds {found_dtype.str} {found_shape}, {info.file_size} bytes",
-                             f"{dtype} {shape} as the manifest says")
+            raise ModelError(
+                where,
+                f"member {info.filename} holds {found_dtype.str} {found_shape}, {info.file_size} bytes",
+                f"{dtype} {shape} as the manifest says",
+            )
         array = np.empty(found_shape, dtype)
         member.readinto(array.reshape(-1).view(np.uint8))  # at its end the archive's checksum is verified
     return array

@@ -32,8 +32,7 @@ def unbatched_inputs(model: onnx.ModelProto, folder: Path) -> tuple[str, ...]:
     if given:
         return tuple(name for name in open_ones if name in given or len(open_ones) == len(shapes))
     declared, single = (_rows(model, folder, sizes) for sizes in (open_ones, dict.fromkeys(open_ones, 1)))
-    return () if declared is None else tuple(name for name, size in open_ones.items()
-                                             if not _is_followed(size, len(shapes[name]), declared, single))
+    return () if declared is None else tuple(name for name, size in open_ones.items() if not _is_followed(size, len(shapes[name]), declared, single))
 
 
 def _is_followed(size: int, axes: int, declared: Iterable[int], single: Iterable[int] | None) -> bool:
@@ -43,14 +42,16 @@ def _is_followed(size: int, axes: int, declared: Iterable[int], single: Iterable
 def _is_unsqueezed(name: str, rank: int, graph: onnx.GraphProto) -> bool:
     """Whether an Unsqueeze of axis 0 reads the input, or what operators between have made of its elements."""
     constants = {tensor.name: tensor for tensor in graph.initializer} | {
-        node.output[0]: attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute if attribute.name == "value"}
+        node.output[0]: attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute if attribute.name == "value"
+    }
     same = {name}
     for node in graph.node:
         if node.op_type in ELEMENTWISE and same.intersection(node.input):
             same.update(node.output)
         if node.op_type == "Unsqueeze" and node.input[0] in same:
             axes = [attribute.ints for attribute in node.attribute if attribute.name == "axes"] or [
-                onnx.numpy_helper.to_array(constants[axis]).reshape(-1) for axis in node.input[1:] if axis in constants]
+                onnx.numpy_helper.to_array(constants[axis]).reshape(-1) for axis in node.input[1:] if axis in constants
+            ]
             if any(axis % (rank + len(each)) == 0 for each in axes for axis in each):
                 return True
     return False

@@ -49,10 +49,11 @@ def _named(tensors: Iterable[onnx.TensorProto]) -> Iterator[tuple[str, ...]]:
 
 def _encoded(given: Mapping[str, object]) -> Iterator[tuple[str, ...]]:
     """Of a LabelEncoder from 0, 1, ... to names, in whatever order it lists them."""
-    keys, values = (next((given[name] for name in names if name in given), ()) for names in (
-        ("keys_tensor", "keys_int64s", "keys_floats"), ("values_tensor", "values_strings")))
-    keys, values = (onnx.numpy_helper.to_array(each).reshape(-1).tolist() if isinstance(each, onnx.TensorProto) else each
-                    for each in (keys, values))
+    keys, values = (
+        next((given[name] for name in names if name in given), ())
+        for names in (("keys_tensor", "keys_int64s", "keys_floats"), ("values_tensor", "values_strings"))
+    )
+    keys, values = (onnx.numpy_helper.to_array(each).reshape(-1).tolist() if isinstance(each, onnx.TensorProto) else each for each in (keys, values))
     if sorted(keys, key=str) == sorted(range(len(values)), key=str):
         yield from _distinct([name for _, name in sorted(zip(keys, values))])
 

@@ -17,13 +17,22 @@ WEIGHTS = "weights.bin"
 
 
 def no_external_data(where: str, error: Exception) -> ModelError:
-    return ModelError(where, f"external data cannot be read ({error})", "the file beside the model, inside its folder",
-                      "keep both files together, or export with the weights inside")
+    return ModelError(
+        where,
+        f"external data cannot be read ({error})",
+        "the file beside the model, inside its folder",
+        "keep both files together, or export with the weights inside",
+    )
 
 
 def external_files(model: onnx.ModelProto, base: Path) -> tuple[Path, ...]:
-    places = {entry.value for tensor in _tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL
-              for entry in tensor.external_data if entry.key == "location"}
+    places = {
+        entry.value
+        for tensor in _tensors(model)
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
     return tuple(base / place for place in sorted(places))
 
 
@@ -53,8 +62,12 @@ def move_weights(model: onnx.ModelProto, target: Path, where: str) -> None:
             except KeyError as error:
                 raise ModelError(where, f"initializer {tensor.name!r} of data type {tensor.data_type}", "a type that ONNX knows") from error
             if len(tensor.raw_data) != size:
-                raise ModelError(where, f"initializer {tensor.name!r} holds {len(tensor.raw_data)} bytes", f"{size} for its shape",
-                                 "export it again; 4-bit weights are not taken")
+                raise ModelError(
+                    where,
+                    f"initializer {tensor.name!r} holds {len(tensor.raw_data)} bytes",
+                    f"{size} for its shape",
+                    "export it again; 4-bit weights are not taken",
+                )
             offset = file.seek(-file.tell() % 64, 1)
             file.write(tensor.raw_data)
             onnx.external_data_helper.set_external_data(tensor, WEIGHTS, offset, len(tensor.raw_data))

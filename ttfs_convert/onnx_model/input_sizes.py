@@ -17,8 +17,10 @@ Sizes = Mapping[str, Sequence[int]]  # by input, "" for the only one; with the b
 
 def _declared(model: onnx.ModelProto) -> dict[str, list[int | None]]:
     """Sizes of each input without the batch, None where the model leaves one open."""
-    return {value.name: [dim.dim_value if dim.dim_value > 0 else None for dim in value.type.tensor_type.shape.dim][1:]
-            for value in fed_inputs(model.graph)}
+    return {
+        value.name: [dim.dim_value if dim.dim_value > 0 else None for dim in value.type.tensor_type.shape.dim][1:]
+        for value in fed_inputs(model.graph)
+    }
 
 
 def chosen_sizes(model: onnx.ModelProto, where: str, given: Sizes | None, data: Dataset | None) -> dict[str, tuple[int, ...]]:
@@ -89,12 +91,20 @@ def _fits(sizes: Sequence[int], declared: Sequence[int | None]) -> bool:
 def _of_samples(model: onnx.ModelProto, name: str, declared: list[int | None], data: Dataset, lone: bool) -> tuple[int, ...]:
     array = data.x if lone and (data.x_name == "x" or name not in data.inputs) else data.inputs.get(name)
     if array is None:
-        raise DataError(data.name, f"no array for the input {name!r}", f"samples that show its sizes, {_text(declared)}",
-                        f"or name them with {OPTION} {name}:SIZES")
+        raise DataError(
+            data.name,
+            f"no array for the input {name!r}",
+            f"samples that show its sizes, {_text(declared)}",
+            f"or name them with {OPTION} {name}:SIZES",
+        )
     shapes = [shape for shape in shapes_of_samples(array.shape[1:], len(declared), data.image) if _fits(shape, declared)]
     if not shapes:
-        raise DataError(data.name, f"samples of shape {array.shape[1:]}", f"{_text(declared)} as the model's input {name!r}",
-                        f"name its sizes with {OPTION} {name}:SIZES, or give samples of such a shape")
+        raise DataError(
+            data.name,
+            f"samples of shape {array.shape[1:]}",
+            f"{_text(declared)} as the model's input {name!r}",
+            f"name its sizes with {OPTION} {name}:SIZES, or give samples of such a shape",
+        )
     channels = _channels(model, name)
     return next((shape for shape in shapes if channels in (None, shape[0])), shapes[0])
 
@@ -110,8 +120,12 @@ def _channels(model: onnx.ModelProto, name: str) -> int | None:
 
 
 def _left_open(where: str, name: str, sizes: list[int | None]) -> ModelError:
-    return ModelError(where, f"axis {sizes.index(None) + 1} of input {name!r} has no fixed size", "only the batch (axis 0) to be dynamic",
-                      f"name the sizes, ttfs-convert {OPTION} {name}:{_text(sizes)}, or give ttfs-convert --calibrate data of that size")
+    return ModelError(
+        where,
+        f"axis {sizes.index(None) + 1} of input {name!r} has no fixed size",
+        "only the batch (axis 0) to be dynamic",
+        f"name the sizes, ttfs-convert {OPTION} {name}:{_text(sizes)}, or give ttfs-convert --calibrate data of that size",
+    )
 
 
 def _text(sizes: Sequence[int | None]) -> str:

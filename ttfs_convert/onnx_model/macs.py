@@ -13,8 +13,11 @@ Sizes = Mapping[str, tuple[int, ...]]
 def sizes(model: onnx.ModelProto) -> Sizes:
     """Shapes of the tensors of a model for one image."""
     graph = model.graph
-    shapes = {value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-              for value in (*graph.value_info, *graph.output, *graph.input) if value.type.tensor_type.HasField("shape")}
+    shapes = {
+        value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        for value in (*graph.value_info, *graph.output, *graph.input)
+        if value.type.tensor_type.HasField("shape")
+    }
     return shapes | {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
 
 
@@ -41,6 +44,9 @@ def node_macs(node: onnx.NodeProto, shapes: Sizes) -> int:
     if node.op_type == "Einsum" and len(node.input) > 1:
         (equation,) = (attribute.s.decode() for attribute in node.attribute if attribute.name == "equation")
         factors = equation.split("->")[0].replace(" ", "").split(",")
-        return 0 if "." in equation else math.prod({label: size for factor, name in zip(factors, node.input)
-                                                    for label, size in zip(factor, shapes[name])}.values())
+        return (
+            0
+            if "." in equation
+            else math.prod({label: size for factor, name in zip(factors, node.input) for label, size in zip(factor, shapes[name])}.values())
+        )
     return 0

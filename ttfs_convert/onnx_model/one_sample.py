@@ -13,30 +13,45 @@ from .dataflow import fed_inputs
 
 def fix_batch(model: onnx.ModelProto, unbatched: Collection[str], where: str) -> None:
     for value in fed_inputs(model.graph):
-        for dim in value.type.tensor_type.shape.dim[:value.name not in unbatched]:
+        for dim in value.type.tensor_type.shape.dim[: value.name not in unbatched]:
             dim.ClearField("dim_param")
             dim.dim_value = 1
     for value in model.graph.output:
         if not value.type.HasField("tensor_type"):
-            raise ModelError(where, f"output {value.name!r} is a {value.type.WhichOneof('value')}", "tensors",
-                             "export without ZipMap (skl2onnx: options={'zipmap': False})")
+            raise ModelError(
+                where,
+                f"output {value.name!r} is a {value.type.WhichOneof('value')}",
+                "tensors",
+                "export without ZipMap (skl2onnx: options={'zipmap': False})",
+            )
         value.type.tensor_type.ClearField("shape")
     del model.graph.value_info[:]
 
 
 def declared_batch(model: onnx.ModelProto, unbatched: Collection[str]) -> int:
     """Samples that the model takes at a time; 1 where it takes any number."""
-    sizes = [value.type.tensor_type.shape.dim[0].dim_value for value in fed_inputs(model.graph)
-             if value.name not in unbatched and value.type.tensor_type.shape.dim]
+    sizes = [
+        value.type.tensor_type.shape.dim[0].dim_value
+        for value in fed_inputs(model.graph)
+        if value.name not in unbatched and value.type.tensor_type.shape.dim
+    ]
     return max(sizes, default=1)
 
 
 def free_reshapes(model: onnx.ModelProto, declared: int) -> None:
     """Let every Reshape to a constant shape of `declared` rows, which holds the batch that the model was exported for, make one row."""
-    shapes = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer
-              if tensor.data_type == onnx.TensorProto.INT64 and tensor.data_location != onnx.TensorProto.EXTERNAL}
-    shapes |= {node.output[0]: onnx.numpy_helper.to_array(attribute.t) for node in model.graph.node if node.op_type == "Constant"
-               for attribute in node.attribute if attribute.name == "value"}
+    shapes = {
+        tensor.name: onnx.numpy_helper.to_array(tensor)
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT64 and tensor.data_location != onnx.TensorProto.EXTERNAL
+    }
+    shapes |= {
+        node.output[0]: onnx.numpy_helper.to_array(attribute.t)
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value"
+    }
     for node in model.graph.node:
         shape = shapes.get(node.input[1]) if node.op_type == "Reshape" and len(node.input) > 1 else None
         if shape is not None and shape.ndim == 1 and shape.size and shape[0] == declared:

@@ -73,11 +73,14 @@ class Bounds:
             if name in self._data:
                 low, high = self._ends.get(name) or (-np.inf, np.inf)
                 return Interval(np.full(value.shape, low), np.full(value.shape, high), value.dtype.kind in "iub")
-            return Interval(value.astype(np.float64), value.astype(np.float64), value.dtype.kind in "iub") if value.dtype.kind in "fiub" \
+            return (
+                Interval(value.astype(np.float64), value.astype(np.float64), value.dtype.kind in "iub")
+                if value.dtype.kind in "fiub"
                 else Interval.unbounded(value.shape)
+            )
         node = self._nodes[name]
         rule = RULES.get(node.operator) if node.domain in ("", "ai.onnx") else None
-        if rule is None or len(node.outputs) > 1 and node.operator not in ("Split", "Dropout", "MaxPool", "BatchNormalization"):
+        if rule is None or (len(node.outputs) > 1 and node.operator not in ("Split", "Dropout", "MaxPool", "BatchNormalization")):
             raise UnknownBounds(node)
         with np.errstate(all="ignore"):
             found = rule(self, node, name)
@@ -114,10 +117,13 @@ class Bounds:
 
     def run(self, node: Node, name: str, replaced: Mapping[str, np.ndarray]) -> np.ndarray:
         """What `node` gives for its output `name`, float64, with `replaced` in place of its inputs that depend on data."""
-        given = {each: _typed(replaced[each], self.value(each).dtype) if each in replaced else self.value(each)
-                 for each in dict.fromkeys(filter(None, node.inputs))}
-        infos = [onnx.helper.make_tensor_value_info(each, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-                 for each, array in given.items()]
+        given = {
+            each: _typed(replaced[each], self.value(each).dtype) if each in replaced else self.value(each)
+            for each in dict.fromkeys(filter(None, node.inputs))
+        }
+        infos = [
+            onnx.helper.make_tensor_value_info(each, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape) for each, array in given.items()
+        ]
         graph = onnx.helper.make_graph([node.proto], "node", infos, [onnx.helper.make_empty_tensor_value_info(name)])
         model = onnx.helper.make_model(graph, opset_imports=self._model.opset_import, ir_version=self._model.ir_version)
         options = onnxruntime.SessionOptions()
@@ -158,8 +164,11 @@ def _moved(bounds: Bounds, node: Node, name: str) -> Interval:
     """Of an operator that moves values, or chooses among them."""
     found, given = _monotone(bounds, node, name), _data(bounds, node)
     others = [bounds.value(each) for each in node.inputs if each and each not in given]
-    return Interval(found.lo, found.hi, all(interval.whole for interval in given.values())
-                    and all(other.dtype.kind != "f" or (other == np.rint(other)).all() for other in others))
+    return Interval(
+        found.lo,
+        found.hi,
+        all(interval.whole for interval in given.values()) and all(other.dtype.kind != "f" or (other == np.rint(other)).all() for other in others),
+    )
 
 
 def _gathered(bounds: Bounds, node: Node, name: str) -> Interval:
@@ -188,8 +197,9 @@ def _pair(bounds: Bounds, node: Node) -> tuple[Interval, Interval]:
 
 
 def _products(one: Interval, other: Interval) -> Interval:
-    corners = np.stack([np.nan_to_num(np.multiply(a, b), nan=0.0, posinf=np.inf, neginf=-np.inf)
-                        for a in (one.lo, one.hi) for b in (other.lo, other.hi)])
+    corners = np.stack(
+        [np.nan_to_num(np.multiply(a, b), nan=0.0, posinf=np.inf, neginf=-np.inf) for a in (one.lo, one.hi) for b in (other.lo, other.hi)]
+    )
     return Interval(corners.min(0), corners.max(0))
 
 
@@ -230,8 +240,11 @@ def _div(bounds: Bounds, node: Node, name: str) -> Interval:
         return found
     summands = [bounds.producer(each) for each in whole.inputs if each]
     positive = (one.lo >= 0).all()
-    if node.inputs[0] in whole.inputs and positive and (
-            whole.operator in ("ReduceSum", "ReduceMax", "ReduceL1", "ReduceL2") or _positive_sum(bounds, whole)):
+    if (
+        node.inputs[0] in whole.inputs
+        and positive
+        and (whole.operator in ("ReduceSum", "ReduceMax", "ReduceL1", "ReduceL2") or _positive_sum(bounds, whole))
+    ):
         return found & (0, 1)
     if whole.operator in ("ReduceL1", "ReduceL2") and node.inputs[0] in whole.inputs:
         return found & (-1, 1)
@@ -305,8 +318,11 @@ def _linear(bounds: Bounds, node: Node, name: str) -> Interval:
 def _affine_within(bounds: Bounds, node: Node, name: str, data: str, weights: str, low: np.ndarray | float, high: np.ndarray | float) -> Interval:
     kernel, shape = bounds.value(weights), bounds.value(data).shape
     constant = bounds.run(node, name, {data: np.zeros(shape), weights: np.zeros_like(kernel)})
-    parts = {(sign, end): bounds.run(node, name, {data: np.broadcast_to(value, shape), weights: np.maximum(sign * kernel, 0)}) - constant
-             for sign in (1, -1) for end, value in (("low", low), ("high", high))}
+    parts = {
+        (sign, end): bounds.run(node, name, {data: np.broadcast_to(value, shape), weights: np.maximum(sign * kernel, 0)}) - constant
+        for sign in (1, -1)
+        for end, value in (("low", low), ("high", high))
+    }
     return Interval(constant + parts[1, "low"] - parts[-1, "high"], constant + parts[1, "high"] - parts[-1, "low"])
 
 
@@ -316,11 +332,16 @@ def _rules(names: str, rule: Rule) -> dict[str, Rule]:
 
 RULES: Mapping[str, Rule] = {
     **_rules("Conv ConvTranspose Gemm MatMul", _linear),
-    **_rules("Add Asinh Atan AveragePool BatchNormalization Ceil Celu Clip Elu Erf Exp Floor GlobalAveragePool HardSigmoid Mean Neg "
-             "ReduceLogSumExp ReduceMean ReduceSum Relu Round Selu Sigmoid Sign Sinh Softplus Softsign Sum Tanh ThresholdedRelu", _monotone),
-    **_rules("Cast Concat DepthToSpace Dropout Expand Flatten GlobalMaxPool Identity Max MaxPool Min Pad "
-             "ReduceMax ReduceMin Reshape Resize ReverseSequence Slice SpaceToDepth Split Squeeze Tile Transpose Trilu Unsqueeze Upsample",
-             _moved),
+    **_rules(
+        "Add Asinh Atan AveragePool BatchNormalization Ceil Celu Clip Elu Erf Exp Floor GlobalAveragePool HardSigmoid Mean Neg "
+        "ReduceLogSumExp ReduceMean ReduceSum Relu Round Selu Sigmoid Sign Sinh Softplus Softsign Sum Tanh ThresholdedRelu",
+        _monotone,
+    ),
+    **_rules(
+        "Cast Concat DepthToSpace Dropout Expand Flatten GlobalMaxPool Identity Max MaxPool Min Pad "
+        "ReduceMax ReduceMin Reshape Resize ReverseSequence Slice SpaceToDepth Split Squeeze Tile Transpose Trilu Unsqueeze Upsample",
+        _moved,
+    ),
     **_rules("And Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual Not Or Xor", _between(0, 1, whole=True)),
     **_rules("Cos Sin", _between(-1, 1)),
     **_rules("ArgMax ArgMin", _between(0, np.inf, whole=True)),
@@ -328,6 +349,14 @@ RULES: Mapping[str, Rule] = {
     **_rules("Gather GatherElements GatherND", _gathered),
     **_rules("Log Sqrt", _root),
     **_rules("LeakyRelu PRelu", _leaky),
-    "Abs": _abs, "Div": _div, "Hardmax": _between(0, 1, whole=True), "LogSoftmax": _between(-np.inf, 0), "Mul": _mul, "Pow": _pow,
-    "Reciprocal": _reciprocal, "Softmax": _softmax, "Sub": _sub, "Where": _where,
+    "Abs": _abs,
+    "Div": _div,
+    "Hardmax": _between(0, 1, whole=True),
+    "LogSoftmax": _between(-np.inf, 0),
+    "Mul": _mul,
+    "Pow": _pow,
+    "Reciprocal": _reciprocal,
+    "Softmax": _softmax,
+    "Sub": _sub,
+    "Where": _where,
 }

@@ -29,12 +29,14 @@ def _name(node: onnx.NodeProto) -> str:
     return node.name or next(filter(None, node.output), "")
 
 
-def _found(graph: onnx.GraphProto, wanted: Sequence[str], opset: int, outer: Mapping[str, onnx.TensorProto]
-           ) -> Iterator[tuple[onnx.NodeProto, str, str]]:
+def _found(
+    graph: onnx.GraphProto, wanted: Sequence[str], opset: int, outer: Mapping[str, onnx.TensorProto]
+) -> Iterator[tuple[onnx.NodeProto, str, str]]:
     """(node, why it is refused, what to do). outer: constants of the graphs around this one."""
     constants = {**outer, **{tensor.name: tensor for tensor in graph.initializer}}
-    constants |= {node.output[0]: attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute
-                  if attribute.name == "value"}
+    constants |= {
+        node.output[0]: attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute if attribute.name == "value"
+    }
     for node in _needed(graph, wanted):
         problem = _problem(node, opset, constants) if node.domain in ("", "ai.onnx") else None
         if problem is not None:

@@ -49,8 +49,7 @@ def parsed(path: str | Path) -> onnx.ModelProto:
         raise ModelError(where, f"cannot be read ({error.strerror or error})", "an ONNX file") from error
     if not model.ir_version or not model.graph.node:
         refuse_others(path, MODEL, ModelError, "an ONNX model")
-        raise ModelError(where, "a protobuf without an ONNX graph", "an ONNX model",
-                         "export the trained network with its framework's ONNX exporter")
+        raise ModelError(where, "a protobuf without an ONNX graph", "an ONNX model", "export the trained network with its framework's ONNX exporter")
     return model
 
 

@@ -27,8 +27,9 @@ class Reference:
     see `settle`.
     """
 
-    def __init__(self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None,
-                 unbatched: Collection[str] = ()):
+    def __init__(
+        self, model: onnx.ModelProto, tensors: Sequence[str] = (), threads: int = 0, folder: Path | None = None, unbatched: Collection[str] = ()
+    ):
         model = without_unread_inputs(model, tensors)
         produced = {name for node in model.graph.node for name in node.output}
         outputs = [value.name for value in model.graph.output]
@@ -47,13 +48,14 @@ class Reference:
         try:
             self._session = onnxruntime.InferenceSession(_source(model, folder), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
-            raise ModelError("model", f"ONNX Runtime cannot run it ({one_line(error)})", "a model that runs",
-                             "check it with onnxruntime alone") from error
+            raise ModelError(
+                "model", f"ONNX Runtime cannot run it ({one_line(error)})", "a model that runs", "check it with onnxruntime alone"
+            ) from error
         constants = {tensor.name for tensor in model.graph.initializer}
         inputs = [value for value in self._session.get_inputs() if value.name not in constants]
         types = {value.name: value for value in model.graph.input}
         self._unbatched = types.keys() & set(unbatched)
-        self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched:]), input_type(types[value.name])) for value in inputs}
+        self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched :]), input_type(types[value.name])) for value in inputs}
         batch = inputs[0].shape[0] if inputs and inputs[0].shape else None
         self.fixed_batch = 1 if self._unbatched else batch if isinstance(batch, int) else None
         self.together = self.fixed_batch
@@ -85,7 +87,7 @@ class Reference:
             return self._rows(feeds, samples)
         runs = []
         for start in range(0, samples, size):
-            parts = {name: value[start:start + size] for name, value in feeds.items()}
+            parts = {name: value[start : start + size] for name, value in feeds.items()}
             rows = len(next(iter(parts.values())))
             if rows < size:
                 parts = {name: np.concatenate([part, np.repeat(part[-1:], size - rows, axis=0)]) for name, part in parts.items()}
@@ -98,21 +100,31 @@ class Reference:
         try:
             return dict(zip(self.names, self._session.run(self.names, {name: np.asarray(feeds[name]) for name in self.inputs})))
         except Exception as error:  # as above
-            raise ModelError("model", f"ONNX Runtime cannot run it on these samples ({one_line(error)})",
-                             "a model that runs on them", "check it with onnxruntime alone") from error
+            raise ModelError(
+                "model",
+                f"ONNX Runtime cannot run it on these samples ({one_line(error)})",
+                "a model that runs on them",
+                "check it with onnxruntime alone",
+            ) from error
 
     def _rows(self, feeds: Mapping[str, np.ndarray], samples: int) -> dict[str, np.ndarray]:
         shaped = {name: value[0] if name in self._unbatched else value for name, value in feeds.items()}
-        return {name: _by_sample(value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value, samples)
-                for name, value in self.as_computed(shaped).items()}
+        return {
+            name: _by_sample(value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value, samples)
+            for name, value in self.as_computed(shaped).items()
+        }
 
     def _a_row_each(self, value: np.ndarray, samples: int, name: str) -> np.ndarray:
         if value.ndim and len(value) == samples:
             return value
         if name in self.available:  # an inner tensor that has nothing to do with samples
             return np.broadcast_to(value, (samples, *value.shape))
-        raise ModelError(f"output {name!r}", f"shape {value.shape} for a batch of {samples}", "as many rows, one for each sample",
-                         "export the model so that the first axis of its outputs is the batch")
+        raise ModelError(
+            f"output {name!r}",
+            f"shape {value.shape} for a batch of {samples}",
+            "as many rows, one for each sample",
+            "export the model so that the first axis of its outputs is the batch",
+        )
 
 
 def _by_sample(value: np.ndarray, samples: int) -> np.ndarray:
@@ -143,8 +155,12 @@ def feeds_of(x: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str]) -> 
         x = dict.fromkeys(names[:1], x)
     missing = [name for name in names if name not in x]
     if missing:
-        raise DataError("x", f"nothing for the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}", f"arrays for {', '.join(names)}",
-                        "give one array per input, by its name")
+        raise DataError(
+            "x",
+            f"nothing for the input{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
+            f"arrays for {', '.join(names)}",
+            "give one array per input, by its name",
+        )
     return {name: x[name] for name in names}
 
 

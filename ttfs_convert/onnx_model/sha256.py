@@ -29,6 +29,9 @@ def digest(path: Path, external: Sequence[Path]) -> str:
                 while block := file.read(1 << 20):
                     digest.update(block)
         except OSError as error:
-            raise (ModelError(str(path), f"cannot be read ({error.strerror or error})", "an ONNX file") if part == path
-                   else no_external_data(str(path), error)) from error
+            raise (
+                ModelError(str(path), f"cannot be read ({error.strerror or error})", "an ONNX file")
+                if part == path
+                else no_external_data(str(path), error)
+            ) from error
     return digest.hexdigest()

@@ -95,8 +95,9 @@ def simplified(path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping
                 onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where, declared)
         graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
-        yield Simplified(Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external,
-                         precision, chosen)
+        yield Simplified(
+            Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external, precision, chosen
+        )
 
 
 def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
@@ -130,29 +131,43 @@ def _simplify(fixed: onnx.ModelProto, folder: Path, where: str, declared: int) -
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(folder / "graph.onnx")
-    for entry, value in (("session.optimized_model_external_initializers_file_name", "graph.bin"),
-                         ("session.optimized_model_external_initializers_min_size_in_bytes", str(SMALL)), ("session.disable_prepacking", "1")):
+    for entry, value in (
+        ("session.optimized_model_external_initializers_file_name", "graph.bin"),
+        ("session.optimized_model_external_initializers_min_size_in_bytes", str(SMALL)),
+        ("session.disable_prepacking", "1"),
+    ):
         options.add_session_config_entry(entry, value)
     error = _problem(fixed, folder, "fixed.onnx", options)
     if error is not None:
         _refuse_foreign(fixed, where, str(error))
         batch = f"with one image, instead of the {declared} that it was exported for" if declared > 1 else "with one image"
-        raise ModelError(where, f"ONNX Runtime cannot run it {batch} ({one_line(error, folder)})", "a model that runs",
-                         "check it with onnxruntime alone, and export it with a dynamic batch axis") from error
+        raise ModelError(
+            where,
+            f"ONNX Runtime cannot run it {batch} ({one_line(error, folder)})",
+            "a model that runs",
+            "check it with onnxruntime alone, and export it with a dynamic batch axis",
+        ) from error
 
 
 def _refuse_foreign(model: onnx.ModelProto, where: str, problem: str) -> None:
     """Raise ModelError for a node that ONNX Runtime has no operator for. problem: what it says."""
     for node in model.graph.node:
         if node.domain and (node.domain not in DOMAINS or f"{node.domain}:{node.op_type}(" in problem):
-            raise ModelError(where, f"{node.op_type} {node.name or node.output[0]!r} is an operator of the domain {node.domain}",
-                             "operators that ONNX Runtime knows", "export it with operators of ONNX alone")
+            raise ModelError(
+                where,
+                f"{node.op_type} {node.name or node.output[0]!r} is an operator of the domain {node.domain}",
+                "operators that ONNX Runtime knows",
+                "export it with operators of ONNX alone",
+            )
 
 
 def _with_shapes(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
     """`model` with the shapes that onnx cannot infer, such as those of preprocessing from scikit-learn, from a run on zeros."""
-    known = {value.name for value in (*model.graph.value_info, *model.graph.output)
-             if value.type.tensor_type.elem_type and value.type.tensor_type.HasField("shape")}
+    known = {
+        value.name
+        for value in (*model.graph.value_info, *model.graph.output)
+        if value.type.tensor_type.elem_type and value.type.tensor_type.HasField("shape")
+    }
     missing = [name for node in model.graph.node for name in node.output if name and name not in known]
     if missing:
         probe = onnx.ModelProto()
@@ -164,12 +179,19 @@ def _with_shapes(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
         found = {name: value for name, value in zip(missing, session.run(missing, _zeros(model))) if isinstance(value, np.ndarray)}
         values = [value for value in model.graph.value_info if value.name not in found]
         del model.graph.value_info[:]
-        model.graph.value_info.extend(values + [onnx.helper.make_tensor_value_info(
-            name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape) for name, value in found.items()])
+        model.graph.value_info.extend(
+            values
+            + [
+                onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+                for name, value in found.items()
+            ]
+        )
     return model
 
 
 def _zeros(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     tensors = {value.name: value.type.tensor_type for value in fed_inputs(model.graph)}
-    return {name: np.zeros([dim.dim_value for dim in tensor.shape.dim], onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-            for name, tensor in tensors.items()}
+    return {
+        name: np.zeros([dim.dim_value for dim in tensor.shape.dim], onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        for name, tensor in tensors.items()
+    }

@@ -9,8 +9,11 @@ def captured(proto: onnx.NodeProto) -> set[str]:
     """Tensors from outside that the node's subgraphs (If, Loop, Scan) read."""
     names: set[str] = set()
     for graph in (attribute.g for attribute in proto.attribute if attribute.type == onnx.AttributeProto.GRAPH):
-        own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {
-            name for node in graph.node for name in node.output}
+        own = (
+            {value.name for value in graph.input}
+            | {tensor.name for tensor in graph.initializer}
+            | {name for node in graph.node for name in node.output}
+        )
         names |= {name for node in graph.node for name in (*node.input, *captured(node)) if name} - own
         names |= {value.name for value in graph.output} - own
     return names

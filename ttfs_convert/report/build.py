@@ -60,8 +60,7 @@ class Judged:
     outcomes: PairedOutcomes | None
 
 
-def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judged: Judged, certificate: Certificate,
-              notes: Sequence[str]) -> Report:
+def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judged: Judged, certificate: Certificate, notes: Sequence[str]) -> Report:
     """treatments: what became of the samples, by input of the model."""
     outcomes, squares = judged.outcomes, judged.errors[judged.output].mean_squared_errors or (None, None)
     network, synaptic, active = run.network, operation_counts.synaptic(run.network), certificate.active_shares()
@@ -70,46 +69,84 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
     gated = operation_counts.total([operation_counts.gated_of_layer(network, layer, active) for layer in network.layers])
     worst = certificate.worst_readout()
     return Report(
-        model=ModelPart(name=network.name, onnx_sha256=network.onnx_sha256, layers=sum(neurons(layer) > 0 for layer in network.layers),
-                        neurons=sum(map(neurons, network.layers)), synapses=int(synaptic.synops), windows=network.windows,
-                        steps=network.steps, rounding=network.rounding, spiking_mac_share=operation_counts.spiking_mac_share(network)),
+        model=ModelPart(
+            name=network.name,
+            onnx_sha256=network.onnx_sha256,
+            layers=sum(neurons(layer) > 0 for layer in network.layers),
+            neurons=sum(map(neurons, network.layers)),
+            synapses=int(synaptic.synops),
+            windows=network.windows,
+            steps=network.steps,
+            rounding=network.rounding,
+            spiking_mac_share=operation_counts.spiking_mac_share(network),
+        ),
         engine=_engine(run),
         data=DataPart(name=data.name, sha256=data.sha256, samples=len(data), treatments=dict(treatments)),
         ann=AnnPart(accuracy=None if outcomes is None else outcomes.ann_accuracy, mean_squared_error=squares[0]),
-        snn=SnnPart(accuracy=None if outcomes is None else outcomes.snn_accuracy, mean_squared_error=squares[1],
-                    latency_steps=network.latency_steps,
-                    spikes_per_neuron=operation_counts.spikes_per_neuron(network, active, sent)),
-        drift=DriftPart(accuracy_pp=None if outcomes is None else 100 * outcomes.drift,
-                        ci95_pp=None if outcomes is None else tuple(100 * bound for bound in newcombe_interval(outcomes)),
-                        agreement=judged.errors[judged.output].agreement, max_output_error=worst and worst.max_error,
-                        output_range=worst and (worst.smallest, worst.largest)),
+        snn=SnnPart(
+            accuracy=None if outcomes is None else outcomes.snn_accuracy,
+            mean_squared_error=squares[1],
+            latency_steps=network.latency_steps,
+            spikes_per_neuron=operation_counts.spikes_per_neuron(network, active, sent),
+        ),
+        drift=DriftPart(
+            accuracy_pp=None if outcomes is None else 100 * outcomes.drift,
+            ci95_pp=None if outcomes is None else tuple(100 * bound for bound in newcombe_interval(outcomes)),
+            agreement=judged.errors[judged.output].agreement,
+            max_output_error=worst and worst.max_error,
+            output_range=worst and (worst.smallest, worst.largest),
+        ),
         outputs=tuple(_output(name, errors, name == judged.output) for name, errors in judged.errors.items()),
         quantised_ann=_quantised(run),
-        energy=EnergyPart(paper=_operations(operation_counts.paper(network)), synaptic=_operations(synaptic),
-                          event=_operations(operation_counts.total(list(events.values()))), event_if_gated=_operations(gated),
-                          ann_macs=network.ann_macs),
+        energy=EnergyPart(
+            paper=_operations(operation_counts.paper(network)),
+            synaptic=_operations(synaptic),
+            event=_operations(operation_counts.total(list(events.values()))),
+            event_if_gated=_operations(gated),
+            ann_macs=network.ann_macs,
+        ),
         layers=tuple(_layer(network, layer, certificate, events[layer.name], run.timing) for layer in network.layers),
         timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds),
-        notes=tuple(notes))
+        notes=tuple(notes),
+    )
 
 
 def _output(name: str, errors: OutputErrors, judged: bool) -> OutputPart:
-    return OutputPart(name=name, shape=errors.shape, judged=judged, rule=str(errors.rule), agreement=errors.agreement,
-                      max_error=errors.largest_error, mean_error=errors.mean_error, range=errors.range, psnr=errors.psnr)
+    return OutputPart(
+        name=name,
+        shape=errors.shape,
+        judged=judged,
+        rule=str(errors.rule),
+        agreement=errors.agreement,
+        max_error=errors.largest_error,
+        mean_error=errors.mean_error,
+        range=errors.range,
+        psnr=errors.psnr,
+    )
 
 
 def _engine(run: Measured) -> EnginePart:
     check = run.checked
-    return EnginePart(name=run.engine, threshold=run.threshold, neurons=check and check.neurons, differing=check and check.differing,
-                      farthest=check and check.farthest)
+    return EnginePart(
+        name=run.engine,
+        threshold=run.threshold,
+        neurons=check and check.neurons,
+        differing=check and check.differing,
+        farthest=check and check.farthest,
+    )
 
 
 def _quantised(run: Measured) -> QuantisedPart | None:
     if run.rounded is None:
         return None
     outcome = run.rounded.outcome()
-    return QuantisedPart(accuracy=outcome.accuracy, agreement=outcome.agreement, mismatches=outcome.mismatches,
-                         traced_to_ties=outcome.traced_to_ties, spikes_differing=outcome.spikes_differing)
+    return QuantisedPart(
+        accuracy=outcome.accuracy,
+        agreement=outcome.agreement,
+        mismatches=outcome.mismatches,
+        traced_to_ties=outcome.traced_to_ties,
+        spikes_differing=outcome.spikes_differing,
+    )
 
 
 def _operations(operations: operation_counts.Operations) -> OperationsPart:
@@ -118,20 +155,38 @@ def _operations(operations: operation_counts.Operations) -> OperationsPart:
 
 def _layer(network: Network, layer: Layer, certificate: Certificate, event: operation_counts.Operations, timing: SpikeTiming | None) -> LayerPart:
     errors = certificate.layers[layer.name]
-    return LayerPart(name=layer.name, kind="readout" if isinstance(layer, Readout) else label(layer),
-                     slope=layer.slope if isinstance(layer, Spiking) else None, tensor=layer.tensor,
-                     range=(float(layer.lo.min()), float(layer.hi.max())) if isinstance(layer, Coded) else None,
-                     window=layer.window, steps=network.steps_per_layer()[layer.name], neurons=neurons(layer),
-                     synapses=operation_counts.layer_connections(network.layers, layer)[0],
-                     weight_sum_max_deviation=weight_sum_deviation(layer), max_error=errors.largest_error, mean_error=errors.mean_error,
-                     tolerance=certificate.tolerances().get(layer.name), saturated=errors.saturated_share,
-                     silent=None if isinstance(layer, Readout) else errors.silent_share,
-                     synops=event.synops, neuronops=event.neuronops, spike_times=_spike_times(timing, layer))
+    return LayerPart(
+        name=layer.name,
+        kind="readout" if isinstance(layer, Readout) else label(layer),
+        slope=layer.slope if isinstance(layer, Spiking) else None,
+        tensor=layer.tensor,
+        range=(float(layer.lo.min()), float(layer.hi.max())) if isinstance(layer, Coded) else None,
+        window=layer.window,
+        steps=network.steps_per_layer()[layer.name],
+        neurons=neurons(layer),
+        synapses=operation_counts.layer_connections(network.layers, layer)[0],
+        weight_sum_max_deviation=weight_sum_deviation(layer),
+        max_error=errors.largest_error,
+        mean_error=errors.mean_error,
+        tolerance=certificate.tolerances().get(layer.name),
+        saturated=errors.saturated_share,
+        silent=None if isinstance(layer, Readout) else errors.silent_share,
+        synops=event.synops,
+        neuronops=event.neuronops,
+        spike_times=_spike_times(timing, layer),
+    )
 
 
 def _spike_times(timing: SpikeTiming | None, layer: Layer) -> SpikeTimesPart | None:
     if timing is None or layer.name not in timing.layers:
         return None
     spikes = timing.layers[layer.name]
-    return SpikeTimesPart(neurons=spikes.neurons, premature=spikes.premature, late=spikes.late, missing=spikes.missing,
-                          at_end=spikes.at_end, bins_per_window=BINS, histogram=tuple(map(int, spikes.histogram)))
+    return SpikeTimesPart(
+        neurons=spikes.neurons,
+        premature=spikes.premature,
+        late=spikes.late,
+        missing=spikes.missing,
+        at_end=spikes.at_end,
+        bins_per_window=BINS,
+        histogram=tuple(map(int, spikes.histogram)),
+    )

@@ -69,8 +69,9 @@ class Batch:
         times, path = self.times.get(connection.source), connection.path
         if len(path) > 1 and isinstance(path[0], AveragePool) and times is not None and times.dtype.kind == "u":
             values = np.empty((self.images, *path[0].out_shape), np.float32)
-            average_pool_decoded(image(times, path[0].in_shape), self.steps[connection.source], divisor(path[0]), *geometry(path[0]),
-                                 image(values, path[0].out_shape))
+            average_pool_decoded(
+                image(times, path[0].in_shape), self.steps[connection.source], divisor(path[0]), *geometry(path[0]), image(values, path[0].out_shape)
+            )
             path = path[1:]
         else:
             values = self.activations(connection.source)

@@ -105,8 +105,9 @@ class ClockSimulator:
             neurons.tick(OPEN, self._lead / steps, 1 / steps, k)
         neurons.tick(AT_ONCE, 0, 0, steps)
 
-    def _live_with_fixed_threshold(self, layer: Spiking | Readout, neurons: _Neurons, times: Mapping[str, np.ndarray],
-                                   analog: Mapping[str, np.ndarray]) -> None:
+    def _live_with_fixed_threshold(
+        self, layer: Spiking | Readout, neurons: _Neurons, times: Mapping[str, np.ndarray], analog: Mapping[str, np.ndarray]
+    ) -> None:
         """All steps of the run, counted from the opening of the inputs' window; spikes of earlier windows come out of a delay line."""
         steps, first = self.steps[layer.name], layer.window - 1
         bias = 0 if layer.bias is None else _flat(layer.bias, layer)

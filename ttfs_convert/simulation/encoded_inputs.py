@@ -31,8 +31,12 @@ def checked(layer: Input, x: np.ndarray | None) -> np.ndarray:
         values = channels_last(layer, x)
         inside = (values >= layer.lo).all() and (values <= layer.hi).all()
     if not inside:
-        raise DataError(where, f"values from {x.min():g} to {x.max():g}", f"{lo:g} to {hi:g}, or the range of each channel",
-                        "scale the inputs, or convert with --input-range")
+        raise DataError(
+            where,
+            f"values from {x.min():g} to {x.max():g}",
+            f"{lo:g} to {hi:g}, or the range of each channel",
+            "scale the inputs, or convert with --input-range",
+        )
     return x
 
 

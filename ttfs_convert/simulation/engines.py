@@ -45,18 +45,30 @@ def simulator(network: Network, engine: str = "exact", threshold: str = "dynamic
 
 def _check_fixed(network: Network, engine: str) -> None:
     if engine not in FIXED:
-        raise UsageError("threshold fixed", f"engine {engine}, whose closed form needs the dynamic one", f"engine {' or '.join(FIXED)}",
-                         f"add --engine {FIXED[-1]}")
+        raise UsageError(
+            "threshold fixed",
+            f"engine {engine}, whose closed form needs the dynamic one",
+            f"engine {' or '.join(FIXED)}",
+            f"add --engine {FIXED[-1]}",
+        )
     direct = [layer.name for layer in network.inputs if layer.coding == "direct"]
     if direct:
         raise UsageError("threshold fixed", f"analog input {', '.join(direct)}", "inputs that spike", "convert with --input-range LO HI")
     gated = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.slope == "gated"]
     if gated:
-        raise UsageError("threshold fixed", f"slope gated in {', '.join(gated[:5])}", "slope fan_in or reference: a gate opens with the "
-                         "window, which a fixed threshold does not have", "convert with --mode unchecked")
+        raise UsageError(
+            "threshold fixed",
+            f"slope gated in {', '.join(gated[:5])}",
+            "slope fan_in or reference: a gate opens with the window, which a fixed threshold does not have",
+            "convert with --mode unchecked",
+        )
     if engine == "clock" and len({steps for steps in network.steps_per_layer().values() if steps}) > 1:
-        raise UsageError("threshold fixed", "layers with numbers of steps of their own", "one clock: neurons fire outside their windows",
-                         "set --steps N, or use --engine event")
+        raise UsageError(
+            "threshold fixed",
+            "layers with numbers of steps of their own",
+            "one clock: neurons fire outside their windows",
+            "set --steps N, or use --engine event",
+        )
 
 
 def simulate(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str = "exact", threshold: str = "dynamic") -> Recording:

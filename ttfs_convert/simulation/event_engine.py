@@ -1,6 +1,6 @@
 """Engine `event`: continuous time, every spike on its own, in the order in which they arrive at each neuron; no grid, no sum of w a.
 
-    dV_i/dt = I_i(t), I_i(t) = sum of w_ij over the spikes that have arrived; fire at the first V_i >= threshold
+dV_i/dt = I_i(t), I_i(t) = sum of w_ij over the spikes that have arrived; fire at the first V_i >= threshold
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ class EventSimulator:
         passed = WIRING[layer.kind](layer, {name: np.nan_to_num(tau, nan=np.inf) for name, tau in times.items()}, np.inf)
         return np.where(np.isinf(passed), np.nan, passed)
 
-    def _live(self, layer: Spiking | Readout, images: int, times: Mapping[str, np.ndarray],
-              analog: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _live(
+        self, layer: Spiking | Readout, images: int, times: Mapping[str, np.ndarray], analog: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Spike times in the layer's own window and potentials at its opening, (n, neurons) float64."""
         size = math.prod(layer.shape)
         slope = layer.slope if isinstance(layer, Spiking) else "gated"  # a readout is over when its window would open
@@ -91,8 +92,9 @@ class EventSimulator:
             tau = np.where(potential >= 1, 0, np.where(current > 0, np.minimum((1 - potential) / current, 1), 1))
         return tau, potential
 
-    def _live_with_fixed_threshold(self, layer: Spiking | Readout, images: int, times: Mapping[str, np.ndarray],
-                                   analog: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _live_with_fixed_threshold(
+        self, layer: Spiking | Readout, images: int, times: Mapping[str, np.ndarray], analog: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Spike times in the layer's own window, NaN where missing, and potentials at the end of the run, (n, neurons) float64. Time runs
         on the clock of the inputs' window: spikes of earlier windows come out of a delay line."""
         size, first = math.prod(layer.shape), layer.window - 1
@@ -101,13 +103,24 @@ class EventSimulator:
         reference = 1 - _flat(layer.weight_sums, layer) if isinstance(layer, Spiking) and layer.slope == "reference" else np.zeros(size)
         end, threshold = (layer.window, np.inf) if isinstance(layer, Readout) else (self.network.windows, 1.0)
         fields = self._fields[layer.name]
-        fixed(_listed(fields), fields.weights, self._arrivals(layer, images, times), float(-first), float(end - first), bias, reference,
-              threshold, fired, potential)
+        fixed(
+            _listed(fields),
+            fields.weights,
+            self._arrivals(layer, images, times),
+            float(-first),
+            float(end - first),
+            bias,
+            reference,
+            threshold,
+            fired,
+            potential,
+        )
         return fired - 1, potential
 
     def _arrivals(self, layer: Spiking | Readout, images: int, times: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.concatenate([times[connection.source].reshape(images, -1) for connection in layer.connections
-                               if connection.source not in self._direct], axis=1)
+        return np.concatenate(
+            [times[connection.source].reshape(images, -1) for connection in layer.connections if connection.source not in self._direct], axis=1
+        )
 
 
 def _listed(fields: ReceptiveFields) -> tuple[np.ndarray, ...]:

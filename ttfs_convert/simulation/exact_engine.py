@@ -30,7 +30,7 @@ from .weighted_sums import Integrator
 from .wiring import WIRING
 
 SIZES = 16  # of batches that are kept ready
-PROGRAM_BYTES = 2 ** 27  # of spike times: in larger batches Python's share is small, and a program keeps its memory
+PROGRAM_BYTES = 2**27  # of spike times: in larger batches Python's share is small, and a program keeps its memory
 
 
 class Disturbance(Protocol):
@@ -82,8 +82,9 @@ class Simulator:
         by_layer(batch)
         return by_layer
 
-    def again(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]
-              ) -> Iterator[tuple[Input | Spiking, np.ndarray, Callable[[], np.ndarray]]]:
+    def again(
+        self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]
+    ) -> Iterator[tuple[Input | Spiking, np.ndarray, Callable[[], np.ndarray]]]:
         """What this engine makes of another one's spikes: for every encoder and layer of neurons its spike times if its sources fired as
         `recording` says, so that each layer is judged alone; and a function that gives them before they are rounded, tau."""
         batch = self._batch(self._entries(x))
@@ -174,8 +175,9 @@ def _direct(layer: Input, batch: Batch) -> None:
 
 def _read_out(layer: Readout, computed: Callable[[Batch], np.ndarray], shaped: Callable[[np.ndarray], np.ndarray] | None, batch: Batch) -> None:
     potentials = computed(batch)
-    batch.readouts[layer.tensor] = (potentials.reshape(batch.images, -1)[:, layer.index].reshape(batch.images, *layer.onnx_shape)
-                                    if shaped is None else shaped(potentials))
+    batch.readouts[layer.tensor] = (
+        potentials.reshape(batch.images, -1)[:, layer.index].reshape(batch.images, *layer.onnx_shape) if shaped is None else shaped(potentials)
+    )
 
 
 def _shaped(layer: Readout) -> Callable[[np.ndarray], np.ndarray] | None:
@@ -202,8 +204,9 @@ def _fire(batch: Batch, layer: Spiking, steps: int | None, half: float) -> np.nd
     pool = _single_pool(layer)
     source = layer.connections[0].source
     if pool is not None and steps is not None and source in batch.times and source not in batch.lost:
-        average_pool_steps(image(batch.times[source], pool.in_shape), batch.steps[source], divisor(pool), *geometry(pool), steps, half,
-                           image(times, pool.out_shape))
+        average_pool_steps(
+            image(batch.times[source], pool.in_shape), batch.steps[source], divisor(pool), *geometry(pool), steps, half, image(times, pool.out_shape)
+        )
         return times
     slopes = _slopes(batch, layer)
     fire(batch.potential(layer).reshape(-1, slopes.size), slopes, steps or 0, half, times.reshape(-1, slopes.size))

@@ -22,10 +22,13 @@ class Ends:
 
     def __init__(self, network: Network, threads: int = 0):
         self._inputs, self._readouts, self._without_batch = network.inputs, network.readouts, network.without_batch
-        self._head_model, self._tail_model = (None if part is None else onnx.ModelProto.FromString(part.tobytes())
-                                              for part in (network.head, network.tail))
-        self._head, self._tail = (None if model is None else Reference(model, threads=threads, unbatched=network.without_batch)
-                                  for model in (self._head_model, self._tail_model))
+        self._head_model, self._tail_model = (
+            None if part is None else onnx.ModelProto.FromString(part.tobytes()) for part in (network.head, network.tail)
+        )
+        self._head, self._tail = (
+            None if model is None else Reference(model, threads=threads, unbatched=network.without_batch)
+            for model in (self._head_model, self._tail_model)
+        )
 
     def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
         """The tensor in which head or tail mixes the samples of a batch, tried on `feeds`, a few different ones, and on random potentials;
@@ -76,8 +79,9 @@ def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str 
     if network.head is None:
         return simulate(network, x, engine, threshold)
     head = onnx.ModelProto.FromString(network.head.tobytes())
-    names = [value.name for value in head.graph.input] + [layer.onnx_name for layer in network.inputs
-                                                          if layer.onnx_name not in {value.name for value in head.graph.output}]
+    names = [value.name for value in head.graph.input] + [
+        layer.onnx_name for layer in network.inputs if layer.onnx_name not in {value.name for value in head.graph.output}
+    ]
     feeds, ends = feeds_of(x, list(dict.fromkeys(names))), Ends(network)
     ends.settle_head(feeds)
     return simulate(network, ends.entries(feeds), engine, threshold)

@@ -21,7 +21,9 @@ from ..network.synapses.images import row_geometry, wide
 from .recording import EIGHT_BITS
 
 WEIGHTS: dict[str, Callable] = {
-    "conv": lambda step: pack(step.weights.reshape(wide(step.kernel + step.weights.shape[-2:-1])[-3:] + step.weights.shape[-1:]), step.groups, slides(*row_geometry(step))),
+    "conv": lambda step: pack(
+        step.weights.reshape(wide(step.kernel + step.weights.shape[-2:-1])[-3:] + step.weights.shape[-1:]), step.groups, slides(*row_geometry(step))
+    ),
     "dense": lambda step: pack(step.weights[None, None]),
 }
 
@@ -48,8 +50,11 @@ def weights(network: Network) -> dict[int, Weights]:
 def plans(network: Network) -> dict[str, Plan]:
     """By name, of readouts and of the layers whose steps fit eight bits, if they have a connection with weights."""
     steps = network.steps_per_layer()
-    found = {layer.name: _plan(layer, steps[layer.name], network.half) for layer in network.layers
-             if isinstance(layer, Readout) or isinstance(layer, Spiking) and steps[layer.name] in EIGHT_BITS}
+    found = {
+        layer.name: _plan(layer, steps[layer.name], network.half)
+        for layer in network.layers
+        if isinstance(layer, Readout) or (isinstance(layer, Spiking) and steps[layer.name] in EIGHT_BITS)
+    }
     return {name: plan for name, plan in found.items() if plan is not None}
 
 

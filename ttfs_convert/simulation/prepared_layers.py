@@ -99,8 +99,16 @@ class Sums:
 class Weighted:
     """A connection whose last step has weights, with spike steps or activations in front of it."""
 
-    def __init__(self, connection: Connection, steps: Mapping[str, int | None], integrator: Integrator, images: int,
-                 out_shape: tuple[int, ...], steps_out: int = 0, shortcut_steps: int = 0):
+    def __init__(
+        self,
+        connection: Connection,
+        steps: Mapping[str, int | None],
+        integrator: Integrator,
+        images: int,
+        out_shape: tuple[int, ...],
+        steps_out: int = 0,
+        shortcut_steps: int = 0,
+    ):
         step = connection.path[-1]
         self._read, self._in_steps = _reader(connection, steps)
         self._source = connection.source if self._in_steps else None

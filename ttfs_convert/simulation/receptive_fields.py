@@ -73,14 +73,22 @@ def receptive_fields(layer: Spiking | Readout, sizes: dict[str, int]) -> Recepti
     neurons = _starts(sizes[connection.source] for connection in layer.connections)
     relays, synapses = _starts(part.relays.start.size - 1 for part in parts), _starts(part.relays.source.size for part in parts)
     rows = _starts(each.shape[1] for each in weights)
-    taps = np.concatenate([np.stack([_shifted(part.relay, relay), part.tap * (part.channels // groups) + row,
-                                     np.full_like(part.tap, part.channels // groups)], axis=-1)
-                           for part, relay, row in zip(parts, relays, rows)], axis=1)
+    taps = np.concatenate(
+        [
+            np.stack(
+                [_shifted(part.relay, relay), part.tap * (part.channels // groups) + row, np.full_like(part.tap, part.channels // groups)], axis=-1
+            )
+            for part, relay, row in zip(parts, relays, rows)
+        ],
+        axis=1,
+    )
     used = taps[..., 0] != NOTHING
     relay, row, channels = np.ascontiguousarray(taps[used].T)
-    joined = Relays(np.concatenate([part.relays.start[:-1] + start for part, start in zip(parts, synapses)] + [synapses[-1:]]),
-                    np.concatenate([_shifted(part.relays.source, neuron) for part, neuron in zip(parts, neurons)]),
-                    np.concatenate([part.relays.factor for part in parts]))
+    joined = Relays(
+        np.concatenate([part.relays.start[:-1] + start for part, start in zip(parts, synapses)] + [synapses[-1:]]),
+        np.concatenate([_shifted(part.relays.source, neuron) for part, neuron in zip(parts, neurons)]),
+        np.concatenate([part.relays.factor for part in parts]),
+    )
     return ReceptiveFields(joined, _starts(used.sum(1)), relay, row, channels, np.concatenate(weights, axis=1))
 
 
@@ -101,7 +109,7 @@ def _by_group(part: _Part, groups: int) -> np.ndarray:
     whole = np.zeros((taps, part.channels, outputs), np.float32)
     size = outputs // part.groups
     for g in range(part.groups):
-        whole[:, g * channels:(g + 1) * channels, g * size:(g + 1) * size] = part.weights[:, :, g * size:(g + 1) * size]
+        whole[:, g * channels : (g + 1) * channels, g * size : (g + 1) * size] = part.weights[:, :, g * size : (g + 1) * size]
     return whole.reshape(1, -1, outputs)
 
 
@@ -115,8 +123,13 @@ def _part(connection: Connection, size: int, positions: int, outputs: int) -> _P
         position = _positions(last).reshape(positions, -1)
         outside = VIRTUAL if has_virtual_neurons(last, before) else NOTHING
         weights = last.weights.reshape(-1, *last.weights.shape[-2:])
-        return _Part(_relays(steps, size), weights, last.groups, np.broadcast_to(np.arange(position.shape[1], dtype=np.int64), position.shape),
-                     np.where(position >= 0, position * last.in_shape[-1], outside))
+        return _Part(
+            _relays(steps, size),
+            weights,
+            last.groups,
+            np.broadcast_to(np.arange(position.shape[1], dtype=np.int64), position.shape),
+            np.where(position >= 0, position * last.in_shape[-1], outside),
+        )
     relay = np.arange(positions, dtype=np.int64)[:, None] * outputs  # one synapse per neuron: a kernel of one tap and a group per channel
     return _Part(_relays(connection.path, size), np.ones((1, 1, outputs), np.float32), outputs, np.zeros_like(relay), relay)
 
@@ -136,6 +149,7 @@ def _positions(step: Sliding) -> np.ndarray:
 
 
 # Steps before the last, as synapses one by one: arrays (target neuron, source neuron or VIRTUAL, weight)
+
 
 def _relays(steps: tuple[Synapses, ...], size: int) -> Relays:
     """What of `size` source neurons reaches the neurons behind `steps`."""
@@ -157,8 +171,11 @@ def _through(relays: Relays, neurons: int, target: np.ndarray, source: np.ndarra
     virtual = np.repeat(source == VIRTUAL, copies)
     start = np.zeros(neurons + 1, np.int64)
     np.add.at(start[1:], target, copies)
-    return Relays(np.cumsum(start), np.where(virtual, VIRTUAL, relays.source[place]),
-                  np.repeat(weight, copies) * np.where(virtual, np.float32(1), relays.factor[place]))
+    return Relays(
+        np.cumsum(start),
+        np.where(virtual, VIRTUAL, relays.source[place]),
+        np.repeat(weight, copies) * np.where(virtual, np.float32(1), relays.factor[place]),
+    )
 
 
 def _conv(step: Conv, virtual: bool):

@@ -38,8 +38,9 @@ class Program:
             return ABSOLUTE, at
 
         self._calls, self._bases = table(calls, place), np.zeros(ENTRIES + len(self._entries), np.int64)
-        self._times, self._readouts = ({name: (each.shape, each.dtype, place(each)[1], each.strides) for name, each in part.items()}
-                                       for part in (batch.times, batch.readouts))
+        self._times, self._readouts = (
+            {name: (each.shape, each.dtype, place(each)[1], each.strides) for name, each in part.items()} for part in (batch.times, batch.readouts)
+        )
 
     def __call__(self, entries: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Callable[[], None]]:
         """Spike times and readouts of `entries`, float32 and contiguous, by the names and of the shapes of the recorded batch's; and what to
@@ -47,8 +48,10 @@ class Program:
         memory = self._free.pop() if self._free else np.empty(self._size, np.uint8)
         self._bases[RESULTS:] = address(memory), *(address(entries[name]) for name in self._entries)
         with_helpers(run, self._calls, self._bases)
-        times, readouts = ({name: np.ndarray(shape, dtype, memory, offset, strides) for name, (shape, dtype, offset, strides) in part.items()}
-                           for part in (self._times, self._readouts))
+        times, readouts = (
+            {name: np.ndarray(shape, dtype, memory, offset, strides) for name, (shape, dtype, offset, strides) in part.items()}
+            for part in (self._times, self._readouts)
+        )
         lent = [memory]
 
         def done() -> None:

@@ -54,8 +54,10 @@ class SpikeWriter:
 
     def add(self, recording: Recording) -> None:
         """The next batch."""
-        parts = {**{f"spikes/{name}": times for name, times in recording.spike_times.items()},
-                 **{f"potentials/{name}": values for name, values in recording.readouts.items()}}
+        parts = {
+            **{f"spikes/{name}": times for name, times in recording.spike_times.items()},
+            **{f"potentials/{name}": values for name, values in recording.readouts.items()},
+        }
         with writing(self._path):
             for name, values in parts.items():
                 new = name not in self._members
@@ -68,10 +70,20 @@ class SpikeWriter:
         self._steps = recording.steps
 
     def _write(self, file: BinaryIO) -> None:
-        layers = [{"name": layer.name, "window": layer.window, "steps": self._steps[layer.name], "shape": layer.shape}
-                  for layer in self._network.layers if f"spikes/{layer.name}" in self._members]
-        about = {"format_version": FORMAT_VERSION, "network": self._network.name, "onnx_sha256": self._network.onnx_sha256,
-                 "rounding": self._network.rounding, **self._about, "images": self._images, "layers": layers}
+        layers = [
+            {"name": layer.name, "window": layer.window, "steps": self._steps[layer.name], "shape": layer.shape}
+            for layer in self._network.layers
+            if f"spikes/{layer.name}" in self._members
+        ]
+        about = {
+            "format_version": FORMAT_VERSION,
+            "network": self._network.name,
+            "onnx_sha256": self._network.onnx_sha256,
+            "rounding": self._network.rounding,
+            **self._about,
+            "images": self._images,
+            "layers": layers,
+        }
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             with archive.open("about.npy", "w") as member:
                 np.lib.format.write_array(member, np.array(json.dumps(about)), allow_pickle=False)
@@ -86,8 +98,9 @@ def load_spikes(path: str | Path) -> tuple[Recording, dict]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))
-            spikes, potentials = ({name.split("/", 1)[1]: archive[name] for name in archive.files if name.startswith(kind)}
-                                  for kind in ("spikes/", "potentials/"))
+            spikes, potentials = (
+                {name.split("/", 1)[1]: archive[name] for name in archive.files if name.startswith(kind)} for kind in ("spikes/", "potentials/")
+            )
         return Recording(spikes, potentials, {layer["name"]: layer["steps"] for layer in about["layers"]}), about
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(str(path), f"cannot be read ({error})", "a file of ttfs-run --spikes") from error

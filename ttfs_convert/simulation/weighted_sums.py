@@ -85,5 +85,4 @@ def _sparse(weights: Weights | None, step: Sparse, activation: np.ndarray, poten
     sparse(activation, step.indptr, step.indices, step.weights, potential.reshape(len(activation), *step.out_shape))
 
 
-SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread,
-                                 "sparse": _sparse}
+SYNAPSES: dict[str, Callable] = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread, "sparse": _sparse}

@@ -42,8 +42,18 @@ class Comparison:
     declares.
     """
 
-    def __init__(self, network: Network, data: Dataset | str, onnx_file: str | Path | None = None, batch: int = 64, threads: int = 0, *,
-                 output: str | None = None, decision_threshold: float | None = None, labels_needed: bool = False):
+    def __init__(
+        self,
+        network: Network,
+        data: Dataset | str,
+        onnx_file: str | Path | None = None,
+        batch: int = 64,
+        threads: int = 0,
+        *,
+        output: str | None = None,
+        decision_threshold: float | None = None,
+        labels_needed: bool = False,
+    ):
         if batch < 1:
             raise UsageError("batch", f"{batch}", "at least 1")
         self.data = load_dataset(data, size=picture_size(network)) if isinstance(data, str) else data
@@ -87,17 +97,23 @@ class Comparison:
             return self.original.fixed_batch, []
         self.ends.run_by(unit)
         self.original.together = unit
-        return unit, [f"the samples of a batch mix in this model, in {mixed[0]!r}: it was run {unit} at a time, so that figures are those of "
-                      + ("each sample alone" if unit == 1 else "the batches that it declares")]
+        return unit, [
+            f"the samples of a batch mix in this model, in {mixed[0]!r}: it was run {unit} at a time, so that figures are those of "
+            + ("each sample alone" if unit == 1 else "the batches that it declares")
+        ]
 
-    def _rules(self, few: Mapping[str, np.ndarray], unit: int, ends: Mapping[str, tuple[float, float] | None],
-               threshold: float | None) -> dict[str, Rule | NoRule]:
+    def _rules(
+        self, few: Mapping[str, np.ndarray], unit: int, ends: Mapping[str, tuple[float, float] | None], threshold: float | None
+    ) -> dict[str, Rule | NoRule]:
         self._sample = self.original(few)
-        sample = {name: np.asarray(few[name][0 if name in self._unbatched else slice(unit)], kind)
-                  for name, (_, kind) in self.original.inputs.items()}
+        sample = {
+            name: np.asarray(few[name][0 if name in self._unbatched else slice(unit)], kind) for name, (_, kind) in self.original.inputs.items()
+        }
         bounds = Bounds(self.model, sample, ends)
-        return {name: rule_of(name, self._sample[name], bounds, listed_names(self.model.graph, name),
-                              threshold if name == self.output else None) for name in self.outputs}
+        return {
+            name: rule_of(name, self._sample[name], bounds, listed_names(self.model.graph, name), threshold if name == self.output else None)
+            for name in self.outputs
+        }
 
     def reference(self, model: onnx.ModelProto, tensors: Sequence[str] = ()) -> Reference:
         """A session over `model`, the original or one made from it, that runs as many samples at a time as all others do."""
@@ -132,8 +148,9 @@ class Comparison:
         """The original's label of every sample. Raises as `labels`."""
         return np.concatenate([self.labels(self.original(self.inputs(rows))) for rows in self.batches()])
 
-    def runs(self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None
-             ) -> Iterator[tuple[Recording, np.ndarray]]:
+    def runs(
+        self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None
+    ) -> Iterator[tuple[Recording, np.ndarray]]:
         """Batch by batch what a simulator makes of the data, good until the next one, and its labels (n,). starting: told which samples come next."""
         for rows in self.batches():
             starting(rows)

@@ -41,11 +41,24 @@ class Evaluation:
     notes: tuple[str, ...]
 
 
-def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | None = None, batch: int = 64, threads: int | None = None,
-             engine: str = "exact", threshold: str = "dynamic", histogram: bool = False, quantised: bool = False,
-             spikes: str | Path | None = None, plot: str | Path | None = None, output: str | None = None,
-             decision_threshold: float | None = None, labels_needed: bool = False,
-             progress: Callable[[int, int], None] = lambda done, of: None) -> Evaluation:
+def evaluate(
+    network: Network,
+    data: Dataset | str,
+    *,
+    onnx_file: str | Path | None = None,
+    batch: int = 64,
+    threads: int | None = None,
+    engine: str = "exact",
+    threshold: str = "dynamic",
+    histogram: bool = False,
+    quantised: bool = False,
+    spikes: str | Path | None = None,
+    plot: str | Path | None = None,
+    output: str | None = None,
+    decision_threshold: float | None = None,
+    labels_needed: bool = False,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Evaluation:
     """Compare `network` on `data` with its original under ONNX Runtime.
 
     data: a data set, or what `datasets.load_dataset` takes. onnx_file: the original model where none is embedded; its SHA-256 must be
@@ -63,8 +76,9 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
         check_plots(plot)
     network = network.with_time(None) if engine == "event" else network
     with numba_threads(threads):
-        comparison = Comparison(network, data, onnx_file, batch, threads or 0, output=output, decision_threshold=decision_threshold,
-                                labels_needed=labels_needed)
+        comparison = Comparison(
+            network, data, onnx_file, batch, threads or 0, output=output, decision_threshold=decision_threshold, labels_needed=labels_needed
+        )
         simulate = simulator(network, engine, threshold)
         checked = EngineCheck(network) if engine != "exact" and threshold == "dynamic" else None
         rounded = QuantisedTally(network, comparison) if quantised else None
@@ -82,8 +96,9 @@ def evaluate(network: Network, data: Dataset | str, *, onnx_file: str | Path | N
     return evaluation
 
 
-def _compare(network: Network, comparison: Comparison, simulate: Callable, measured: Measured, writer: SpikeWriter | None,
-             progress: Callable[[int, int], None]) -> Evaluation:
+def _compare(
+    network: Network, comparison: Comparison, simulate: Callable, measured: Measured, writer: SpikeWriter | None, progress: Callable[[int, int], None]
+) -> Evaluation:
     tapped = comparison.reference(comparison.model, [layer.tensor for layer in network.layers if layer.tensor])
     certificate, outcomes, truth = Certificate(network), PairedOutcomes(0, 0, 0, 0), comparison.truth
     errors = {name: OutputErrors(rule) for name, rule in comparison.rules.items()}
@@ -134,8 +149,10 @@ def _warnings(network: Network, data: Dataset, certificate: Certificate, measure
     found += fitting_notes(network, data)
     remedy = "; calibrate on more data, or with a larger --margin" if network.calibration else ""
     if measured.threshold == "dynamic":
-        found += [f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are "
-                  f"cut off{remedy}" for name in certificate.saturated()]
+        found += [
+            f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are cut off{remedy}"
+            for name in certificate.saturated()
+        ]
     if measured.rounded is not None:
         found += measured.rounded.outcome().notes
     if measured.checked is not None and measured.checked.farthest > AT_A_TIE:

@@ -83,12 +83,16 @@ def _inspected(path: str | Path, model: Simplified) -> ModelInspection:
     constants = {tensor.name for tensor in original.initializer}
     ranges = input_ranges(model, "auto")
     return ModelInspection(
-        name=Path(path).stem, onnx_sha256=model.sha256,
+        name=Path(path).stem,
+        onnx_sha256=model.sha256,
         inputs={value.name: _shape(value) for value in original.input if value.name not in constants},
         outputs={value.name: _shape(value) for value in original.output},
         opset=max((entry.version for entry in model.original.opset_import if entry.domain in ("", "ai.onnx")), default=0),
-        operators=dict(sorted(Counter(node.op_type for node in graph.node).items())), ann_macs=macs(model.graph),
-        modes={mode: _verdict(model, str(path), mode, ranges) for mode in MODES}, notes=ranges.notes)
+        operators=dict(sorted(Counter(node.op_type for node in graph.node).items())),
+        ann_macs=macs(model.graph),
+        modes={mode: _verdict(model, str(path), mode, ranges) for mode in MODES},
+        notes=ranges.notes,
+    )
 
 
 def _verdict(model: Simplified, where: str, mode: str, ranges: InputRanges) -> ModeVerdict:

@@ -99,5 +99,11 @@ def _with_weights(network: Network, change: Callable[[np.ndarray], np.ndarray], 
 
 def _connection(connection: Connection, change: Callable[[np.ndarray], np.ndarray]) -> Connection:
     """Pools' and sparse maps' weights are wiring; convolutions', matrix products' and scales' are devices."""
-    return connection.model_copy(update={"path": tuple(step.model_copy(update={"weights": change(step.weights)})
-                                                       if isinstance(step, (Conv, Dense, Scale)) else step for step in connection.path)})
+    return connection.model_copy(
+        update={
+            "path": tuple(
+                step.model_copy(update={"weights": change(step.weights)}) if isinstance(step, (Conv, Dense, Scale)) else step
+                for step in connection.path
+            )
+        }
+    )

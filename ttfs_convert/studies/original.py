@@ -19,8 +19,12 @@ def original_model(network: Network, onnx_file: str | Path | None) -> onnx.Model
         found = sha256_of(onnx_file)
         if found != network.onnx_sha256:
             refuse_others(onnx_file, MODEL, ModelError, "the ONNX model that was converted")
-            raise ModelError(str(onnx_file), f"SHA-256 {found[:16]}...", f"{network.onnx_sha256[:16]}..., the model that was converted",
-                             "name that file, or convert this one")
+            raise ModelError(
+                str(onnx_file),
+                f"SHA-256 {found[:16]}...",
+                f"{network.onnx_sha256[:16]}..., the model that was converted",
+                "name that file, or convert this one",
+            )
         return load_onnx(onnx_file)
     if network.onnx is None:
         raise UsageError("network", "the original model is not inside", remedy="name it with --onnx FILE")

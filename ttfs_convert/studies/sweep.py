@@ -55,10 +55,21 @@ class Sweep:
         return {"schema_version": 1, "units": {name: kind.unit for name, kind in SWEEP_KINDS.items()}, **asdict(self)}
 
 
-def sweep(network: Network, data: Dataset | str, points: Iterable[tuple[str, float | str]], *, repeats: int = 3, seed: int = 0,
-          log: str | Path | None = None, onnx_file: str | Path | None = None, batch: int = 64, threads: int | None = None,
-          output: str | None = None, decision_threshold: float | None = None,
-          progress: Callable[[int, int], None] = lambda done, of: None) -> Sweep:
+def sweep(
+    network: Network,
+    data: Dataset | str,
+    points: Iterable[tuple[str, float | str]],
+    *,
+    repeats: int = 3,
+    seed: int = 0,
+    log: str | Path | None = None,
+    onnx_file: str | Path | None = None,
+    batch: int = 64,
+    threads: int | None = None,
+    output: str | None = None,
+    decision_threshold: float | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Sweep:
     """Accuracy of `network` on `data` undisturbed and at every point, by engine `exact` with the dynamic threshold.
 
     points: (kind, value) as `parse` gives them. repeats: runs of noisy points, with noise of their own. seed: of all noise; equal seeds
@@ -77,25 +88,44 @@ def sweep(network: Network, data: Dataset | str, points: Iterable[tuple[str, flo
         if isinstance(comparison.rule, NoRule):
             raise comparison.rule.refusal()
         runner = _Runner(network, comparison)
-        log_file = SweepLog(log, {"network": fingerprint(network), "data": runner.comparison.data.sha256, "samples": len(runner.comparison.data),
-                              "seed": seed})
-        runs = [(kind, value, repeat) for kind, value in points for repeat in range(repeats if kind in SWEEP_KINDS and SWEEP_KINDS[kind].noisy else 1)]
+        log_file = SweepLog(
+            log, {"network": fingerprint(network), "data": runner.comparison.data.sha256, "samples": len(runner.comparison.data), "seed": seed}
+        )
+        runs = [
+            (kind, value, repeat) for kind, value in points for repeat in range(repeats if kind in SWEEP_KINDS and SWEEP_KINDS[kind].noisy else 1)
+        ]
         found = {}
         for done, run in enumerate(runs):
             found[run] = log_file.get(run) or log_file.add(run, runner(*run, seed))
             progress(done + 1, len(runs))
     undisturbed = found["none", None, 0][0]
-    return Sweep(network.name, runner.comparison.data.name, len(runner.comparison.data), seed, runner.ann_accuracy(),
-                 tuple(_point(kind, value, [found[run] for run in runs if run[:2] == (kind, value)], undisturbed) for kind, value in points),
-                 (*runner.comparison.data.notes, *runner.comparison.notes, *runner.suspicions()), str(comparison.rule))
+    return Sweep(
+        network.name,
+        runner.comparison.data.name,
+        len(runner.comparison.data),
+        seed,
+        runner.ann_accuracy(),
+        tuple(_point(kind, value, [found[run] for run in runs if run[:2] == (kind, value)], undisturbed) for kind, value in points),
+        (*runner.comparison.data.notes, *runner.comparison.notes, *runner.suspicions()),
+        str(comparison.rule),
+    )
 
 
 def _point(kind: str, value: float | str | None, runs: Sequence[tuple[float | None, float]], undisturbed: float | None) -> Point:
     agreements = [agreement for _, agreement in runs]
     accuracies = [accuracy for accuracy, _ in runs if accuracy is not None]
     mean = statistics.fmean(accuracies) if accuracies else None
-    return Point(kind, value, len(runs), mean, _spread(accuracies), min(accuracies, default=None),
-                 None if mean is None else 100 * (undisturbed - mean), statistics.fmean(agreements), _spread(agreements))
+    return Point(
+        kind,
+        value,
+        len(runs),
+        mean,
+        _spread(accuracies),
+        min(accuracies, default=None),
+        None if mean is None else 100 * (undisturbed - mean),
+        statistics.fmean(agreements),
+        _spread(agreements),
+    )
 
 
 def _spread(values: Sequence[float]) -> float | None:

@@ -22,15 +22,31 @@ class SweepKind:
 
 
 SWEEP_KINDS: dict[str, SweepKind] = {
-    "jitter": SweepKind((0.5, 1, 2, 4), "steps, standard deviation of a spike's time", True,
-                   lambda network, value, seed: (network, SpikeNoise(network, value, 0, seed))),
-    "drop": SweepKind((0.001, 0.003, 0.01, 0.03, 0.1), "probability that a spike is lost", True,
-                 lambda network, value, seed: (network, SpikeNoise(network, 0, value, seed))),
-    "weight-noise": SweepKind((0.003, 0.01, 0.03, 0.1), "standard deviation, of a kernel's largest weight", True,
-                         lambda network, value, seed: (with_weight_noise(network, value, seed), None)),
+    "jitter": SweepKind(
+        (0.5, 1, 2, 4),
+        "steps, standard deviation of a spike's time",
+        True,
+        lambda network, value, seed: (network, SpikeNoise(network, value, 0, seed)),
+    ),
+    "drop": SweepKind(
+        (0.001, 0.003, 0.01, 0.03, 0.1),
+        "probability that a spike is lost",
+        True,
+        lambda network, value, seed: (network, SpikeNoise(network, 0, value, seed)),
+    ),
+    "weight-noise": SweepKind(
+        (0.003, 0.01, 0.03, 0.1),
+        "standard deviation, of a kernel's largest weight",
+        True,
+        lambda network, value, seed: (with_weight_noise(network, value, seed), None),
+    ),
     "weight-bits": SweepKind((8, 7, 6, 5, 4, 3), "bits", False, lambda network, value, seed: (with_weight_bits(network, int(value)), None)),
-    "threshold": SweepKind((0.003, 0.01, 0.03, 0.1), "standard deviation of the neurons' thresholds", True,
-                      lambda network, value, seed: (with_threshold_mismatch(network, value, seed), None)),
+    "threshold": SweepKind(
+        (0.003, 0.01, 0.03, 0.1),
+        "standard deviation of the neurons' thresholds",
+        True,
+        lambda network, value, seed: (with_threshold_mismatch(network, value, seed), None),
+    ),
     "steps": SweepKind((4, 8, 16, 32, 64, 128, 256), "steps per window", False, lambda network, value, seed: (network.with_time(int(value)), None)),
     "rounding": SweepKind(("nearest", "ceil"), "rule", False, lambda network, value, seed: (network.model_copy(update={"rounding": value}), None)),
 }

@@ -29,7 +29,7 @@ class SweepLog:
                     self._runs[run] = entry["accuracy"], entry["agreement"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(str(path), f"cannot be read ({error})", "a log of an earlier sweep", "name another file") from error
-        if cut_off and not cut_off.startswith(self.BEGIN[:len(cut_off)]):
+        if cut_off and not cut_off.startswith(self.BEGIN[: len(cut_off)]):
             raise DataError(str(path), "cannot be read (its last line is no run of a sweep)", "a log of an earlier sweep", "name another file")
         if cut_off:
             write_whole(path, lambda file: file.write((whole + "\n" * bool(whole)).encode()))

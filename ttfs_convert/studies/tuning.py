@@ -60,9 +60,20 @@ class Tuning:
     rule: str  # how labels follow from the output
 
 
-def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float = 0.5, seed: int = 0, onnx_file: str | Path | None = None,
-         batch: int = 64, threads: int | None = None, output: str | None = None, decision_threshold: float | None = None,
-         progress: Callable[[str], None] = lambda text: None) -> Tuning:
+def tune(
+    network: Network,
+    data: Dataset | str,
+    max_drop: float,
+    *,
+    share: float = 0.5,
+    seed: int = 0,
+    onnx_file: str | Path | None = None,
+    batch: int = 64,
+    threads: int | None = None,
+    output: str | None = None,
+    decision_threshold: float | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Tuning:
     """Find the smallest numbers of steps with which `network` loses at most `max_drop` percentage points against its original.
 
     1. Uniform: the smallest N up to the network's own whose drop is within the budget.
@@ -88,13 +99,25 @@ def tune(network: Network, data: Dataset | str, max_drop: float, *, share: float
         judge = Comparison(network, second, onnx_file, batch, threads or 0, **options)
         networks = {"as given": network, "uniform": uniform, **({"input as given": fine} if fine else {}), "per layer": tuned}
         variants = tuple(_judged(name, each, judge) for name, each in networks.items())
-    kept = min((each for each in variants if -100 * each.outcomes.drift <= max_drop + 1e-9),
-               key=lambda each: (each.latency_steps, each.event_p_proxy), default=None)
+    kept = min(
+        (each for each in variants if -100 * each.outcomes.drift <= max_drop + 1e-9),
+        key=lambda each: (each.latency_steps, each.event_p_proxy),
+        default=None,
+    )
     plausibility = Plausibility()
     plausibility.add(chooser.original, chooser.truth)
     notes = (*data.notes, *judge.notes, *plausibility.suspicions(), *_fitted(networks, data), *_over_budget(variants, max_drop))
-    return Tuning(network.name, None if kept is None else networks[kept.name], kept and kept.name, variants, len(first), len(second),
-                  chooser.runs, notes, str(judge.rule))
+    return Tuning(
+        network.name,
+        None if kept is None else networks[kept.name],
+        kept and kept.name,
+        variants,
+        len(first),
+        len(second),
+        chooser.runs,
+        notes,
+        str(judge.rule),
+    )
 
 
 def _fitted(networks: Mapping[str, Network], data: Dataset) -> list[str]:
@@ -102,8 +125,11 @@ def _fitted(networks: Mapping[str, Network], data: Dataset) -> list[str]:
 
 
 def _over_budget(variants: tuple[Variant, ...], max_drop: float) -> list[str]:
-    return [f"{each.name}: a drop of {-100 * each.outcomes.drift:.2f} pp on the samples that had no say, over the budget of {max_drop:g} pp"
-            for each in variants if -100 * each.outcomes.drift > max_drop]
+    return [
+        f"{each.name}: a drop of {-100 * each.outcomes.drift:.2f} pp on the samples that had no say, over the budget of {max_drop:g} pp"
+        for each in variants
+        if -100 * each.outcomes.drift > max_drop
+    ]
 
 
 def _split(data: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -141,8 +167,12 @@ class _Chooser:
             candidate = network.with_time(steps)
             if self.within_budget(candidate):
                 return candidate
-        raise UsageError("max-drop", f"a drop of {100 * list(self._known.values())[-1]:.2f} pp with all {given} steps",
-                         f"at most {100 * self._max_drop:g} pp", "convert with more steps, or allow a larger drop")
+        raise UsageError(
+            "max-drop",
+            f"a drop of {100 * list(self._known.values())[-1]:.2f} pp with all {given} steps",
+            f"at most {100 * self._max_drop:g} pp",
+            "convert with more steps, or allow a larger drop",
+        )
 
     def input_as_given(self, network: Network) -> Network | None:
         """With the inputs' own steps, the smallest N of everything else; None where they have none, or no N will do."""
@@ -200,5 +230,12 @@ def _judged(name: str, network: Network, comparison: Comparison) -> Variant:
         predicted.append(labels)
     ann, snn = comparison.original_predictions(), np.concatenate(predicted)
     events = operation_counts.total([operation_counts.event_of_layer(network, layer, certificate.active_shares()) for layer in network.layers])
-    return Variant(name, _own_steps(network), network.latency_steps, events.p_proxy, operation_counts.synaptic(network).p_proxy,
-                   PairedOutcomes.of(ann, snn, comparison.truth.labels), float((ann == snn).mean()))
+    return Variant(
+        name,
+        _own_steps(network),
+        network.latency_steps,
+        events.p_proxy,
+        operation_counts.synaptic(network).p_proxy,
+        PairedOutcomes.of(ann, snn, comparison.truth.labels),
+        float((ann == snn).mean()),
+    )

@@ -30,8 +30,11 @@ def _summary(inspection: ModelInspection) -> Table:
         for name, shape in values.items():
             result.add_row(kind, f"{name}: {' x '.join(map(str, shape))}")
     result.add_row("operators", ", ".join(f"{count} {name}" for name, count in inspection.operators.items()))
-    result.add_row("MACs", f"{inspection.ann_macs:,}, {100 * inspection.spiking_mac_share:.1f} % of them in layers that can spike"
-                   + (" (up to the nodes that cannot)" if inspection.modes["exact"].unsupported else ""))
+    result.add_row(
+        "MACs",
+        f"{inspection.ann_macs:,}, {100 * inspection.spiking_mac_share:.1f} % of them in layers that can spike"
+        + (" (up to the nodes that cannot)" if inspection.modes["exact"].unsupported else ""),
+    )
     for mode in MODES:
         result.add_row(f"mode {mode}", verdict_line(inspection, mode))
     return result
@@ -61,11 +64,27 @@ def _many(count: int, noun: str) -> str:
 def inspection_json(inspection: ModelInspection) -> dict:
     """What `ttfs-inspect MODEL.onnx --json` writes."""
     shown = inspection.modes[inspection.shown]
-    modes = {mode: {"converts": inspection.converts(mode), "verdict": verdict_line(inspection, mode),
-                    "unsupported": [dict(zip(("node", "operator", "why", "remedy"), node)) for node in verdict.unsupported],
-                    "violations": [violation.model_dump() for violation in verdict.violations],
-                    "calibrate": [layer.layer for layer in verdict.unbounded]} for mode, verdict in inspection.modes.items()}
-    return {"name": inspection.name, "onnx_sha256": inspection.onnx_sha256, "opset": inspection.opset, "inputs": inspection.inputs,
-            "outputs": inspection.outputs, "operators": inspection.operators, "ann_macs": inspection.ann_macs,
-            "spiking_mac_share": inspection.spiking_mac_share, "modes": modes, "layers_of_mode": inspection.shown,
-            "layers": layers_json(shown.layers, shown.unmeasured), "notes": list(inspection.notes)}
+    modes = {
+        mode: {
+            "converts": inspection.converts(mode),
+            "verdict": verdict_line(inspection, mode),
+            "unsupported": [dict(zip(("node", "operator", "why", "remedy"), node)) for node in verdict.unsupported],
+            "violations": [violation.model_dump() for violation in verdict.violations],
+            "calibrate": [layer.layer for layer in verdict.unbounded],
+        }
+        for mode, verdict in inspection.modes.items()
+    }
+    return {
+        "name": inspection.name,
+        "onnx_sha256": inspection.onnx_sha256,
+        "opset": inspection.opset,
+        "inputs": inspection.inputs,
+        "outputs": inspection.outputs,
+        "operators": inspection.operators,
+        "ann_macs": inspection.ann_macs,
+        "spiking_mac_share": inspection.spiking_mac_share,
+        "modes": modes,
+        "layers_of_mode": inspection.shown,
+        "layers": layers_json(shown.layers, shown.unmeasured),
+        "notes": list(inspection.notes),
+    }

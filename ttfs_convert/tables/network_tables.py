@@ -21,20 +21,41 @@ def network_table(network: Network) -> Table:
     return layers_table(network.layers, steps=steps if len(set(steps.values()) - {None}) > 1 else {})
 
 
-def layers_table(layers: Sequence[Layer], title: str = "Layers", unmeasured: Collection[str] = (),
-                 steps: Mapping[str, int | None] = MappingProxyType({})) -> Table:
+def layers_table(
+    layers: Sequence[Layer], title: str = "Layers", unmeasured: Collection[str] = (), steps: Mapping[str, int | None] = MappingProxyType({})
+) -> Table:
     """unmeasured: names of layers whose range only calibration will tell. steps: N per layer, shown if there are any."""
-    result = table(title, "layer", "kind", "shape", "neurons", "synapses", "window", "slope", "range", "worst |weight sum - 1|",
-                   *(["steps"] if steps else []), left=("layer", "kind"))
+    result = table(
+        title,
+        "layer",
+        "kind",
+        "shape",
+        "neurons",
+        "synapses",
+        "window",
+        "slope",
+        "range",
+        "worst |weight sum - 1|",
+        *(["steps"] if steps else []),
+        left=("layer", "kind"),
+    )
     for layer in layers:
         kind = f"{label(layer)}, readout" if isinstance(layer, Readout) else label(layer)
         deviation = weight_sum_deviation(layer)
         exempt = isinstance(layer, Readout) or (isinstance(layer, Spiking) and layer.slope != "fan_in")
         worst = "-" if deviation is None else f"{deviation:.1e}" + " (exempt)" * exempt
-        result.add_row(layer.name, kind, "x".join(map(str, layer.shape)), f"{neurons(layer):,}", f"{layer_connections(layers, layer)[0]:,}",
-                       str(layer.window) if layer.window >= 0 else "-", layer.slope if isinstance(layer, Spiking) else "-",
-                       "to calibrate" if layer.name in unmeasured else _range(layer), worst,
-                       *([str(steps[layer.name] or "-")] if steps else []))
+        result.add_row(
+            layer.name,
+            kind,
+            "x".join(map(str, layer.shape)),
+            f"{neurons(layer):,}",
+            f"{layer_connections(layers, layer)[0]:,}",
+            str(layer.window) if layer.window >= 0 else "-",
+            layer.slope if isinstance(layer, Spiking) else "-",
+            "to calibrate" if layer.name in unmeasured else _range(layer),
+            worst,
+            *([str(steps[layer.name] or "-")] if steps else []),
+        )
     return result
 
 
@@ -64,12 +85,28 @@ def coarse_input(network: Network) -> bool:
 
 def compensation_table(compensation: Compensation) -> Table:
     """What the fit gained in each layer."""
-    result = table(f"Fitted to {compensation.samples:,} samples of {compensation.data}, {compensation.unseen:,} of them only to judge", "layer",
-                   "fitted", "ridge", "error before", "error after", "gain", "weights changed by", left=("layer", "fitted"))
+    result = table(
+        f"Fitted to {compensation.samples:,} samples of {compensation.data}, {compensation.unseen:,} of them only to judge",
+        "layer",
+        "fitted",
+        "ridge",
+        "error before",
+        "error after",
+        "gain",
+        "weights changed by",
+        left=("layer", "fitted"),
+    )
     for layer in compensation.layers:
         gain = 1 - layer.error_after / layer.error_before if layer.error_before else 0.0
-        result.add_row(layer.layer, layer.fitted, "-" if layer.strength is None else f"{layer.strength:g}", f"{layer.error_before:.4g}",
-                       f"{layer.error_after:.4g}", f"{100 * gain:.1f} %", f"{100 * layer.weight_change:.2g} %")
+        result.add_row(
+            layer.layer,
+            layer.fitted,
+            "-" if layer.strength is None else f"{layer.strength:g}",
+            f"{layer.error_before:.4g}",
+            f"{layer.error_after:.4g}",
+            f"{100 * gain:.1f} %",
+            f"{100 * layer.weight_change:.2g} %",
+        )
     return result
 
 
@@ -87,17 +124,23 @@ def contents_table(network: Network, path: str) -> Table:
     result = table(network.name, "", " ", left=("", " "))
     result.show_header = False
     calibration = network.calibration
-    rows = {"file": f"{path}, {os.path.getsize(path):,} bytes, format {network.format_version}",
-            "original": f"SHA-256 {network.onnx_sha256}, " + ("embedded" if network.onnx is not None else "not embedded"),
-            "conversion": f"mode {network.mode}, slope {network.slope}, pooling {network.pooling}",
-            "calibration": "none" if calibration is None else f"{calibration.samples:,} samples of {calibration.data}, {calibration.method}"
-                           + (f" + {100 * calibration.margin:g} %" if calibration.method == "maximum" else ""),
-            "compensation": "none" if network.compensation is None else f"fitted to the rounding of {_grid_of(network.compensation)} on "
-                            f"{network.compensation.samples:,} samples of {network.compensation.data}",
-            "time": grid(network) if network.steps is None else f"{grid(network)}; latency {network.latency_steps} steps",
-            "windows": f"{network.windows}", "neurons": f"{sum(map(neurons, network.layers)):,}",
-            "spiking share of MACs": f"{100 * spiking_mac_share(network):.1f} %",
-            "tail": "none" if network.tail is None else "run by ONNX Runtime behind the readout"}
+    rows = {
+        "file": f"{path}, {os.path.getsize(path):,} bytes, format {network.format_version}",
+        "original": f"SHA-256 {network.onnx_sha256}, " + ("embedded" if network.onnx is not None else "not embedded"),
+        "conversion": f"mode {network.mode}, slope {network.slope}, pooling {network.pooling}",
+        "calibration": "none"
+        if calibration is None
+        else f"{calibration.samples:,} samples of {calibration.data}, {calibration.method}"
+        + (f" + {100 * calibration.margin:g} %" if calibration.method == "maximum" else ""),
+        "compensation": "none"
+        if network.compensation is None
+        else f"fitted to the rounding of {_grid_of(network.compensation)} on {network.compensation.samples:,} samples of {network.compensation.data}",
+        "time": grid(network) if network.steps is None else f"{grid(network)}; latency {network.latency_steps} steps",
+        "windows": f"{network.windows}",
+        "neurons": f"{sum(map(neurons, network.layers)):,}",
+        "spiking share of MACs": f"{100 * spiking_mac_share(network):.1f} %",
+        "tail": "none" if network.tail is None else "run by ONNX Runtime behind the readout",
+    }
     for row in rows.items():
         result.add_row(*row)
     return result

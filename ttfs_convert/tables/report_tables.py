@@ -10,27 +10,53 @@ from .style import table
 
 
 def layers_table(report: Report) -> Table:
-    result = table("Certificate: each layer against ONNX Runtime", "layer", "kind", "window", "neurons", "range", "silent", "saturated",
-                   "mean error", "max error", "|weight sum - 1|", left=("layer", "kind"))
+    result = table(
+        "Certificate: each layer against ONNX Runtime",
+        "layer",
+        "kind",
+        "window",
+        "neurons",
+        "range",
+        "silent",
+        "saturated",
+        "mean error",
+        "max error",
+        "|weight sum - 1|",
+        left=("layer", "kind"),
+    )
     for layer in report.layers:
         ends = "-" if layer.range is None else "{:.3g} .. {:.3g}".format(*layer.range)
-        result.add_row(layer.name, layer.kind, str(layer.window), f"{layer.neurons:,}", ends, _share(layer.silent), _share(layer.saturated),
-                       _small(layer.mean_error), _small(layer.max_error), _small(layer.weight_sum_max_deviation))
+        result.add_row(
+            layer.name,
+            layer.kind,
+            str(layer.window),
+            f"{layer.neurons:,}",
+            ends,
+            _share(layer.silent),
+            _share(layer.saturated),
+            _small(layer.mean_error),
+            _small(layer.max_error),
+            _small(layer.weight_sum_max_deviation),
+        )
     return result
 
 
-SENT = {"fan_in": "what slope fan_in sends: every neuron, every padded tap",
-        "reference": "what slope reference sends: every neuron, every padded tap, one reference neuron per layer",
-        "gated": "what slope gated sends: neurons with a > 0 alone",
-        "fixed": "spikes that were sent, every padded tap; all neurons at all steps"}
+SENT = {
+    "fan_in": "what slope fan_in sends: every neuron, every padded tap",
+    "reference": "what slope reference sends: every neuron, every padded tap, one reference neuron per layer",
+    "gated": "what slope gated sends: neurons with a > 0 alone",
+    "fixed": "spikes that were sent, every padded tap; all neurons at all steps",
+}
 
 
 def energy_table(report: Report, slope: str) -> Table:
     result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", "what it counts", left=("count", "what it counts"))
-    rows = (("paper", report.energy.paper, "weight parameters, shared by all positions: flatters convolutions"),
-            ("synaptic", report.energy.synaptic, "every existing connection once; all neurons at all steps"),
-            ("event", report.energy.event, SENT["fixed" if report.engine.threshold == "fixed" else slope]),
-            ("event_if_gated", report.energy.event_if_gated, "if silent neurons sent nothing"))
+    rows = (
+        ("paper", report.energy.paper, "weight parameters, shared by all positions: flatters convolutions"),
+        ("synaptic", report.energy.synaptic, "every existing connection once; all neurons at all steps"),
+        ("event", report.energy.event, SENT["fixed" if report.engine.threshold == "fixed" else slope]),
+        ("event_if_gated", report.energy.event_if_gated, "if silent neurons sent nothing"),
+    )
     for name, part, meaning in rows:
         result.add_row(name, *_operations(part), meaning)
     result.add_row("ANN", f"{report.energy.ann_macs:,}", "-", "-", "multiply-accumulates of the original, padded taps included")
@@ -43,8 +69,17 @@ BARS_WIDTH = 56
 
 def spike_times_table(report: Report) -> Table:
     """When each layer spikes: shares of its neurons, and a histogram over all windows, each drawn to its own largest bin."""
-    result = table("Spike times", "layer", "window", "premature", "late", "missing", "at its end", "histogram, window by window",
-                   left=("layer", "histogram, window by window"))
+    result = table(
+        "Spike times",
+        "layer",
+        "window",
+        "premature",
+        "late",
+        "missing",
+        "at its end",
+        "histogram, window by window",
+        left=("layer", "histogram, window by window"),
+    )
     result.columns[-1].no_wrap = True
     for layer in report.layers:
         times = layer.spike_times
@@ -56,10 +91,10 @@ def spike_times_table(report: Report) -> Table:
 
 def _bars(histogram: tuple[int, ...], per_window: int, windows: int) -> str:
     joined = next(size for size in (1, 2, 5, 10) if windows * per_window / size <= BARS_WIDTH or size == 10)  # deep networks: wider bins
-    counts = [sum(histogram[i:i + joined]) for i in range(0, len(histogram), joined)]
+    counts = [sum(histogram[i : i + joined]) for i in range(0, len(histogram), joined)]
     bars = "".join(BARS[-(-count * (len(BARS) - 1) // max(1, *counts))] for count in counts)
     width = per_window // joined
-    return bars if width == 1 else "|".join(bars[i:i + width] for i in range(0, len(bars), width))
+    return bars if width == 1 else "|".join(bars[i : i + width] for i in range(0, len(bars), width))
 
 
 def _operations(part: OperationsPart) -> tuple[str, str, str]:
@@ -109,14 +144,19 @@ def summary(evaluation: Evaluation) -> Table:
     if model.steps is None:
         result.add_row("time", f"continuous, {model.windows} windows")
     else:
-        result.add_row("time", f"{_steps(report)} steps per window, rounding {model.rounding}; latency {report.snn.latency_steps} steps "
-                       f"({model.windows} windows)")
+        result.add_row(
+            "time",
+            f"{_steps(report)} steps per window, rounding {model.rounding}; latency {report.snn.latency_steps} steps ({model.windows} windows)",
+        )
     result.add_row("spikes per neuron", f"{report.snn.spikes_per_neuron:.2f} ({_silence(evaluation)})")
     result.add_row("spiking share of MACs", f"{100 * model.spiking_mac_share:.1f} %")
     result.add_row("first layer out of tolerance", _tolerance(evaluation))
     timing = report.timing
-    result.add_row("seconds", f"ANN {timing.ann_seconds:.2f}, SNN {timing.snn_seconds:.2f} "
-                   f"({timing.snn_seconds / timing.ann_seconds:.1f} x), compilation {timing.compile_seconds:.2f}")
+    result.add_row(
+        "seconds",
+        f"ANN {timing.ann_seconds:.2f}, SNN {timing.snn_seconds:.2f} "
+        f"({timing.snn_seconds / timing.ann_seconds:.1f} x), compilation {timing.compile_seconds:.2f}",
+    )
     return result
 
 

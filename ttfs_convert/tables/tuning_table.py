@@ -13,27 +13,64 @@ from .style import table
 def tuning_table(tuning: Tuning) -> Table:
     """One row per variant; operations also as a share of the first one's."""
     given = tuning.variants[0]
-    result = table(f"Steps of {tuning.name}, judged on {tuning.judged_on:,} samples; {tuning.rule}", "variant", "latency", "P_proxy event", "synaptic",
-                   "ANN", "SNN", "drift, pp", "95 % interval", "agreement", "steps", left=("variant", "steps"))
+    result = table(
+        f"Steps of {tuning.name}, judged on {tuning.judged_on:,} samples; {tuning.rule}",
+        "variant",
+        "latency",
+        "P_proxy event",
+        "synaptic",
+        "ANN",
+        "SNN",
+        "drift, pp",
+        "95 % interval",
+        "agreement",
+        "steps",
+        left=("variant", "steps"),
+    )
     result.columns[7].no_wrap = True
     for each in tuning.variants:
         low, high = _interval(each)
-        result.add_row(each.name + (" (kept)" if each.name == tuning.kept else ""), f"{each.latency_steps:,}{_share(each.latency_steps, given.latency_steps)}",
-                       _millions(each.event_p_proxy, given.event_p_proxy), _millions(each.synaptic_p_proxy, given.synaptic_p_proxy),
-                       f"{100 * each.outcomes.ann_accuracy:.2f} %", f"{100 * each.outcomes.snn_accuracy:.2f} %",
-                       f"{100 * each.outcomes.drift:+.2f}", f"[{low:+.2f}, {high:+.2f}]", f"{100 * each.agreement:.2f} %", _steps(each))
+        result.add_row(
+            each.name + (" (kept)" if each.name == tuning.kept else ""),
+            f"{each.latency_steps:,}{_share(each.latency_steps, given.latency_steps)}",
+            _millions(each.event_p_proxy, given.event_p_proxy),
+            _millions(each.synaptic_p_proxy, given.synaptic_p_proxy),
+            f"{100 * each.outcomes.ann_accuracy:.2f} %",
+            f"{100 * each.outcomes.snn_accuracy:.2f} %",
+            f"{100 * each.outcomes.drift:+.2f}",
+            f"[{low:+.2f}, {high:+.2f}]",
+            f"{100 * each.agreement:.2f} %",
+            _steps(each),
+        )
     return result
 
 
 def as_json(tuning: Tuning, data: Dataset, max_drop: float, seed: int) -> dict:
-    return {"schema_version": 1, "network": tuning.name, "data": {"name": data.name, "sha256": data.sha256},
-            "max_drop_pp": max_drop, "seed": seed, "chosen_on": tuning.chosen_on, "judged_on": tuning.judged_on, "runs": tuning.runs,
-            "rule": tuning.rule, "notes": list(tuning.notes), "kept": tuning.kept,
-            "variants": [{"name": each.name, "steps": each.steps, "latency_steps": each.latency_steps,
-                          "p_proxy": {"event": each.event_p_proxy, "synaptic": each.synaptic_p_proxy},
-                          "ann_accuracy": each.outcomes.ann_accuracy, "snn_accuracy": each.outcomes.snn_accuracy,
-                          "drift": {"accuracy_pp": 100 * each.outcomes.drift, "ci95_pp": list(_interval(each)),
-                                    "agreement": each.agreement}} for each in tuning.variants]}
+    return {
+        "schema_version": 1,
+        "network": tuning.name,
+        "data": {"name": data.name, "sha256": data.sha256},
+        "max_drop_pp": max_drop,
+        "seed": seed,
+        "chosen_on": tuning.chosen_on,
+        "judged_on": tuning.judged_on,
+        "runs": tuning.runs,
+        "rule": tuning.rule,
+        "notes": list(tuning.notes),
+        "kept": tuning.kept,
+        "variants": [
+            {
+                "name": each.name,
+                "steps": each.steps,
+                "latency_steps": each.latency_steps,
+                "p_proxy": {"event": each.event_p_proxy, "synaptic": each.synaptic_p_proxy},
+                "ann_accuracy": each.outcomes.ann_accuracy,
+                "snn_accuracy": each.outcomes.snn_accuracy,
+                "drift": {"accuracy_pp": 100 * each.outcomes.drift, "ci95_pp": list(_interval(each)), "agreement": each.agreement},
+            }
+            for each in tuning.variants
+        ],
+    }
 
 
 def _interval(variant: Variant) -> tuple[float, float]:

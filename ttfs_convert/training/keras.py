@@ -26,8 +26,7 @@ from keras import ops
 
 from ..errors import UsageError
 
-__all__ = ["ReLU1", "UnityWeightSum", "WeightSumRegularizer", "export_onnx", "lc_ttfs", "on_grid", "pre_activation_loss", "project",
-           "train_on_grid"]
+__all__ = ["ReLU1", "UnityWeightSum", "WeightSumRegularizer", "export_onnx", "lc_ttfs", "on_grid", "pre_activation_loss", "project", "train_on_grid"]
 
 PACKAGE = "ttfs_convert"
 TIE = 1e-4  # of a step: who is this close to the earlier of two steps takes it, as `kernels.threshold` has it
@@ -43,8 +42,9 @@ class ReLU1(keras.layers.Layer):
     training, None for no rounding; see `train_on_grid`. Raises UsageError for numbers out of range.
     """
 
-    def __init__(self, loss_weight: float = 1e-2, mean: float = 0.0, deviation: float = 1 / 3, axis: int = -1, steps: int | None = None,
-                 **options: Any):
+    def __init__(
+        self, loss_weight: float = 1e-2, mean: float = 0.0, deviation: float = 1 / 3, axis: int = -1, steps: int | None = None, **options: Any
+    ):
         super().__init__(**options)
         _check("ReLU1", loss_weight=loss_weight, deviation=deviation)
         self.steps = steps
@@ -62,8 +62,14 @@ class ReLU1(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "loss_weight": self.loss_weight, "mean": self.mean, "deviation": self.deviation, "axis": self.axis,
-                "steps": self.steps}
+        return {
+            **super().get_config(),
+            "loss_weight": self.loss_weight,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "axis": self.axis,
+            "steps": self.steps,
+        }
 
 
 def on_grid(a: Any, steps: int) -> Any:
@@ -163,8 +169,12 @@ def export_onnx(model: keras.Model, path: str | Path) -> None:
     Needs the torch backend, and `onnxscript`; raises UsageError on others.
     """
     if keras.backend.backend() != "torch":
-        raise UsageError("export_onnx", f"the {keras.backend.backend()} backend", "torch",
-                         "model.save(\"model.keras\"), then load and export it in a process with KERAS_BACKEND=torch")
+        raise UsageError(
+            "export_onnx",
+            f"the {keras.backend.backend()} backend",
+            "torch",
+            'model.save("model.keras"), then load and export it in a process with KERAS_BACKEND=torch',
+        )
     if inputs := getattr(model, "inputs", None):  # Keras exports only models that have been called, unlike those just loaded
         zeros = [ops.zeros([size or 1 for size in value.shape], value.dtype) for value in inputs]
         model(zeros if len(zeros) > 1 else zeros[0])
@@ -187,8 +197,12 @@ def _axes(values: Any, axis: int | list[int] | None) -> tuple[int, ...]:
     rank = len(values.shape)
     axes = tuple(range(rank - 1)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
     if not axes or any(not -rank <= each < rank for each in axes):
-        raise UsageError("weight sums", f"axis {axis} for a kernel of shape {tuple(values.shape)}", f"axes from {-rank} to {rank - 1}",
-                         "give the constraint to a kernel of at least two axes, and name the axes of its fan-in")
+        raise UsageError(
+            "weight sums",
+            f"axis {axis} for a kernel of shape {tuple(values.shape)}",
+            f"axes from {-rank} to {rank - 1}",
+            "give the constraint to a kernel of at least two axes, and name the axes of its fan-in",
+        )
     return axes
 
 

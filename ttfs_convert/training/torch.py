@@ -25,17 +25,35 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 
-__all__ = ["LcTtfs", "ReLU1", "Residual", "export_onnx", "initialise_", "on_grid", "pre_activation_loss", "project_weight_sum_",
-           "train_on_grid", "weight_sum_loss"]
+__all__ = [
+    "LcTtfs",
+    "ReLU1",
+    "Residual",
+    "export_onnx",
+    "initialise_",
+    "on_grid",
+    "pre_activation_loss",
+    "project_weight_sum_",
+    "train_on_grid",
+    "weight_sum_loss",
+]
 
 TIE = 1e-4  # of a step: who is this close to the earlier of two steps takes it, as `kernels.threshold` has it
 CONSTRAINED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
-REFUSED = {kind: (found, expected, remedy) for kinds, found, expected, remedy in [
-    ((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
-     "a BatchNorm, whose factors change weight sums when it is folded in", "no normalisation",
-     "leave it out: the pre-activation loss stands in for it"),
-    ((nn.Conv3d, nn.ConvTranspose3d), "a 3-D convolution", "1-D or 2-D ones", "")] for kind in kinds}
+REFUSED = {
+    kind: (found, expected, remedy)
+    for kinds, found, expected, remedy in [
+        (
+            (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+            "a BatchNorm, whose factors change weight sums when it is folded in",
+            "no normalisation",
+            "leave it out: the pre-activation loss stands in for it",
+        ),
+        ((nn.Conv3d, nn.ConvTranspose3d), "a 3-D convolution", "1-D or 2-D ones", ""),
+    ]
+    for kind in kinds
+}
 
 
 class ReLU1(nn.Module):
@@ -185,9 +203,19 @@ class LcTtfs:
     neurons: what is constrained, a tuple of `Neurons`. Raises UsageError for a model that cannot be constrained.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, *, readout: Iterable[nn.Module] | None = None,
-                 targets: Mapping[nn.Module, float] | None = None, lambda_w: float = 1e-3, lambda_a: float = 1e-2,
-                 mean: float = 0.0, deviation: float = 1 / 3, initialise: bool = True):
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        readout: Iterable[nn.Module] | None = None,
+        targets: Mapping[nn.Module, float] | None = None,
+        lambda_w: float = 1e-3,
+        lambda_a: float = 1e-2,
+        mean: float = 0.0,
+        deviation: float = 1 / 3,
+        initialise: bool = True,
+    ):
         _check_numbers(lambda_w=lambda_w, lambda_a=lambda_a, deviation=deviation)
         self.neurons = _constrained(model, readout, dict(targets or {}))
         self.lambda_w, self.lambda_a, self.mean, self.deviation = lambda_w, lambda_a, mean, deviation
@@ -208,9 +236,12 @@ class LcTtfs:
         task_loss: scalar. Raises UsageError when no such pass has happened since the last call.
         """
         if not self._pre_activation_losses:
-            raise UsageError("LcTtfs.loss", "no pre-activations observed",
-                             "a forward pass in training mode, with gradients, before each call",
-                             "call model.train(), then the model, then loss()")
+            raise UsageError(
+                "LcTtfs.loss",
+                "no pre-activations observed",
+                "a forward pass in training mode, with gradients, before each call",
+                "call model.train(), then the model, then loss()",
+            )
         weight_sums = sum(neurons.loss() for neurons in self.neurons)
         pre_activations = sum(self._pre_activation_losses.values())
         self._pre_activation_losses = {}
@@ -250,11 +281,27 @@ def export_onnx(model: nn.Module, path: str | Path, example: Tensor, *, dynamo: 
     model.eval()
     try:
         if dynamo:
-            torch.onnx.export(model, (example,), str(path), dynamo=True, verbose=False, external_data=False, input_names=["input"],
-                              output_names=["output"], dynamic_shapes=({0: torch.export.Dim("batch")},))
+            torch.onnx.export(
+                model,
+                (example,),
+                str(path),
+                dynamo=True,
+                verbose=False,
+                external_data=False,
+                input_names=["input"],
+                output_names=["output"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+            )
         else:
-            torch.onnx.export(model, (example,), str(path), dynamo=False, input_names=["input"], output_names=["output"],
-                              dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}})
+            torch.onnx.export(
+                model,
+                (example,),
+                str(path),
+                dynamo=False,
+                input_names=["input"],
+                output_names=["output"],
+                dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}},
+            )
     finally:
         for module, training in modes.items():
             module.training = training
@@ -311,15 +358,24 @@ def _constrained(model: nn.Module, readout: Iterable[nn.Module] | None, targets:
         if isinstance(module, Residual):
             neurons = _of_residual(where, name, module)
             if overlap := [names[layer] for layer in neurons.layers if layer in exempt or layer in targets]:
-                raise UsageError(f"{where}: {overlap[0]}", "the end of a Residual among readout or targets",
-                                 remedy="leave it out: the Residual's weight sums are 1 in total")
+                raise UsageError(
+                    f"{where}: {overlap[0]}",
+                    "the end of a Residual among readout or targets",
+                    remedy="leave it out: the Residual's weight sums are 1 in total",
+                )
             found.append(neurons)
             joined.update(neurons.layers)
-    found += [Neurons(names[layer], (layer,), _target(where, names[layer], layer, float(targets.get(layer, 1.0))))
-              for layer in layers if layer not in exempt and layer not in joined]
+    found += [
+        Neurons(names[layer], (layer,), _target(where, names[layer], layer, float(targets.get(layer, 1.0))))
+        for layer in layers
+        if layer not in exempt and layer not in joined
+    ]
     if not found:
-        raise UsageError(where, "no convolution or linear layer besides the readout: nothing to constrain",
-                         remedy="give the network a hidden layer, or name its readout")
+        raise UsageError(
+            where,
+            "no convolution or linear layer besides the readout: nothing to constrain",
+            remedy="give the network a hidden layer, or name its readout",
+        )
     return tuple(found)
 
 
@@ -332,8 +388,12 @@ def _check_modules(where: str, names: Mapping[nn.Module, str]) -> None:
             if isinstance(module.weight, nn.parameter.UninitializedParameter):
                 raise UsageError(f"{where}: {name}", "a lazy layer without weights", remedy="run the model on one batch first")
             if "weight" not in module._parameters:
-                raise UsageError(f"{where}: {name}", "weights computed from others (a parametrisation, such as weight_norm)",
-                                 "plain weights", "remove the parametrisation: projected weights would be overwritten")
+                raise UsageError(
+                    f"{where}: {name}",
+                    "weights computed from others (a parametrisation, such as weight_norm)",
+                    "plain weights",
+                    "remove the parametrisation: projected weights would be overwritten",
+                )
 
 
 def _of_residual(where: str, name: str, residual: Residual) -> Neurons:
@@ -342,14 +402,22 @@ def _of_residual(where: str, name: str, residual: Residual) -> Neurons:
     for part, module in (("branch", residual.branch), ("shortcut", residual.shortcut)):
         inside = [child for child in module.modules() if isinstance(child, CONSTRAINED + TRANSPOSED + ACTIVATIONS)]
         if inside and isinstance(inside[-1], ACTIVATIONS):
-            raise UsageError(f"{where}: {name}.{part}", "it ends in an activation", "a convolution or a linear layer",
-                             "the Residual applies ReLU1 to the sum; leave it out there")
+            raise UsageError(
+                f"{where}: {name}.{part}",
+                "it ends in an activation",
+                "a convolution or a linear layer",
+                "the Residual applies ReLU1 to the sum; leave it out there",
+            )
         ends += inside[-1:]
         if part == "branch" and not inside:
             raise UsageError(f"{where}: {name}.branch", "no convolution or linear layer", "one that ends it")
     if len(ends) == 2 and any(isinstance(layer, TRANSPOSED) for layer in ends):
-        raise UsageError(f"{where}: {name}", "a transposed convolution beside another layer", "a shortcut without weights",
-                         "put an activation behind the transposed convolution, in front of the block")
+        raise UsageError(
+            f"{where}: {name}",
+            "a transposed convolution beside another layer",
+            "a shortcut without weights",
+            "put an activation behind the transposed convolution, in front of the block",
+        )
     target = _target(where, name, ends[0], 1.0 if len(ends) == 2 else 0.0)
     return Neurons(name, tuple(ends), target, residual.activation)
 
@@ -363,16 +431,18 @@ def _target(where: str, name: str, layer: nn.Module, target: float) -> float | T
     if not isinstance(layer, TRANSPOSED):
         return target
     mask = torch.ones(())
-    for kernel, stride, padding, extra, dilation in zip(layer.kernel_size, layer.stride, layer.padding, layer.output_padding,
-                                                        layer.dilation):
+    for kernel, stride, padding, extra, dilation in zip(layer.kernel_size, layer.stride, layer.padding, layer.output_padding, layer.dilation):
         first = min(padding, kernel - stride)
         if dilation != 1 or first < 0 or kernel + extra - padding - stride > first:
-            raise UsageError(f"{where}: {name}", f"a transposed convolution with kernel {layer.kernel_size}, stride {layer.stride}, "
-                             f"padding {layer.padding}, whose border neurons have other fan-ins than the rest",
-                             "an output of stride times the input's size",
-                             "take kernel 2, stride 2 or kernel 4, stride 2, padding 1, or an upsampling layer and a convolution")
+            raise UsageError(
+                f"{where}: {name}",
+                f"a transposed convolution with kernel {layer.kernel_size}, stride {layer.stride}, "
+                f"padding {layer.padding}, whose border neurons have other fan-ins than the rest",
+                "an output of stride times the input's size",
+                "take kernel 2, stride 2 or kernel 4, stride 2, padding 1, or an upsampling layer and a convolution",
+            )
         axis = torch.zeros(kernel)
-        axis[first:first + stride] = 1
+        axis[first : first + stride] = 1
         mask = mask.unsqueeze(-1) * axis
     return (target * mask).flatten().repeat(layer.out_channels)
 

@@ -24,11 +24,18 @@ def test_relu_before_a_clip_is_one_neuron():
     assert [layer.kind for layer in network.layers] == ["input", "spiking", "readout"]
 
 
-@pytest.mark.parametrize("again", (lambda chain: chain.relu1(), lambda chain: chain.add("Relu"),
-                                   lambda chain: chain.add("Clip", np.float32(-1), np.float32(6))))
-@pytest.mark.parametrize("between", (lambda chain: chain, lambda chain: chain.add("Flatten"),
-                                     lambda chain: chain.add("AveragePool", kernel_shape=[2, 2]),
-                                     lambda chain: chain.add("MaxPool", kernel_shape=[2, 2])))
+@pytest.mark.parametrize(
+    "again", (lambda chain: chain.relu1(), lambda chain: chain.add("Relu"), lambda chain: chain.add("Clip", np.float32(-1), np.float32(6)))
+)
+@pytest.mark.parametrize(
+    "between",
+    (
+        lambda chain: chain,
+        lambda chain: chain.add("Flatten"),
+        lambda chain: chain.add("AveragePool", kernel_shape=[2, 2]),
+        lambda chain: chain.add("MaxPool", kernel_shape=[2, 2]),
+    ),
+)
 def test_a_clamp_of_values_between_0_and_1_is_none(between, again):
     chain = again(between(clamped(0, 1))).readout()
     network = assert_equals_onnx_runtime(chain.model(), chain.images())
@@ -51,7 +58,8 @@ def test_other_upper_ends_are_violations_that_unchecked_clamps_at_1(high, name):
     network = converted(model, mode="unchecked")
     assert list(network.violations) == refusal.value.violations
     assert [(violation.problem, violation.neurons, violation.worst) for violation in network.violations] == [
-        (f"activation is {name}, not ReLU1", 4 * 4 * 3, None)]
+        (f"activation is {name}, not ReLU1", 4 * 4 * 3, None)
+    ]
     x = 1 - chain.images() / 8
     x[:, 0] = 0
     expected = Reference(model, [hidden])(x)[hidden]
@@ -106,8 +114,9 @@ def test_no_activation_at_all_is_a_violation_and_a_range_with_two_calibrated_end
     assert (network.layers[1].low, network.layers[1].high) == (None, None) and (network.layers[1].lo < 0).all()
 
 
-@pytest.mark.parametrize("low, high, unchecked", ((0, 6, (0, 1)), (-1, 1, (-1, 1)), (0.5, 2, (0.5, 1)), (0, 0.5, (0, 0.5)),
-                                                  (0, None, (0, 1)), (None, 1, (0, 1))))
+@pytest.mark.parametrize(
+    "low, high, unchecked", ((0, 6, (0, 1)), (-1, 1, (-1, 1)), (0.5, 2, (0.5, 1)), (0, 0.5, (0, 0.5)), (0, None, (0, 1)), (None, 1, (0, 1)))
+)
 def test_unchecked_ends_at_1(low, high, unchecked):
     network = converted(clamped(low, high).readout().model(), mode="unchecked")
     layer = network.layers[1]
@@ -127,8 +136,18 @@ def test_a_narrow_clamp_of_spikes_has_neurons_of_its_own():
         converted(clamped(0, 1).add("Flatten").add("Clip", np.float32(0.25), np.float32(0.5)).readout().model())
 
 
-@pytest.mark.parametrize("first, second", (((0, None), (None, 6)), ((None, 2), (-1, None)), ((-2, 3), (0, 2)), ((0, 1), (-1, 6)),
-                                           ((1, 3), (0, 2)), ((None, -1), (0, None)), ((2, None), (-1, 1))))
+@pytest.mark.parametrize(
+    "first, second",
+    (
+        ((0, None), (None, 6)),
+        ((None, 2), (-1, None)),
+        ((-2, 3), (0, 2)),
+        ((0, 1), (-1, 6)),
+        ((1, 3), (0, 2)),
+        ((None, -1), (0, None)),
+        ((2, None), (-1, 1)),
+    ),
+)
 def test_clamps_in_a_row(first, second):
     """Where they have no value in common, the second one's end is the result; refusing that is fine, another value is not."""
     chain = spread(*first)

@@ -177,16 +177,24 @@ def test_a_row_and_a_matrix(operator, small, large, small_first):
     exact(chain.add(operator, other).add("Clip", np.float32(-1), np.float32(1)).readout().model(), chain.images())
 
 
-PARTS = {"spikes": lambda chain: chain.conv(4, pads=[1] * 4, total=0.2).add("Relu"), "potential": lambda chain: chain.conv(4, pads=[1] * 4),
-         "scaled": lambda chain: chain.conv(4, pads=[1] * 4).add("Relu").batch_norm(-1, 1), "input": lambda chain: chain,
-         "pooled": lambda chain: chain.conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4),
-         "average": lambda chain: chain.add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4),
-         "turned": lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]).conv(4, pads=[1] * 4).add("Transpose", perm=[0, 1, 3, 2])}
+PARTS = {
+    "spikes": lambda chain: chain.conv(4, pads=[1] * 4, total=0.2).add("Relu"),
+    "potential": lambda chain: chain.conv(4, pads=[1] * 4),
+    "scaled": lambda chain: chain.conv(4, pads=[1] * 4).add("Relu").batch_norm(-1, 1),
+    "input": lambda chain: chain,
+    "pooled": lambda chain: chain.conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4),
+    "average": lambda chain: chain.add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4),
+    "turned": lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]).conv(4, pads=[1] * 4).add("Transpose", perm=[0, 1, 3, 2]),
+}
 
 
 @QUICK
-@given(st.lists(st.sampled_from((*PARTS, "constant")), min_size=1, max_size=4).filter(lambda parts: set(parts) != {"constant"}),
-       st.sampled_from(("Sum", "Mean")), st.booleans(), st.integers(0, 100))
+@given(
+    st.lists(st.sampled_from((*PARTS, "constant")), min_size=1, max_size=4).filter(lambda parts: set(parts) != {"constant"}),
+    st.sampled_from(("Sum", "Mean")),
+    st.booleans(),
+    st.integers(0, 100),
+)
 def test_a_sum_of_any_number(parts, operator, activation, seed):
     chain, names = Chain((4, 6, 5), seed), []
     for part in parts:
@@ -247,7 +255,9 @@ def test_slope_fan_in_of_potentials_in_two_orders():
     network = converted(chain.model(), mode="unchecked", steps=20)
     layer = network.layers[2]
     weights = [connection_weights(connection, layer) for connection in layer.connections]
-    np.testing.assert_allclose(np.broadcast_to(layer.weight_sums, layer.shape).reshape(-1),
-                               sum(real.sum(1) + virtual.sum(1) for real, virtual in weights), atol=1e-5)
-    np.testing.assert_array_equal(simulate(network, chain.images(), "clock").spike_times[layer.name],
-                                  simulate(network, chain.images()).spike_times[layer.name])
+    np.testing.assert_allclose(
+        np.broadcast_to(layer.weight_sums, layer.shape).reshape(-1), sum(real.sum(1) + virtual.sum(1) for real, virtual in weights), atol=1e-5
+    )
+    np.testing.assert_array_equal(
+        simulate(network, chain.images(), "clock").spike_times[layer.name], simulate(network, chain.images()).spike_times[layer.name]
+    )

@@ -54,8 +54,12 @@ def padded_conv(chain):
 
 
 @QUICK
-@given(st.sampled_from((spikes, potentials, pooled_spikes, waiting_max_pool)), st.sampled_from(OPERATORS), st.sampled_from(SHAPES),
-       st.sampled_from(("Relu", "Clip", "none")))
+@given(
+    st.sampled_from((spikes, potentials, pooled_spikes, waiting_max_pool)),
+    st.sampled_from(OPERATORS),
+    st.sampled_from(SHAPES),
+    st.sampled_from(("Relu", "Clip", "none")),
+)
 def test_any_constant_anywhere_in_front_of_a_padded_convolution(source, operator, shape, activation):
     """Of spikes, the shift is there where the convolution pads with 0: a border bias."""
     chain = source()
@@ -104,8 +108,10 @@ def in_front_of_a_pool(chain, pool):
     return chain.add("Relu").readout()
 
 
-@pytest.mark.parametrize("source, pool", ((spikes, "AveragePool"), (spikes, "MaxPool"), (potentials, "MaxPool"),
-                                          (pooled_spikes, "AveragePool"), (waiting_max_pool, "MaxPool")))
+@pytest.mark.parametrize(
+    "source, pool",
+    ((spikes, "AveragePool"), (spikes, "MaxPool"), (potentials, "MaxPool"), (pooled_spikes, "AveragePool"), (waiting_max_pool, "MaxPool")),
+)
 def test_a_factor_that_differs_by_position_in_front_of_a_pool(source, pool):
     chain = in_front_of_a_pool(source(), pool)
     exact(chain.model(), chain.images())
@@ -116,8 +122,9 @@ def test_such_factors_of_pre_activations_in_front_of_an_average():
     exact(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("change", (lambda chain: chain.add("Transpose", perm=[0, 2, 1, 3]),
-                                    lambda chain: chain.add("Reshape", np.array([0, 6, 4, 5]))))
+@pytest.mark.parametrize(
+    "change", (lambda chain: chain.add("Transpose", perm=[0, 2, 1, 3]), lambda chain: chain.add("Reshape", np.array([0, 6, 4, 5])))
+)
 def test_ranges_of_channels_that_a_rearrangement_turns_into_positions(change):
     chain = change(spikes())
     exact(padded_conv(chain).model(), chain.images())
@@ -186,6 +193,7 @@ def test_a_constant_that_a_rearranged_tensor_sees():
 
 # Strict mode judges what is folded
 
+
 def test_strict_mode_judges_weights_after_folding():
     """A factor of 2 behind ReLU1 needs weights that sum to 0.5; a shift needs nothing."""
     for total, passes in ((0.5, True), (1.0, False)):
@@ -207,6 +215,7 @@ def test_strict_mode_names_the_neurons_that_a_negative_factor_needs():
 
 
 # Refused
+
 
 def test_division_by_0_is_refused():
     chain = spikes().add("Div", np.array([1, 0, 2, 1], np.float32).reshape(4, 1, 1)).conv(3).relu1().readout()
@@ -255,4 +264,4 @@ def test_of_constants_alone_are_refused(lower, operator):
     builder = Builder("synaptic", "gated", 1e-4, Ranges("exact", {}))
     builder.values = dict.fromkeys("cd", Constant(lambda: np.ones((1, 3))))
     with pytest.raises(UnsupportedNode, match="constant"):
-        lower(Node.of(helper.make_node(operator, ["c", "d"][:1 + (operator != "Neg")], ["y"])), builder)
+        lower(Node.of(helper.make_node(operator, ["c", "d"][: 1 + (operator != "Neg")], ["y"])), builder)

@@ -78,9 +78,11 @@ def test_where_chooses_the_larger_or_the_smaller(comparison, tensor_first, tenso
     assert (layer.low, layer.high) == ((constant, None) if larger else (None, constant))
 
 
-BY_WHERE = {"Where(x > c, x, c)": (lambda chain: where(chain, "Greater", 0.5), 0.5, None),
-           "Min(Where(x > c, x, c), d)": (lambda chain: where(chain, "Greater", 0.5).add("Min", number(2)), 0.5, 2),
-           "Where(Relu(x) < c, Relu(x), c)": (lambda chain: where(chain.add("Relu"), "Less", 2), 0, 2)}
+BY_WHERE = {
+    "Where(x > c, x, c)": (lambda chain: where(chain, "Greater", 0.5), 0.5, None),
+    "Min(Where(x > c, x, c), d)": (lambda chain: where(chain, "Greater", 0.5).add("Min", number(2)), 0.5, 2),
+    "Where(Relu(x) < c, Relu(x), c)": (lambda chain: where(chain.add("Relu"), "Less", 2), 0, 2),
+}
 
 
 @pytest.mark.parametrize("spelling", BY_WHERE)
@@ -91,11 +93,13 @@ def test_a_clamp_by_where_is_one_population(spelling):
     assert (layer.low, layer.high) == (low, high)
 
 
-RELU1 = {"Min(Max(x, 0), 1)": lambda chain: chain.add("Max", number(0)).add("Min", number(1)),
-         "Max(0, Min(1, x))": lambda chain: behind(behind(chain, "Min", number(1)), "Max", number(0)),
-         "Min(Relu(x), 1)": lambda chain: chain.add("Relu").add("Min", number(1)),
-         "Min(Where(x > 0, x, 0), 1)": lambda chain: where(chain, "Greater", 0).add("Min", number(1)),
-         "Clip of ThresholdedRelu": lambda chain: chain.add("ThresholdedRelu", alpha=0.0).relu1()}
+RELU1 = {
+    "Min(Max(x, 0), 1)": lambda chain: chain.add("Max", number(0)).add("Min", number(1)),
+    "Max(0, Min(1, x))": lambda chain: behind(behind(chain, "Min", number(1)), "Max", number(0)),
+    "Min(Relu(x), 1)": lambda chain: chain.add("Relu").add("Min", number(1)),
+    "Min(Where(x > 0, x, 0), 1)": lambda chain: where(chain, "Greater", 0).add("Min", number(1)),
+    "Clip of ThresholdedRelu": lambda chain: chain.add("ThresholdedRelu", alpha=0.0).relu1(),
+}
 
 
 @pytest.mark.parametrize("spelling", RELU1)
@@ -154,12 +158,16 @@ def test_a_clamp_that_two_nodes_read_stays_itself(second):
     assert {(layer.low, layer.high) for layer in spiking(network)} >= {(0, None)}
 
 
-@pytest.mark.parametrize("build, reason", (
-    (lambda chain: chain.add("ThresholdedRelu", alpha=1.0), "jumps at 1"),
-    (lambda chain: chain.add("ThresholdedRelu"), "jumps at 1"),
-    (lambda chain: chain.add("Max", np.arange(3, dtype=np.float32).reshape(3, 1, 1)), "constant differs by element"),
-    (lambda chain: chain.add("Min", number(1), np.arange(5, dtype=np.float32)), "constant differs by element"),
-    (lambda chain: chain.add("Min", "x"), "latest of several spikes")))
+@pytest.mark.parametrize(
+    "build, reason",
+    (
+        (lambda chain: chain.add("ThresholdedRelu", alpha=1.0), "jumps at 1"),
+        (lambda chain: chain.add("ThresholdedRelu"), "jumps at 1"),
+        (lambda chain: chain.add("Max", np.arange(3, dtype=np.float32).reshape(3, 1, 1)), "constant differs by element"),
+        (lambda chain: chain.add("Min", number(1), np.arange(5, dtype=np.float32)), "constant differs by element"),
+        (lambda chain: chain.add("Min", "x"), "latest of several spikes"),
+    ),
+)
 def test_what_is_no_clamp_is_refused(build, reason):
     with pytest.raises(UnsupportedModel, match=reason) as refusal:
         converted(build(Chain((3, 6, 5)).conv(3, pads=[1] * 4)).conv(3).add("Relu").readout().model(), mode="unchecked")
@@ -172,9 +180,16 @@ def compared(chain, *branches, comparison="Greater", threshold=1.0):
     return chain.add(comparison, number(threshold)).add("Where", *(value if branch == "x" else number(branch) for branch in branches))
 
 
-@pytest.mark.parametrize("build", (
-    lambda chain: compared(chain, "x", 0.0), lambda chain: compared(chain, 0.0, "x"), lambda chain: compared(chain, 1.0, 0.0),
-    lambda chain: compared(chain, "x", "x"), lambda chain: compared(chain, "x", 1.5)))
+@pytest.mark.parametrize(
+    "build",
+    (
+        lambda chain: compared(chain, "x", 0.0),
+        lambda chain: compared(chain, 0.0, "x"),
+        lambda chain: compared(chain, 1.0, 0.0),
+        lambda chain: compared(chain, "x", "x"),
+        lambda chain: compared(chain, "x", 1.5),
+    ),
+)
 def test_a_where_that_jumps_is_refused(build):
     with pytest.raises(UnsupportedModel, match="no clamp: it jumps or chooses between tensors") as refusal:
         converted(build(Chain((3, 6, 5)).conv(4)).conv(3).add("Relu").readout().model(), mode="unchecked")
@@ -206,10 +221,16 @@ def test_a_comparison_is_for_where_alone():
     assert refusal.value.nodes[0][1] == "Transpose"
 
 
-@pytest.mark.parametrize("last", (
-    lambda chain: chain.add("Max", number(0.1)), lambda chain: chain.add("Relu").add("Min", number(0.3)),
-    lambda chain: chain.add("HardSigmoid"), lambda chain: chain.add("ThresholdedRelu", alpha=0.25),
-    lambda chain: chain.add("Max", np.arange(4, dtype=np.float32))))
+@pytest.mark.parametrize(
+    "last",
+    (
+        lambda chain: chain.add("Max", number(0.1)),
+        lambda chain: chain.add("Relu").add("Min", number(0.3)),
+        lambda chain: chain.add("HardSigmoid"),
+        lambda chain: chain.add("ThresholdedRelu", alpha=0.25),
+        lambda chain: chain.add("Max", np.arange(4, dtype=np.float32)),
+    ),
+)
 def test_at_the_output_it_is_computed_from_the_potentials(last):
     chain = Chain((3, 6, 5)).conv(4).relu1().readout()
     model = last(chain).model()

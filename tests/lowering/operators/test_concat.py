@@ -48,10 +48,17 @@ def concats(network):
     return [layer for layer in network.layers if layer.kind == "concat"]
 
 
-PARTS = {"ReLU": (conv(2, 5.0), relu), "ReLU6": (conv(3, 8.0), relu6), "shifted": (conv(1), shifted), "linear": (conv(2, -3.0),),
-         "input": (), "pooled": (conv(2), relu, lambda chain: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4)),
-         "averaged": (conv(2), relu, lambda chain: chain.add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4)),
-         "normed": (conv(3), relu, lambda chain: chain.batch_norm(-1, 1)), "late": (conv(2), relu, conv(2), relu, conv(1), relu)}
+PARTS = {
+    "ReLU": (conv(2, 5.0), relu),
+    "ReLU6": (conv(3, 8.0), relu6),
+    "shifted": (conv(1), shifted),
+    "linear": (conv(2, -3.0),),
+    "input": (),
+    "pooled": (conv(2), relu, lambda chain: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4)),
+    "averaged": (conv(2), relu, lambda chain: chain.add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4)),
+    "normed": (conv(3), relu, lambda chain: chain.batch_norm(-1, 1)),
+    "late": (conv(2), relu, conv(2), relu, conv(1), relu),
+}
 
 
 @QUICK
@@ -118,8 +125,10 @@ def test_flattened_images_beside_features():
 
 def test_channels_last_images_along_their_last_axis():
     chain = Chain((2, 6, 5))
-    first, second = (branch(chain, "x", conv(outputs), activation, lambda chain: chain.add("Transpose", perm=[0, 2, 3, 1]))
-                     for outputs, activation in ((2, relu), (3, relu6)))
+    first, second = (
+        branch(chain, "x", conv(outputs), activation, lambda chain: chain.add("Transpose", perm=[0, 2, 3, 1]))
+        for outputs, activation in ((2, relu), (3, relu6))
+    )
     chain.at = first
     chain.add("Concat", second, axis=3).add("Transpose", perm=[0, 3, 1, 2])
     exact(chain.conv(3, pads=[1] * 4).add("Relu").readout().model(), chain.images())
@@ -221,8 +230,10 @@ def test_joined_along_the_batch_axis_every_sample_has_two_rows():
 
 def test_a_constant_part_is_refused():
     builder = Builder("synaptic", "gated", 1e-4, Ranges("exact", {}))
-    builder.values = {"x": Spikes("x", channels_first((2, 2, 3)), (2, 2, 3), np.ones(3), np.zeros(3)),
-                      "c": Constant(lambda: np.ones((1, 1, 2, 2), np.float32))}
+    builder.values = {
+        "x": Spikes("x", channels_first((2, 2, 3)), (2, 2, 3), np.ones(3), np.zeros(3)),
+        "c": Constant(lambda: np.ones((1, 1, 2, 2), np.float32)),
+    }
     with pytest.raises(UnsupportedNode, match="constant"):
         lower_concat(Node.of(helper.make_node("Concat", ["x", "c"], ["y"], axis=1)), builder)
 

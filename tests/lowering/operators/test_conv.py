@@ -40,8 +40,9 @@ def test_any_attributes(convolution, seed):
     assert_equals_onnx_runtime(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("attributes", ({"pads": [0, 1, 2, 0]}, {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
-                                        {"auto_pad": "SAME_LOWER", "strides": [2, 2]}))
+@pytest.mark.parametrize(
+    "attributes", ({"pads": [0, 1, 2, 0]}, {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, {"auto_pad": "SAME_LOWER", "strides": [2, 2]})
+)
 @pytest.mark.parametrize("kernel", ((3, 3), (2, 3), (4, 2)))
 def test_every_neuron_of_two_layers(kernel, attributes):
     chain = Chain((3, 9, 8)).conv(5, kernel, **attributes).relu1().conv(6, (3, 1), pads=[1, 0, 1, 0], strides=[1, 2]).relu1().readout()

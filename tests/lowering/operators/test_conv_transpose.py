@@ -12,9 +12,13 @@ from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.simulation.engines import simulate
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=30)
-BEFORE = {"ReLU": lambda chain: chain.add("Relu"), "shifted": lambda chain: chain.add("Clip", np.float32(-1), np.float32(0.5)),
-          "normed": lambda chain: chain.add("Relu").batch_norm(-1, 1), "potential": lambda chain: chain,
-          "average": lambda chain: average(chain)}
+BEFORE = {
+    "ReLU": lambda chain: chain.add("Relu"),
+    "shifted": lambda chain: chain.add("Clip", np.float32(-1), np.float32(0.5)),
+    "normed": lambda chain: chain.add("Relu").batch_norm(-1, 1),
+    "potential": lambda chain: chain,
+    "average": lambda chain: average(chain),
+}
 
 
 def average(chain):
@@ -86,7 +90,7 @@ def test_attributes(geometry, before):
 @pytest.mark.parametrize("kind", ("normed", "potential"))
 def test_groups_of_several_channels(shape, group, kind):
     chain = BEFORE[kind](features(shape, 2 * group))
-    transposed(chain, 2 * group, (3, 2)[:len(shape) - 1], group=group, strides=[2, 1][:len(shape) - 1])
+    transposed(chain, 2 * group, (3, 2)[: len(shape) - 1], group=group, strides=[2, 1][: len(shape) - 1])
     exact(signed(chain).readout().model(), chain.images())
 
 
@@ -115,9 +119,17 @@ def test_strict_mode_refuses_what_overlaps_or_leaves_gaps(kernel, stride):
         converted(chain.model())
 
 
-@pytest.mark.parametrize("attributes", (
-    {"strides": [2, 2]}, {"strides": [2, 1], "pads": [1, 0, 1, 2]}, {"dilations": [2, 1]}, {"group": 2}, {"strides": [3, 3]},
-    {"strides": [2, 2], "output_padding": [1, 1]}))
+@pytest.mark.parametrize(
+    "attributes",
+    (
+        {"strides": [2, 2]},
+        {"strides": [2, 1], "pads": [1, 0, 1, 2]},
+        {"dilations": [2, 1]},
+        {"group": 2},
+        {"strides": [3, 3]},
+        {"strides": [2, 2], "output_padding": [1, 1]},
+    ),
+)
 @pytest.mark.parametrize("slope", ("fan_in", "reference"))
 def test_weight_sums_are_those_of_each_output(attributes, slope):
     """Against ONNX Runtime's answer to ones, which has no padding to count."""
@@ -141,7 +153,8 @@ def test_weight_sums_between_two_ranges(slope):
     model = chain.add("ConvTranspose", weights, strides=[2, 1]).add("Clip", np.float32(0.25), np.float32(0.75)).readout().model()
     layer = converted(model, **({"mode": "unchecked"} if slope == "fan_in" else {"mode": "exact", "slope": slope})).layers[2]
     (expected,) = Reference(Chain((3, 4, 3)).add("ConvTranspose", weights, strides=[2, 1]).model())(
-        np.full((1, 3, 4, 3), 1.5, np.float32) * factors).values()
+        np.full((1, 3, 4, 3), 1.5, np.float32) * factors
+    ).values()
     sums = np.moveaxis(np.broadcast_to(layer.weight_sums, layer.shape), -1, 0)
     np.testing.assert_allclose(sums, expected[0] / 0.5, rtol=0, atol=1e-5)
 
@@ -178,11 +191,17 @@ def test_dcgan_generator():
     exact(chain.model(), chain.images(5))
 
 
-@pytest.mark.parametrize("between", (lambda chain: chain.add("Mul", np.array([1, -2, 0.5], np.float32).reshape(3, 1, 1)),
-                                     lambda chain: chain.batch_norm(-1), lambda chain: chain.add("MaxPool", kernel_shape=[2, 2]),
-                                     lambda chain: chain.add("AveragePool", kernel_shape=[2, 2]),
-                                     lambda chain: chain.add("Add", np.linspace(0, 1, 5, dtype=np.float32)[:, None]),
-                                     lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2])))
+@pytest.mark.parametrize(
+    "between",
+    (
+        lambda chain: chain.add("Mul", np.array([1, -2, 0.5], np.float32).reshape(3, 1, 1)),
+        lambda chain: chain.batch_norm(-1),
+        lambda chain: chain.add("MaxPool", kernel_shape=[2, 2]),
+        lambda chain: chain.add("AveragePool", kernel_shape=[2, 2]),
+        lambda chain: chain.add("Add", np.linspace(0, 1, 5, dtype=np.float32)[:, None]),
+        lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]),
+    ),
+)
 def test_linear_steps_behind_it(between):
     chain = between(transposed(Chain((2, 2, 2)).conv(4, (1, 1)).add("Relu"), 3, (3, 3), strides=[2, 2]))
     exact(signed(chain).conv(2, (2, 2)).add("Relu").readout().model(), chain.images())

@@ -22,7 +22,8 @@ def shuffled(chain):
 
 
 MOVES = {
-    "slice": lambda chain: sliced(chain, 1, 4).conv(5), "slice of rows": lambda chain: sliced(chain, 1, 6, 2).conv(5),
+    "slice": lambda chain: sliced(chain, 1, 4).conv(5),
+    "slice of rows": lambda chain: sliced(chain, 1, 6, 2).conv(5),
     "strided": lambda chain: chain.add("Slice", np.array([0, 0]), np.array([9, 9]), np.array([2, 3]), np.array([2, 2])).conv(5),
     "gather": lambda chain: chain.add("Gather", np.array([2, 1, 0]), axis=1).conv(5),
     "transpose": lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]).conv(5),
@@ -32,8 +33,8 @@ MOVES = {
     "depth": lambda chain: chain.add("SpaceToDepth", blocksize=2).conv(5),
     "shift then slice": lambda chain: sliced(chain.add("Sub", np.float32(3)).add("Div", np.float32(2)), 0, 2).conv(5),
     "slice then shift": lambda chain: sliced(chain, 0, 2).add("Mul", np.float32([[[2]], [[-1]]])).conv(5),
-    "rows": lambda chain: sliced(chain, 0, 2).add("Flatten").gemm(6), "matrix": lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]).add(
-        "MatMul", np.random.default_rng(3).normal(size=(8, 5)).astype(np.float32)),
+    "rows": lambda chain: sliced(chain, 0, 2).add("Flatten").gemm(6),
+    "matrix": lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]).add("MatMul", np.random.default_rng(3).normal(size=(8, 5)).astype(np.float32)),
 }
 
 

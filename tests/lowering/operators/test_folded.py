@@ -35,8 +35,9 @@ OPERATORS = {
     "Conv": lambda chain: chain.conv(5, total=0.3),
     "Conv strided, dilated, padded on one side": lambda chain: chain.conv(6, (3, 2), groups=2, strides=[2, 1], dilations=[1, 2], pads=[0, 2, 1, 0]),
     "BatchNormalization": lambda chain: chain.conv(5).batch_norm(-1, 1),
-    "ConvTranspose": lambda chain: chain.add("ConvTranspose", np.random.default_rng(0).normal(0, 0.3, (4, 2, 3, 2)).astype(np.float32), group=2,
-                                             strides=[2, 1], pads=[1, 0, 0, 1]),
+    "ConvTranspose": lambda chain: chain.add(
+        "ConvTranspose", np.random.default_rng(0).normal(0, 0.3, (4, 2, 3, 2)).astype(np.float32), group=2, strides=[2, 1], pads=[1, 0, 0, 1]
+    ),
     "AveragePool": lambda chain: chain.add("AveragePool", kernel_shape=[3, 2], pads=[1, 0, 0, 1], count_include_pad=1),
     "AveragePool of pre-activations": lambda chain: chain.conv(5).add("AveragePool", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
     "MaxPool": lambda chain: chain.add("MaxPool", kernel_shape=[2, 2], pads=[1, 0, 0, 1], strides=[2, 1]),
@@ -57,7 +58,9 @@ OPERATORS = {
     "Transpose": lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]).conv(3, (2, 3), total=0.2),
     "Slice": lambda chain: chain.add("Slice", np.array([1]), np.array([6]), np.array([2]), np.array([2])).conv(3, (2, 2)),
     "Resize": lambda chain: chain.add("Resize", None, np.float32([1, 1, 2, 2]), mode="nearest").conv(3, total=0.2),
-    "Mul by a constant for every element": lambda chain: chain.add("Mul", np.random.default_rng(0).normal(0, 1, (4, 6, 5)).astype(np.float32)).conv(3),
+    "Mul by a constant for every element": lambda chain: chain.add("Mul", np.random.default_rng(0).normal(0, 1, (4, 6, 5)).astype(np.float32)).conv(
+        3
+    ),
     "MatMul": lambda chain: chain.add("MatMul", np.random.default_rng(0).normal(0, 0.4, (5, 4)).astype(np.float32)),
     "Gemm": lambda chain: chain.add("Flatten").gemm(5, total=0.0),
 }
@@ -78,10 +81,16 @@ def test_pools_in_strict_mode(pooling, steps):
     assert_equals_onnx_runtime(model, chain.images(), tolerance=2e-5 if steps is None else 0.3, pooling=pooling, steps=steps)
 
 
-@pytest.mark.parametrize("operator", (
-    lambda chain: chain.conv(5, (3,), pads=[1, 0], total=0.2), lambda chain: chain.add("MaxPool", kernel_shape=[2], strides=[2]),
-    lambda chain: chain.add("AveragePool", kernel_shape=[3], pads=[1, 1], count_include_pad=1), lambda chain: chain.add("GlobalMaxPool"),
-    lambda chain: chain.add("ConvTranspose", np.random.default_rng(0).normal(0, 0.3, (4, 2, 3)).astype(np.float32), strides=[2])))
+@pytest.mark.parametrize(
+    "operator",
+    (
+        lambda chain: chain.conv(5, (3,), pads=[1, 0], total=0.2),
+        lambda chain: chain.add("MaxPool", kernel_shape=[2], strides=[2]),
+        lambda chain: chain.add("AveragePool", kernel_shape=[3], pads=[1, 1], count_include_pad=1),
+        lambda chain: chain.add("GlobalMaxPool"),
+        lambda chain: chain.add("ConvTranspose", np.random.default_rng(0).normal(0, 0.3, (4, 2, 3)).astype(np.float32), strides=[2]),
+    ),
+)
 def test_of_series(operator):
     chain = signed(operator(frames(size=(7,))))
     exact(unfolded(chain).readout().model(), chain.images())

@@ -11,8 +11,13 @@ QUICK = settings(derandomize=True, deadline=None, max_examples=20)
 
 
 @QUICK
-@given(st.integers(0, 1), st.sampled_from((1.0, 0.5, 2.0)), st.sampled_from((1.0, -0.5, 0.0)),
-       st.sampled_from((None, "row", "one", "matrix")), st.integers(0, 1000))
+@given(
+    st.integers(0, 1),
+    st.sampled_from((1.0, 0.5, 2.0)),
+    st.sampled_from((1.0, -0.5, 0.0)),
+    st.sampled_from((None, "row", "one", "matrix")),
+    st.integers(0, 1000),
+)
 def test_gemm_attributes(transposed, alpha, beta, bias, seed):
     rng = np.random.default_rng(seed)
     weights = unity(rng.normal(0, 0.5, (12, 7)), 1, total=1 / alpha)
@@ -107,6 +112,7 @@ def test_weights_that_the_network_computes_are_refused():
 
 # Mode exact: ranges that differ by channel, constants on either side
 
+
 def ranged(shape):
     """Features of `shape` with another range, some negative, in every channel (axis 1)."""
     return Chain(shape).add("Mul", np.float32(3)).add("Relu").batch_norm(-1, 1)
@@ -127,8 +133,13 @@ def left(chain, matrix, operator="MatMul", *more, **attributes):
 
 
 @QUICK
-@given(st.integers(0, 1), st.sampled_from((1.0, 0.5, -2.0)), st.sampled_from((1.0, -0.5, 0.0)),
-       st.sampled_from((None, (7,), (1, 7), (1,), (), (1, 1))), st.booleans())
+@given(
+    st.integers(0, 1),
+    st.sampled_from((1.0, 0.5, -2.0)),
+    st.sampled_from((1.0, -0.5, 0.0)),
+    st.sampled_from((None, (7,), (1, 7), (1,), (), (1, 1))),
+    st.booleans(),
+)
 def test_gemm_of_ranges(transposed, alpha, beta, bias, spikes):
     chain = ranged((12,)) if spikes else Chain((12,)).gemm(12, total=0.0)
     weights = normal(7, 12) if transposed else normal(12, 7)
@@ -186,9 +197,14 @@ def test_from_the_left_strict_mode_takes_unity_weights():
     assert [layer.kind for layer in network.layers if layer.kind != "reorder"] == ["input", "spiking", "spiking", "readout"]
 
 
-@pytest.mark.parametrize("part", (lambda chain: chain.add("Slice", np.array([2]), np.array([5]), np.array([1])),
-                                  lambda chain: chain.add("Gather", np.array([0, 0, 3]), axis=1),
-                                  lambda chain: chain.add("Split", axis=1, outputs=2)))
+@pytest.mark.parametrize(
+    "part",
+    (
+        lambda chain: chain.add("Slice", np.array([2]), np.array([5]), np.array([1])),
+        lambda chain: chain.add("Gather", np.array([0, 0, 3]), axis=1),
+        lambda chain: chain.add("Split", axis=1, outputs=2),
+    ),
+)
 @pytest.mark.parametrize("shape", ((8,), (6, 4), (6, 3, 4)))
 @pytest.mark.parametrize("flat", (True, False))
 def test_part_of_a_layer(part, shape, flat):
@@ -247,9 +263,14 @@ def test_gemm_with_the_constant_in_front_of_one_image(left_transposed, right_tra
     exact(for_one_image(signed(chain.add("Reshape", np.array([1, 5 * (10 - inner)]))).readout()), chain.images())
 
 
-@pytest.mark.parametrize("build", (
-    lambda chain: left(chain, normal(5, 1), "Gemm"), lambda chain: left(chain, normal(5, 12), "Gemm", transB=1),
-    lambda chain: left(chain, normal(12, 5), "Gemm", transA=1, transB=1)))
+@pytest.mark.parametrize(
+    "build",
+    (
+        lambda chain: left(chain, normal(5, 1), "Gemm"),
+        lambda chain: left(chain, normal(5, 12), "Gemm", transB=1),
+        lambda chain: left(chain, normal(12, 5), "Gemm", transA=1, transB=1),
+    ),
+)
 def test_a_constant_in_front_of_the_batch_is_right_for_a_sample_alone(build):
     chain = build(Chain((12,)).gemm(12, total=0.0).add("Relu")).add("Reshape", np.array([1, -1]))
     exact(signed(chain).readout().model(), chain.images())
@@ -281,13 +302,28 @@ def test_one_matrix_for_each_channel(matrices, side):
     chain = ranged((3, 6, 4)) if side == "right" else ranged((3, 5, 6))
     left(chain, matrices) if side == "left" else chain.add("MatMul", matrices)
     network = exact(signed(chain).readout().model(), chain.images())
-    step = next(step for layer in network.layers if layer.kind == "spiking" for each in layer.connections for step in each.path
-                if step.kind == "conv" and step.groups > 1)
+    step = next(
+        step
+        for layer in network.layers
+        if layer.kind == "spiking"
+        for each in layer.connections
+        for step in each.path
+        if step.kind == "conv" and step.groups > 1
+    )
     assert step.groups == 3 and step.weights.size == 60
 
 
-@pytest.mark.parametrize("shape, stack", (((1, 6, 4), (3, 4, 5)), ((6, 4), (3, 1, 4, 5)), ((2, 1, 6, 4), (2, 3, 4, 5)),
-                                          ((2, 3, 6, 4), (3, 4, 5)), ((2, 3, 1, 4), (2, 3, 4, 5)), ((4,), (3, 4, 5))))
+@pytest.mark.parametrize(
+    "shape, stack",
+    (
+        ((1, 6, 4), (3, 4, 5)),
+        ((6, 4), (3, 1, 4, 5)),
+        ((2, 1, 6, 4), (2, 3, 4, 5)),
+        ((2, 3, 6, 4), (3, 4, 5)),
+        ((2, 3, 1, 4), (2, 3, 4, 5)),
+        ((4,), (3, 4, 5)),
+    ),
+)
 def test_matrices_for_axes_that_the_tensor_has_and_lacks(shape, stack):
     """As the projections of attention heads: those that it lacks are further outputs."""
     chain = Chain(shape).add("Relu").add("Mul", normal(4, seed=9)).add("MatMul", normal(*stack)).add("Add", normal(5))
@@ -300,6 +336,7 @@ def test_a_stack_of_matrices_at_the_readout():
 
 
 # Gemm's C
+
 
 @pytest.mark.parametrize("beta", (1.0, 0.5, -2.0))
 @pytest.mark.parametrize("alpha", (1.0, -0.5))

@@ -42,12 +42,21 @@ def number_of(network, kind):
 
 
 RELU6 = clip(0, 6)
-PARTS = {"ReLU": (conv(3), relu), "large ReLU": (conv(30), relu), "ReLU6": (conv(8), RELU6), "negative": (conv(8), clip(-6, -0.5)),
-         "signed": (conv(4), clip(-1, 2)), "potential": (conv(2),), "input": (), "late": (conv(4), relu, conv(2), relu),
-         "max-pooled": (conv(4), relu, lambda chain: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4)),
-         "averaged": (conv(4), relu, lambda chain: chain.add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4)),
-         "normed": (conv(4), relu, lambda chain: chain.batch_norm(-1, 1)), "negated": (conv(4), relu, lambda chain: chain.add("Neg")),
-         "strided": (lambda chain: chain.add("Pad", np.array([0, 0, 3, 2, 0, 0, 3, 3])), conv(4, strides=[2, 2]), relu)}
+PARTS = {
+    "ReLU": (conv(3), relu),
+    "large ReLU": (conv(30), relu),
+    "ReLU6": (conv(8), RELU6),
+    "negative": (conv(8), clip(-6, -0.5)),
+    "signed": (conv(4), clip(-1, 2)),
+    "potential": (conv(2),),
+    "input": (),
+    "late": (conv(4), relu, conv(2), relu),
+    "max-pooled": (conv(4), relu, lambda chain: chain.add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4)),
+    "averaged": (conv(4), relu, lambda chain: chain.add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4)),
+    "normed": (conv(4), relu, lambda chain: chain.batch_norm(-1, 1)),
+    "negated": (conv(4), relu, lambda chain: chain.add("Neg")),
+    "strided": (lambda chain: chain.add("Pad", np.array([0, 0, 3, 2, 0, 0, 3, 3])), conv(4, strides=[2, 2]), relu),
+}
 
 
 @QUICK
@@ -171,10 +180,18 @@ def test_clamped_behind_it():
     exact(joined(chain, first, second).add("Relu").add("Min", np.float32(1)).readout().model(), chain.images())
 
 
-@pytest.mark.parametrize("next_layer", (
-    lambda chain: chain.add("MaxPool", kernel_shape=[2, 2]), lambda chain: chain.add("AveragePool", kernel_shape=[2, 2]),
-    lambda chain: chain.add("Flatten"), lambda chain: chain.add("Add", "x"), lambda chain: chain.batch_norm(-1),
-    lambda chain: chain.add("Max", "x"), lambda chain: chain.add("Concat", "x", axis=1).conv(3)))
+@pytest.mark.parametrize(
+    "next_layer",
+    (
+        lambda chain: chain.add("MaxPool", kernel_shape=[2, 2]),
+        lambda chain: chain.add("AveragePool", kernel_shape=[2, 2]),
+        lambda chain: chain.add("Flatten"),
+        lambda chain: chain.add("Add", "x"),
+        lambda chain: chain.batch_norm(-1),
+        lambda chain: chain.add("Max", "x"),
+        lambda chain: chain.add("Concat", "x", axis=1).conv(3),
+    ),
+)
 @pytest.mark.parametrize("parts", (("ReLU6", "ReLU6"), ("ReLU", "signed")))
 def test_in_front_of(parts, next_layer):
     chain = Chain((3, 6, 5))
@@ -223,12 +240,16 @@ def test_strict_mode_refuses_pre_activations():
         converted(joined(chain, first, second).relu1().readout().model())
 
 
-@pytest.mark.parametrize("build, reason", (
-    (lambda chain, tensor: joined(chain, tensor, branch(chain, tensor, lambda chain: chain.add("GlobalMaxPool"))), "differ in shape"),
-    (lambda chain, tensor: joined(chain, tensor, branch(chain, tensor, lambda chain: chain.conv(1, (1, 1)), relu)), "differ in shape"),
-    (lambda chain, tensor: joined(chain, tensor, "x", np.float32(1).reshape(1)), "several tensors and a constant"),
-    (lambda chain, tensor: joined(chain, tensor, "x", np.float32([1, 2, 3, 4, 5])), "differs by element"),
-    (lambda chain, tensor: branch(chain, tensor, lambda chain: chain.add("Min", "x")), "latest of several spikes")))
+@pytest.mark.parametrize(
+    "build, reason",
+    (
+        (lambda chain, tensor: joined(chain, tensor, branch(chain, tensor, lambda chain: chain.add("GlobalMaxPool"))), "differ in shape"),
+        (lambda chain, tensor: joined(chain, tensor, branch(chain, tensor, lambda chain: chain.conv(1, (1, 1)), relu)), "differ in shape"),
+        (lambda chain, tensor: joined(chain, tensor, "x", np.float32(1).reshape(1)), "several tensors and a constant"),
+        (lambda chain, tensor: joined(chain, tensor, "x", np.float32([1, 2, 3, 4, 5])), "differs by element"),
+        (lambda chain, tensor: branch(chain, tensor, lambda chain: chain.add("Min", "x")), "latest of several spikes"),
+    ),
+)
 def test_what_is_refused(build, reason):
     chain = Chain((3, 6, 5))
     tensor = branch(chain, "x", *PARTS["ReLU6"])

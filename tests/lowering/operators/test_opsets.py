@@ -10,20 +10,31 @@ from tests.models import exact
 
 FIRST = 9  # PyTorch's and Keras's exporters write later ones
 RNG = np.random.default_rng(0)
-WEIGHTS = {"conv": RNG.normal(0, 0.3, (6, 3, 3, 3)), "gemm": RNG.normal(0, 0.5, (6, 4)), "bias": RNG.normal(0, 0.1, 4),
-           "scale": np.array([1, -0.5, 0.75, 2, 1, 0.5]), "shift": RNG.normal(0, 0.3, 6), "mean": RNG.normal(0, 0.3, 6), "var": np.ones(6)}
+WEIGHTS = {
+    "conv": RNG.normal(0, 0.3, (6, 3, 3, 3)),
+    "gemm": RNG.normal(0, 0.5, (6, 4)),
+    "bias": RNG.normal(0, 0.1, 4),
+    "scale": np.array([1, -0.5, 0.75, 2, 1, 0.5]),
+    "shift": RNG.normal(0, 0.3, 6),
+    "mean": RNG.normal(0, 0.3, 6),
+    "var": np.ones(6),
+}
 
 
 def network(opset: int) -> onnx.ModelProto:
     """Convolution, BatchNorm, clamp at 6, max-pool, global average, linear layer; one weight is a Constant node."""
     constants = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in WEIGHTS.items()]
     clip = [helper.make_node("Clip", ["b"], ["c"], min=0.0, max=6.0)] if opset < 11 else [helper.make_node("Clip", ["b", "low", "high"], ["c"])]
-    nodes = [helper.make_node("Constant", [], ["conv"], value=constants[0]),
-             helper.make_node("Conv", ["x", "conv"], ["a"], pads=[1] * 4),
-             helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "var"], ["b"]), *clip,
-             helper.make_node("MaxPool", ["c"], ["d"], kernel_shape=[2, 2], strides=[2, 2]),
-             helper.make_node("GlobalAveragePool", ["d"], ["e"]), helper.make_node("Flatten", ["e"], ["f"]),
-             helper.make_node("Gemm", ["f", "gemm", "bias"], ["y"])]
+    nodes = [
+        helper.make_node("Constant", [], ["conv"], value=constants[0]),
+        helper.make_node("Conv", ["x", "conv"], ["a"], pads=[1] * 4),
+        helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "var"], ["b"]),
+        *clip,
+        helper.make_node("MaxPool", ["c"], ["d"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("GlobalAveragePool", ["d"], ["e"]),
+        helper.make_node("Flatten", ["e"], ["f"]),
+        helper.make_node("Gemm", ["f", "gemm", "bias"], ["y"]),
+    ]
     ends = [numpy_helper.from_array(np.float32(value), name) for name, value in (("low", 0), ("high", 6))] if opset >= 11 else []
     x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", *shape]) for name, shape in (("x", (3, 8, 8)), ("y", (4,))))
     graph = helper.make_graph(nodes, "net", [x], [y], constants[1:] + ends)

@@ -10,11 +10,15 @@ from ttfs_convert.lowering.graph_walk import UnsupportedModel
 from ttfs_convert.simulation.engines import simulate
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=16)
-RANGES = {"max-pooled": lambda chain: chain.add("MaxPool", kernel_shape=[3] * axes_of(chain), pads=[1] * 2 * axes_of(chain)),
-          "ReLU": lambda chain: chain.add("Relu"), "shifted": lambda chain: chain.add("Clip", np.float32(-1), np.float32(0.5)),
-          "above 0": lambda chain: chain.add("Clip", np.float32(0.25), np.float32(2)),
-          "below 0": lambda chain: chain.add("Relu").add("Neg"),
-          "normed": lambda chain: chain.add("Relu").batch_norm(-1, 1), "potential": lambda chain: chain}
+RANGES = {
+    "max-pooled": lambda chain: chain.add("MaxPool", kernel_shape=[3] * axes_of(chain), pads=[1] * 2 * axes_of(chain)),
+    "ReLU": lambda chain: chain.add("Relu"),
+    "shifted": lambda chain: chain.add("Clip", np.float32(-1), np.float32(0.5)),
+    "above 0": lambda chain: chain.add("Clip", np.float32(0.25), np.float32(2)),
+    "below 0": lambda chain: chain.add("Relu").add("Neg"),
+    "normed": lambda chain: chain.add("Relu").batch_norm(-1, 1),
+    "potential": lambda chain: chain,
+}
 
 
 def signed(chain):
@@ -33,7 +37,8 @@ READERS = {
     "average": lambda chain: signed(chain.add("AveragePool", kernel_shape=[2] * axes_of(chain)).conv(2, (1,) * axes_of(chain))),
     "gemm": lambda chain: signed(chain.add("Flatten").gemm(5)),
     "again": lambda chain: signed(pad(chain, [1, 0] * axes_of(chain), np.float32(0.75)).conv(3, (2,) * axes_of(chain))),
-    "output": lambda chain: chain}
+    "output": lambda chain: chain,
+}
 
 
 def features(shape=(2, 6, 5)):
@@ -56,7 +61,7 @@ def padded(draw, low=-2):
     """(input shape, positions) of 1-D and 2-D pads."""
     axes = draw(st.integers(1, 2))
     positions = draw(st.lists(st.integers(low, 2), min_size=2 * axes, max_size=2 * axes).filter(any))
-    return (2, 7, 7)[:axes + 1], positions
+    return (2, 7, 7)[: axes + 1], positions
 
 
 @newer_runtime  # it moves a pad into a pool that it is too wide for
@@ -85,8 +90,7 @@ def build_behind(chain, reader, opset):
     return chain if reader == "output" else chain.readout()
 
 
-@pytest.mark.parametrize("axes, pads", (([2], [1, 2]), ([3], [0, 2]), ([-1, 2], [1, 2, 3, 0]), ([-2], [-1, 2]),
-                                        ([3, 2, 1], [1, 2, 0, 0, 1, 0])))
+@pytest.mark.parametrize("axes, pads", (([2], [1, 2]), ([3], [0, 2]), ([-1, 2], [1, 2, 3, 0]), ([-2], [-1, 2]), ([3, 2, 1], [1, 2, 0, 0, 1, 0])))
 @pytest.mark.parametrize("mode", ("constant", "edge"))
 def test_axes_as_an_input(axes, pads, mode):
     constant = np.float32(0.5) if mode == "constant" else None
@@ -104,8 +108,7 @@ def test_pads_as_an_attribute(opset, attributes):
     exact(chain.model(opset=opset), chain.images())
 
 
-@pytest.mark.parametrize("values, constant", (("ReLU", 0.0), ("shifted", 0.5), ("normed", 0.0), ("potential", 0.5),
-                                              ("max-pooled", 0.5)))
+@pytest.mark.parametrize("values, constant", (("ReLU", 0.0), ("shifted", 0.5), ("normed", 0.0), ("potential", 0.5), ("max-pooled", 0.5)))
 def test_beside_a_skip_and_in_a_sum(values, constant):
     chain = RANGES[values](features())
     skip = chain.at
@@ -183,16 +186,21 @@ def test_channels_last_graph_as_keras_exports_it():
 @st.composite
 def padded_anywhere(draw):
     """(input shape without batch, pads of all axes) of any rank; elements are added or cropped along any axes but the batch."""
-    shape = (3, 4, 5)[:draw(st.integers(1, 3))] if draw(st.booleans()) else (6,)
+    shape = (3, 4, 5)[: draw(st.integers(1, 3))] if draw(st.booleans()) else (6,)
     before, after = ([draw(st.integers(low, 2)) for _ in shape] for low in (-1, 0))
     return shape, [0, *before, 0, *after]
 
 
-ANYTHING = {"activation": lambda chain: chain.add("Relu"), "normed": lambda chain: chain.add("Relu").add("Mul", chain.rng.uniform(
-    0.5, 2, (1, chain.width(1), *(1,) * (len(chain.shape) - 1))).astype(np.float32)), "by position": lambda chain: chain.add("Relu").add(
-        "Mul", chain.rng.uniform(0.5, 2, (1, *chain.shape)).astype(np.float32)), "potential": lambda chain: chain,
+ANYTHING = {
+    "activation": lambda chain: chain.add("Relu"),
+    "normed": lambda chain: chain.add("Relu").add(
+        "Mul", chain.rng.uniform(0.5, 2, (1, chain.width(1), *(1,) * (len(chain.shape) - 1))).astype(np.float32)
+    ),
+    "by position": lambda chain: chain.add("Relu").add("Mul", chain.rng.uniform(0.5, 2, (1, *chain.shape)).astype(np.float32)),
+    "potential": lambda chain: chain,
     "sliced": lambda chain: chain.add("Relu").add("Slice", np.array([0]), np.array([2**31 - 1]), np.array([1]), np.array([2])),
-    "turned": lambda chain: chain.add("Relu").add("Transpose", perm=[0, *range(len(chain.shape), 0, -1)])}
+    "turned": lambda chain: chain.add("Relu").add("Transpose", perm=[0, *range(len(chain.shape), 0, -1)]),
+}
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)

@@ -92,8 +92,9 @@ def test_max_before_the_activation(pool):
     assert_equals_onnx_runtime(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("pooling, windows, kinds", (("synaptic", 2, ["input", "spiking", "readout"]),
-                                                     ("spiking", 3, ["input", "spiking", "spiking", "readout"])))
+@pytest.mark.parametrize(
+    "pooling, windows, kinds", (("synaptic", 2, ["input", "spiking", "readout"]), ("spiking", 3, ["input", "spiking", "spiking", "readout"]))
+)
 def test_average_has_a_window_only_when_it_spikes(pooling, windows, kinds):
     chain = Chain((3, 8, 8)).conv(4).relu1().add("AveragePool", kernel_shape=[2, 2], strides=[2, 2]).readout()
     network = assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
@@ -143,8 +144,10 @@ def test_average_of_potentials_as_the_readout():
     assert_equals_onnx_runtime(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("attributes", ({}, {"strides": [2, 2]}, {"strides": [2, 2], "ceil_mode": 1},
-                                        {"strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}, {"pads": [1] * 4}))
+@pytest.mark.parametrize(
+    "attributes",
+    ({}, {"strides": [2, 2]}, {"strides": [2, 2], "ceil_mode": 1}, {"strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1}, {"pads": [1] * 4}),
+)
 def test_average_before_the_activation(attributes):
     if counts_too_much(attributes):
         pytest.skip("this ONNX Runtime counts taps beyond the padding")
@@ -169,8 +172,9 @@ def test_pool_of_the_input(operator, pooling):
     assert_equals_onnx_runtime(chain.model(), chain.images(), pooling=pooling)
 
 
-@pytest.mark.parametrize("rearrange", (lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]),
-                                       lambda chain: chain.add("Reshape", np.array([0, 2, 8, 4]))))
+@pytest.mark.parametrize(
+    "rearrange", (lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]), lambda chain: chain.add("Reshape", np.array([0, 2, 8, 4])))
+)
 @pytest.mark.parametrize("pooling", ("synaptic", "spiking"))
 @pytest.mark.parametrize("operator", ("AveragePool", "MaxPool"))
 def test_pool_of_rearranged_spikes_and_rearranged_again(operator, pooling, rearrange):
@@ -192,10 +196,14 @@ def test_two_max_pools_before_the_activation():
     assert_equals_onnx_runtime(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("build", (
-    lambda chain: chain.conv(4).add("AveragePool", kernel_shape=[2, 2], pads=[1] * 4, count_include_pad=1).add("Relu"),
-    lambda chain: chain.conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[2, 2]).add("AveragePool", kernel_shape=[2, 2]).add("Relu"),
-    lambda chain: chain.conv(4).add("Transpose", perm=[0, 1, 3, 2]).add("MaxPool", kernel_shape=[2, 2]).add("Relu")))
+@pytest.mark.parametrize(
+    "build",
+    (
+        lambda chain: chain.conv(4).add("AveragePool", kernel_shape=[2, 2], pads=[1] * 4, count_include_pad=1).add("Relu"),
+        lambda chain: chain.conv(4, pads=[1] * 4).add("MaxPool", kernel_shape=[2, 2]).add("AveragePool", kernel_shape=[2, 2]).add("Relu"),
+        lambda chain: chain.conv(4).add("Transpose", perm=[0, 1, 3, 2]).add("MaxPool", kernel_shape=[2, 2]).add("Relu"),
+    ),
+)
 def test_pools_that_need_neurons_in_front_of_them(build):
     """Strict mode names them: the paper has no neurons without an activation."""
     chain = build(Chain((3, 8, 4))).readout()
@@ -213,6 +221,7 @@ def test_three_dimensional_windows_are_refused(operator):
 
 
 # Mode exact: values in ranges
+
 
 def shifted(chain, *signs):
     """Spikes whose silent value is not 0, for channels of negative `signs` the largest one."""
@@ -309,8 +318,7 @@ def average_of_linear_values(**attributes):
     return chain.conv(3, (2, 2), pads=[1] * 4).add("Relu").readout()
 
 
-@pytest.mark.parametrize("attributes", ({}, {"strides": [2, 2]}, {"pads": [1] * 4},
-                                        {"pads": [1] * 4, "strides": [2, 2], "ceil_mode": 1}))
+@pytest.mark.parametrize("attributes", ({}, {"strides": [2, 2]}, {"pads": [1] * 4}, {"pads": [1] * 4, "strides": [2, 2], "ceil_mode": 1}))
 def test_average_of_linear_values(attributes):
     chain = average_of_linear_values(**attributes)
     network = exact(chain.model(), chain.images())
@@ -324,7 +332,9 @@ def test_average_of_linear_values_whose_padding_counts():
     exact(chain.model(), x)
     gated, reference = (converted(chain.model(), mode="exact", slope=slope, calibrate=dataset(x)) for slope in ("gated", "reference"))
     assert [[step.kind for step in network.layers[1].connections[0].path] for network in (gated, reference)] == [
-        ["conv", "average_pool", "scale"], ["conv"]]
+        ["conv", "average_pool", "scale"],
+        ["conv"],
+    ]
 
 
 def test_average_of_a_residual_sum():
@@ -332,7 +342,9 @@ def test_average_of_a_residual_sum():
     chain.add("Add", "x").add("AveragePool", kernel_shape=[2, 2], strides=[2, 2]).add("Relu").readout()
     network = exact(chain.model(), chain.images())
     assert [[step.kind for step in connection.path] for connection in network.layers[1].connections] == [
-        ["conv", "average_pool", "scale"], ["average_pool", "scale"]]
+        ["conv", "average_pool", "scale"],
+        ["average_pool", "scale"],
+    ]
 
 
 def test_average_of_a_residual_sum_with_its_own_shift():
@@ -348,6 +360,7 @@ def test_strict_mode_names_a_max_pool_that_is_turned_round():
 
 
 # As exporters write pools of any size
+
 
 def windows_of(size, out):
     """PyTorch's adaptive windows: (first, past) of each."""

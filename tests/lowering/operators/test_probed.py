@@ -21,10 +21,23 @@ def finished(chain):
 
 
 @pytest.mark.parametrize("activation", ("Relu", None))
-@pytest.mark.parametrize("equation, shape", (
-    ("bchw,co->bohw", (4, 6)), ("bchw,wo->bcho", (5, 2)), ("bchw,chwo->bo", (4, 3, 5, 6)), ("bchw,hwc->bc", (3, 5, 4)), ("bchw,c->bchw", (4,)),
-    ("bchw, cho -> bwo", (4, 3, 2)), ("bchw,chkw->bckh", (4, 3, 2, 5)), ("bchw,ock->bohw", (6, 4, 2)), ("bchw,co", (4, 6)), ("bchw,hj->bcj", (3, 2)),
-    ("b...w,wo->b...o", (5, 2)), ("bchw,->bwhc", ())))
+@pytest.mark.parametrize(
+    "equation, shape",
+    (
+        ("bchw,co->bohw", (4, 6)),
+        ("bchw,wo->bcho", (5, 2)),
+        ("bchw,chwo->bo", (4, 3, 5, 6)),
+        ("bchw,hwc->bc", (3, 5, 4)),
+        ("bchw,c->bchw", (4,)),
+        ("bchw, cho -> bwo", (4, 3, 2)),
+        ("bchw,chkw->bckh", (4, 3, 2, 5)),
+        ("bchw,ock->bohw", (6, 4, 2)),
+        ("bchw,co", (4, 6)),
+        ("bchw,hj->bcj", (3, 2)),
+        ("b...w,wo->b...o", (5, 2)),
+        ("bchw,->bwhc", ()),
+    ),
+)
 def test_einsum_with_a_constant(equation, shape, activation):
     chain = features(activation)
     weights = np.asarray(chain.rng.normal(0, 0.4, shape), np.float32) if shape else np.float32(-0.7)
@@ -74,8 +87,16 @@ def test_operators_nobody_listed(operator, activation):
     exact(finished(OPERATORS[operator](chain)), chain.images())
 
 
-@pytest.mark.parametrize("build", (lambda chain: chain.add("Sin"), lambda chain: chain.add("Floor"), lambda chain: chain.add("Round"),
-                                   lambda chain: chain.add("Mod", np.float32(1000), fmod=1), lambda chain: chain.add("Sign")))
+@pytest.mark.parametrize(
+    "build",
+    (
+        lambda chain: chain.add("Sin"),
+        lambda chain: chain.add("Floor"),
+        lambda chain: chain.add("Round"),
+        lambda chain: chain.add("Mod", np.float32(1000), fmod=1),
+        lambda chain: chain.add("Sign"),
+    ),
+)
 def test_what_is_not_linear_is_refused(build):
     chain = build(features())
     with pytest.raises(UnsupportedModel, match="not linear") as refusal:

@@ -91,21 +91,35 @@ def test_dropout_and_identity_leave_no_trace():
 
 # What a tensor is for a sample alone counts, wherever its batch axis is
 
-@pytest.mark.parametrize("build", (
-    lambda chain: chain.add("Flatten", axis=0), lambda chain: chain.add("Flatten", axis=-4), lambda chain: chain.add("Transpose"),
-    lambda chain: chain.add("Transpose", perm=[1, 0, 2, 3]), lambda chain: chain.add("Unsqueeze", np.array([0])),
-    lambda chain: chain.add("Unsqueeze", np.array([-5])), lambda chain: chain.add("Squeeze", np.array([0]))))
+
+@pytest.mark.parametrize(
+    "build",
+    (
+        lambda chain: chain.add("Flatten", axis=0),
+        lambda chain: chain.add("Flatten", axis=-4),
+        lambda chain: chain.add("Transpose"),
+        lambda chain: chain.add("Transpose", perm=[1, 0, 2, 3]),
+        lambda chain: chain.add("Unsqueeze", np.array([0])),
+        lambda chain: chain.add("Unsqueeze", np.array([-5])),
+        lambda chain: chain.add("Squeeze", np.array([0])),
+    ),
+)
 @pytest.mark.parametrize("behind", (lambda chain: chain, lambda chain: chain.add("Relu")))
 def test_a_batch_axis_that_moves_or_goes(build, behind):
     chain = behind(build(features("spikes").add("Relu"))).add("Reshape", np.array([1, -1])).gemm(6, total=0.0).add("Relu").readout()
     exact(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("build", (
-    lambda chain: chain.add("Flatten", axis=2), lambda chain: chain.add("Reshape", np.array([-1, 6])),
-    lambda chain: chain.add("Reshape", np.array([-1, 1, 4, 6])).conv(2, (2, 2)),
-    lambda chain: chain.add("Reshape", np.array([-1, 1, 4, 6])).add("MaxPool", kernel_shape=[2, 2]),
-    lambda chain: chain.add("Reshape", np.array([-1, 1, 4, 6])).add("GlobalAveragePool")))
+@pytest.mark.parametrize(
+    "build",
+    (
+        lambda chain: chain.add("Flatten", axis=2),
+        lambda chain: chain.add("Reshape", np.array([-1, 6])),
+        lambda chain: chain.add("Reshape", np.array([-1, 1, 4, 6])).conv(2, (2, 2)),
+        lambda chain: chain.add("Reshape", np.array([-1, 1, 4, 6])).add("MaxPool", kernel_shape=[2, 2]),
+        lambda chain: chain.add("Reshape", np.array([-1, 1, 4, 6])).add("GlobalAveragePool"),
+    ),
+)
 def test_axes_that_stay_in_the_batch_up_to_the_output(build):
     chain = build(features("spikes").add("Relu")).add("Flatten").gemm(4)
     network = exact(chain.model(), chain.images())
@@ -120,6 +134,7 @@ def test_a_sequence_in_front_of_the_batch():
 
 
 # In mode exact, over ranges that differ by channel, in front of a reader that shows every element
+
 
 def features(kind, channels=4):
     """A batch of `channels` x 4 x 6 features: `spikes` with another range in every channel, some negative; or a `potential`."""
@@ -184,7 +199,8 @@ MOVES = {
     "Reshape and allowzero": lambda chain: chain.add("Reshape", whole(-1, 6, 4, 4), allowzero=1),
     "Flatten": lambda chain: chain.add("Flatten").add("Reshape", whole(0, 6, 4, 4)),
     "channel shuffle": lambda chain: shuffle(chain),
-    "Focus of YOLOv5": lambda chain: focus(chain)}
+    "Focus of YOLOv5": lambda chain: focus(chain),
+}
 
 
 def shuffle(chain):
@@ -244,8 +260,11 @@ def test_moves_are_wiring_at_most(move, wired):
 
 
 @QUICK
-@given(st.permutations(("Slice channels", "Gather channels", "SpaceToDepth", "Tile", "Slice backwards", "Resize scales", "Transpose")),
-       st.integers(2, 4), st.sampled_from(("spikes", "potential")))
+@given(
+    st.permutations(("Slice channels", "Gather channels", "SpaceToDepth", "Tile", "Slice backwards", "Resize scales", "Transpose")),
+    st.integers(2, 4),
+    st.sampled_from(("spikes", "potential")),
+)
 def test_moves_in_a_row(moves, count, kind):
     chain = features(kind, 8).add("Resize", None, np.float32([1, 1, 4, 4]), mode="nearest")
     for move in moves[:count]:
@@ -294,9 +313,11 @@ def test_gather_of_a_matrix_of_indices():
 
 
 @QUICK
-@given(st.sampled_from(("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")),
-       st.sampled_from(("round_prefer_floor", "floor", "ceil", "round_prefer_ceil")),
-       st.sampled_from(((None, np.float32([1, 1, 2, 1.5])), (None, np.float32([1, 1, 0.5, 0.7])), (None, None, whole(1, 4, 7, 3)))))
+@given(
+    st.sampled_from(("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")),
+    st.sampled_from(("round_prefer_floor", "floor", "ceil", "round_prefer_ceil")),
+    st.sampled_from(((None, np.float32([1, 1, 2, 1.5])), (None, np.float32([1, 1, 0.5, 0.7])), (None, None, whole(1, 4, 7, 3)))),
+)
 def test_resize_nearest(positions, rounding, target):
     """With sizes, which hold the batch's too, the model is for one image."""
     attributes = {"coordinate_transformation_mode": positions, "nearest_mode": rounding}
@@ -311,10 +332,14 @@ def for_one_image(model):
     return model
 
 
-@pytest.mark.parametrize("move", (
-    lambda chain: chain.add("GatherElements", np.zeros((1, 4, 4, 6), np.int64) + whole(2, 0, 1, 3)[:, None, None], axis=1),
-    lambda chain: chain.add("GatherND", whole(2, 0, 3).reshape(1, 3, 1), batch_dims=1),
-    lambda chain: chain.add("ReverseSequence", whole(3), batch_axis=0, time_axis=1)))
+@pytest.mark.parametrize(
+    "move",
+    (
+        lambda chain: chain.add("GatherElements", np.zeros((1, 4, 4, 6), np.int64) + whole(2, 0, 1, 3)[:, None, None], axis=1),
+        lambda chain: chain.add("GatherND", whole(2, 0, 3).reshape(1, 3, 1), batch_dims=1),
+        lambda chain: chain.add("ReverseSequence", whole(3), batch_axis=0, time_axis=1),
+    ),
+)
 def test_moves_whose_constants_hold_the_batch(move):
     """In a model for one image."""
     chain = features("spikes")
@@ -323,8 +348,14 @@ def test_moves_whose_constants_hold_the_batch(move):
 
 @pytest.mark.parametrize("value, reason", ((0.0, "it adds elements"), (7.0, "it ")))
 def test_resize_that_extrapolates_is_refused(value, reason):
-    chain = features("spikes").add("Resize", np.float32([0, 0, 0, -0.5, 1, 1, 1, 1.5]), np.float32([1, 1, 2, 2]), mode="nearest",
-                                   coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=value)
+    chain = features("spikes").add(
+        "Resize",
+        np.float32([0, 0, 0, -0.5, 1, 1, 1, 1.5]),
+        np.float32([1, 1, 2, 2]),
+        mode="nearest",
+        coordinate_transformation_mode="tf_crop_and_resize",
+        extrapolation_value=value,
+    )
     with pytest.raises(UnsupportedModel, match=reason) as refusal:
         converted(read(chain, conv).model(), mode="unchecked")
     assert [node[1] for node in refusal.value.nodes] == ["Resize"]
@@ -345,8 +376,10 @@ def test_resize_of_old_opsets(opset):
     exact(read(chain, conv, opset).model(opset=opset), chain.images())
 
 
-@pytest.mark.parametrize("operator, attributes, opset", (
-    ("Slice", {"starts": [1, 0], "ends": [3, 3], "axes": [1, 3]}, 9), ("Squeeze", {"axes": [2]}, 11), ("Unsqueeze", {"axes": [1]}, 9)))
+@pytest.mark.parametrize(
+    "operator, attributes, opset",
+    (("Slice", {"starts": [1, 0], "ends": [3, 3], "axes": [1, 3]}, 9), ("Squeeze", {"axes": [2]}, 11), ("Unsqueeze", {"axes": [1]}, 9)),
+)
 def test_attributes_of_old_opsets(operator, attributes, opset):
     chain = Chain((3, 1, 8)).conv(4, (1, 1), total=0.0).add("Relu").batch_norm(-1)
     exact(read(chain.add(operator, **attributes), matmul, opset).model(opset=opset), chain.images())
@@ -381,20 +414,31 @@ def test_moves_of_analog_input(move):
     exact(chain.model(), chain.images(3, -1, 1), input_range=None)
 
 
-@pytest.mark.parametrize("build", (
-    lambda chain: chain.add("Slice", whole(0), whole(1), whole(0)), lambda chain: chain.add("Gather", whole(0, 0), axis=0),
-    lambda chain: chain.add("Gather", np.int64(0), axis=0), lambda chain: chain.add("Tile", whole(2, 1, 1, 1)),
-    lambda chain: chain.add("Slice", whole(-1), whole(-99), whole(0), whole(-1)),
-    lambda chain: chain.add("Resize", None, np.float32([2, 1, 1, 1]), mode="nearest"),
-    lambda chain: chain.add("Expand", whole(2, 1, 1, 1, 1))))
+@pytest.mark.parametrize(
+    "build",
+    (
+        lambda chain: chain.add("Slice", whole(0), whole(1), whole(0)),
+        lambda chain: chain.add("Gather", whole(0, 0), axis=0),
+        lambda chain: chain.add("Gather", np.int64(0), axis=0),
+        lambda chain: chain.add("Tile", whole(2, 1, 1, 1)),
+        lambda chain: chain.add("Slice", whole(-1), whole(-99), whole(0), whole(-1)),
+        lambda chain: chain.add("Resize", None, np.float32([2, 1, 1, 1]), mode="nearest"),
+        lambda chain: chain.add("Expand", whole(2, 1, 1, 1, 1)),
+    ),
+)
 def test_what_moves_elements_between_images_is_right_for_each_alone(build):
     chain = build(Chain((4, 4, 6)).conv(4, (1, 1)).add("Relu")).add("Flatten").add("Reshape", whole(1, -1)).gemm(2).add("Relu").readout()
     exact(chain.model(), chain.images())
 
 
-@pytest.mark.parametrize("build", (
-    lambda chain, number: chain.add("Gather", number, axis=1), lambda chain, number: chain.add("Slice", number, whole(9), whole(1)),
-    lambda chain, number: chain.add("Slice", whole(0), whole(9), whole(1)).add("Slice", number, whole(9), whole(2))))
+@pytest.mark.parametrize(
+    "build",
+    (
+        lambda chain, number: chain.add("Gather", number, axis=1),
+        lambda chain, number: chain.add("Slice", number, whole(9), whole(1)),
+        lambda chain, number: chain.add("Slice", whole(0), whole(9), whole(1)).add("Slice", number, whole(9), whole(2)),
+    ),
+)
 def test_parameters_that_depend_on_the_data_are_refused(build):
     chain = Chain((1, 4, 6)).add("ReduceMax", axes=[0, 1, 2, 3], keepdims=0).add("Mul", np.float32(0)).add("Cast", to=7)
     chain.add("Unsqueeze", whole(0))

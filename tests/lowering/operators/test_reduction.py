@@ -9,13 +9,19 @@ from tests.models import Chain, assert_equals_onnx_runtime, converted, exact, ne
 from ttfs_convert.lowering.graph_walk import UnsupportedModel
 from ttfs_convert.simulation.engines import simulate
 
-VALUES = {"ReLU": lambda chain: chain.add("Relu"), "normed": lambda chain: chain.add("Relu").add("Mul", chain.rng.uniform(
-    0.5, 2, (1, chain.width(1), *(1,) * (len(chain.shape) - 1))).astype(np.float32)), "negative": lambda chain: chain.add("Add", np.float32(1)).add("Relu").add("Neg"),
+VALUES = {
+    "ReLU": lambda chain: chain.add("Relu"),
+    "normed": lambda chain: chain.add("Relu").add(
+        "Mul", chain.rng.uniform(0.5, 2, (1, chain.width(1), *(1,) * (len(chain.shape) - 1))).astype(np.float32)
+    ),
+    "negative": lambda chain: chain.add("Add", np.float32(1)).add("Relu").add("Neg"),
     "by position": lambda chain: chain.add("Relu").add("Mul", chain.rng.uniform(0.5, 2, (1, *chain.shape)).astype(np.float32)),
-    "potential": lambda chain: chain, "turned": lambda chain: chain.add("Relu").add("Transpose", perm=[0, *range(len(chain.shape), 0, -1)]),
+    "potential": lambda chain: chain,
+    "turned": lambda chain: chain.add("Relu").add("Transpose", perm=[0, *range(len(chain.shape), 0, -1)]),
     "turned potential": lambda chain: chain.add("Transpose", perm=[0, *range(len(chain.shape), 0, -1)]),
     "pooled": lambda chain: chain.add("Relu").add("GlobalAveragePool").add("Add", chain.at) if len(chain.shape) > 1 else chain.add("Relu"),
-    "sliced": lambda chain: chain.add("Relu").add("Slice", np.array([0]), np.array([2**31 - 1]), np.array([len(chain.shape)]), np.array([2]))}
+    "sliced": lambda chain: chain.add("Relu").add("Slice", np.array([0]), np.array([2**31 - 1]), np.array([len(chain.shape)]), np.array([2])),
+}
 
 
 def features(shape):

@@ -9,10 +9,13 @@ from tests.models import Chain, assert_equals_onnx_runtime, converted, exact
 from ttfs_convert.lowering.graph_walk import UnsupportedModel
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
-VALUES = {"ReLU": lambda chain: chain.add("Relu"), "potential": lambda chain: chain,
-          "by position": lambda chain: chain.add("Relu").add("Mul", chain.rng.uniform(0.5, 2, (1, *chain.shape)).astype(np.float32)),
-          "normed": lambda chain: chain.add("Relu").batch_norm(-1, 1),
-          "max-pooled potential": lambda chain: chain.add("MaxPool", kernel_shape=[1] * (len(chain.shape) - 1))}
+VALUES = {
+    "ReLU": lambda chain: chain.add("Relu"),
+    "potential": lambda chain: chain,
+    "by position": lambda chain: chain.add("Relu").add("Mul", chain.rng.uniform(0.5, 2, (1, *chain.shape)).astype(np.float32)),
+    "normed": lambda chain: chain.add("Relu").batch_norm(-1, 1),
+    "max-pooled potential": lambda chain: chain.add("MaxPool", kernel_shape=[1] * (len(chain.shape) - 1)),
+}
 
 
 def features(shape):
@@ -30,9 +33,14 @@ def resized(values, shape, attributes, scales=None, sizes=None, opset=18):
 
 
 @QUICK
-@given(st.sampled_from(sorted(VALUES)), st.sampled_from(("linear", "cubic")),
-       st.sampled_from(("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric")),
-       st.tuples(st.sampled_from((0.5, 1.0, 1.3, 2.0, 3.0)), st.sampled_from((1.0, 2.0, 0.7))), st.booleans(), st.booleans())
+@given(
+    st.sampled_from(sorted(VALUES)),
+    st.sampled_from(("linear", "cubic")),
+    st.sampled_from(("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric")),
+    st.tuples(st.sampled_from((0.5, 1.0, 1.3, 2.0, 3.0)), st.sampled_from((1.0, 2.0, 0.7))),
+    st.booleans(),
+    st.booleans(),
+)
 def test_coordinates_and_scales(values, mode, coordinates, scales, exclude, antialias):
     attributes = {"mode": mode, "coordinate_transformation_mode": coordinates}
     if mode == "cubic":
@@ -93,15 +101,30 @@ def test_linear_stays_in_its_range_and_cubic_does_not():
         chain.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).add("Resize", None, np.float32([1, 1, 2, 2]), mode=mode)
         chain.add("Concat", skip, axis=1).conv(3).add("Relu").readout()
         network = exact(chain.model(), chain.images())
-        (layer,) = [layer for layer in network.layers if layer.kind == "spiking" and layer.connections[0].path[:1]
-                    and layer.connections[0].path[0].kind == "sparse"]
+        (layer,) = [
+            layer
+            for layer in network.layers
+            if layer.kind == "spiking" and layer.connections[0].path[:1] and layer.connections[0].path[0].kind == "sparse"
+        ]
         ends[mode] = layer.lo.min(), layer.hi.max()
     assert ends["linear"] == (0, 1) and ends["cubic"][0] < -0.1 and ends["cubic"][1] > 1.1
 
 
 def test_a_crop_is_refused():
-    chain = features((2, 5, 6)).add("Relu").add("Resize", np.float32([0, 0, 0.1, 0.1, 1, 1, 0.9, 0.9]), np.float32([1, 1, 2, 2]), mode="linear",
-                                                coordinate_transformation_mode="tf_crop_and_resize").conv(3).add("Relu").readout()
+    chain = (
+        features((2, 5, 6))
+        .add("Relu")
+        .add(
+            "Resize",
+            np.float32([0, 0, 0.1, 0.1, 1, 1, 0.9, 0.9]),
+            np.float32([1, 1, 2, 2]),
+            mode="linear",
+            coordinate_transformation_mode="tf_crop_and_resize",
+        )
+        .conv(3)
+        .add("Relu")
+        .readout()
+    )
     with pytest.raises(UnsupportedModel, match="tf_crop_and_resize"):
         converted(chain.model(), mode="unchecked")
 
@@ -109,7 +132,9 @@ def test_a_crop_is_refused():
 @pytest.mark.parametrize("scale, antialias", ((0.5, 0), (2.5, 0), (0.13, 1)))
 @pytest.mark.parametrize("coordinates", ("half_pixel", "align_corners"))
 def test_long_series_take_few_synapses(scale, antialias, coordinates):
-    model, images = resized("ReLU", (2, 700), {"mode": "linear", "coordinate_transformation_mode": coordinates, "antialias": antialias}, np.float32([1, 1, scale]))
+    model, images = resized(
+        "ReLU", (2, 700), {"mode": "linear", "coordinate_transformation_mode": coordinates, "antialias": antialias}, np.float32([1, 1, scale])
+    )
     network = exact(model, images)
     (step,) = [step for layer in network.layers for each in getattr(layer, "connections", ()) for step in each.path if step.kind == "sparse"]
     assert np.diff(step.indptr).max() <= 2 * max(1, 1 / scale if antialias else 1) + 2

@@ -35,6 +35,7 @@ def parts(network):
 
 def mask(operator, swapped=False, negated=False, kind=TensorProto.FLOAT):
     """x times (x compared with 0)."""
+
     def written(chain):
         x = chain.at
         if swapped:
@@ -46,15 +47,21 @@ def mask(operator, swapped=False, negated=False, kind=TensorProto.FLOAT):
         if kind != TensorProto.FLOAT:
             chain.add("Cast", to=kind)
         return chain.add("Cast", to=TensorProto.FLOAT).add("Mul", x)
+
     return written
 
 
 @pytest.mark.parametrize("larger", ("Greater", "GreaterOrEqual"))
 @pytest.mark.parametrize("smaller", ("Less", "LessOrEqual"))
 def test_masks(larger, smaller):
-    for written, kinds in ((mask(larger), ONE), (mask(smaller, swapped=True), ONE), (mask(smaller, negated=True), ONE),
-                           (mask(larger, kind=TensorProto.INT64), ONE), (mask(smaller), ["negated", "whole"]),
-                           (mask(larger, swapped=True), ["negated", "whole"])):
+    for written, kinds in (
+        (mask(larger), ONE),
+        (mask(smaller, swapped=True), ONE),
+        (mask(smaller, negated=True), ONE),
+        (mask(larger, kind=TensorProto.INT64), ONE),
+        (mask(smaller), ["negated", "whole"]),
+        (mask(larger, swapped=True), ["negated", "whole"]),
+    ):
         chain = start()
         network = exact(end(written(chain)).model(), chain.images(5))
         assert parts(network) == kinds and network.windows == 3
@@ -62,12 +69,16 @@ def test_masks(larger, smaller):
 
 def where(positive, negative, operator="Greater"):
     """Each branch is a factor times x; 1 is x itself, 0 a constant."""
+
     def written(chain):
         x = chain.at
         condition = chain.add(operator, np.float32(0)).at
-        branches = [x if factor == 1 else chain.constant(np.float32(0)) if factor == 0 else at(chain, x).add("Mul", np.float32(factor)).at
-                    for factor in (positive, negative)]
+        branches = [
+            x if factor == 1 else chain.constant(np.float32(0)) if factor == 0 else at(chain, x).add("Mul", np.float32(factor)).at
+            for factor in (positive, negative)
+        ]
         return at(chain, condition).add("Where", *branches)
+
     return written
 
 
@@ -84,6 +95,7 @@ def extreme(operator, *factors):
         x = chain.at
         first, *others = [x if factor == 1 else at(chain, x).add("Mul", np.float32(factor)).at for factor in factors]
         return at(chain, first).add(operator, *others)
+
     return written
 
 
@@ -115,10 +127,22 @@ def interpolated(chain):
     return chain.add("Mul", np.float32(0.7)).add("Add", np.float32(0.3)).add("Mul", x)
 
 
-@pytest.mark.parametrize("written, kinds", (
-    (extreme("Max", 1, 0.1), TWO), (extreme("Max", 0.1, 1), TWO), (extreme("Max", 1, -1), TWO), (extreme("Max", 1, 2, 0.5), TWO),
-    (extreme("Min", 1, 0.1), TWO), (extreme("Min", 1, -1), TWO), (relus, TWO), (half_of_sum, ["positive", "whole"]), (by_sign, TWO), (chosen_slope, TWO),
-    (interpolated, TWO)))
+@pytest.mark.parametrize(
+    "written, kinds",
+    (
+        (extreme("Max", 1, 0.1), TWO),
+        (extreme("Max", 0.1, 1), TWO),
+        (extreme("Max", 1, -1), TWO),
+        (extreme("Max", 1, 2, 0.5), TWO),
+        (extreme("Min", 1, 0.1), TWO),
+        (extreme("Min", 1, -1), TWO),
+        (relus, TWO),
+        (half_of_sum, ["positive", "whole"]),
+        (by_sign, TWO),
+        (chosen_slope, TWO),
+        (interpolated, TWO),
+    ),
+)
 def test_other_ways(written, kinds):
     chain = start()
     network = exact(end(written(chain)).model(), chain.images(5))
@@ -148,11 +172,15 @@ def test_in_the_tail_it_stays_as_it_is():
     assert parts(network) == ["whole"] and network.tail is not None
 
 
-@pytest.mark.parametrize("written", (
-    lambda chain, x: chain.add("Greater", np.float32(0.5)).add("Cast", to=1).add("Mul", x),  # jumps
-    lambda chain, x: chain.add("Greater", np.float32(0)).add("Cast", to=1),  # a step
-    lambda chain, x: chain.add("Greater", np.float32(0)).add("Cast", to=1).add("Mul", "x"),  # of another tensor
-    lambda chain, x: chain.add("Mul", x)))
+@pytest.mark.parametrize(
+    "written",
+    (
+        lambda chain, x: chain.add("Greater", np.float32(0.5)).add("Cast", to=1).add("Mul", x),  # jumps
+        lambda chain, x: chain.add("Greater", np.float32(0)).add("Cast", to=1),  # a step
+        lambda chain, x: chain.add("Greater", np.float32(0)).add("Cast", to=1).add("Mul", "x"),  # of another tensor
+        lambda chain, x: chain.add("Mul", x),
+    ),
+)
 def test_what_is_no_activation_of_two_slopes_is_refused(written):
     chain = Chain((4, 6, 6)).conv(4, **SAME)
     written(chain, chain.at)
@@ -169,13 +197,22 @@ def test_mode_strict_names_the_operator():
 FACTORS = st.sampled_from((-2.0, -0.5, 0.0, 0.3, 1.5))
 GAINS = st.recursive(
     st.sampled_from(("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign")).map(lambda operator: ("mask", operator)),
-    lambda gains: st.tuples(st.just("scaled"), gains, FACTORS) | st.tuples(st.just("shifted"), gains, FACTORS)
-    | st.tuples(st.just("both"), gains, gains), max_leaves=2)
+    lambda gains: (
+        st.tuples(st.just("scaled"), gains, FACTORS) | st.tuples(st.just("shifted"), gains, FACTORS) | st.tuples(st.just("both"), gains, gains)
+    ),
+    max_leaves=2,
+)
 LINES = st.recursive(
     st.just(("x",)),
-    lambda lines: st.tuples(st.just("scaled"), lines, FACTORS) | st.tuples(st.just("gained"), GAINS, lines)
-    | st.tuples(st.just("bent"), st.sampled_from(("Relu", "Abs", "Neg", "LeakyRelu")), lines)
-    | st.tuples(st.sampled_from(("Add", "Sub", "Max", "Min")), lines, lines) | st.tuples(st.just("Where"), lines, lines), max_leaves=4)
+    lambda lines: (
+        st.tuples(st.just("scaled"), lines, FACTORS)
+        | st.tuples(st.just("gained"), GAINS, lines)
+        | st.tuples(st.just("bent"), st.sampled_from(("Relu", "Abs", "Neg", "LeakyRelu")), lines)
+        | st.tuples(st.sampled_from(("Add", "Sub", "Max", "Min")), lines, lines)
+        | st.tuples(st.just("Where"), lines, lines)
+    ),
+    max_leaves=4,
+)
 
 
 def build(chain, x, tree):

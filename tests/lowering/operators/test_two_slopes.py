@@ -36,8 +36,14 @@ def parts(network):
     return [layer.part for layer in network.layers if layer.kind == "spiking"]
 
 
-ACTIVATIONS = {"leaky": leaky, "steep": lambda chain: leaky(chain, 3.0), "one slope": prelu(0.25), "negative": prelu(-0.3), "per channel": prelu(0.1, -0.5, 2, 0),
-               "abs": lambda chain: chain.add("Abs")}
+ACTIVATIONS = {
+    "leaky": leaky,
+    "steep": lambda chain: leaky(chain, 3.0),
+    "one slope": prelu(0.25),
+    "negative": prelu(-0.3),
+    "per channel": prelu(0.1, -0.5, 2, 0),
+    "abs": lambda chain: chain.add("Abs"),
+}
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -79,9 +85,15 @@ def test_an_error_in_either_half_is_seen():
     assert certificate.first_out_of_tolerance() == second.name and certificate.layers[first.name].largest_error < 1e-5
 
 
-@pytest.mark.parametrize("activation, kinds", ((prelu(1, 1, 1, 1), ["whole", "whole"]), (prelu(0), ["whole", "whole"]),
-                                               (lambda chain: chain.add("Relu").add("Abs"), ["whole", "whole"]),
-                                               (lambda chain: chain.add("Relu").add("Neg").add("LeakyRelu"), ["whole", "whole"])))
+@pytest.mark.parametrize(
+    "activation, kinds",
+    (
+        (prelu(1, 1, 1, 1), ["whole", "whole"]),
+        (prelu(0), ["whole", "whole"]),
+        (lambda chain: chain.add("Relu").add("Abs"), ["whole", "whole"]),
+        (lambda chain: chain.add("Relu").add("Neg").add("LeakyRelu"), ["whole", "whole"]),
+    ),
+)
 def test_slopes_that_need_no_second_population(activation, kinds):
     """Slope 1 changes nothing, 0 is a ReLU; a sign that is known is a factor."""
     chain = start()
@@ -101,16 +113,20 @@ def test_slopes_by_position(shape):
 MAX = {"kernel_shape": [2, 2], "strides": [2, 2]}
 
 
-@pytest.mark.parametrize("build, windows, kinds", (
-    (lambda chain: leaky(chain).add("MaxPool", **MAX), 3, ["positive", "negative", "whole"]),
-    (lambda chain: leaky(chain).batch_norm().add("MaxPool", **MAX), 3, ["positive", "negative", "whole"]),
-    (lambda chain: leaky(chain).add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4), 3, ["positive", "negative", "whole"]),
-    (lambda chain: leaky(chain).add("MaxPool", **MAX).add("MaxPool", kernel_shape=[2, 2]), 3, ["positive", "negative", "whole"]),
-    (lambda chain: leaky(chain.add("MaxPool", **MAX)), 3, ["positive", "negative", "whole"]),
-    (lambda chain: chain.add("MaxPool", **MAX).add("Abs"), 3, ["positive", "negative", "whole"]),
-    (lambda chain: leaky(chain).batch_norm(-1).add("MaxPool", **MAX), 4, ["positive", "negative", "whole", "whole"]),
-    (lambda chain: chain.add("Abs").add("MaxPool", **MAX), 4, [*HALVES, "whole", "whole"]),
-    (lambda chain: prelu(0.1, -0.1, 2, 1)(chain).add("MaxPool", **MAX), 4, [*HALVES, "whole", "whole"])))
+@pytest.mark.parametrize(
+    "build, windows, kinds",
+    (
+        (lambda chain: leaky(chain).add("MaxPool", **MAX), 3, ["positive", "negative", "whole"]),
+        (lambda chain: leaky(chain).batch_norm().add("MaxPool", **MAX), 3, ["positive", "negative", "whole"]),
+        (lambda chain: leaky(chain).add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4), 3, ["positive", "negative", "whole"]),
+        (lambda chain: leaky(chain).add("MaxPool", **MAX).add("MaxPool", kernel_shape=[2, 2]), 3, ["positive", "negative", "whole"]),
+        (lambda chain: leaky(chain.add("MaxPool", **MAX)), 3, ["positive", "negative", "whole"]),
+        (lambda chain: chain.add("MaxPool", **MAX).add("Abs"), 3, ["positive", "negative", "whole"]),
+        (lambda chain: leaky(chain).batch_norm(-1).add("MaxPool", **MAX), 4, ["positive", "negative", "whole", "whole"]),
+        (lambda chain: chain.add("Abs").add("MaxPool", **MAX), 4, [*HALVES, "whole", "whole"]),
+        (lambda chain: prelu(0.1, -0.1, 2, 1)(chain).add("MaxPool", **MAX), 4, [*HALVES, "whole", "whole"]),
+    ),
+)
 def test_max_pools(build, windows, kinds):
     """An increasing activation commutes with a maximum, and so do both of its halves; else its values are coded anew in front of the pool."""
     chain = start()
@@ -161,11 +177,16 @@ def test_halves_side_by_side_take_no_window():
     assert network.windows == 4 and sum(layer.kind == "concat" for layer in network.layers) == 2
 
 
-@pytest.mark.parametrize("move, windows", (
-    (lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]), 3), (lambda chain: chain.add("Slice", np.array([1]), np.array([7]), np.array([2])), 3),
-    (lambda chain: chain.add("Resize", None, np.float32([1, 1, 2, 2]), mode="nearest"), 3),
-    (lambda chain: chain.add("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1])), 3),
-    (lambda chain: chain.add("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1]), mode="reflect"), 3)))
+@pytest.mark.parametrize(
+    "move, windows",
+    (
+        (lambda chain: chain.add("Transpose", perm=[0, 1, 3, 2]), 3),
+        (lambda chain: chain.add("Slice", np.array([1]), np.array([7]), np.array([2])), 3),
+        (lambda chain: chain.add("Resize", None, np.float32([1, 1, 2, 2]), mode="nearest"), 3),
+        (lambda chain: chain.add("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1])), 3),
+        (lambda chain: chain.add("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1]), mode="reflect"), 3),
+    ),
+)
 def test_what_moves_elements_moves_both_halves(move, windows):
     chain = start()
     assert exact(end(move(leaky(chain))).model(), chain.images(6)).windows == windows

@@ -34,6 +34,7 @@ def _normal(*shape, seed=0):
 
 # maximum
 
+
 def test_maximum_is_the_smallest_and_largest_per_channel():
     data = _normal(20, 3, 4, 5) * np.float32([1, 10, 100])[:, None, None]
     lo, hi = _ranges(data, MAXIMUM)
@@ -49,12 +50,10 @@ def test_any_axis(shape, axis, rule):
     np.testing.assert_array_equal(_ranges(data, rule, axis=axis), expected)
 
 
-@pytest.mark.parametrize(("low", "high", "expected"), [
-    (-INF, INF, (-2 - 0.25 * 10, 8 + 0.25 * 10)),
-    (-4.0, INF, (-4, 8 + 0.25 * 12)),
-    (-INF, 10.0, (-2 - 0.25 * 12, 10)),
-    (-4.0, 10.0, (-4, 10)),
-])
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(-INF, INF, (-2 - 0.25 * 10, 8 + 0.25 * 10)), (-4.0, INF, (-4, 8 + 0.25 * 12)), (-INF, 10.0, (-2 - 0.25 * 12, 10)), (-4.0, 10.0, (-4, 10))],
+)
 def test_margin_moves_free_ends_by_a_share_of_the_range(low, high, expected):
     data = np.array([[-2], [3], [8]], np.float32)
     lo, hi = _ranges(data, Rule("maximum", margin=0.25), low, high)
@@ -77,6 +76,7 @@ def test_extremes_lie_inside_after_rounding_to_float32(data):
 
 
 # percentile
+
 
 @seeded
 @given(arrays(np.float32, (40, 2), elements=st.one_of(st.just(0.0), st.floats(-1000, 1000, width=32))), st.floats(50.5, 100))
@@ -123,14 +123,20 @@ def test_channel_active_more_rarely_than_the_percentile_says_keeps_its_maximum()
 
 # mse
 
+
 def _squared_error(values, lo, hi, steps):
     inside = np.count_nonzero((values > lo) & (values < hi))
     return ((values - np.clip(values, lo, hi)) ** 2).sum() + inside * ((hi - lo) / steps) ** 2 / 12
 
 
 @seeded
-@given(st.integers(0, 99), st.sampled_from([1, 4, 16, 64]), st.sampled_from([0.1, 1]), st.sampled_from([-2.5, 0, 2.5]),
-       st.sampled_from([(0.0, INF), (-INF, 0.0), (-INF, INF), (-3.0, INF), (-INF, 3.0)]))
+@given(
+    st.integers(0, 99),
+    st.sampled_from([1, 4, 16, 64]),
+    st.sampled_from([0.1, 1]),
+    st.sampled_from([-2.5, 0, 2.5]),
+    st.sampled_from([(0.0, INF), (-INF, 0.0), (-INF, INF), (-3.0, INF), (-INF, 3.0)]),
+)
 def test_no_other_ends_have_a_smaller_error(seed, steps, scale, offset, known):
     """Against brute force on the values themselves, where the ends may be."""
     values = np.clip(scale * _normal(400, seed=seed) ** 3 + offset, *known).astype(np.float32)
@@ -140,7 +146,7 @@ def test_no_other_ends_have_a_smaller_error(seed, steps, scale, offset, known):
     assert known[0] in (lo, -INF) and known[1] in (hi, INF)
     value = values.astype(np.float64)
     anchors = (lo if np.isfinite(known[0]) else value.mean()), (hi if np.isfinite(known[1]) else value.mean())
-    shares = np.linspace(0.02, 1, 99)[::4 if np.isinf(known).all() else 1]
+    shares = np.linspace(0.02, 1, 99)[:: 4 if np.isinf(known).all() else 1]
     lows = [lo] if np.isfinite(known[0]) else anchors[1] + shares * (value.min() - anchors[1])
     highs = [hi] if np.isfinite(known[1]) else anchors[0] + shares * (value.max() - anchors[0])
     least = min(_squared_error(value, low, high, steps) for low in lows for high in highs)
@@ -183,9 +189,9 @@ def test_mse_in_continuous_time_is_the_maximum(known):
 
 # all rules
 
+
 @seeded
-@given(st.integers(0, 99), st.lists(st.integers(0, 30), max_size=6), st.sampled_from(RULES),
-       st.sampled_from([(0.0, INF), (-INF, INF)]))
+@given(st.integers(0, 99), st.lists(st.integers(0, 30), max_size=6), st.sampled_from(RULES), st.sampled_from([(0.0, INF), (-INF, INF)]))
 def test_batches_do_not_matter(seed, splits, rule, known):
     """Empty batches included."""
     data = np.clip(_normal(30, 3, 4, seed=seed), *known).astype(np.float32)
@@ -200,11 +206,14 @@ def test_known_ends_are_returned_as_they_are(rule):
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize(("known", "constant", "ends"), [
-    ((0.5, INF), 0.5, lambda width: (0.5, 0.5 + width)),
-    ((-INF, 6.0), 6.0, lambda width: (6 - width, 6)),
-    ((-INF, INF), -3.0, lambda width: (-3 - width / 2, -3 + width / 2)),
-])
+@pytest.mark.parametrize(
+    ("known", "constant", "ends"),
+    [
+        ((0.5, INF), 0.5, lambda width: (0.5, 0.5 + width)),
+        ((-INF, 6.0), 6.0, lambda width: (6 - width, 6)),
+        ((-INF, INF), -3.0, lambda width: (-3 - width / 2, -3 + width / 2)),
+    ],
+)
 def test_dead_channel_takes_the_largest_width(rule, known, constant, ends):
     data = np.clip(_normal(300, 3) * np.float32([1, 2, 1]), *known).astype(np.float32)
     data[:, 2] = constant
@@ -225,8 +234,11 @@ def test_constant_channel_above_its_known_end_is_not_dead(rule):
 
 
 @seeded
-@given(arrays(np.float32, (4, 3), elements=st.sampled_from(np.float32([-1e30, -1.0, 0.0, 1e-45, 1e-38, 1.0, 1.0000001, 1e8, 1e30]).tolist())),
-       st.sampled_from(RULES), st.sampled_from([(-INF, INF), (0.0, INF), (1e30, INF), (-INF, 1e8), (-1e30, INF)]))
+@given(
+    arrays(np.float32, (4, 3), elements=st.sampled_from(np.float32([-1e30, -1.0, 0.0, 1e-45, 1e-38, 1.0, 1.0000001, 1e8, 1e30]).tolist())),
+    st.sampled_from(RULES),
+    st.sampled_from([(-INF, INF), (0.0, INF), (1e30, INF), (-INF, 1e8), (-1e30, INF)]),
+)
 def test_ends_are_apart_and_finite_whatever_the_values(data, rule, known):
     lo, hi = _ranges(data, rule, *known)  # checks it
     assert np.isinf(known[0]) or (lo == np.float32(known[0])).all()
@@ -253,10 +265,16 @@ def test_several_tensors_of_a_model():
     np.testing.assert_array_equal(found["clipped"], [np.zeros(4), np.full(4, 6)])
 
 
-@pytest.mark.parametrize(("rule", "known", "passes"), [
-    (MAXIMUM, (0.0, INF), 1), (Rule("mse"), (0.0, INF), 1), (Rule("mse", steps=9), (0.0, INF), 2),
-    (Rule("percentile", percentile=99.0), (0.0, INF), 2), (Rule("percentile", percentile=99.0), (0.0, 1.0), 1),
-])
+@pytest.mark.parametrize(
+    ("rule", "known", "passes"),
+    [
+        (MAXIMUM, (0.0, INF), 1),
+        (Rule("mse"), (0.0, INF), 1),
+        (Rule("mse", steps=9), (0.0, INF), 2),
+        (Rule("percentile", percentile=99.0), (0.0, INF), 2),
+        (Rule("percentile", percentile=99.0), (0.0, 1.0), 1),
+    ],
+)
 def test_passes(rule, known, passes):
     """No pass that is not needed; each batch is let go before the next one is asked for."""
     started, alive = [], []
@@ -282,6 +300,7 @@ def test_nothing_requested():
 
 # errors
 
+
 @pytest.mark.parametrize("value", [np.nan, INF, -INF, 1e39])
 @pytest.mark.parametrize("known", [(-INF, INF), (0.0, 1.0)])
 def test_activations_that_are_not_finite(value, known):
@@ -289,8 +308,9 @@ def test_activations_that_are_not_finite(value, known):
     data[4, 1] = value
     with pytest.raises(DataError) as caught:
         ranges([RangeRequest("conv1", 1, *known)], lambda x: {"conv1": x}, lambda: np.split(data, 3), MAXIMUM)
-    assert str(caught.value) == ("conv1: activations that are not finite in float32; expected finite values; "
-                                 "check the model and the calibration data")
+    assert str(caught.value) == (
+        "conv1: activations that are not finite in float32; expected finite values; check the model and the calibration data"
+    )
 
 
 @pytest.mark.parametrize("batches", [[], [np.zeros((0, 3), np.float32)]])
@@ -336,15 +356,18 @@ def test_known_ends_without_an_interval(low, high):
         RangeRequest("t", 1, low, high)
 
 
-@pytest.mark.parametrize(("arguments", "text"), [
-    ({"method": "median"}, "method median; expected maximum, percentile or mse"),
-    ({"method": "percentile"}, "percentile None; expected above 50 and at most 100"),
-    ({"method": "percentile", "percentile": 50.0}, "percentile 50.0; expected above 50"),
-    ({"method": "percentile", "percentile": 100.1}, "percentile 100.1; expected above 50"),
-    ({"method": "maximum", "margin": -0.1}, "margin -0.1; expected 0 or more"),
-    ({"method": "maximum", "margin": np.nan}, "margin nan; expected 0 or more"),
-    ({"method": "mse", "steps": 0}, "0 time steps; expected 1 or more"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"method": "median"}, "method median; expected maximum, percentile or mse"),
+        ({"method": "percentile"}, "percentile None; expected above 50 and at most 100"),
+        ({"method": "percentile", "percentile": 50.0}, "percentile 50.0; expected above 50"),
+        ({"method": "percentile", "percentile": 100.1}, "percentile 100.1; expected above 50"),
+        ({"method": "maximum", "margin": -0.1}, "margin -0.1; expected 0 or more"),
+        ({"method": "maximum", "margin": np.nan}, "margin nan; expected 0 or more"),
+        ({"method": "mse", "steps": 0}, "0 time steps; expected 1 or more"),
+    ],
+)
 def test_rule_out_of_range(arguments, text):
     with pytest.raises(UsageError) as caught:
         Rule(**arguments)

@@ -19,10 +19,14 @@ MEAN, STD = F([123.7, 116.3, 103.5]).reshape(1, 3, 1, 1), F([58.4, 57.1, 57.4]).
 IMAGE, ROWS = (3, 6, 6), (8,)
 
 RESCALED = {
-    "div": (IMAGE, lambda c: c.add("Div", F(255))), "mul": (IMAGE, lambda c: c.add("Mul", F(1 / 255))),
-    "div of rows": (ROWS, lambda c: c.add("Div", F(255))), "by 256": (ROWS, lambda c: c.add("Div", F(256))),
-    "-1 to 1": (ROWS, lambda c: c.add("Sub", F(127.5)).add("Div", F(127.5))), "keras": (IMAGE, lambda c: c.add("Mul", F(1 / 127.5)).add("Add", F(-1))),
-    "mean and std": (IMAGE, lambda c: c.add("Sub", MEAN).add("Div", STD)), "mean times": (IMAGE, lambda c: c.add("Sub", MEAN).add("Mul", 1 / STD)),
+    "div": (IMAGE, lambda c: c.add("Div", F(255))),
+    "mul": (IMAGE, lambda c: c.add("Mul", F(1 / 255))),
+    "div of rows": (ROWS, lambda c: c.add("Div", F(255))),
+    "by 256": (ROWS, lambda c: c.add("Div", F(256))),
+    "-1 to 1": (ROWS, lambda c: c.add("Sub", F(127.5)).add("Div", F(127.5))),
+    "keras": (IMAGE, lambda c: c.add("Mul", F(1 / 127.5)).add("Add", F(-1))),
+    "mean and std": (IMAGE, lambda c: c.add("Sub", MEAN).add("Div", STD)),
+    "mean times": (IMAGE, lambda c: c.add("Sub", MEAN).add("Mul", 1 / STD)),
     "then mean and std": (IMAGE, lambda c: c.add("Div", F(255)).add("Sub", MEAN / 255).add("Div", STD / 255)),
     "mean alone": (IMAGE, lambda c: c.add("Gather", np.array([2, 1, 0]), axis=1).add("Sub", MEAN[:, ::-1])),
     "batch norm": (IMAGE, lambda c: c.add("BatchNormalization", F([1] * 3), F([0] * 3), MEAN.ravel(), STD.ravel() ** 2)),
@@ -31,9 +35,11 @@ RESCALED = {
     "backwards": (ROWS, lambda c: c.add("Sub", F(255)).add("Div", F(-255))),
 }
 OTHERWISE = {
-    "nothing": (IMAGE, lambda c: c), "std alone": (IMAGE, lambda c: c.add("Div", STD)),
+    "nothing": (IMAGE, lambda c: c),
+    "std alone": (IMAGE, lambda c: c.add("Div", STD)),
     "units of 0 to 1": (IMAGE, lambda c: c.add("Sub", MEAN / 255).add("Div", STD / 255)),
-    "times 255": (IMAGE, lambda c: c.add("Mul", F(255)).add("Sub", MEAN).add("Div", STD)), "by 100": (ROWS, lambda c: c.add("Div", F(100))),
+    "times 255": (IMAGE, lambda c: c.add("Mul", F(255)).add("Sub", MEAN).add("Div", STD)),
+    "by 100": (ROWS, lambda c: c.add("Div", F(100))),
     "scaled columns": (ROWS, lambda c: c.add("Sub", F([120] * 8)).add("Div", F([58, 50, 60, 61, 59, 57, 58, 62]))),
 }
 
@@ -115,8 +121,12 @@ def test_whole_numbers_beside_floats():
     rng = np.random.default_rng(0)
     arrays = {"x": rng.integers(0, 256, (20, 6)), "v": rng.uniform(-3, 5, (20, 4)).astype(F)}
     data = Dataset("two", arrays["x"], None, "", 20, (), False, arrays)
-    for given, ends in (({"v": (-3, 5)}, {"v": (-3, 5), "x": (0, 255)}), ({"v": "data"}, {"x": (0, 255)}), ("data", {}),
-                        ({"x": None, "v": (-3, 5)}, {"v": (-3, 5), "x": (0, 1)})):
+    for given, ends in (
+        ({"v": (-3, 5)}, {"v": (-3, 5), "x": (0, 255)}),
+        ({"v": "data"}, {"x": (0, 255)}),
+        ("data", {}),
+        ({"x": None, "v": (-3, 5)}, {"v": (-3, 5), "x": (0, 1)}),
+    ):
         network = converted(model, mode="exact", input_range=given, calibrate=data)
         found = {layer.onnx_name[:1].replace("c", "x"): (layer.lo.min(), layer.hi.max()) for layer in network.inputs}
         assert {name: found[name] for name in ends} == ends
@@ -181,12 +191,19 @@ def test_values_beyond_a_range_from_data_are_cut_off_and_counted(engine, steps):
     np.testing.assert_array_equal(ours, cut)
 
 
-@pytest.mark.parametrize("shape, build, channels", [
-    ((3, 6, 6), lambda c: c.conv(4), 3), ((6, 6, 3), lambda c: c.add("Transpose", perm=[0, 3, 1, 2]).conv(4), 3),
-    ((3, 12), lambda c: c.conv(4, (3,)), 3), ((5, 7), lambda c: c.add("MatMul", np.random.default_rng(1).normal(size=(7, 4)).astype(F)), 7),
-    ((192,), lambda c: c.add("Reshape", np.array([0, 3, 8, 8])).conv(4), 192), ((3, 6, 6), lambda c: c.add("MaxPool", kernel_shape=[2, 2]).conv(4), 3),
-    ((3, 6, 6), lambda c: c.add("AveragePool", kernel_shape=[2, 2]).conv(4), 3), ((3, 6, 6), lambda c: c.add("Softmax", axis=1).conv(4), 3),
-])
+@pytest.mark.parametrize(
+    "shape, build, channels",
+    [
+        ((3, 6, 6), lambda c: c.conv(4), 3),
+        ((6, 6, 3), lambda c: c.add("Transpose", perm=[0, 3, 1, 2]).conv(4), 3),
+        ((3, 12), lambda c: c.conv(4, (3,)), 3),
+        ((5, 7), lambda c: c.add("MatMul", np.random.default_rng(1).normal(size=(7, 4)).astype(F)), 7),
+        ((192,), lambda c: c.add("Reshape", np.array([0, 3, 8, 8])).conv(4), 192),
+        ((3, 6, 6), lambda c: c.add("MaxPool", kernel_shape=[2, 2]).conv(4), 3),
+        ((3, 6, 6), lambda c: c.add("AveragePool", kernel_shape=[2, 2]).conv(4), 3),
+        ((3, 6, 6), lambda c: c.add("Softmax", axis=1).conv(4), 3),
+    ],
+)
 @pytest.mark.parametrize("mode", ["exact", "unchecked"])
 def test_channels_from_data(shape, build, channels, mode):
     chain = build(Chain(shape)).relu1().readout()
@@ -199,7 +216,6 @@ def test_channels_from_data(shape, build, channels, mode):
         found = outputs_of(network, run(network, x), {"x": x})[0]
         expected = Reference(chain.model())(x)[chain.at]
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.ptp(expected))
-
 
 
 def test_data_has_to_be_there_and_ranges_to_be_ranges():

@@ -39,8 +39,9 @@ def test_an_end_beyond_1_is_kept_in_mode_exact_alone(low, high, cut):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("low, high, expected", ((-INF, INF, ([-1, 0.5], [3, 2])), (0, INF, ([0, 0.5], [3, 2])),
-                                                 (-INF, 1.5, ([-1, 0.5], [1.5, 1.5]))))
+@pytest.mark.parametrize(
+    "low, high, expected", ((-INF, INF, ([-1, 0.5], [3, 2])), (0, INF, ([0, 0.5], [3, 2])), (-INF, 1.5, ([-1, 0.5], [1.5, 1.5])))
+)
 def test_what_is_known_of_the_values_is_cut_by_the_activation(mode, low, high, expected):
     ranges = Ranges(mode, {"t": FOUND})
     assert ends(ranges, low, high, ([-1, 0.5], [3, 2])) == expected and not ranges.unbounded
@@ -53,8 +54,9 @@ def test_known_bounds_may_differ_by_position_or_be_one_for_all():
     assert ends(Ranges("exact", {}), -INF, INF, ([-1], [2])) == ([-1, -1], [2, 2])
 
 
-@pytest.mark.parametrize("low, high, expected", ((-INF, 1, ([0, 1], [1, 1])), (-INF, -1, ([-1, -1], [-1, -1])),
-                                                 (2, INF, ([2, 2], [2, 3])), (5, INF, ([5, 5], [5, 5]))))
+@pytest.mark.parametrize(
+    "low, high, expected", ((-INF, 1, ([0, 1], [1, 1])), (-INF, -1, ([-1, -1], [-1, -1])), (2, INF, ([2, 2], [2, 3])), (5, INF, ([5, 5], [5, 5])))
+)
 @pytest.mark.parametrize("mode", MODES)
 def test_values_wholly_beyond_an_end_are_that_end(mode, low, high, expected):
     """Of values between 0 and 1 in one channel and 2 and 3 in the other."""

@@ -25,8 +25,15 @@ def sliding(in_shape, channels, kernel, strides, pads, dilations=None, pads_end=
     axes = len(kernel)
     dilations, pads_end = dilations or (1,) * axes, pads if pads_end is None else pads_end
     out = (naive.out_size(*axis) for axis in zip(in_shape, kernel, strides, dilations, pads, pads_end))
-    return {"in_shape": in_shape, "out_shape": (*out, channels), "kernel": kernel, "strides": strides, "dilations": dilations,
-            "pads": pads, "pads_end": pads_end}
+    return {
+        "in_shape": in_shape,
+        "out_shape": (*out, channels),
+        "kernel": kernel,
+        "strides": strides,
+        "dilations": dilations,
+        "pads": pads,
+        "pads_end": pads_end,
+    }
 
 
 def conv(rng, in_shape, channels, kernel, strides, pads, groups=1, **geometry):
@@ -49,9 +56,10 @@ def scale(weights, shape):
 
 # The plain computation, in float64 and without the package
 
+
 def two_axes(step):
     fields = ("kernel", "strides", "dilations", "pads")
-    return [(1, 1, 1, 0)[k:k + 1] * (2 - len(step.kernel)) + getattr(step, name) for k, name in enumerate(fields)]
+    return [(1, 1, 1, 0)[k : k + 1] * (2 - len(step.kernel)) + getattr(step, name) for k, name in enumerate(fields)]
 
 
 def as_image(array, shape):
@@ -94,8 +102,9 @@ def chains(draw, padding=True):
     shape = first = (*(draw(st.integers(5, 7)) for _ in range(axes)), 4)
     steps = []
     for kind in draw(st.lists(st.sampled_from(("conv", "average", "scale", "sparse")), max_size=4)):
-        kernel, strides, pads, pads_end = (tuple(draw(st.integers(low, high)) for _ in range(axes))
-                                           for low, high in ((1, 3), (1, 2), (0, int(padding)), (0, 2 * padding)))
+        kernel, strides, pads, pads_end = (
+            tuple(draw(st.integers(low, high)) for _ in range(axes)) for low, high in ((1, 3), (1, 2), (0, int(padding)), (0, 2 * padding))
+        )
         kernel = tuple(min(k, size) for k, size in zip(kernel, shape))
         if kind == "sparse":  # between positions, which stay as many, or between neurons
             size, channels = draw(st.sampled_from(((int(np.prod(shape[:-1])), shape[-1]), (int(np.prod(shape)), 1))))
@@ -108,8 +117,7 @@ def chains(draw, padding=True):
         else:
             groups = draw(st.sampled_from((1, 2, 4)))
             dilations = tuple(2 if size >= 2 * (k - 1) + 1 else 1 for k, size in zip(kernel, shape))
-            steps.append(conv(rng, shape, draw(st.sampled_from((4, 8))), kernel, strides, pads, groups, dilations=dilations,
-                              pads_end=pads_end))
+            steps.append(conv(rng, shape, draw(st.sampled_from((4, 8))), kernel, strides, pads, groups, dilations=dilations, pads_end=pads_end))
         shape = steps[-1].out_shape
     if draw(st.booleans()):
         steps.append(scale(rng.uniform(0.5, 2, shape), shape))
@@ -179,19 +187,33 @@ CHOICE = sparse(np.eye(7)[[3, 0, 0, 5]] * np.array([[1], [2], [0], [-1]]))
 DENSE = dense(RNG, SHAPE, 3)
 
 
-@pytest.mark.parametrize("path, step, kinds", (
-    ((), PER_CHANNEL, ["scale"]), ((), CONV, ["conv"]),
-    ((PER_CHANNEL,), PER_CHANNEL, ["scale"]), ((PER_CHANNEL,), WHOLE, ["scale"]), ((WHOLE,), PER_CHANNEL, ["scale"]),
-    ((CONV,), scale([1, 2, 3], CONV.out_shape), ["conv"]), ((DENSE,), scale([1, 2, 3], (3,)), ["dense"]),
-    ((CONV,), scale(np.full(CONV.out_shape, 2) + np.arange(3), CONV.out_shape), ["conv"]),
-    ((CONV,), scale(RNG.uniform(1, 2, CONV.out_shape), CONV.out_shape), ["conv", "scale"]),
-    ((PER_CHANNEL,), CONV, ["conv"]), ((PER_CHANNEL,), DENSE, ["dense"]), ((WHOLE,), DENSE, ["dense"]),
-    ((PER_CHANNEL,), AVERAGE, ["average_pool", "scale"]), ((AVERAGE,), scale([2, 3], AVERAGE.out_shape), ["average_pool", "scale"]),
-    ((AVERAGE,), average(AVERAGE.out_shape, (2, 2), (1, 1), (0, 0), False), ["average_pool"] * 2),
-    ((PER_CHANNEL,), POSITIONS, ["sparse", "scale"]), ((POSITIONS,), scale([2, 3], (6, 2)), ["sparse", "scale"]),
-    ((WHOLE,), NEURONS, ["sparse"]), ((NEURONS,), scale(RNG.uniform(1, 2, (7, 1)), (7, 1)), ["sparse"]),
-    ((NEURONS,), CHOICE, ["sparse"]), ((CONV,), scale(np.repeat([2, 3, 4], 3), (5, 9)), ["conv", "scale"]),
-    ((CONV,), scale(np.tile([2, 3, 4], 3), (5, 9)), ["conv"])))
+@pytest.mark.parametrize(
+    "path, step, kinds",
+    (
+        ((), PER_CHANNEL, ["scale"]),
+        ((), CONV, ["conv"]),
+        ((PER_CHANNEL,), PER_CHANNEL, ["scale"]),
+        ((PER_CHANNEL,), WHOLE, ["scale"]),
+        ((WHOLE,), PER_CHANNEL, ["scale"]),
+        ((CONV,), scale([1, 2, 3], CONV.out_shape), ["conv"]),
+        ((DENSE,), scale([1, 2, 3], (3,)), ["dense"]),
+        ((CONV,), scale(np.full(CONV.out_shape, 2) + np.arange(3), CONV.out_shape), ["conv"]),
+        ((CONV,), scale(RNG.uniform(1, 2, CONV.out_shape), CONV.out_shape), ["conv", "scale"]),
+        ((PER_CHANNEL,), CONV, ["conv"]),
+        ((PER_CHANNEL,), DENSE, ["dense"]),
+        ((WHOLE,), DENSE, ["dense"]),
+        ((PER_CHANNEL,), AVERAGE, ["average_pool", "scale"]),
+        ((AVERAGE,), scale([2, 3], AVERAGE.out_shape), ["average_pool", "scale"]),
+        ((AVERAGE,), average(AVERAGE.out_shape, (2, 2), (1, 1), (0, 0), False), ["average_pool"] * 2),
+        ((PER_CHANNEL,), POSITIONS, ["sparse", "scale"]),
+        ((POSITIONS,), scale([2, 3], (6, 2)), ["sparse", "scale"]),
+        ((WHOLE,), NEURONS, ["sparse"]),
+        ((NEURONS,), scale(RNG.uniform(1, 2, (7, 1)), (7, 1)), ["sparse"]),
+        ((NEURONS,), CHOICE, ["sparse"]),
+        ((CONV,), scale(np.repeat([2, 3, 4], 3), (5, 9)), ["conv", "scale"]),
+        ((CONV,), scale(np.tile([2, 3, 4], 3), (5, 9)), ["conv"]),
+    ),
+)
 def test_what_folds(path, step, kinds):
     found = then(path, step)
     assert [each.kind for each in found] == kinds

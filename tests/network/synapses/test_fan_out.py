@@ -18,10 +18,11 @@ from ttfs_convert.network.synapses.spread import Spread
 
 
 def geometry(in_shape, channels, kernel, strides, dilations, pads, pads_end):
-    spatial = [(size + before + after - dilation * (k - 1) - 1) // stride + 1 for size, k, stride, dilation, before, after
-               in zip(in_shape, kernel, strides, dilations, pads, pads_end)]
-    return dict(in_shape=in_shape, out_shape=(*spatial, channels), kernel=kernel, strides=strides, dilations=dilations, pads=pads,
-                pads_end=pads_end)
+    spatial = [
+        (size + before + after - dilation * (k - 1) - 1) // stride + 1
+        for size, k, stride, dilation, before, after in zip(in_shape, kernel, strides, dilations, pads, pads_end)
+    ]
+    return dict(in_shape=in_shape, out_shape=(*spatial, channels), kernel=kernel, strides=strides, dilations=dilations, pads=pads, pads_end=pads_end)
 
 
 def taps(step):
@@ -55,11 +56,15 @@ def conv_after_pool(draw):
     per_axis = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(axes))  # noqa: E731
     channels, groups, outputs = draw(st.sampled_from([(2, 1, 3), (4, 2, 6), (3, 3, 3)]))
     ones = (1,) * axes
-    pool = AveragePool(**geometry((*per_axis(6, 9), channels), channels, per_axis(1, 3), per_axis(1, 3), ones, ones, ones),
-                       include_pad=draw(st.booleans()))
+    pool = AveragePool(
+        **geometry((*per_axis(6, 9), channels), channels, per_axis(1, 3), per_axis(1, 3), ones, ones, ones), include_pad=draw(st.booleans())
+    )
     kernel = per_axis(1, 2)
-    conv = Conv(**geometry(pool.out_shape, outputs, kernel, per_axis(1, 2), ones, per_axis(0, 2), per_axis(0, 1)),
-                groups=groups, weights=np.ones((*kernel, channels // groups, outputs), np.float32))
+    conv = Conv(
+        **geometry(pool.out_shape, outputs, kernel, per_axis(1, 2), ones, per_axis(0, 2), per_axis(0, 1)),
+        groups=groups,
+        weights=np.ones((*kernel, channels // groups, outputs), np.float32),
+    )
     dense = Dense(in_shape=(int(np.prod(pool.out_shape)),), out_shape=(7,), weights=np.ones((int(np.prod(pool.out_shape)), 7), np.float32))
     return draw(st.sampled_from([(conv,), (pool, conv), (pool,), (pool, dense)]))
 
@@ -68,8 +73,14 @@ def conv_after_pool(draw):
 @given(conv_after_pool())
 def test_counts_equal_enumeration(path):
     first = path[0]
-    per_pair = next((step.out_shape[0] if isinstance(step, Dense) else step.weights.shape[-1] // step.groups
-                     for step in path if not isinstance(step, AveragePool)), 1)
+    per_pair = next(
+        (
+            step.out_shape[0] if isinstance(step, Dense) else step.weights.shape[-1] // step.groups
+            for step in path
+            if not isinstance(step, AveragePool)
+        ),
+        1,
+    )
     pairs = enumerated(path, start_padding=False)
     expected = np.zeros(first.in_shape[:-1], np.int64)
     for source, _ in pairs:
@@ -110,6 +121,7 @@ def test_padding_extends_the_source(padded, expected):
 
 # Any chain, against all its synapses one by one
 
+
 def reach_of(step, start_padded=False):
     """(inputs, outputs) bool between all neurons of a step; with `start_padded`, inputs include the padded ones around them."""
     if isinstance(step, Dense):
@@ -149,8 +161,13 @@ def any_step(draw, rng, size, channels):
     if kind == "neurons" or kind == "sparse":
         rows, columns, wide = draw(st.integers(1, 8)), size if kind == "neurons" else positions, 1 if kind == "neurons" else channels
         exists = rng.random((rows, columns)) < 0.3
-        return Sparse(in_shape=(columns, wide), out_shape=(rows, wide), indptr=np.concatenate([[0], np.cumsum(exists.sum(1))]),
-                      indices=np.nonzero(exists)[1], weights=np.ones(int(exists.sum()), np.float32))
+        return Sparse(
+            in_shape=(columns, wide),
+            out_shape=(rows, wide),
+            indptr=np.concatenate([[0], np.cumsum(exists.sum(1))]),
+            indices=np.nonzero(exists)[1],
+            weights=np.ones(int(exists.sum()), np.float32),
+        )
     width = next(w for w in (3, 2, 1) if positions % w == 0) if kind != "line" else None
     shape = (positions, channels) if width is None else (positions // width, width, channels)
     axes = len(shape) - 1
@@ -166,8 +183,11 @@ def any_step(draw, rng, size, channels):
     if kind == "pool":
         return AveragePool(**geometry(shape, channels, kernel, each(1, 3), dilations, pads, pads_end), include_pad=draw(st.booleans()))
     groups, outputs = draw(st.sampled_from([(g, o) for g in (1, 2, 3) for o in (2, 3, 4) if channels % g == o % g == 0]))
-    return Conv(**geometry(shape, outputs, kernel, each(1, 3), dilations, pads, pads_end), groups=groups,
-                weights=np.ones((*kernel, channels // groups, outputs), np.float32))
+    return Conv(
+        **geometry(shape, outputs, kernel, each(1, 3), dilations, pads, pads_end),
+        groups=groups,
+        weights=np.ones((*kernel, channels // groups, outputs), np.float32),
+    )
 
 
 @st.composite
@@ -204,8 +224,11 @@ def test_any_chain_equals_all_its_synapses_one_by_one(path):
     assert existing_connections(connection, shape) == reach.sum()
     share = np.random.default_rng(0).uniform(size=24)
     assert found.weighted(share) == pytest.approx(share @ reach.sum(1))
-    virtual = sum(int(reach_through(path[start:], True).sum() - reach_through(path[start:]).sum())
-                  for start, (before, step) in enumerate(zip((None, *path), path)) if has_virtual_neurons(step, before))
+    virtual = sum(
+        int(reach_through(path[start:], True).sum() - reach_through(path[start:]).sum())
+        for start, (before, step) in enumerate(zip((None, *path), path))
+        if has_virtual_neurons(step, before)
+    )
     assert virtual_connections(connection) == virtual
 
 

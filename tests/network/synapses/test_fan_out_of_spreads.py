@@ -86,8 +86,9 @@ def decoder(average=False):
     skip = chain.at
     pool = {"kernel_shape": [2, 2], "strides": [2, 2]}
     chain.add("AveragePool" if average else "MaxPool", **pool).batch_norm(-1).conv(4, (1, 1), total=0.0).add("Relu")
-    chain.add("ConvTranspose", chain.rng.normal(0, 0.5, (4, 3, 3, 3)).astype(np.float32), strides=[2, 2], pads=[1] * 4,
-              output_padding=[1, 1]).add("Relu")
+    chain.add("ConvTranspose", chain.rng.normal(0, 0.5, (4, 3, 3, 3)).astype(np.float32), strides=[2, 2], pads=[1] * 4, output_padding=[1, 1]).add(
+        "Relu"
+    )
     chain.add("Concat", skip, axis=1)
     return chain.add("ConvTranspose", chain.rng.normal(0, 0.5, (6, 2, 2, 3)).astype(np.float32), dilations=[1, 2])
 
@@ -127,8 +128,7 @@ def fan_out_of(path, shape):
     found = np.zeros(shape[:-1], int)
     for at in np.ndindex(*shape[:-1]):
         for tap in np.ndindex(*conv.kernel):
-            out = [p * stride + pad - k * dilation for p, stride, pad, k, dilation
-                   in zip(at, spread.strides, conv.pads, tap, conv.dilations)]
+            out = [p * stride + pad - k * dilation for p, stride, pad, k, dilation in zip(at, spread.strides, conv.pads, tap, conv.dilations)]
             found[at] += all(0 <= o < size for o, size in zip(out, conv.out_shape))
     return found * (conv.out_shape[-1] // conv.groups)
 
@@ -163,4 +163,4 @@ def test_virtual_connections_of_a_convolution_behind_it_are_its_own():
     chain = Chain((2, 3, 3)).add("ConvTranspose", np.ones((2, 2, 2, 2), np.float32), strides=[2, 2])
     chain.add("Clip", np.float32(0), np.float32(9)).conv(3, pads=[1] * 4).add("Clip", np.float32(0), np.float32(9)).readout()
     network = converted(chain.model(), mode="exact")
-    assert [operation_counts.layer_connections(network.layers, layer)[1] for layer in network.layers] == [0, 0, 2 * 3 * (9 * 36 - 16 ** 2), 0]
+    assert [operation_counts.layer_connections(network.layers, layer)[1] for layer in network.layers] == [0, 0, 2 * 3 * (9 * 36 - 16**2), 0]

@@ -52,8 +52,9 @@ def lower_max(node: Node, builder: Builder) -> None:
     if len(values) > 1:
         if constant is not None:
             raise UnsupportedNode("it compares several tensors and a constant", "clamp before or behind it")
-        builder.values[node.outputs[0]] = _largest([builder.sent(builder.value(name), node, position)
-                                                    for position, name in enumerate(node.inputs)], node, builder)
+        builder.values[node.outputs[0]] = _largest(
+            [builder.sent(builder.value(name), node, position) for position, name in enumerate(node.inputs)], node, builder
+        )
     else:
         clamp(values[0], node, builder, -math.inf if constant is None else constant, math.inf)
 
@@ -103,10 +104,9 @@ def _chosen(first: np.ndarray, branches: list[Value], node: Node, builder: Build
     if not np.isfinite(shift).all():
         raise UnsupportedNode("it masks with a value that is not finite", "mask with a number")
     if len(terms) < 2:
-        (branch, mask, position), = terms
+        ((branch, mask, position),) = terms
         return affine(branch, mask.astype(np.float64), shift, node, builder, position)
-    parts = [Term(affine(branch, mask.astype(np.float64), np.zeros(()), node, builder, position), 1.0, position)
-             for branch, mask, position in terms]
+    parts = [Term(affine(branch, mask.astype(np.float64), np.zeros(()), node, builder, position), 1.0, position) for branch, mask, position in terms]
     return weighted_sum(parts, node, builder)
 
 
@@ -151,19 +151,34 @@ def _largest(parts: list[Spikes], node: Node, builder: Builder) -> Spikes:
     first = builder.whole(parts[0])
     shape, index = first.shape, first.index
     parts = [first, *(builder.aligned(part, first) for part in parts[1:])]
-    lowest, highest = (reduce(fold, (fold.reduce(np.broadcast_to(part.bounds[end], shape).reshape(-1, shape[-1])) for part in parts))
-                       for end, fold in ((0, np.minimum), (1, np.maximum)))
+    lowest, highest = (
+        reduce(fold, (fold.reduce(np.broadcast_to(part.bounds[end], shape).reshape(-1, shape[-1])) for part in parts))
+        for end, fold in ((0, np.minimum), (1, np.maximum))
+    )
     parts = [_in_range(replace(part, index=index), lowest, highest, node, position, builder) for position, part in enumerate(parts)]
     count, size = len(parts), math.prod(shape)
-    joined = Spikes(builder.concat(node.name, [part.source for part in parts], (count * size,)), index, (count, size),
-                    *(np.broadcast_to(end, shape).reshape(-1) for end in (parts[0].scale, parts[0].offset)))
-    geometry = {"in_shape": (count, size), "out_shape": (1, size), "kernel": (count,), "strides": (1,), "dilations": (1,), "pads": (0,),
-                "pads_end": (0,)}
+    joined = Spikes(
+        builder.concat(node.name, [part.source for part in parts], (count * size,)),
+        index,
+        (count, size),
+        *(np.broadcast_to(end, shape).reshape(-1) for end in (parts[0].scale, parts[0].offset)),
+    )
+    geometry = {
+        "in_shape": (count, size),
+        "out_shape": (1, size),
+        "kernel": (count,),
+        "strides": (1,),
+        "dilations": (1,),
+        "pads": (0,),
+        "pads_end": (0,),
+    }
     return replace(builder.max_pool(joined, node, geometry, index), shape=shape, scale=parts[0].scale, offset=parts[0].offset)
 
 
 def _in_range(part: Spikes, lowest: np.ndarray, highest: np.ndarray, node: Node, position: int, builder: Builder) -> Spikes:
-    if all(np.array_equal(np.broadcast_to(end, part.shape), np.broadcast_to(wanted, part.shape))
-           for end, wanted in zip((part.offset, part.offset + part.scale), (lowest, highest))):
+    if all(
+        np.array_equal(np.broadcast_to(end, part.shape), np.broadcast_to(wanted, part.shape))
+        for end, wanted in zip((part.offset, part.offset + part.scale), (lowest, highest))
+    ):
         return part
     return builder.fire(replace(builder.potential(part, node.name), bounds=(lowest, highest)), node.inputs[position])

@@ -73,8 +73,11 @@ def _of_computed(terms: Sequence[Term], node: Node, builder: Builder) -> Potenti
     """One neuron per element with the fan-ins of all terms, which have one shape."""
     potentials = [term.value for term in terms if isinstance(term.value, Potential) and not term.value.max_pools]
     order = next((value for value in potentials if spike_trains(value) is None), potentials[0] if potentials else None)
-    parts = [affine(part, np.full((), term.factor), np.zeros(()), node, builder, term.position)
-             for term in terms for part in _parts(term, order, node, builder)]
+    parts = [
+        affine(part, np.full((), term.factor), np.zeros(()), node, builder, term.position)
+        for term in terms
+        for part in _parts(term, order, node, builder)
+    ]
     first = next((part for part in parts if isinstance(part, Potential)), None) or builder.potential(parts.pop(0), node.name)
     connections, bias = first.connections, first.bias
     for part in (part for part in parts if part is not first):

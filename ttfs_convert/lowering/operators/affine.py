@@ -16,8 +16,10 @@ from ...onnx_model.node import Node
 from ..builder import Builder, UnsupportedNode
 from ..values import Constant, Potential, Spikes, Value, is_laid_out, laid_out
 
-PRODUCT_OF_COMPUTED = ("it multiplies or divides two computed tensors", "use ReLU1 or ReLU for HardSwish, SiLU and GELU; leave "
-                       "squeeze-and-excitation and attention out")
+PRODUCT_OF_COMPUTED = (
+    "it multiplies or divides two computed tensors",
+    "use ReLU1 or ReLU for HardSwish, SiLU and GELU; leave squeeze-and-excitation and attention out",
+)
 
 
 def lower_mul(node: Node, builder: Builder) -> None:
@@ -59,8 +61,9 @@ def affine(value: Value, factor: np.ndarray, shift: np.ndarray, node: Node, buil
     try:
         shape = np.broadcast_shapes(factor.shape, shift.shape, value.index.shape)
     except ValueError:
-        raise UnsupportedNode(f"constants of shape {np.broadcast_shapes(factor.shape, shift.shape)} on {value.index.shape}",
-                              "constants that broadcast with it") from None
+        raise UnsupportedNode(
+            f"constants of shape {np.broadcast_shapes(factor.shape, shift.shape)} on {value.index.shape}", "constants that broadcast with it"
+        ) from None
     value = builder.broadcast(value, shape, node, position)
     if isinstance(value, Spikes) and not (is_laid_out(factor, value) and is_laid_out(shift, value)):
         value = builder.whole(value)

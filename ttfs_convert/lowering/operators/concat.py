@@ -37,8 +37,12 @@ def _channels(node: Node, builder: Builder, parts: list[Spikes]) -> Spikes:
     parts = [builder.relaid(part, image_index(part)) for part in parts]
     shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
     source = builder.concat(node.name, [part.source for part in parts], shape)
-    return Spikes(source, channels_first(shape), shape, *(_side_by_side([getattr(part, name) for part in parts], [part.shape for part in parts])
-                                                          for name in ("scale", "offset")))
+    return Spikes(
+        source,
+        channels_first(shape),
+        shape,
+        *(_side_by_side([getattr(part, name) for part in parts], [part.shape for part in parts]) for name in ("scale", "offset")),
+    )
 
 
 def _flat(node: Node, builder: Builder, parts: list[Spikes], axis: int) -> Spikes:
@@ -47,8 +51,12 @@ def _flat(node: Node, builder: Builder, parts: list[Spikes], axis: int) -> Spike
     starts = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
     source = builder.concat(node.name, [part.source for part in parts], (sum(sizes),))
     index = np.concatenate([part.index + start for part, start in zip(parts, starts)], axis)
-    return Spikes(source, index, (sum(sizes),), *(np.concatenate([np.broadcast_to(getattr(part, name), part.shape).reshape(-1)
-                                                                  for part in parts]) for name in ("scale", "offset")))
+    return Spikes(
+        source,
+        index,
+        (sum(sizes),),
+        *(np.concatenate([np.broadcast_to(getattr(part, name), part.shape).reshape(-1) for part in parts]) for name in ("scale", "offset")),
+    )
 
 
 def _side_by_side(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> np.ndarray:

@@ -23,5 +23,6 @@ def lower_conv(node: Node, builder: Builder) -> None:
     kernel = np.ascontiguousarray(np.moveaxis(weights, (0, 1), (-1, -2)), np.float32)
     step = Conv(**geometry, groups=node.attributes.get("group", 1), weights=kernel.reshape(*geometry["kernel"], *kernel.shape[-2:]))
     result = builder.synapses(value, node, step, index)
-    builder.values[node.outputs[0]] = replace(result, index=image_order(step.out_shape, weights.ndim),
-                                              bias=result.bias if bias is None else result.bias + bias)
+    builder.values[node.outputs[0]] = replace(
+        result, index=image_order(step.out_shape, weights.ndim), bias=result.bias if bias is None else result.bias + bias
+    )

@@ -21,11 +21,10 @@ def lower_conv_transpose(node: Node, builder: Builder) -> None:
     order, groups, axes = image_index(value), node.attributes.get("group", 1), weights.ndim - 2
     strides = tuple(node.attributes.get("strides", (1,) * axes))
     dilations = tuple(node.attributes.get("dilations", (1,) * axes))
-    images = order.shape[:-1 - axes]  # folded into the batch axis
-    wide = tuple((size - 1) * stride + 1 for size, stride in zip(order.shape[-1 - axes:], strides))
+    images = order.shape[: -1 - axes]  # folded into the batch axis
+    wide = tuple((size - 1) * stride + 1 for size, stride in zip(order.shape[-1 - axes :], strides))
     before, after = _padding(node, wide, weights.shape[2:], dilations)
-    out = tuple(size + b + a - dilation * (kernel - 1) for size, b, a, dilation, kernel
-                in zip(wide, before, after, dilations, weights.shape[2:]))
+    out = tuple(size + b + a - dilation * (kernel - 1) for size, b, a, dilation, kernel in zip(wide, before, after, dilations, weights.shape[2:]))
     if min(*before, *after) < 0 or min(out) < 1:
         raise UnsupportedNode(f"pads {node.attributes.get('pads')} beyond its kernel {weights.shape[2:]}", "use pads below the kernel's size")
     outputs = weights.shape[1] * groups
@@ -34,12 +33,21 @@ def lower_conv_transpose(node: Node, builder: Builder) -> None:
     turned = np.flip(weights, range(2, weights.ndim)).reshape(groups, -1, *weights.shape[1:])  # (group, in / groups, out / groups, *kernel)
     kernel = (*ones, *weights.shape[2:])
     turned = np.moveaxis(turned, (1, 0, 2), (-3, -2, -1)).reshape(*kernel, -1, outputs)
-    step = Conv(in_shape=spread.out_shape, out_shape=(*images, *out, outputs), kernel=kernel, strides=(1,) * len(kernel),
-                dilations=(*ones, *dilations), pads=(*none, *before), pads_end=(*none, *after), groups=groups,
-                weights=np.ascontiguousarray(turned, np.float32))
+    step = Conv(
+        in_shape=spread.out_shape,
+        out_shape=(*images, *out, outputs),
+        kernel=kernel,
+        strides=(1,) * len(kernel),
+        dilations=(*ones, *dilations),
+        pads=(*none, *before),
+        pads_end=(*none, *after),
+        groups=groups,
+        weights=np.ascontiguousarray(turned, np.float32),
+    )
     result = builder.synapses(value, node, (spread, step), order)
-    builder.values[node.outputs[0]] = replace(result, index=image_order(step.out_shape, weights.ndim),
-                                              bias=result.bias if bias is None else result.bias + bias)
+    builder.values[node.outputs[0]] = replace(
+        result, index=image_order(step.out_shape, weights.ndim), bias=result.bias if bias is None else result.bias + bias
+    )
 
 
 def _padding(node: Node, wide: tuple[int, ...], kernel: tuple[int, ...], dilations: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

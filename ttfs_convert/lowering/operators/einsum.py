@@ -45,7 +45,8 @@ def lower_einsum(node: Node, builder: Builder) -> None:
     front = [sizes[label] for label in groups]
     index = value.index.transpose([of_value.index(label) for label in (*groups, *rows, *inputs)]).reshape(*front, count["rows"], count["inputs"])
     weights = weights.transpose([of_weights.index(label) for label in (*groups, *inputs, *outputs)]).reshape(
-        *front, count["inputs"], count["outputs"])
+        *front, count["inputs"], count["outputs"]
+    )
     result, order = product_of_rows(value, index, weights, node, builder, position)
     found = [*groups, *rows, *outputs]
     order = order.reshape([sizes[label] for label in found]).transpose([found.index(label) for label in out])

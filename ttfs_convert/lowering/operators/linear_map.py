@@ -37,7 +37,7 @@ def population_axes(value: Spikes | Potential) -> tuple[int, ...] | None:
     origin = (0,) * index.ndim
 
     def stride(axis: int) -> float:
-        return math.inf if index.shape[axis] == 1 else int(index[(*origin[:axis], 1, *origin[axis + 1:])]) - int(index[origin])
+        return math.inf if index.shape[axis] == 1 else int(index[(*origin[:axis], 1, *origin[axis + 1 :])]) - int(index[origin])
 
     axes = tuple(sorted(range(first, index.ndim), key=stride, reverse=True))
     return axes if is_flat_order(index.transpose(*range(first), *axes), math.prod(population_shape(value))) else None
@@ -67,7 +67,7 @@ def map_axes(value: Spikes | Potential, matrices: Mapping[int, csr_matrix], node
         shape = out if len(out) < 4 else (math.prod(out[:-1]), out[-1])
         with contextlib.suppress(ValueError):  # factors that differ by position
             return _through(value, matrix, flat_index((matrix.shape[1], out[-1])), shape, index, node, builder)
-    matrix = reduce(lambda one, other: kron(one, other, "csr"), whole[_first_axis(value):])
+    matrix = reduce(lambda one, other: kron(one, other, "csr"), whole[_first_axis(value) :])
     return map_elements(value, matrix, tuple(sizes), node, builder)
 
 
@@ -94,14 +94,20 @@ def selection(chosen: np.ndarray, size: int) -> csr_matrix:
     return csr_matrix((np.ones(int(filled.sum())), chosen[filled], np.concatenate([[0], np.cumsum(filled)])), shape=(len(chosen), size))
 
 
-def _through(value: Spikes | Potential, matrix: csr_matrix, order: np.ndarray, shape: Shape, index: np.ndarray, node: Node,
-             builder: Builder) -> Potential:
+def _through(
+    value: Spikes | Potential, matrix: csr_matrix, order: np.ndarray, shape: Shape, index: np.ndarray, node: Node, builder: Builder
+) -> Potential:
     """`value`, read in `order` (positions, channels), through `matrix`, in a population of `shape` that the result shows in `index`."""
     matrix.eliminate_zeros()
     matrix.sort_indices()
     channels = order.shape[1]
-    step = Sparse(in_shape=order.shape, out_shape=(matrix.shape[0], channels), indptr=matrix.indptr.astype(np.int64),
-                  indices=matrix.indices.astype(np.int64), weights=matrix.data.astype(np.float32))
+    step = Sparse(
+        in_shape=order.shape,
+        out_shape=(matrix.shape[0], channels),
+        indptr=matrix.indptr.astype(np.int64),
+        indices=matrix.indices.astype(np.int64),
+        weights=matrix.data.astype(np.float32),
+    )
     bounds = tuple(each.reshape(shape) if each.ndim > 1 else each for each in _bounds(value, matrix, order.shape))
     if isinstance(value, Potential):
         result = replace(_of_potential(value, step), comonotone=False)
@@ -129,7 +135,9 @@ def _of_potential(value: Potential, step: Sparse) -> Potential:
 
 def seen_as(value: Potential, shape: Shape) -> Potential:
     """The same neurons in the same order, as a population of another shape; of its index and bounds nothing is changed."""
-    return replace(value, shape=shape, bias=compact(np.broadcast_to(value.bias, value.shape).reshape(shape)) if value.bias.any() else np.zeros(shape[-1]))
+    return replace(
+        value, shape=shape, bias=compact(np.broadcast_to(value.bias, value.shape).reshape(shape)) if value.bias.any() else np.zeros(shape[-1])
+    )
 
 
 def in_order_of(value: Potential, order: Potential) -> Potential:
@@ -138,8 +146,16 @@ def in_order_of(value: Potential, order: Potential) -> Potential:
         chosen = np.empty(order.index.size, np.int64)
         chosen[order.index.reshape(-1)] = value.index.reshape(-1)
         if not is_flat_order(chosen, chosen.size):  # else the same neurons in the same order, as tensors of other shapes
-            value = _of_potential(value, Sparse(in_shape=(chosen.size, 1), out_shape=(chosen.size, 1), indptr=np.arange(chosen.size + 1, dtype=np.int64),
-                                                indices=chosen, weights=np.ones(chosen.size, np.float32)))
+            value = _of_potential(
+                value,
+                Sparse(
+                    in_shape=(chosen.size, 1),
+                    out_shape=(chosen.size, 1),
+                    indptr=np.arange(chosen.size + 1, dtype=np.int64),
+                    indices=chosen,
+                    weights=np.ones(chosen.size, np.float32),
+                ),
+            )
     return replace(value if value.shape == order.shape else seen_as(value, order.shape), index=order.index)
 
 

@@ -42,8 +42,10 @@ def _product(node: Node, builder: Builder, alpha: float, transposed: list[bool])
     position, value, matrix = (1, right, left) if from_left else (0, left, right)
     if not isinstance(matrix, Constant) or not isinstance(value, (Spikes, Potential)):
         raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
-    index, weights = (array.swapaxes(-1, -2) if array.ndim > 1 and turned != from_left else array for array, turned
-                      in ((value.index, transposed[position]), (matrix.array, transposed[1 - position])))
+    index, weights = (
+        array.swapaxes(-1, -2) if array.ndim > 1 and turned != from_left else array
+        for array, turned in ((value.index, transposed[position]), (matrix.array, transposed[1 - position]))
+    )
     weights = weights if alpha == 1 else weights * np.float32(alpha)
     rows = index if index.ndim > 1 else index[None]
     result, order = product_of_rows(value, rows, weights if weights.ndim > 1 else weights[:, None], node, builder, position)
@@ -54,8 +56,9 @@ def _product(node: Node, builder: Builder, alpha: float, transposed: list[bool])
     return replace(result, index=order)
 
 
-def product_of_rows(value: Spikes | Potential, index: np.ndarray, weights: np.ndarray, node: Node, builder: Builder, position: int
-          ) -> tuple[Potential, np.ndarray]:
+def product_of_rows(
+    value: Spikes | Potential, index: np.ndarray, weights: np.ndarray, node: Node, builder: Builder, position: int
+) -> tuple[Potential, np.ndarray]:
     """The product of the tensor that `index` shows, (..., rows, inputs), and weights (..., inputs, outputs), whose axes in front broadcast;
     and its index, (..., rows, outputs)."""
     front = max(index.ndim, weights.ndim) - 2
@@ -64,8 +67,7 @@ def product_of_rows(value: Spikes | Potential, index: np.ndarray, weights: np.nd
     groups = [axis for axis in range(front) if weights.shape[axis] > 1 and index.shape[axis] > 1]
     more = [axis for axis in range(front) if weights.shape[axis] > 1 and index.shape[axis] == 1]  # outputs
     rows, inputs, outputs = index.shape[-2], *weights.shape[-2:]
-    group_sizes, more_sizes, of_sizes = ([array.shape[axis] for axis in axes] for array, axes
-                                         in ((weights, groups), (weights, more), (index, of)))
+    group_sizes, more_sizes, of_sizes = ([array.shape[axis] for axis in axes] for array, axes in ((weights, groups), (weights, more), (index, of)))
     count, wide = math.prod(group_sizes), math.prod(more_sizes) * outputs
     order = index.transpose(*of, front, *groups, *more, front + 1).reshape(*_two_at_most([*of_sizes, rows]), count * inputs)
     matrix = weights.transpose(*of, *groups, front, *more, front + 1).reshape(count, inputs, wide)
@@ -96,6 +98,15 @@ def _pointwise(value: Spikes | Potential, order: np.ndarray, matrix: np.ndarray,
     order = order if order.ndim > 1 else order[None]
     axes, groups = order.ndim - 1, len(matrix)
     weights = np.ascontiguousarray(matrix.transpose(1, 0, 2), np.float32).reshape(*(1,) * axes, matrix.shape[1], -1)
-    step = Conv(in_shape=order.shape, out_shape=(*order.shape[:-1], weights.shape[-1]), kernel=(1,) * axes, strides=(1,) * axes,
-                dilations=(1,) * axes, pads=(0,) * axes, pads_end=(0,) * axes, groups=groups, weights=weights)
+    step = Conv(
+        in_shape=order.shape,
+        out_shape=(*order.shape[:-1], weights.shape[-1]),
+        kernel=(1,) * axes,
+        strides=(1,) * axes,
+        dilations=(1,) * axes,
+        pads=(0,) * axes,
+        pads_end=(0,) * axes,
+        groups=groups,
+        weights=weights,
+    )
     return builder.synapses(value, node, step, order, position)

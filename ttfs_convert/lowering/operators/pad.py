@@ -46,7 +46,7 @@ def _pads(node: Node, builder: Builder, rank: int) -> tuple[np.ndarray, np.ndarr
     pads = np.asarray(builder.constant(node, 1, "pads", node.attributes.get("pads", node.attributes.get("paddings"))), np.int64).reshape(-1)
     axes = builder.constant(node, 3, "axes", np.arange(rank, dtype=np.int64)) % rank
     before, after = np.zeros(rank, np.int64), np.zeros(rank, np.int64)
-    before[axes], after[axes] = pads[:len(axes)], pads[len(axes):]
+    before[axes], after[axes] = pads[: len(axes)], pads[len(axes) :]
     return before, after
 
 
@@ -60,7 +60,12 @@ def _padded(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, no
         value, before, after = replace(value, index=value.index[kept]), np.maximum(before, 0), np.maximum(after, 0)
         if not value.index.size:
             raise UnsupportedNode("it crops everything", "leave some elements")
-    positional = channel and not (before[channel] or after[channel] or before[0] or after[0]) and min(before.min(), after.min()) >= 0 and value.index.ndim in (3, 4)
+    positional = (
+        channel
+        and not (before[channel] or after[channel] or before[0] or after[0])
+        and min(before.min(), after.min()) >= 0
+        and value.index.ndim in (3, 4)
+    )
     if positional and (isinstance(value, Spikes) or value.pooled_only):
         turned = replace(value, index=np.moveaxis(value.index, channel, 1))
         padded = _with_virtual_neurons(turned, *(np.delete(each, (0, channel)) for each in (before, after)), node, builder)
@@ -73,8 +78,7 @@ def _padded(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, no
     return map_axes(value, matrices, node, builder)
 
 
-def _with_virtual_neurons(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, node: Node, builder: Builder
-                          ) -> Spikes | Potential:
+def _with_virtual_neurons(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, node: Node, builder: Builder) -> Spikes | Potential:
     """value: (batch, channels, *positions)."""
     if not (before.any() or after.any()):
         return value
@@ -82,7 +86,19 @@ def _with_virtual_neurons(value: Spikes | Potential, before: np.ndarray, after: 
     before, after = (np.pad(pads, (order.ndim - 1 - len(pads), 0)) for pads in (before, after))  # none between images
     sizes = np.array(order.shape[:-1]) + before + after
     ones = (1,) * len(sizes)
-    step = AveragePool(in_shape=order.shape, out_shape=(*map(int, sizes), order.shape[-1]), kernel=ones, strides=ones, dilations=ones,
-                       pads=tuple(map(int, before)), pads_end=tuple(map(int, after)), include_pad=True)
-    return replace(builder.synapses(value, node, step, order), index=image_order(step.out_shape, value.index.ndim), pooled_only=True,
-                   bounds=average_bounds(value, (step,)))
+    step = AveragePool(
+        in_shape=order.shape,
+        out_shape=(*map(int, sizes), order.shape[-1]),
+        kernel=ones,
+        strides=ones,
+        dilations=ones,
+        pads=tuple(map(int, before)),
+        pads_end=tuple(map(int, after)),
+        include_pad=True,
+    )
+    return replace(
+        builder.synapses(value, node, step, order),
+        index=image_order(step.out_shape, value.index.ndim),
+        pooled_only=True,
+        bounds=average_bounds(value, (step,)),
+    )

@@ -38,8 +38,9 @@ def lower_average_pool(node: Node, builder: Builder) -> None:
     builder.values[node.outputs[0]] = averaged(pooled, node, builder)
 
 
-def average(value: Potential | Spikes, steps: tuple[AveragePool, ...], order: np.ndarray, index: np.ndarray, node: Node, builder: Builder
-            ) -> Potential:
+def average(
+    value: Potential | Spikes, steps: tuple[AveragePool, ...], order: np.ndarray, index: np.ndarray, node: Node, builder: Builder
+) -> Potential:
     """`value`, read in `order`, through `steps`; `index`: of the result."""
     if isinstance(value, Potential) and not value.pooled_only:
         with contextlib.suppress(UnsupportedNode):
@@ -70,8 +71,9 @@ def _average_of_potential(value: Potential, steps: tuple[AveragePool, ...], orde
     except ValueError as error:
         raise UnsupportedNode(f"an average of pre-activations whose {error}", "pool behind the activation") from None
     offset = Linear("", (), value.shape, value.bias).through(steps).offset
-    return replace(value, connections=tuple(each.connection for each in pooled), bias=offset, shape=steps[-1].out_shape,
-                   bounds=average_bounds(value, steps))
+    return replace(
+        value, connections=tuple(each.connection for each in pooled), bias=offset, shape=steps[-1].out_shape, bounds=average_bounds(value, steps)
+    )
 
 
 def lower_max_pool(node: Node, builder: Builder) -> None:
@@ -100,8 +102,12 @@ def lower_max_pool(node: Node, builder: Builder) -> None:
 
 def pools_by_part(value: Potential, index: np.ndarray) -> bool:
     """Whether the maxima of `value`, read in the order of `index`, are the sum of its spike trains' maxima."""
-    return (value.comonotone and is_flat_order(index, math.prod(value.shape)) and value.bias.ndim == 1
-            and all(not each.path or _is_positive_scale(each.path) for each in value.connections))
+    return (
+        value.comonotone
+        and is_flat_order(index, math.prod(value.shape))
+        and value.bias.ndim == 1
+        and all(not each.path or _is_positive_scale(each.path) for each in value.connections)
+    )
 
 
 def _is_positive_scale(path: tuple) -> bool:

@@ -43,8 +43,9 @@ def lower_probed(node: Node, builder: Builder) -> None:
         builder.values[name] = affine(result, np.ones(()), offset, node, builder, position) if offset.any() else result
 
 
-def _matrices(node: Node, opset: int, constants: dict[str, np.ndarray], shape: tuple[int, ...], position: int
-              ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _matrices(
+    node: Node, opset: int, constants: dict[str, np.ndarray], shape: tuple[int, ...], position: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """By output: matrix (elements out, elements in) and what the output is for zeros, float64."""
     run = alone(node, opset, constants, len(shape), position)
 
@@ -58,8 +59,10 @@ def _matrices(node: Node, opset: int, constants: dict[str, np.ndarray], shape: t
     _check_linear(outputs, offsets, size)
     elements = size * sum(each.size for each in offsets)
     if size > INPUTS or elements > ELEMENTS:
-        raise UnsupportedNode(f"no spiking form but its matrix, and that is too large: {size:,} inputs, {elements:,} elements",
-                              f"at most {INPUTS:,} inputs and {ELEMENTS:,} elements; for larger ones MatMul or Conv")
+        raise UnsupportedNode(
+            f"no spiking form but its matrix, and that is too large: {size:,} inputs, {elements:,} elements",
+            f"at most {INPUTS:,} inputs and {ELEMENTS:,} elements; for larger ones MatMul or Conv",
+        )
     units = np.eye(size, dtype=np.float32)
     columns = [[result - offset for result, offset in zip(outputs(unit), offsets)] for unit in units]
     found = [np.stack([column[k].reshape(-1) for column in columns], axis=1) for k in range(len(offsets))]

@@ -35,8 +35,9 @@ def lower_moved(node: Node, builder: Builder) -> None:
         trains = spike_trains(value)  # parts and repetitions are of spike trains
         value = value if trains else builder.spikes(value, node)
     for name, index in zip(filter(None, node.outputs), indices):
-        builder.values[name] = (sum_of([replace(train, index=index) for train in trains], [value], node.name, builder) if trains
-                                else replace(value, index=index))
+        builder.values[name] = (
+            sum_of([replace(train, index=index) for train in trains], [value], node.name, builder) if trains else replace(value, index=index)
+        )
 
 
 def moved(node: Node, builder: Builder, index: np.ndarray) -> list[np.ndarray]:

@@ -84,8 +84,7 @@ def _mean(value: Spikes | Potential, axes: tuple[int, ...], node: Node, builder:
     if windows is None:
         from scipy.sparse import csr_matrix
 
-        return map_axes(value, {axis: csr_matrix(np.full((1, value.index.shape[axis]), 1 / value.index.shape[axis])) for axis in axes},
-                        node, builder)
+        return map_axes(value, {axis: csr_matrix(np.full((1, value.index.shape[axis]), 1 / value.index.shape[axis])) for axis in axes}, node, builder)
     geometries, index = windows
     steps = tuple(AveragePool(**geometry, include_pad=False) for geometry in geometries)
     return average(value, steps, flat_index(steps[0].in_shape), index, node, builder)
@@ -126,8 +125,15 @@ def _window(before: int, size: int, after: int, channels: int) -> dict:
     else:
         in_shape, kernel = (before, size, after), (1, size)
     axes = len(kernel)
-    return {"in_shape": in_shape, "out_shape": (*(n // k for n, k in zip(in_shape, kernel)), in_shape[-1]), "kernel": kernel,
-            "strides": kernel, "dilations": (1,) * axes, "pads": (0,) * axes, "pads_end": (0,) * axes}
+    return {
+        "in_shape": in_shape,
+        "out_shape": (*(n // k for n, k in zip(in_shape, kernel)), in_shape[-1]),
+        "kernel": kernel,
+        "strides": kernel,
+        "dilations": (1,) * axes,
+        "pads": (0,) * axes,
+        "pads_end": (0,) * axes,
+    }
 
 
 def _largest(value: Spikes | Potential, axes: tuple[int, ...], node: Node, builder: Builder) -> Spikes | Potential:
@@ -159,12 +165,11 @@ def _largest(value: Spikes | Potential, axes: tuple[int, ...], node: Node, build
 def _group_view(value: Potential, axes: Sequence[int]) -> tuple[Shape, np.ndarray] | None:
     """The population as (groups, members, 1), if members of a group lie side by side in it; and the index of the groups."""
     order = population_axes(value)
-    if not order or any(axis in axes for axis in order[:-len(axes)]):
+    if not order or any(axis in axes for axis in order[: -len(axes)]):
         return None
     sizes = [value.index.shape[axis] for axis in order]
-    groups, members = math.prod(sizes[:-len(axes)]), math.prod(sizes[-len(axes):])
-    return (groups, members, 1), flat_index((*sizes[:-len(axes)], *(1,) * len(axes))).transpose(np.argsort(order)).reshape(
-        _kept_shape(value, axes))
+    groups, members = math.prod(sizes[: -len(axes)]), math.prod(sizes[-len(axes) :])
+    return (groups, members, 1), flat_index((*sizes[: -len(axes)], *(1,) * len(axes))).transpose(np.argsort(order)).reshape(_kept_shape(value, axes))
 
 
 def _largest_of_groups(value: Spikes | Potential, axes: Sequence[int], node: Node, builder: Builder) -> Spikes:
@@ -182,6 +187,11 @@ def _largest_of_groups(value: Spikes | Potential, axes: Sequence[int], node: Nod
         again = replace(builder.potential(ordered, node.name), index=place, bounds=(low.min(0), high.max(0)))
         ordered = builder.fire(again, node.inputs[0])
     index = flat_index((groups,)).reshape(_kept_shape(spikes, axes))
-    return builder.max_pool(replace(ordered, scale=compact(np.broadcast_to(ordered.scale, ordered.shape)),
-                                    offset=compact(np.broadcast_to(ordered.offset, ordered.shape))), node,
-                            _window(1, members, groups, groups), index)
+    return builder.max_pool(
+        replace(
+            ordered, scale=compact(np.broadcast_to(ordered.scale, ordered.shape)), offset=compact(np.broadcast_to(ordered.offset, ordered.shape))
+        ),
+        node,
+        _window(1, members, groups, groups),
+        index,
+    )

@@ -79,7 +79,7 @@ def _matrix(resize: Callable[[np.ndarray], list[np.ndarray]], shape: Sequence[in
         count = min(shape[carrier], apart - first)
         spread = np.zeros((shape[carrier], size), np.float32)
         for number in range(count):
-            spread[number, first + number::apart] = 1
+            spread[number, first + number :: apart] = 1
         placed = spread.T if carrier > axis else spread
         wide = placed.reshape([shape[other] if other in (axis, carrier) else 1 for other in range(len(shape))])
         result = resize(np.ascontiguousarray(np.broadcast_to(wide, shape)))[0]

@@ -54,5 +54,12 @@ def _over_positions(node: Node, in_shape: Shape, out_channels: int, kernel: Shap
         begin.append(before)
         end.append(after)
         out.append(count)
-    return {"in_shape": tuple(in_shape), "out_shape": (*out, out_channels), "kernel": tuple(kernel), "strides": strides,
-            "dilations": dilations, "pads": tuple(begin), "pads_end": tuple(end)}
+    return {
+        "in_shape": tuple(in_shape),
+        "out_shape": (*out, out_channels),
+        "kernel": tuple(kernel),
+        "strides": strides,
+        "dilations": dilations,
+        "pads": tuple(begin),
+        "pads_end": tuple(end),
+    }

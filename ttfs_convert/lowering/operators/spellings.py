@@ -42,8 +42,9 @@ class _Slopes:
     switched: bool = False
 
 
-def with_two_slopes(nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], shape: Callable[[str], tuple[int, ...] | None],
-                    outputs: Sequence[str]) -> list[Node]:
+def with_two_slopes(
+    nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], shape: Callable[[str], tuple[int, ...] | None], outputs: Sequence[str]
+) -> list[Node]:
     """`nodes`, in topological order, with one node for each activation of two slopes that is written out. constant: the array of a tensor,
     None for computed ones. shape: of a tensor, None where unknown. outputs: of the graph."""
     found = _found(nodes, constant, shape)
@@ -54,13 +55,24 @@ def with_two_slopes(nodes: Sequence[Node], constant: Callable[[str], np.ndarray 
     result, absorbed = list(nodes), set()
     for place in reversed(range(len(nodes))):
         slopes = found.get(nodes[place].outputs[0])
-        if (slopes is None or slopes.gain or place in absorbed or nodes[place].operator not in (WRITTEN_OUT if slopes.switched else EXTREMES)
-                or (slopes.switched and len(slopes.made_by) == 1) or any(not readers.get(name, set()) <= slopes.made_by or name in outputs
-                       for inner in slopes.bends - {place} for name in nodes[inner].outputs)):
+        if (
+            slopes is None
+            or slopes.gain
+            or place in absorbed
+            or nodes[place].operator not in (WRITTEN_OUT if slopes.switched else EXTREMES)
+            or (slopes.switched and len(slopes.made_by) == 1)
+            or any(
+                not readers.get(name, set()) <= slopes.made_by or name in outputs for inner in slopes.bends - {place} for name in nodes[inner].outputs
+            )
+        ):
             continue
         absorbed |= slopes.made_by
-        result[place] = replace(nodes[place], operator="LeakyRelu", inputs=(slopes.base,), attributes={
-            "positive": slopes.positive, "alpha": slopes.negative, "written": nodes[place].operator})
+        result[place] = replace(
+            nodes[place],
+            operator="LeakyRelu",
+            inputs=(slopes.base,),
+            attributes={"positive": slopes.positive, "alpha": slopes.negative, "written": nodes[place].operator},
+        )
     return _without_unread(result, absorbed, outputs)
 
 
@@ -74,8 +86,7 @@ def _without_unread(nodes: Sequence[Node], candidates: set[int], outputs: Sequen
     return kept[::-1]
 
 
-def _found(nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], shape: Callable[[str], tuple[int, ...] | None]
-           ) -> dict[str, _Slopes]:
+def _found(nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], shape: Callable[[str], tuple[int, ...] | None]) -> dict[str, _Slopes]:
     """Tensors that are gains, or lines other than their own base."""
     found: dict[str, _Slopes] = {}
 
@@ -101,8 +112,12 @@ def _found(nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], 
         made_by = frozenset({place}).union(*(each.made_by for each in given))
         bends = not np.array_equal(*np.broadcast_arrays(made.positive, made.negative))
         found[node.outputs[0]] = replace(
-            made, base=bases.pop(), made_by=made_by, switched=bends or any(each.switched for each in given),
-            bends=frozenset({place} if bends and not made.gain else ()).union(*(each.bends for each in given)))
+            made,
+            base=bases.pop(),
+            made_by=made_by,
+            switched=bends or any(each.switched for each in given),
+            bends=frozenset({place} if bends and not made.gain else ()).union(*(each.bends for each in given)),
+        )
     return found
 
 
@@ -178,16 +193,22 @@ def _where(node: Node, condition: _Slopes, *branches: _Slopes) -> _Slopes | None
     both = _alike(*branches)
     if both is None or not condition.gain:
         return None
-    return replace(both[0], positive=np.where(condition.positive != 0, both[0].positive, both[1].positive),
-                   negative=np.where(condition.negative != 0, both[0].negative, both[1].negative))
+    return replace(
+        both[0],
+        positive=np.where(condition.positive != 0, both[0].positive, both[1].positive),
+        negative=np.where(condition.negative != 0, both[0].negative, both[1].negative),
+    )
 
 
 def _bent(node: Node, given: _Slopes, positive: np.ndarray, negative: np.ndarray) -> _Slopes | None:
     """positive v where v > 0, negative v elsewhere, of a line v."""
     if given.gain:
         return None
-    return replace(given, positive=given.positive * np.where(given.positive > 0, positive, negative),
-                   negative=given.negative * np.where(given.negative < 0, positive, negative))
+    return replace(
+        given,
+        positive=given.positive * np.where(given.positive > 0, positive, negative),
+        negative=given.negative * np.where(given.negative < 0, positive, negative),
+    )
 
 
 def _prelu(node: Node, given: _Slopes, slope: _Slopes) -> _Slopes | None:
@@ -209,8 +230,18 @@ def _as_line(given: _Slopes) -> _Slopes | None:
 
 
 RULES: Mapping[str, Callable[..., _Slopes | None]] = {
-    **dict.fromkeys(COMPARISONS, _comparison), **dict.fromkeys(SUMS, _sum), **dict.fromkeys(EXTREMES, _extreme),
-    "Abs": lambda node, given: _bent(node, given, np.ones(()), np.full((), -1.0)), "Cast": _cast, "Div": _quotient,
-    "LeakyRelu": lambda node, given: _bent(node, given, np.ones(()), np.float64(node.attributes.get("alpha", 0.01))), "Mul": _product,
-    "Neg": lambda node, given: replace(given, positive=-given.positive, negative=-given.negative), "Not": _not, "PRelu": _prelu,
-    "Relu": lambda node, given: _bent(node, given, np.ones(()), np.zeros(())), "Sign": _sign, "Where": _where}
+    **dict.fromkeys(COMPARISONS, _comparison),
+    **dict.fromkeys(SUMS, _sum),
+    **dict.fromkeys(EXTREMES, _extreme),
+    "Abs": lambda node, given: _bent(node, given, np.ones(()), np.full((), -1.0)),
+    "Cast": _cast,
+    "Div": _quotient,
+    "LeakyRelu": lambda node, given: _bent(node, given, np.ones(()), np.float64(node.attributes.get("alpha", 0.01))),
+    "Mul": _product,
+    "Neg": lambda node, given: replace(given, positive=-given.positive, negative=-given.negative),
+    "Not": _not,
+    "PRelu": _prelu,
+    "Relu": lambda node, given: _bent(node, given, np.ones(()), np.zeros(())),
+    "Sign": _sign,
+    "Where": _where,
+}

@@ -48,8 +48,11 @@ OPERATORS = {
     "BatchNormalization": Operator(lower_batch_normalization, "of evaluation, anywhere; folded into weights or ranges"),
     "Clip": Operator(lower_clip, "ReLU1 (0 to 1); mode exact: any minimum below any maximum; mode unchecked: clamped at 1", activation=True),
     "Concat": Operator(lower_concat, "along any axis; every channel keeps its range"),
-    "Conv": Operator(lower_conv, "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias; on each of the images that are folded into the "
-                     "batch axis", body=True),
+    "Conv": Operator(
+        lower_conv,
+        "1-D and 2-D; strides, dilations, pads, auto_pad, groups, bias; on each of the images that are folded into the batch axis",
+        body=True,
+    ),
     "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
     "Div": Operator(lower_div, "by constants, also such as repeat the tensor"),
     "Dropout": Operator(lower_identity, "of evaluation, as the identity"),
@@ -58,15 +61,23 @@ OPERATORS = {
     "GlobalAveragePool": Operator(lower_global_average_pool, "over any number of axes", body=True),
     "GlobalMaxPool": Operator(lower_global_max_pool, "over any number of axes", body=True),
     "Identity": Operator(lower_identity, "anything"),
-    "LeakyRelu": Operator(lower_leaky_relu, "as two populations, one for either sign; also written out, such as Where(x > 0, x, 0.1 x), "
-                           "Max(x, 0.1 x), Relu(x) - 0.1 Relu(-x) or x * (x > 0)", activation=True),
+    "LeakyRelu": Operator(
+        lower_leaky_relu,
+        "as two populations, one for either sign; also written out, such as Where(x > 0, x, 0.1 x), "
+        "Max(x, 0.1 x), Relu(x) - 0.1 Relu(-x) or x * (x > 0)",
+        activation=True,
+    ),
     "MatMul": Operator(lower_matmul, "a constant vector, matrix or stack of matrices on either side", body=True),
     "Mean": Operator(lower_mean, "of constants and tensors that broadcast"),
     "HardSigmoid": Operator(lower_hard_sigmoid, "in the middle of the network", activation=True),
-    "Max": Operator(lower_max, "a constant; or several tensors, whose earliest spike wins; of multiples of one tensor see LeakyRelu", activation=True),
+    "Max": Operator(
+        lower_max, "a constant; or several tensors, whose earliest spike wins; of multiples of one tensor see LeakyRelu", activation=True
+    ),
     "Min": Operator(lower_min, "a constant; multiples of one tensor, see LeakyRelu", activation=True),
     "ThresholdedRelu": Operator(lower_thresholded_relu, "alpha 0", activation=True),
-    "Where": Operator(lower_where, "as a clamp: x > c, x, c and the like; as two slopes, see LeakyRelu; or with a constant condition", activation=True),
+    "Where": Operator(
+        lower_where, "as a clamp: x > c, x, c and the like; as two slopes, see LeakyRelu; or with a constant condition", activation=True
+    ),
     "MaxPool": Operator(lower_max_pool, "1-D and 2-D; before or after the activation", body=True),
     "Mul": Operator(lower_mul, "by constants, also such as repeat the tensor; x times (x > 0) and the like, see LeakyRelu"),
     "Neg": Operator(lower_neg, "anything"),
@@ -76,17 +87,35 @@ OPERATORS = {
     "ReduceMax": Operator(lower_reduce_max, "over any axes, before or after the activation"),
     "ReduceMean": Operator(lower_reduce_mean, "over any axes", body=True),
     "ReduceSum": Operator(lower_reduce_sum, "over any axes"),
-    "Relu": Operator(lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1",
-                     activation=True),
+    "Relu": Operator(
+        lower_relu, "mode exact: the range is calibrated; mode strict: only where it changes nothing; mode unchecked: clamped at 1", activation=True
+    ),
     "Sub": Operator(lower_sub, "constants and tensors that broadcast"),
     "Sum": Operator(lower_sum, "of constants and tensors that broadcast"),
 }
 
 OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARISONS}
-MOVERS = ("DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Reshape", "ReverseSequence", "Slice", "SpaceToDepth",
-          "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze")
+MOVERS = (
+    "DepthToSpace",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Reshape",
+    "ReverseSequence",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+)
 OPERATORS |= {name: Operator(lower_moved, "with constant parameters") for name in MOVERS}
-OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(lower_resize, "nearest, linear and cubic, with constant sizes or scales; all but tf_crop_and_resize")
+OPERATORS["Resize"] = OPERATORS["Upsample"] = Operator(
+    lower_resize, "nearest, linear and cubic, with constant sizes or scales; all but tf_crop_and_resize"
+)
 OPERATORS = dict(sorted(OPERATORS.items()))
 
 TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # ONNX Runtime runs them on the potentials, and whatever follows
@@ -114,8 +143,10 @@ REMEDIES = {  # why an operator cannot spike, and what would help
     "ReduceMin": ("the latest of several spikes", "write it as Neg, ReduceMax, Neg"),
     "Attention": ("it multiplies two computed tensors", "leave attention out"),
     "ArgMax": ("it stands in the middle of the network", "keep it for the output"),
-    "Sigmoid": ("it stands in the middle of the network",
-                "replace the whole gate or SiLU, x * Sigmoid(x), by ReLU1 or ReLU; at the output it is fine"),
+    "Sigmoid": (
+        "it stands in the middle of the network",
+        "replace the whole gate or SiLU, x * Sigmoid(x), by ReLU1 or ReLU; at the output it is fine",
+    ),
     **dict.fromkeys(("LogSoftmax", "Softmax"), ("it divides by a sum over computed values", "leave attention out; at the output it is fine")),
 }
 NO_REMEDY = ("no spiking form here", "CLI.md lists the operators that convert")

@@ -60,8 +60,9 @@ class Rule:
             raise UsageError("calibration", f"{self.steps} time steps", "1 or more")
 
 
-def ranges(requests: Sequence[RangeRequest], run: Callable[[np.ndarray], Mapping[str, np.ndarray]],
-           batches: Callable[[], Iterable[np.ndarray]], rule: Rule) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def ranges(
+    requests: Sequence[RangeRequest], run: Callable[[np.ndarray], Mapping[str, np.ndarray]], batches: Callable[[], Iterable[np.ndarray]], rule: Rule
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Tensor -> (lo, hi), float32 (channels,) each, lo < hi. Known ends are returned as they are, free ones follow from `rule`:
 
     maximum     smallest and largest value seen (Diehl et al., IJCNN 2015), moved outward by margin * (largest - smallest); a known end
@@ -138,8 +139,7 @@ class _Extremes:
         others = tuple(other for other in range(values.ndim) if other != axis)
         smallest, largest = values.min(others).astype(np.float64), values.max(others).astype(np.float64)
         if not (np.abs(smallest) <= LARGEST).all() or not (np.abs(largest) <= LARGEST).all():
-            raise DataError(name, "activations that are not finite in float32", "finite values",
-                            "check the model and the calibration data")
+            raise DataError(name, "activations that are not finite in float32", "finite values", "check the model and the calibration data")
         self.smallest = smallest if channels is None else np.minimum(self.smallest, smallest)
         self.largest = largest if channels is None else np.maximum(self.largest, largest)
 
@@ -172,8 +172,11 @@ class _Histogram:
         return (1 - positions) * self.seen.smallest + positions * self.seen.largest
 
 
-def _fill(statistics: Mapping[str, _Extremes | _Histogram], run: Callable[[np.ndarray], Mapping[str, np.ndarray]],
-          batches: Callable[[], Iterable[np.ndarray]]) -> int:
+def _fill(
+    statistics: Mapping[str, _Extremes | _Histogram],
+    run: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    batches: Callable[[], Iterable[np.ndarray]],
+) -> int:
     """One pass; gives the number of samples."""
     samples = 0
     for batch in batches():
@@ -195,8 +198,7 @@ def _widened(seen: _Extremes, margin: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _percentiles(histogram: _Histogram, percent: float) -> tuple[np.ndarray, np.ndarray]:
     seen = histogram.seen
-    lower, upper = (histogram.values(np.array([_percentile(counts, share) for counts in histogram.counts]))
-                    for share in (100 - percent, percent))
+    lower, upper = (histogram.values(np.array([_percentile(counts, share) for counts in histogram.counts])) for share in (100 - percent, percent))
     lo, hi = seen.ends
     tight = np.where(seen.known[0], lo, lower), np.where(seen.known[1], hi, upper)
     wide_enough = tight[0] < tight[1]
@@ -228,8 +230,7 @@ def _least_error(histogram: _Histogram, steps: int) -> tuple[np.ndarray, np.ndar
     width = seen.largest - seen.smallest
     best = np.repeat([[0.0], [1.0]], len(width), axis=1)  # positions
     for channel in np.flatnonzero(width > 0):
-        low, high = ((end[channel] - seen.smallest[channel]) / width[channel] if known else None
-                     for end, known in zip((lo, hi), seen.known))
+        low, high = ((end[channel] - seen.smallest[channel]) / width[channel] if known else None for end, known in zip((lo, hi), seen.known))
         best[:, channel] = _best_positions(histogram.counts[channel], low, high, steps)
     lows, highs = map(histogram.values, best)
     return np.where(seen.known[0], lo, lows), np.where(seen.known[1], hi, highs)
@@ -248,8 +249,7 @@ def _best_positions(counts: np.ndarray, low: float | None, high: float | None, s
     np.cumsum(counts * POSITIONS ** np.arange(3)[:, None], axis=1, out=sums[:, 1:])
     to_low, to_high = np.searchsorted(POSITIONS, lows, side="right"), np.searchsorted(POSITIONS, highs, side="left")
     below, above = sums[:, to_low], sums[:, -1:] - sums[:, to_high]
-    clipped_low, clipped_high = (ones * end**2 - 2 * end * first + second
-                                 for end, (ones, first, second) in ((lows, below), (highs, above)))
+    clipped_low, clipped_high = (ones * end**2 - 2 * end * first + second for end, (ones, first, second) in ((lows, below), (highs, above)))
     inside = sums[0, to_high] - sums[0, to_low][:, None]
     errors = clipped_low[:, None] + clipped_high + inside * ((highs - lows[:, None]) / steps) ** 2 / 12
     best = np.unravel_index(errors.argmin(), errors.shape)

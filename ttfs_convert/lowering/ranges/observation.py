@@ -23,8 +23,9 @@ MEMORY = 64 << 20  # bytes of activations at a time
 FEW = 0.1  # share of an input's features that use little of its range by nature, such as an image's border
 
 
-def measured_ranges(layers: Sequence[Unbounded], inputs: Sequence[Unbounded], model: Simplified, data: Dataset, rule: Rule,
-                    known: InputRanges) -> tuple[Mapping[str, Range], tuple[str, ...]]:
+def measured_ranges(
+    layers: Sequence[Unbounded], inputs: Sequence[Unbounded], model: Simplified, data: Dataset, rule: Rule, known: InputRanges
+) -> tuple[Mapping[str, Range], tuple[str, ...]]:
     """lo and hi, (channels,) float32, by what is `measured` of each, of `layers` by `rule` and of `inputs`, whose extremes `rule.margin` moves outward, on
     `data`; and notes on the data. known: of the model's inputs."""
     observed = _Observed(layers, model, data, known)
@@ -35,8 +36,18 @@ def measured_ranges(layers: Sequence[Unbounded], inputs: Sequence[Unbounded], mo
 
 def narrow_channels(inputs: Sequence[Input], model: Simplified, data: Dataset, known: InputRanges) -> tuple[str, ...]:
     """A note for every input population of which several features or channels use little of the one range that all have."""
-    spread = [Unbounded(layer.name, layer.onnx_name, channels_first(layer.shape) if layer.channels_first else flat_index((1, *layer.shape)),
-                        layer.shape[-1], -np.inf, np.inf) for layer in inputs if layer.coding == "spikes" and not layer.measured]
+    spread = [
+        Unbounded(
+            layer.name,
+            layer.onnx_name,
+            channels_first(layer.shape) if layer.channels_first else flat_index((1, *layer.shape)),
+            layer.shape[-1],
+            -np.inf,
+            np.inf,
+        )
+        for layer in inputs
+        if layer.coding == "spikes" and not layer.measured
+    ]
     notes = []
     for name, (lowest, highest) in _extremes(spread, model, data, known).items():
         layer = next(layer for layer in inputs if layer.onnx_name == name)
@@ -44,9 +55,11 @@ def narrow_channels(inputs: Sequence[Input], model: Simplified, data: Dataset, k
         varying = shares[shares > 0]
         narrow = varying[varying < NARROW]
         if len(narrow) and len(narrow) >= FEW * len(varying):
-            notes.append(f"{len(narrow)} of {len(shares)} columns or channels of input {name!r} use less than {100 * NARROW:g} % of its range "
-                         f"of {layer.lo.min():g} to {layer.hi.max():g} (one {100 * narrow.min():.2g} %): few time steps are left for them; "
-                         "--input-range data gives each its own range, --direct-input needs none")
+            notes.append(
+                f"{len(narrow)} of {len(shares)} columns or channels of input {name!r} use less than {100 * NARROW:g} % of its range "
+                f"of {layer.lo.min():g} to {layer.hi.max():g} (one {100 * narrow.min():.2g} %): few time steps are left for them; "
+                "--input-range data gives each its own range, --direct-input needs none"
+            )
     return tuple(notes)
 
 
@@ -68,8 +81,10 @@ class _Observed:
 
     def __init__(self, watched: Sequence[Unbounded], model: Simplified, data: Dataset, known: InputRanges):
         self._watched, self._samples = watched, len(data)
-        inputs = {value.name: (tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim[value.name not in model.unbatched:]), input_type(value))
-                  for value in fed_inputs(model.graph.graph)}
+        inputs = {
+            value.name: (tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim[value.name not in model.unbatched :]), input_type(value))
+            for value in fed_inputs(model.graph.graph)
+        }
         computed = [each.tensor for each in watched if each.tensor not in inputs]
         self._reference = Reference(model.graph, computed, folder=model.folder, unbatched=model.unbatched) if computed else None
         self.fitted = fit_to_inputs(data, inputs, known.bounds, known.known)
@@ -78,8 +93,9 @@ class _Observed:
     def values(self, x: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """By what is `measured` of each."""
         values, images = {**(self._reference(x) if self._reference else {}), **x}, len(next(iter(x.values())))
-        return {each.measured: part_of(in_population_order(values[each.tensor], each.index, each.channels, images), each.part)
-                for each in self._watched}
+        return {
+            each.measured: part_of(in_population_order(values[each.tensor], each.index, each.channels, images), each.part) for each in self._watched
+        }
 
     def batches(self) -> Iterable[dict[str, np.ndarray]]:
         return (self.fitted(slice(first, min(first + self._batch, self._samples))) for first in range(0, self._samples, self._batch))

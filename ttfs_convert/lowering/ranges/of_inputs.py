@@ -29,12 +29,12 @@ class InputRanges:
     them, channel by channel. known: the range that each input is made for, where it is known: it says what pixels mean. roots: input by
     tensor that holds its values, moved or cast at most. notes: what was taken for granted."""
 
-    ends: Mapping[str, tuple[float, float] | None | Literal["data"]]
+    ends: Mapping[str, tuple[float, float] | Literal["data"] | None]
     known: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     roots: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def of(self, tensor: str) -> tuple[float, float] | None | Literal["data"]:
+    def of(self, tensor: str) -> tuple[float, float] | Literal["data"] | None:
         """Of what a population encodes: an input, or what ONNX Runtime makes of the inputs, of which nothing is known but from data."""
         if tensor in self.roots:
             return self.ends[self.roots[tensor]]
@@ -82,8 +82,10 @@ def input_ranges(model: Simplified, given: InputRange) -> InputRanges:
             known[name] = own
         ends[name] = known.get(name) if own == "auto" else own
         if own == "auto" and node is not None:
-            notes.append(f"input {name!r}: the model rescales pixels itself ({node.operator} {node.name!r}), so its range is 0 to 255, unless "
-                         f"{OPTION} says otherwise")
+            notes.append(
+                f"input {name!r}: the model rescales pixels itself ({node.operator} {node.name!r}), so its range is 0 to 255, unless "
+                f"{OPTION} says otherwise"
+            )
     return InputRanges(ends, known, _roots(inputs, nodes, constants), tuple(notes))
 
 
@@ -105,5 +107,7 @@ def measured_ends(lowest: np.ndarray, highest: np.ndarray, margin: float) -> tup
     lo = np.where(constant, lowest, lowest - margin * width)
     hi = np.where(constant, lowest + np.maximum(np.abs(lowest), 1), highest + margin * width)
     nearest_lo, nearest_hi = lo.astype(np.float32), hi.astype(np.float32)
-    return (np.where(nearest_lo > lowest, np.nextafter(nearest_lo, np.float32(-math.inf)), nearest_lo),
-            np.where(nearest_hi < highest, np.nextafter(nearest_hi, np.float32(math.inf)), nearest_hi))
+    return (
+        np.where(nearest_lo > lowest, np.nextafter(nearest_lo, np.float32(-math.inf)), nearest_lo),
+        np.where(nearest_hi < highest, np.nextafter(nearest_hi, np.float32(math.inf)), nearest_hi),
+    )

@@ -62,8 +62,7 @@ class Ranges:
         """Of neurons for `potential` behind an activation that clamps to [low, high]. tensor: the ONNX tensor with their values, or
         with values of which they carry a part."""
         channels = potential.shape[-1]
-        lowest, highest = (np.broadcast_to(end.reshape(-1, end.shape[-1]), (end.size // end.shape[-1], channels))
-                           for end in potential.bounds)
+        lowest, highest = (np.broadcast_to(end.reshape(-1, end.shape[-1]), (end.size // end.shape[-1], channels)) for end in potential.bounds)
         lo, hi = np.clip(lowest.min(0), low, high), np.clip(highest.max(0), low, high)
         if math.isfinite(low) and math.isfinite(high):
             end = UNIT[1] if self.mode != "exact" and low < UNIT[1] < high else high  # the paper's neurons end at 1

@@ -41,8 +41,9 @@ def rescaled_by(name: str, nodes: list[Node], model: Simplified) -> Node | None:
     return None
 
 
-def _affine(node: Node, tensor: str, factor: np.ndarray, shift: np.ndarray, constants: Mapping, model: Simplified
-            ) -> tuple[np.ndarray, np.ndarray] | None:
+def _affine(
+    node: Node, tensor: str, factor: np.ndarray, shift: np.ndarray, constants: Mapping, model: Simplified
+) -> tuple[np.ndarray, np.ndarray] | None:
     """factor and shift behind `node`, per channel as far as its constants are; None if its other input is computed."""
     others = [each for each in node.inputs if each != tensor]
     if not all(each in constants for each in others) or node.inputs.count(tensor) != 1:
@@ -72,6 +73,6 @@ def _takes_pixels(factor: np.ndarray, shift: np.ndarray, image: bool) -> bool:
     if not image:
         return False
     lowest, highest = shift, shift + 255 * factor
-    normalised = (factor < 0.05).all() and (-4 <= lowest).all() and (lowest <= -0.3).all() and (0.9 <= highest).all() and (highest <= 6).all()
-    centred = (factor == 1).all() and np.size(shift) == 3 and (-140 <= shift).all() and (shift <= -90).all()
+    normalised = (factor < 0.05).all() and (lowest >= -4).all() and (lowest <= -0.3).all() and (highest >= 0.9).all() and (highest <= 6).all()
+    centred = (factor == 1).all() and np.size(shift) == 3 and (shift >= -140).all() and (shift <= -90).all()
     return bool(normalised or centred)

@@ -113,8 +113,13 @@ def _selected(first: Sparse, selection: Sparse) -> Sparse:
     place = np.arange(indptr[-1], dtype=np.int64) - np.repeat(indptr[:-1] - first.indptr[chosen], counts)
     factor = np.zeros(len(chosen), np.float32)
     factor[filled] = selection.weights
-    return Sparse(in_shape=first.in_shape, out_shape=selection.out_shape, indptr=indptr, indices=first.indices[place],
-                  weights=first.weights[place] * np.repeat(factor, counts))
+    return Sparse(
+        in_shape=first.in_shape,
+        out_shape=selection.out_shape,
+        indptr=indptr,
+        indices=first.indices[place],
+        weights=first.weights[place] * np.repeat(factor, counts),
+    )
 
 
 def _with_weights(step: Conv | Dense | Sparse, weights: np.ndarray) -> Conv | Dense | Sparse:
@@ -127,12 +132,21 @@ def _scale(factors: np.ndarray, shape: Shape) -> Scale:
 
 def _taps(step: Conv | AveragePool, image: np.ndarray):
     """(tap, the inputs that it shows to every output) of one image (*spatial, channels), padded with 0."""
-    room = [(out - 1) * stride + dilation * (kernel - 1) + 1 - before - size for out, stride, dilation, kernel, before, size
-            in zip(step.out_shape, step.strides, step.dilations, step.kernel, step.pads, step.in_shape)]
+    room = [
+        (out - 1) * stride + dilation * (kernel - 1) + 1 - before - size
+        for out, stride, dilation, kernel, before, size in zip(step.out_shape, step.strides, step.dilations, step.kernel, step.pads, step.in_shape)
+    ]
     padded = np.pad(image, [*((before, max(0, after)) for before, after in zip(step.pads, room)), (0, 0)])
     for tap in product(*map(range, step.kernel)):
-        yield tap, padded[tuple(slice(k * dilation, k * dilation + (out - 1) * stride + 1, stride)
-                                for k, dilation, out, stride in zip(tap, step.dilations, step.out_shape, step.strides))]
+        yield (
+            tap,
+            padded[
+                tuple(
+                    slice(k * dilation, k * dilation + (out - 1) * stride + 1, stride)
+                    for k, dilation, out, stride in zip(tap, step.dilations, step.out_shape, step.strides)
+                )
+            ],
+        )
 
 
 def _conv(step: Conv, image: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def fan_out(path: Sequence[Synapses], shape: Shape, padded: bool = False) -> Fan
     steps = [step for step in path if not isinstance(step, Scale)]  # one connection per neuron
     matrix = next((number for number, step in enumerate(steps) if isinstance(step, Dense)), None)
     if matrix is not None:  # whoever reaches one of its inputs reaches all that its outputs do
-        before, behind = fan_out(steps[:matrix], steps[0].in_shape, padded), _reached_by_all(steps[matrix].out_shape, steps[matrix + 1:])
+        before, behind = fan_out(steps[:matrix], steps[0].in_shape, padded), _reached_by_all(steps[matrix].out_shape, steps[matrix + 1 :])
         return FanOut((before.positions > 0) * np.int64(behind), (before.channels > 0).astype(np.int64))
     if not steps:
         return FanOut(np.ones(math.prod(shape[:-1]), np.int64), np.ones(shape[-1], np.int64))
@@ -104,8 +104,7 @@ def _channels_together(steps: Sequence[Synapses]) -> list[int] | None:
     together = [steps[convolutions[0]].in_shape[-1]] * (convolutions[0] + 1)
     for number in convolutions:
         together += [steps[number].out_shape[-1]] * (next((n for n in convolutions if n > number), len(steps) - 1) - number)
-    fits = all(step.in_shape[-1] == count if isinstance(step, Conv) else step.in_shape[-1] % count == 0
-               for step, count in zip(steps, together))
+    fits = all(step.in_shape[-1] == count if isinstance(step, Conv) else step.in_shape[-1] % count == 0 for step, count in zip(steps, together))
     return together if fits else None
 
 
@@ -128,14 +127,14 @@ def _position_counts(steps: Sequence[Synapses], together: Sequence[int], padded:
     apart = [step.in_shape[-1] // count for step, count in zip(steps, together)]
     same_axes = all(near.out_shape[:-1] == far.in_shape[:-1] for near, far in zip(steps, steps[1:]))
     if max(apart) == 1 and same_axes and not any(isinstance(step, Sparse) for step in steps):
-        axes = [[_targets(step, axis, padded and not number) for number, step in enumerate(steps)]
-                for axis in range(len(steps[0].in_shape) - 1)]
+        axes = [[_targets(step, axis, padded and not number) for number, step in enumerate(steps)] for axis in range(len(steps[0].in_shape) - 1)]
         per_axis = [_along_axis(along) for along in axes]
         return reduce(np.multiply.outer, per_axis).reshape(-1)
     if len(steps) == 1 and isinstance(steps[0], Sparse):
         return np.repeat(np.bincount(steps[0].indices, minlength=steps[0].in_shape[0]), apart[0])
-    return _chained([_with_channels_apart(_between_positions(step, padded and not number), count)
-                     for number, (step, count) in enumerate(zip(steps, apart))])
+    return _chained(
+        [_with_channels_apart(_between_positions(step, padded and not number), count) for number, (step, count) in enumerate(zip(steps, apart))]
+    )
 
 
 def _along_axis(steps: Sequence[_Targets]) -> np.ndarray:
@@ -151,12 +150,13 @@ def _chained(matrices: list[csr_matrix]) -> np.ndarray:
     """(rows of the first,) int64: how many columns of the last each reaches. matrices: bool, (from, to)."""
     first, *others = matrices
     each = max(1, math.prod(max(1, -(-matrix.nnz // matrix.shape[0])) for matrix in matrices))
-    return np.concatenate([np.diff(reduce(lambda near, far: near @ far, others, part).indptr).astype(np.int64)
-                           for part in _parts(first, max(1, CONNECTIONS // each))])
+    return np.concatenate(
+        [np.diff(reduce(lambda near, far: near @ far, others, part).indptr).astype(np.int64) for part in _parts(first, max(1, CONNECTIONS // each))]
+    )
 
 
 def _parts(matrix: csr_matrix, rows: int) -> Iterator[csr_matrix]:
-    return (matrix[start:start + rows] for start in range(0, matrix.shape[0], rows))
+    return (matrix[start : start + rows] for start in range(0, matrix.shape[0], rows))
 
 
 @dataclass(frozen=True)

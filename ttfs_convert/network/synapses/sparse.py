@@ -29,11 +29,15 @@ class Sparse(Record):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        require(len(self.in_shape) == len(self.out_shape) == 2 and self.in_shape[1] == self.out_shape[1],
-                f"a sparse map from {self.in_shape} to {self.out_shape}")
+        require(
+            len(self.in_shape) == len(self.out_shape) == 2 and self.in_shape[1] == self.out_shape[1],
+            f"a sparse map from {self.in_shape} to {self.out_shape}",
+        )
         start, size = self.indptr, self.indices.size
-        require(start.shape == (self.out_shape[0] + 1,) and start[0] == 0 and start[-1] == size and bool((start[1:] >= start[:-1]).all()),
-                "rows that do not begin where the last one ends")
+        require(
+            start.shape == (self.out_shape[0] + 1,) and start[0] == 0 and start[-1] == size and bool((start[1:] >= start[:-1]).all()),
+            "rows that do not begin where the last one ends",
+        )
         require(self.indices.shape == self.weights.shape == (size,), f"{size} indices for weights of shape {self.weights.shape}")
         require(size == 0 or (self.indices.min() >= 0 and self.indices.max() < self.in_shape[0]), "indices outside the input")
         keys = np.sort(self.rows * self.in_shape[0] + self.indices)

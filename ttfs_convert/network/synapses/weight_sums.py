@@ -19,8 +19,9 @@ from .spread import Spread
 def _conv(step: Conv, incoming: np.ndarray) -> np.ndarray:
     per_tap = step.weights.sum(axis=tuple(range(len(step.kernel))), dtype=np.float64)  # (channels in / groups, channels out)
     outputs = per_tap.shape[1] // step.groups
-    return np.concatenate([incoming[g * per_tap.shape[0]:(g + 1) * per_tap.shape[0]] @ per_tap[:, g * outputs:(g + 1) * outputs]
-                           for g in range(step.groups)])
+    return np.concatenate(
+        [incoming[g * per_tap.shape[0] : (g + 1) * per_tap.shape[0]] @ per_tap[:, g * outputs : (g + 1) * outputs] for g in range(step.groups)]
+    )
 
 
 def _dense(step: Dense, incoming: np.ndarray) -> np.ndarray:
