@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ttfs_convert.conversion.pipeline import convert
 from ttfs_convert.data import Dataset
-from ttfs_convert.measurement.layer_errors import Certificate
+from ttfs_convert.measurement.layer_errors import LayerErrors
 from ttfs_convert.network.network import Network
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.simulation.head_and_tail import Ends, run
@@ -177,12 +177,12 @@ def dataset(x: np.ndarray) -> Dataset:
     return Dataset("images", x, y=None, sha256=hashlib.sha256(x.tobytes()).hexdigest(), total=len(x), notes=(), image=False)
 
 
-def certified(network: Network, model: onnx.ModelProto, x: np.ndarray) -> Certificate:
+def layer_errors_of(network: Network, model: onnx.ModelProto, x: np.ndarray) -> LayerErrors:
     """The errors of every layer of `network` on `x`."""
-    certificate = Certificate(network)
+    layer_errors = LayerErrors(network)
     tensors = [layer.tensor for layer in network.layers if layer.tensor]
-    certificate.add(run(network, x), Reference(model, tensors, threads=1)(x))
-    return certificate
+    layer_errors.add(run(network, x), Reference(model, tensors, threads=1)(x))
+    return layer_errors
 
 
 def exact(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **options) -> Network:
@@ -198,12 +198,12 @@ def exact(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **opti
     span = max(float(np.ptp(values)) for values in outputs)
     assert span > 1e-2, "the output hardly varies: the comparison proves nothing"
     for network in networks:
-        recording, certificate = run(network, x), Certificate(network)
+        recording, layer_errors = run(network, x), LayerErrors(network)
         for ours, theirs in zip(outputs_of(network, recording, {"x": x}), outputs, strict=True):
             assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * span)
-        certificate.add(recording, reference)
-        assert certificate.first_out_of_tolerance() is None and certificate.saturated() == []
+        layer_errors.add(recording, reference)
+        assert layer_errors.first_out_of_tolerance() is None and layer_errors.saturated() == []
         assert not network.violations
         assert {layer.slope for layer in network.layers if layer.kind == "spiking"} <= {"gated", network.slope}
     assert [network.slope for network in networks] == ["reference", "gated"]

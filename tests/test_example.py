@@ -39,7 +39,7 @@ def test_continuous_time_on_all_test_images(network, full_test_set):
     assert evaluation.report.drift.agreement >= 0.9999
     spiking = [layer for layer in evaluation.report.layers if layer.slope]
     assert len(spiking) == 6 and all(layer.max_error <= 1e-5 for layer in spiking)
-    assert evaluation.certificate.first_out_of_tolerance() is None
+    assert evaluation.layer_errors.first_out_of_tolerance() is None
 
 
 def test_the_trained_resnet_is_converted_without_loss(tmp_path):
@@ -50,7 +50,7 @@ def test_the_trained_resnet_is_converted_without_loss(tmp_path):
         np.savez(tmp_path / "images.npz", x=padded, y=archive["y"][:200])
     images = load_dataset(str(tmp_path / "images.npz"))
     continuous = ttfs_convert.evaluate(network.with_time(None), images)
-    assert continuous.report.drift.agreement == 1 and continuous.certificate.first_out_of_tolerance() is None
+    assert continuous.report.drift.agreement == 1 and continuous.layer_errors.first_out_of_tolerance() is None
     assert ttfs_convert.evaluate(network, images).report.drift.agreement >= 0.98
 
 

@@ -129,7 +129,7 @@ def test_a_fixed_threshold_is_told(example, name):
 
 @pytest.mark.parametrize("name", ("continuous", "fixed"))
 def test_silent_neurons_are_those_that_spike_at_the_end(example, folder, name):
-    """The certificate and the spike times tell the same."""
+    """The layer errors and the spike times tell the same."""
     if name == "continuous":
         report = json.loads(run(*two_images(folder), "--steps", name, "--histogram", "--json", "-").stdout)
     else:

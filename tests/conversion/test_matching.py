@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.models import Chain, certified, converted, dataset, exact, save
+from tests.models import Chain, converted, dataset, exact, layer_errors_of, save
 from ttfs_convert.conversion.matching import match_tensors
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.onnx_model.simplify import simplified
@@ -36,9 +36,9 @@ def test_every_layer_of_a_channels_last_network_is_compared(tmp_path):
     with simplified(save(model, tmp_path)) as pair:
         lost = outputs(pair.original) - outputs(pair.graph)
     network = exact(model, x)
-    certificate = certified(network, model, x)
-    assert certificate.not_compared() == []
-    assert all(certificate.layers[layer.name].largest_error < 1e-5 for layer in network.layers if layer.kind == "spiking")
+    layer_errors = layer_errors_of(network, model, x)
+    assert layer_errors.not_compared() == []
+    assert all(layer_errors.layers[layer.name].largest_error < 1e-5 for layer in network.layers if layer.kind == "spiking")
     found = {layer.tensor for layer in network.layers if layer.kind == "spiking"}
     assert {"relu3_out", "relu7_out"} <= found and found & lost, "nothing was renamed: the test proves nothing"
     assert found <= outputs(model)
@@ -103,8 +103,8 @@ def test_tensors_that_batch_norm_fused_away_are_found():
     chain = Chain((3, 6, 6)).conv(4, pads=[1] * 4).batch_norm(-1).add("Relu").conv(4, pads=[1] * 4).batch_norm().readout()
     model, x = chain.model(), chain.images()
     network = exact(model, x)
-    certificate = certified(network, model, x)
-    assert certificate.not_compared() == []
+    layer_errors = layer_errors_of(network, model, x)
+    assert layer_errors.not_compared() == []
     reference = Reference(model, [layer.tensor for layer in network.layers if layer.tensor])
     assert {layer.tensor for layer in network.layers if layer.kind == "spiking"} <= set(reference.available)
 
@@ -120,5 +120,5 @@ def test_probes_of_whole_numbers_suit_the_table_that_they_index(tmp_path):
     x = np.random.default_rng(1).integers(0, 12, (6, 8, 8))
     network = converted(model, mode="exact", calibrate=dataset(x))
     assert all(layer.tensor for layer in network.layers if layer.kind == "spiking")
-    certificate = certified(network, model, x)
-    assert certificate.first_out_of_tolerance() is None and not certificate.not_compared()
+    layer_errors = layer_errors_of(network, model, x)
+    assert layer_errors.first_out_of_tolerance() is None and not layer_errors.not_compared()

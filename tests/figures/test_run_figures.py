@@ -50,7 +50,7 @@ def test_files(drawn):
     assert "target N(0, 1/9)" in texts(folder / "preactivations.svg")
 
 
-def test_titles_tell_the_certificate_s_errors_and_the_silent_shares(drawn):
+def test_titles_tell_layer_errors_and_the_silent_shares(drawn):
     folder, network, evaluation = drawn
     for layer in evaluation.report.layers:
         if layer.slope:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.models import Chain, certified, converted, dataset
+from tests.models import Chain, converted, dataset, layer_errors_of
 from ttfs_convert.measurement.layer_errors import CONTINUOUS_TOLERANCE
 from ttfs_convert.network.network import Network
 from ttfs_convert.network.populations import Spiking
@@ -49,7 +49,7 @@ def test_cancellation_of_large_values_is_rounding(slope, engine):
     evaluation = evaluate(network, dataset(X), engine=engine, threads=1)
     worst = max(layer.max_error for layer in evaluation.report.layers[2:-1])
     assert worst > CONTINUOUS_TOLERANCE, "rounding alone leaves the fixed tolerance"
-    assert evaluation.certificate.first_out_of_tolerance() is None and evaluation.certificate.first_cut_off() is None
+    assert evaluation.layer_errors.first_out_of_tolerance() is None and evaluation.layer_errors.first_cut_off() is None
     assert all(layer.max_error <= layer.tolerance for layer in evaluation.report.layers[1:-1])
 
 
@@ -57,8 +57,8 @@ def test_a_wrong_weight_among_large_values_is_none():
     model = cancelling()
     network = converted(model, mode="exact", calibrate=dataset(X))
     for name in hidden(network)[:2]:
-        tolerance = certified(network, model, X).tolerances()[name]
-        assert tolerance < 0.2 and certified(with_wrong_weight(network, name, 5 * tolerance), model, X).first_out_of_tolerance() == name
+        tolerance = layer_errors_of(network, model, X).tolerances()[name]
+        assert tolerance < 0.2 and layer_errors_of(with_wrong_weight(network, name, 5 * tolerance), model, X).first_out_of_tolerance() == name
 
 
 @pytest.mark.parametrize("mode, slope", [("strict", "gated"), ("exact", "gated"), ("exact", "reference")])
@@ -68,11 +68,11 @@ def test_an_ordinary_network_is_held_to_the_fixed_tolerance(mode, slope):
         chain = chain.conv(6, pads=[1] * 4).add("Relu") if mode == "exact" else chain.conv(6, pads=[1] * 4).relu1()
     model, x = chain.readout(4).model(), chain.images(20)
     network = converted(model, mode=mode, **({} if mode == "strict" else {"slope": slope, "calibrate": dataset(x)}))
-    certificate = certified(network, model, x)
-    assert certificate.first_out_of_tolerance() is None
-    assert all(CONTINUOUS_TOLERANCE < limit < 1.5 * CONTINUOUS_TOLERANCE for limit in certificate.tolerances().values())
+    layer_errors = layer_errors_of(network, model, x)
+    assert layer_errors.first_out_of_tolerance() is None
+    assert all(CONTINUOUS_TOLERANCE < limit < 1.5 * CONTINUOUS_TOLERANCE for limit in layer_errors.tolerances().values())
     for name in hidden(network):
-        assert certified(with_wrong_weight(network, name, 1e-3), model, x).first_out_of_tolerance() == name
+        assert layer_errors_of(with_wrong_weight(network, name, 1e-3), model, x).first_out_of_tolerance() == name
 
 
 def test_tolerances_do_not_grow_with_depth():
@@ -80,8 +80,8 @@ def test_tolerances_do_not_grow_with_depth():
     for _ in range(30):
         chain.gemm(8, total=0.0).add("Relu")
     model, x = chain.readout(3).model(), chain.images(20)
-    certificate = certified(converted(model, mode="exact", calibrate=dataset(x)), model, x)
-    assert certificate.first_out_of_tolerance() is None and max(certificate.tolerances().values()) < 5e-3
+    layer_errors = layer_errors_of(converted(model, mode="exact", calibrate=dataset(x)), model, x)
+    assert layer_errors.first_out_of_tolerance() is None and max(layer_errors.tolerances().values()) < 5e-3
 
 
 def test_analog_input_counts_with_its_own_size():
@@ -91,7 +91,7 @@ def test_analog_input_counts_with_its_own_size():
     network = converted(model, mode="exact", input_range=None, calibrate=dataset(x))
     evaluation = evaluate(network, dataset(x), threads=1)
     (layer,) = (each for each in evaluation.report.layers if each.name in hidden(network))
-    assert layer.tolerance > layer.max_error > CONTINUOUS_TOLERANCE and evaluation.certificate.first_out_of_tolerance() is None
+    assert layer.tolerance > layer.max_error > CONTINUOUS_TOLERANCE and evaluation.layer_errors.first_out_of_tolerance() is None
 
 
 @pytest.mark.parametrize("steps, share", [(None, 0.8), (50, 0.25)])
@@ -99,10 +99,10 @@ def test_values_beyond_the_range_are_called_that(steps, share):
     chain = Chain((3, 6, 6)).conv(4, pads=[1] * 4).add("Relu").conv(5, pads=[1] * 4).add("Relu").readout()
     model, x = chain.model(), chain.images(8)
     network = converted(model, mode="exact", calibrate=dataset(share * x), margin=0.0, steps=steps)
-    certificate = certified(network, model, x)
+    layer_errors = layer_errors_of(network, model, x)
     first, second = hidden(network)
-    assert certificate.first_out_of_tolerance() is None and certificate.first_cut_off() == first
-    assert certified(with_wrong_weight(network, first, 20.0), model, x).first_out_of_tolerance() == (first if steps is None else None)
+    assert layer_errors.first_out_of_tolerance() is None and layer_errors.first_cut_off() == first
+    assert layer_errors_of(with_wrong_weight(network, first, 20.0), model, x).first_out_of_tolerance() == (first if steps is None else None)
     enough = converted(model, mode="exact", calibrate=dataset(x), margin=0.0, steps=steps)
-    assert certified(enough, model, x).first_cut_off() is None
-    assert certified(with_wrong_weight(enough, second, 20.0), model, x).first_out_of_tolerance() == second
+    assert layer_errors_of(enough, model, x).first_cut_off() is None
+    assert layer_errors_of(with_wrong_weight(enough, second, 20.0), model, x).first_out_of_tolerance() == second

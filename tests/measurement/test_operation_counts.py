@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.models import Chain, certified, converted, dataset
+from tests.models import Chain, converted, dataset, layer_errors_of
 from tests.naive_network import connection_weights
 from ttfs_convert.measurement import operation_counts
 from ttfs_convert.network.network import Network
@@ -165,7 +165,7 @@ def test_analog_input_counts_once_per_connection():
     x = Chain((6,)).images(4)
     for model in (Chain((6,)).gemm(5).add("Relu").readout().model(),):
         net = converted(model, mode="exact", slope="reference", calibrate=dataset(x), input_range=None)
-        shares = certified(net, model, x).active_shares()
+        shares = layer_errors_of(net, model, x).active_shares()
         assert (shares["x"] == 1).all()
         assert operation_counts.event_of_layer(net, net.layers[1], shares).synops == 6 * 5
         assert operation_counts.event_of_layer(net, net.layers[2], shares).synops == 5 * 4
@@ -219,7 +219,7 @@ def test_every_count_equals_an_enumeration(slope, input_range):
     x, model = chain.images(5), chain.model()
     net = converted(model, mode="exact", slope=slope, calibrate=dataset(x), input_range=input_range, steps=20)
     assert {"concat", "reorder", "max_pool"} < {layer.kind for layer in net.layers}
-    recording, shares = simulate(net, x), certified(net, model, x).active_shares()
+    recording, shares = simulate(net, x), layer_errors_of(net, model, x).active_shares()
     sends = {
         layer.name: np.ones((5, *layer.shape), bool) if layer.name not in recording.spike_times else ~recording.silent(layer.name)
         for layer in net.layers[:-1]
@@ -247,7 +247,7 @@ def test_gated_networks_send_less_than_a_spike_per_neuron():
     found = {}
     for slope in ("gated", "reference"):
         net = converted(model, mode="exact", slope=slope, calibrate=dataset(x), steps=20)
-        found[slope] = operation_counts.spikes_per_neuron(net, certified(net, model, x).active_shares())
+        found[slope] = operation_counts.spikes_per_neuron(net, layer_errors_of(net, model, x).active_shares())
     weighted = [layer for layer in net.layers if operation_counts.weight_steps(layer) and layer.kind == "spiking"]
     recording = simulate(net, x)
     sent = sum((~recording.silent(layer.name)).sum() for layer in weighted) / 5

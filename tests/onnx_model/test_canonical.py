@@ -71,7 +71,7 @@ def test_functions_of_the_models_own(tmp_path):
     )
     proto = model([("layer", ["x", "w0"], ["r"], {}, "own"), LAST], functions=[inner, outer], domains=["own", "own.inner"])
     network = evaluated(proto, tmp_path, by_hand())
-    assert evaluate(network, dataset(X)).certificate.not_compared() == []
+    assert evaluate(network, dataset(X)).layer_errors.not_compared() == []
     assert onnx.ModelProto.FromString(network.onnx.tobytes()).functions, "the file inside is the one that was given"
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.models import Chain, converted, dataset
 from ttfs_convert.errors import DataError, UsageError
 from ttfs_convert.measurement import operation_counts
-from ttfs_convert.measurement.layer_errors import Certificate
+from ttfs_convert.measurement.layer_errors import LayerErrors
 from ttfs_convert.network.populations import Input, Spiking
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.simulation.engines import simulate
@@ -307,8 +307,8 @@ def test_latency_and_operations_follow_the_layers_own_steps():
 
 def test_errors_are_held_against_the_longest_step():
     _, network = uneven()
-    assert Certificate(network).tolerance() == ("mean", 1 / 10)
-    assert Certificate(network.with_time(None)).tolerance()[0] == "max"
+    assert LayerErrors(network).tolerance() == ("mean", 1 / 10)
+    assert LayerErrors(network.with_time(None)).tolerance()[0] == "max"
 
 
 def test_another_grid_replaces_the_layers_own_steps():

@@ -15,7 +15,7 @@ from tests.models import converted, dataset, outputs_of  # noqa: E402
 from tests.zoo import segments  # noqa: E402
 from tests.zoo.export import EXPORTERS, exported, quiet  # noqa: E402
 from tests.zoo.networks import CALIBRATION, EVALUATION, images  # noqa: E402
-from ttfs_convert.measurement.layer_errors import Certificate  # noqa: E402
+from ttfs_convert.measurement.layer_errors import LayerErrors  # noqa: E402
 from ttfs_convert.network.network import Network  # noqa: E402
 from ttfs_convert.onnx_model.reference import Reference  # noqa: E402
 from ttfs_convert.simulation.head_and_tail import run  # noqa: E402
@@ -32,15 +32,15 @@ def assert_exact(model: onnx.ModelProto, x: np.ndarray, calibration: np.ndarray,
     """
     seen = dataset(np.concatenate([calibration, x]))
     network = converted(model, mode="exact", slope=slope, calibrate=seen, margin=0.1, **options)
-    recording, certificate = run(network, x), Certificate(network)
+    recording, layer_errors = run(network, x), LayerErrors(network)
     reference = Reference(model, [layer.tensor for layer in network.layers if layer.tensor], threads=1)(x)
     for found, value in zip(outputs_of(network, recording, {model.graph.input[0].name: x}), model.graph.output, strict=True):
         expected = reference[value.name]
         assert found.shape == expected.shape and found.dtype == expected.dtype
         assert expected.std(0).max() > 0.02 * np.ptp(expected) > 0, "the output hardly varies: the comparison proves nothing"
         np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * np.ptp(expected))
-    certificate.add(recording, reference)
-    assert certificate.not_compared() == [] and certificate.first_out_of_tolerance() is None
+    layer_errors.add(recording, reference)
+    assert layer_errors.not_compared() == [] and layer_errors.first_out_of_tolerance() is None
     assert not network.violations
     return network
 

@@ -15,7 +15,7 @@ from tests.models import converted, outputs_of  # noqa: E402
 from tests.zoo.export import EXPORTERS, exported  # noqa: E402
 from tests.zoo.networks import CALIBRATION, EVALUATION, NETWORKS, SHAPES, images, trained  # noqa: E402
 from ttfs_convert.data import Dataset  # noqa: E402
-from ttfs_convert.measurement.layer_errors import Certificate  # noqa: E402
+from ttfs_convert.measurement.layer_errors import LayerErrors  # noqa: E402
 from ttfs_convert.network.network import Network  # noqa: E402
 from ttfs_convert.onnx_model.reference import Reference  # noqa: E402
 from ttfs_convert.simulation.engines import simulate  # noqa: E402
@@ -62,10 +62,10 @@ def test_outputs_equal_onnx_runtime(case):
 
 def test_every_layer_is_certified(case):
     network, recording, reference = case
-    certificate = Certificate(network)
-    certificate.add(recording, reference)
-    assert certificate.not_compared() == []
-    assert certificate.first_out_of_tolerance() is None
+    layer_errors = LayerErrors(network)
+    layer_errors.add(recording, reference)
+    assert layer_errors.not_compared() == []
+    assert layer_errors.first_out_of_tolerance() is None
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)

@@ -13,7 +13,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ..measurement.distributions import POTENTIAL_EDGES, Distributions
-from ..measurement.layer_errors import Certificate
+from ..measurement.layer_errors import LayerErrors
 from ..network.populations import Coded, Layer, Spiking
 from .figure_folder import write_figures
 from .page import BLUE, GREY, SHADE, VERMILION, WIDTH, about_network, cut, frame, paged, percent, short, signed, small_multiples, style
@@ -31,17 +31,17 @@ def write_run(found: Distributions, evaluation: Evaluation, folder: str | Path) 
     """Write the figures of a run, and `histograms.npz`, into `folder`. Raises UsageError if they cannot be written."""
     report = evaluation.report
     about = about_network(found.network, report.engine.name, report.engine.threshold)
-    figures = run_figures(found, evaluation.certificate, f"{about}; data {report.data.name}, N = {report.data.samples:,}")
+    figures = run_figures(found, evaluation.layer_errors, f"{about}; data {report.data.name}, N = {report.data.samples:,}")
     write_figures(figures, folder, {"histograms.npz": histograms(found)})
 
 
-def run_figures(found: Distributions, certificate: Certificate, about: str) -> dict[str, Figure]:
+def run_figures(found: Distributions, layer_errors: LayerErrors, about: str) -> dict[str, Figure]:
     """`preactivations`, `activations`, `spike_times` and `time_axis`, one panel or row per layer; above 24 layers on several pages.
 
-    found, certificate: of the same run. about: network, data and number of samples, for the titles.
+    found, layer_errors: of the same run. about: network, data and number of samples, for the titles.
     """
     with style():
-        return {**_preactivations(found, about), **_activations(found, certificate, about), **_spike_times(found, about), **_time_axis(found, about)}
+        return {**_preactivations(found, about), **_activations(found, layer_errors, about), **_spike_times(found, about), **_time_axis(found, about)}
 
 
 def histograms(found: Distributions) -> bytes:
@@ -91,11 +91,11 @@ def _preactivations(found: Distributions, about: str) -> dict[str, Figure]:
     )
 
 
-def _activations(found: Distributions, certificate: Certificate, about: str) -> dict[str, Figure]:
+def _activations(found: Distributions, layer_errors: LayerErrors, about: str) -> dict[str, Figure]:
     layers, norm = [layer for layer in found.network.layers if layer.name in found.pairs], LogNorm(RAREST, 1)
 
     def draw(axes: Axes, layer: Coded) -> None:
-        counts, errors = found.pairs[layer.name].histogram, certificate.layers[layer.name]
+        counts, errors = found.pairs[layer.name].histogram, layer_errors.layers[layer.name]
         rows, columns = (size - 1 for size in counts.shape)
         shares = np.where(counts.T > 0, counts.T / counts.sum(), np.nan)
         image = axes.imshow(

@@ -1,4 +1,4 @@
-"""The certificate: how far every layer's decoded spike times are from ONNX Runtime's activations of the same data.
+"""Layer errors: how far every layer's decoded spike times are from ONNX Runtime's activations of the same data.
 
 Errors of layers are in units of their range: |a_ANN - a|, a_ANN = (x - lo) / (hi - lo). The readout's are in the output's own units.
 """
@@ -24,7 +24,7 @@ ROUNDING = 1e-6  # of the range: values this little beyond it are not cut off bu
 
 
 @dataclass
-class LayerErrors:
+class LayerError:
     """Streaming statistics of one population. Per neuron, `active` counts the images in which a > 0, `sent` those in which it spikes."""
 
     active: np.ndarray
@@ -94,17 +94,17 @@ def _width(layer: Coded) -> np.ndarray:
 
 
 @dataclass
-class Certificate:
+class LayerErrors:
     """Errors of all populations and of the readout's potentials, added batch by batch."""
 
     network: Network
-    layers: dict[str, LayerErrors] = field(default_factory=dict)
+    layers: dict[str, LayerError] = field(default_factory=dict)
 
     def add(self, recording: Recording, reference: Mapping[str, np.ndarray]) -> None:
         """recording: of one batch. reference: ONNX Runtime's tensors for it, by name; missing ones are not compared."""
         images = len(recording.potentials)
         for layer in self.network.layers:
-            errors = self.layers.setdefault(layer.name, LayerErrors(np.zeros(layer.shape, np.int64), np.zeros(layer.shape, np.int64)))
+            errors = self.layers.setdefault(layer.name, LayerError(np.zeros(layer.shape, np.int64), np.zeros(layer.shape, np.int64)))
             errors.images += images
             if isinstance(layer, Readout):
                 if layer.tensor in reference:
@@ -118,7 +118,7 @@ class Certificate:
                 values = reference.get(layer.onnx_name, np.ones(1, np.float32))
                 errors.smallest, errors.largest = min(errors.smallest, float(values.min())), max(errors.largest, float(values.max()))
 
-    def _compare(self, layer: Coded, errors: LayerErrors, recording: Recording, values: np.ndarray | None) -> None:
+    def _compare(self, layer: Coded, errors: LayerError, recording: Recording, values: np.ndarray | None) -> None:
         times, plane = recording.spike_times[layer.name], (-1, layer.shape[-1])
         reference, lo, width = np.empty((0, 0), np.float32), np.zeros(layer.shape, np.float32), np.ones(layer.shape, np.float32)
         if values is not None:
@@ -142,7 +142,7 @@ class Certificate:
         """Names of layers whose range cuts off more than 0.1 % of the values."""
         return [name for name, errors in self.layers.items() if (errors.saturated_share or 0) > SATURATION_WARNING]
 
-    def worst_readout(self) -> LayerErrors | None:
+    def worst_readout(self) -> LayerError | None:
         """Of the readout whose largest error is the largest share of its range; None where nothing matches."""
         compared = [self.layers[layer.name] for layer in self.network.readouts if self.layers[layer.name].compared]
         return max(compared, key=lambda errors: errors.max_error / max(errors.largest - errors.smallest, 1e-30), default=None)

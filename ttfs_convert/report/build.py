@@ -10,7 +10,7 @@ from ..measurement import operation_counts
 from ..measurement.distributions import Distributions
 from ..measurement.drift import PairedOutcomes, newcombe_interval
 from ..measurement.engine_check import EngineCheck
-from ..measurement.layer_errors import Certificate
+from ..measurement.layer_errors import LayerErrors
 from ..measurement.output_errors import OutputErrors
 from ..measurement.quantised_ann import QuantisedTally
 from ..measurement.spike_timing import BINS, SpikeTiming
@@ -60,14 +60,14 @@ class Judged:
     outcomes: PairedOutcomes | None
 
 
-def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judged: Judged, certificate: Certificate, notes: Sequence[str]) -> Report:
+def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judged: Judged, layer_errors: LayerErrors, notes: Sequence[str]) -> Report:
     """treatments: what became of the samples, by input of the model."""
     outcomes, squares = judged.outcomes, judged.errors[judged.output].mean_squared_errors or (None, None)
-    network, synaptic, active = run.network, operation_counts.synaptic(run.network), certificate.active_shares()
-    sent = certificate.sent_shares() if run.threshold == "fixed" else None
+    network, synaptic, active = run.network, operation_counts.synaptic(run.network), layer_errors.active_shares()
+    sent = layer_errors.sent_shares() if run.threshold == "fixed" else None
     events = {layer.name: operation_counts.event_of_layer(network, layer, active, sent) for layer in network.layers}
     gated = operation_counts.total([operation_counts.gated_of_layer(network, layer, active) for layer in network.layers])
-    worst = certificate.worst_readout()
+    worst = layer_errors.worst_readout()
     return Report(
         model=ModelPart(
             name=network.name,
@@ -105,7 +105,7 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
             event_if_gated=_operations(gated),
             ann_macs=network.ann_macs,
         ),
-        layers=tuple(_layer(network, layer, certificate, events[layer.name], run.timing) for layer in network.layers),
+        layers=tuple(_layer(network, layer, layer_errors, events[layer.name], run.timing) for layer in network.layers),
         timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds),
         notes=tuple(notes),
     )
@@ -153,8 +153,8 @@ def _operations(operations: operation_counts.Operations) -> OperationsPart:
     return OperationsPart(synops=operations.synops, neuronops=operations.neuronops, p_proxy=operations.p_proxy)
 
 
-def _layer(network: Network, layer: Layer, certificate: Certificate, event: operation_counts.Operations, timing: SpikeTiming | None) -> LayerPart:
-    errors = certificate.layers[layer.name]
+def _layer(network: Network, layer: Layer, layer_errors: LayerErrors, event: operation_counts.Operations, timing: SpikeTiming | None) -> LayerPart:
+    errors = layer_errors.layers[layer.name]
     return LayerPart(
         name=layer.name,
         kind="readout" if isinstance(layer, Readout) else label(layer),
@@ -168,7 +168,7 @@ def _layer(network: Network, layer: Layer, certificate: Certificate, event: oper
         weight_sum_max_deviation=weight_sum_deviation(layer),
         max_error=errors.largest_error,
         mean_error=errors.mean_error,
-        tolerance=certificate.tolerances().get(layer.name),
+        tolerance=layer_errors.tolerances().get(layer.name),
         saturated=errors.saturated_share,
         silent=None if isinstance(layer, Readout) else errors.silent_share,
         synops=event.synops,

@@ -15,7 +15,7 @@ from ..figures.figure_folder import check_plots
 from ..measurement.distributions import Distributions
 from ..measurement.drift import PairedOutcomes
 from ..measurement.engine_check import AT_A_TIE, EngineCheck
-from ..measurement.layer_errors import Certificate
+from ..measurement.layer_errors import LayerErrors
 from ..measurement.output_errors import OutputErrors
 from ..measurement.plausibility import Plausibility
 from ..measurement.quantised_ann import QuantisedTally
@@ -34,7 +34,7 @@ class Evaluation:
     """A report and what its JSON does not hold. outcomes: None without labels. notes: what a reader of the figures must know."""
 
     report: Report
-    certificate: Certificate
+    layer_errors: LayerErrors
     outcomes: PairedOutcomes | None
     slope: str  # case of the network's layers
     has_tail: bool  # whether ONNX Runtime computes the outputs from the potentials
@@ -100,7 +100,7 @@ def _compare(
     network: Network, comparison: Comparison, simulate: Callable, measured: Measured, writer: SpikeWriter | None, progress: Callable[[int, int], None]
 ) -> Evaluation:
     tapped = comparison.reference(comparison.model, [layer.tensor for layer in network.layers if layer.tensor])
-    certificate, outcomes, truth = Certificate(network), PairedOutcomes(0, 0, 0, 0), comparison.truth
+    layer_errors, outcomes, truth = LayerErrors(network), PairedOutcomes(0, 0, 0, 0), comparison.truth
     errors = {name: OutputErrors(rule) for name, rule in comparison.rules.items()}
     plausibility = Plausibility()
     start = time.perf_counter()
@@ -117,7 +117,7 @@ def _compare(
         measured.ann_seconds += between - start
         measured.snn_seconds += time.perf_counter() - between
         reference = {**entries, **tapped(x)}
-        certificate.add(recording, reference)
+        layer_errors.add(recording, reference)
         if measured.checked is not None:
             measured.checked.add(recording, entries)
         if measured.distributions is not None:
@@ -138,20 +138,20 @@ def _compare(
         recording.done()
         progress(rows.stop, len(comparison.data))
     outcomes = None if truth.labels is None else outcomes
-    notes = (*comparison.data.notes, *comparison.notes, *plausibility.suspicions(), *_warnings(network, comparison.data, certificate, measured))
-    report = report_of(measured, comparison.data, comparison.treatments, Judged(comparison.output, errors, outcomes), certificate, notes)
-    return Evaluation(report, certificate, outcomes, network.slope, network.tail is not None, notes)
+    notes = (*comparison.data.notes, *comparison.notes, *plausibility.suspicions(), *_warnings(network, comparison.data, layer_errors, measured))
+    report = report_of(measured, comparison.data, comparison.treatments, Judged(comparison.output, errors, outcomes), layer_errors, notes)
+    return Evaluation(report, layer_errors, outcomes, network.slope, network.tail is not None, notes)
 
 
-def _warnings(network: Network, data: Dataset, certificate: Certificate, measured: Measured) -> list[str]:
+def _warnings(network: Network, data: Dataset, layer_errors: LayerErrors, measured: Measured) -> list[str]:
     """What a layer's range cost: values that calibration did not see. And an engine that is off."""
     found = [f"the original's weights are {network.precision}; it was computed in float32 too"] if network.precision != "float32" else []
     found += fitting_notes(network, data)
     remedy = "; calibrate on more data, or with a larger --margin" if network.calibration else ""
     if measured.threshold == "dynamic":
         found += [
-            f"layer {name}: {100 * certificate.layers[name].saturated_share:.2f} % of its values lie outside its range and are cut off{remedy}"
-            for name in certificate.saturated()
+            f"layer {name}: {100 * layer_errors.layers[name].saturated_share:.2f} % of its values lie outside its range and are cut off{remedy}"
+            for name in layer_errors.saturated()
         ]
     if measured.rounded is not None:
         found += measured.rounded.outcome().notes

@@ -18,7 +18,7 @@ from ..data import Dataset, load_dataset
 from ..errors import UsageError
 from ..measurement import operation_counts
 from ..measurement.drift import PairedOutcomes
-from ..measurement.layer_errors import Certificate
+from ..measurement.layer_errors import LayerErrors
 from ..measurement.plausibility import Plausibility
 from ..network.network import Network
 from ..network.populations import Input, Readout, Spiking, sources
@@ -224,12 +224,12 @@ def _groups(network: Network) -> list[tuple[str, ...]]:
 
 
 def _judged(name: str, network: Network, comparison: Comparison) -> Variant:
-    certificate, predicted = Certificate(network), []
+    layer_errors, predicted = LayerErrors(network), []
     for recording, labels in comparison.runs(Simulator(network)):
-        certificate.add(recording, {})
+        layer_errors.add(recording, {})
         predicted.append(labels)
     ann, snn = comparison.original_predictions(), np.concatenate(predicted)
-    events = operation_counts.total([operation_counts.event_of_layer(network, layer, certificate.active_shares()) for layer in network.layers])
+    events = operation_counts.total([operation_counts.event_of_layer(network, layer, layer_errors.active_shares()) for layer in network.layers])
     return Variant(
         name,
         _own_steps(network),

@@ -1,4 +1,4 @@
-"""Tables of a report: the certificate, the operations, and the summary."""
+"""Tables of a report: the layer errors, the operations, and the summary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .style import table
 
 def layers_table(report: Report) -> Table:
     result = table(
-        "Certificate: each layer against ONNX Runtime",
+        "Layer errors: each layer against ONNX Runtime",
         "layer",
         "kind",
         "window",
@@ -204,9 +204,9 @@ def _output(part: OutputPart) -> str:
 
 
 def _tolerance(evaluation: Evaluation) -> str:
-    certificate, (which, limit) = evaluation.certificate, evaluation.certificate.tolerance()
-    missing, cut_off = certificate.not_compared(), certificate.first_cut_off()
+    layer_errors, (which, limit) = evaluation.layer_errors, evaluation.layer_errors.tolerance()
+    missing, cut_off = layer_errors.not_compared(), layer_errors.first_cut_off()
     beyond = f"; {cut_off} is cut off beyond its calibrated range" if cut_off else ""
     rounding = " and rounding" if which == "max" else ""
     unknown = f"; not compared: {', '.join(missing)}" if missing else ""
-    return f"{certificate.first_out_of_tolerance() or 'none'} ({which} error at most {limit:.2g}{rounding}){beyond}{unknown}"
+    return f"{layer_errors.first_out_of_tolerance() or 'none'} ({which} error at most {limit:.2g}{rounding}){beyond}{unknown}"

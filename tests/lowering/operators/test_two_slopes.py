@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.models import Chain, assert_equals_onnx_runtime, certified, converted, dataset, exact
+from tests.models import Chain, assert_equals_onnx_runtime, converted, dataset, exact, layer_errors_of
 from ttfs_convert.conversion.refusals import ConstraintError
 from ttfs_convert.measurement.operation_counts import spiking_mac_share
 from ttfs_convert.network.store import load, save
@@ -53,7 +53,7 @@ def test_two_populations_take_one_window(activation):
     network = exact(end(ACTIVATIONS[activation](chain)).model(), chain.images(6))
     assert parts(network) == [*HALVES, "whole"] and network.windows == 3
     assert [len(layer.connections) for layer in network.layers[1:]] == [1, 1, 2, 1]
-    assert certified(network, end(ACTIVATIONS[activation](start())).model(), chain.images(6)).not_compared() == []
+    assert layer_errors_of(network, end(ACTIVATIONS[activation](start())).model(), chain.images(6)).not_compared() == []
 
 
 def test_the_halves_are_those_of_the_pre_activation():
@@ -81,8 +81,8 @@ def test_an_error_in_either_half_is_seen():
     step = connection.path[0].model_copy(update={"weights": connection.path[0].weights * np.float32(0.5)})
     broken = second.model_copy(update={"connections": (connection.model_copy(update={"path": (step,)}),)})
     changed = network.model_copy(update={"layers": (network.layers[0], first, broken, *network.layers[3:])})
-    certificate = certified(changed, model, x)
-    assert certificate.first_out_of_tolerance() == second.name and certificate.layers[first.name].largest_error < 1e-5
+    layer_errors = layer_errors_of(changed, model, x)
+    assert layer_errors.first_out_of_tolerance() == second.name and layer_errors.layers[first.name].largest_error < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -283,4 +283,8 @@ def test_the_paper_knows_one_slope():
     assert (first.lo.min(), first.hi.max(), second.lo.min(), second.hi.max()) == (0, 1, -1, 0)
     np.testing.assert_array_equal(first.connections[0].path[0].weights, second.connections[0].path[0].weights)
     dim = 0.2 * chain.images()
-    assert certified(network, model, dim).layers["conv0"].largest_error < 1e-5 > certified(network, model, dim).layers["conv0/negative"].largest_error
+    assert (
+        layer_errors_of(network, model, dim).layers["conv0"].largest_error
+        < 1e-5
+        > layer_errors_of(network, model, dim).layers["conv0/negative"].largest_error
+    )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tests.models import Chain, certified, converted, dataset
+from tests.models import Chain, converted, dataset, layer_errors_of
 from ttfs_convert.measurement import operation_counts
 from ttfs_convert.network.synapses.fan_out import existing_connections, fan_out, virtual_connections
 from ttfs_convert.network.synapses.spread import Spread
@@ -100,7 +100,7 @@ def test_events_equal_an_enumeration(slope, average):
     chain = decoder(average)
     model, x = chain.model(), chain.images(5)
     network = converted(model, mode="exact", slope=slope, calibrate=dataset(x), steps=20)
-    recording, shares = simulate(network, x), certified(network, model, x).active_shares()
+    recording, shares = simulate(network, x), layer_errors_of(network, model, x).active_shares()
     shapes = {layer.name: layer.shape for layer in network.layers}
     checked = 0
     for layer in network.layers:

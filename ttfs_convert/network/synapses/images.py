@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
+
+from .average_pool import AveragePool
+from .convolution import Conv
+from .sliding import Sliding
 
 
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A view (images, height, width, channels) of (n, *shape); one-dimensional positions become one row of an image."""
     return array.reshape(wide_batch(array.size // math.prod(shape), shape))
-
-
-import functools
-
-from .average_pool import AveragePool
-from .convolution import Conv
-from .sliding import Sliding
 
 
 def wide(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
