@@ -116,7 +116,7 @@ def test_sums_are_the_potential(case, kind, wide_bias):
     times = {name: rng.integers(0, 51, (2, *size)).astype(np.uint8) for name, size in (("a", (6, 5, 4)), ("b", shape))}
     batch = Batch(steps, Integrator(network), 2, {}, times)
     with CALLER:
-        found = Sums(plans(network, batch.integrator.layouts)["l"], steps, batch.integrator, 2)(batch)
+        found = Sums(plans(network)["l"], steps, batch.integrator, 2)(batch)
         expected = batch.potential(layer)
     if kind == "readout":
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)

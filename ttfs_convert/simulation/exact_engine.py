@@ -46,8 +46,7 @@ class Simulator:
 
     def __init__(self, network: Network, disturb: Disturbance | None = None):
         self.network, self.steps, self._disturb = network, network.steps_per_layer(), disturb
-        self._integrator = Integrator(network)
-        self._plans = plans(network, self._integrator.layouts)
+        self._integrator, self._plans = Integrator(network), plans(network)
         self._first_input = network.inputs[0].onnx_name
         self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,20 +37,20 @@ def layouts(network: Network) -> dict[int, Weights]:
     return {key: layout for key, layout in found.items() if layout is not None}
 
 
-def plans(network: Network, layouts: Mapping[int, Weights]) -> dict[str, Plan]:
-    """By name, of readouts and of the layers whose steps fit eight bits, if they have a connection with weights in `layouts`."""
+def plans(network: Network) -> dict[str, Plan]:
+    """By name, of readouts and of the layers whose steps fit eight bits, if they have a connection that ends in a convolution."""
     steps = network.steps_per_layer()
     found = {
-        layer.name: _plan(layer, steps[layer.name], network.half, layouts)
+        layer.name: _plan(layer, steps[layer.name], network.half)
         for layer in network.layers
         if isinstance(layer, Readout) or (isinstance(layer, Spiking) and steps[layer.name] in EIGHT_BITS)
     }
     return {name: plan for name, plan in found.items() if plan is not None}
 
 
-def _plan(layer: Spiking | Readout, steps: int | None, half: float, layouts: Container[int]) -> Plan | None:
+def _plan(layer: Spiking | Readout, steps: int | None, half: float) -> Plan | None:
     others = list(layer.connections)
-    weighted = [number for number, each in enumerate(others) if each.path and id(each.path[-1]) in layouts]
+    weighted = [number for number, each in enumerate(others) if each.path and each.path[-1].is_convolution]
     if not weighted:
         return None
     last = others.pop(weighted[-1])

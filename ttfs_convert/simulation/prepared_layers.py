@@ -71,7 +71,7 @@ class Sums:
         self._shortcut = others.pop().source if others and _is_shortcut(others[-1], steps) else None
         shortcut_steps = steps[self._shortcut] if self._shortcut else 0
         self._others = [
-            (each, Weighted(each, steps, integrator, images, plan.out_shape) if each.path and id(each.path[-1]) in integrator.layouts else None)
+            (each, Weighted(each, steps, integrator, images, plan.out_shape) if each.path and each.path[-1].is_convolution else None)
             for each in others
         ]
         self._last = Weighted(plan.last, steps, integrator, images, plan.out_shape, plan.steps, shortcut_steps)

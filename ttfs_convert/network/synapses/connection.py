@@ -8,13 +8,14 @@ from pydantic import Field
 
 from ..records import Record
 from .average_pool import AveragePool
+from .axis_product import AxisProduct
 from .convolution import Conv
 from .dense import Dense
 from .scale import Scale
 from .sparse import Sparse
 from .spread import Spread
 
-Synapses = Annotated[Conv | Dense | AveragePool | Scale | Spread | Sparse, Field(discriminator="kind")]
+Synapses = Annotated[Conv | Dense | AxisProduct | AveragePool | Scale | Spread | Sparse, Field(discriminator="kind")]
 
 
 class Connection(Record):

@@ -27,6 +27,7 @@ class Conv(Sliding, SynapseKind):
     Behind a spread it is a transposed convolution, which has no padded taps.
     """
 
+    is_convolution: ClassVar[bool] = True
     trained: ClassVar[bool] = True
     fittable: ClassVar[bool] = True
     programmed: ClassVar[bool] = True

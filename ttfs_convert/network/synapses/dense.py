@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Dense(SynapseKind):
     """V0[o] = sum_i w[i, o] a[i]."""
 
+    is_convolution: ClassVar[bool] = True
     trained: ClassVar[bool] = True
     fittable: ClassVar[bool] = True
     programmed: ClassVar[bool] = True

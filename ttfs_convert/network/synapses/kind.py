@@ -38,6 +38,7 @@ class SynapseKind(Record):
     in_shape: Shape
     out_shape: Shape
 
+    is_convolution: ClassVar[bool] = False  # whether `kernels.convolve.Convolution` computes it, and so fires neurons straight out of sums
     named: ClassVar[bool] = True  # whether reports name it in a layer's kind
     trained: ClassVar[bool] = False  # whether its weights are the model's parameters
     fittable: ClassVar[bool] = False  # whether compensation can fit its weights: see `patches`
@@ -62,11 +63,11 @@ class SynapseKind(Record):
         raise NotImplementedError
 
     def kernel_layout(self) -> Weights | None:
-        """Its weights as `kernels.convolve.Convolution` takes them, which then also fires neurons straight out of sums; None: no such form."""
+        """Its weights as `add` wants them, made once per network; None: as they are."""
         return None
 
     def kernel_geometry(self) -> tuple[tuple[int, int], ...]:
-        """kernel, strides, dilations, pads as (y, x) pairs, of kinds with a `kernel_layout`."""
+        """kernel, strides, dilations, pads as (y, x) pairs."""
         return (1, 1), (1, 1), (1, 1), (0, 0)
 
     def with_weights(self, weights: np.ndarray) -> Self:

@@ -73,6 +73,11 @@ class Sparse(SynapseKind):
     def add(self, activations: np.ndarray, potentials: np.ndarray, layout: Weights | None = None, dense: bool = False) -> None:
         sparse(activations, self.indptr, self.indices, self.weights, potentials.reshape(len(activations), *self.out_shape))
 
+    def gain(self) -> tuple[float, int]:
+        if not self.indices.size:
+            return 0.0, 0
+        return float(np.bincount(self.rows, np.abs(self.weights)).max()), int(np.diff(self.indptr).max())
+
     def scaled_outputs(self, factors: np.ndarray, shape: Shape) -> Self | None:
         return self.with_weights(self.weights * np.broadcast_to(factors, shape).reshape(-1)[self.rows]) if self.is_between_neurons else None
 
