@@ -12,8 +12,7 @@ from numba.extending import intrinsic
 from ._jit import jit
 from ._llvm import I32, LANES, VECTOR, call, data, load, splat, vectors_at
 from ._threads import SERIAL_ELEMENTS, in_parallel, share
-
-TIE = 1e-4  # in steps: a crossing this little after a grid point counts as on it, so that ties fire earlier in every engine
+from .rounding import TIE
 
 
 @jit()
@@ -29,9 +28,9 @@ def crossing_time(potential, slope):
 
 @jit()
 def time_step(tau, steps, half):
-    """The step at which a spike due at `tau` fires: k = clip(ceil(N tau - h - 1e-4), 0, N).
+    """The step at which a spike due at `tau` fires: k = clip(ceil(N tau - h - 1e-4), 0, N), see `rounding`.
 
-    tau: spike time in [0, 1]. steps: N. half: h, 0.5 for rounding `nearest` and 0 for `ceil`. Returns a float with an integer value.
+    tau: spike time in [0, 1]. steps: N. half: h, of `rounding.HALF`. Returns a float with an integer value.
     """
     return min(max(math.ceil(steps * tau - half - TIE), 0.0), steps)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.threshold import TIE
+from ..kernels.rounding import TIE
 from ..network.populations import Readout, Spiking
 from ..network.synapses.convolution import Conv
 from ..network.synapses.dense import Dense

@@ -3,7 +3,7 @@ with the threshold. It knows neither V0 = sum w a nor the slope: both come out.
 
     I_i(t) = sum of w_ij over the spikes that have arrived;  V_i(t + 1/N) = V_i(t) + I_i(t) / N;  fire at the first V_i >= threshold
 
-Rounding: a step k also counts what the ramp reaches h + 1e-4 of a step later, which is the rule k = ceil(N tau - h - 1e-4).
+Rounding: a step k also counts what the ramp reaches h + 1e-4 of a step later, which is the rule of `kernels/rounding.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..kernels._threads import CALLER
-from ..kernels.threshold import TIE
+from ..kernels.rounding import TIE
 from ..kernels.tick import UNFIRED, tick
 from ..network.network import Network
 from ..network.populations import Input, Readout, Spiking

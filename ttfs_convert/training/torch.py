@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
+from .grid import LEAD, set_steps
 
 __all__ = [
     "LcTtfs",
@@ -38,7 +39,6 @@ __all__ = [
     "weight_sum_loss",
 ]
 
-TIE = 1e-4  # of a step: who is this close to the earlier of two steps takes it, as `kernels.threshold` has it
 CONSTRAINED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
 REFUSED = {
@@ -74,20 +74,15 @@ class ReLU1(nn.Module):
 def on_grid(a: Tensor, steps: int) -> Tensor:
     """a in [0, 1] as a spike time in a window of N = `steps` carries it: floor(N a + 1/2 + 1e-4) / N, which is rounding `nearest`. The
     gradient passes straight through (Bengio et al., 2013). For the network's inputs in training, where their window is coarse."""
-    return a + (torch.floor(steps * a + (0.5 + TIE)) / steps - a).detach()
+    return a + (torch.floor(steps * a + LEAD) / steps - a).detach()
 
 
 def train_on_grid(model: nn.Module, steps: int | None) -> None:
     """From now on every `ReLU1` of `model`, those of residual sums included, rounds to N = `steps` time steps in training mode; None: no
     more. For the last epochs, at a small learning rate: weights that have seen the grid need few steps. Evaluation and export do not
     round: `ttfs-convert --steps N` will. Raises UsageError for numbers out of range and a model without `ReLU1`."""
-    if steps is not None and not 1 <= steps <= 65535:
-        raise UsageError("train_on_grid: steps", f"{steps}", "1 to 65535, or None")
     activations = [module for module in model.modules() if isinstance(module, ReLU1)]
-    if not activations:
-        raise UsageError(f"train_on_grid({type(model).__name__})", "no ReLU1", "at least one", "use shims.torch.ReLU1 behind the layers")
-    for activation in activations:
-        activation.steps = steps
+    set_steps(activations, steps, type(model).__name__, f"{__name__}.ReLU1")
 
 
 class Residual(nn.Module):
