@@ -145,7 +145,7 @@ def average_pool_steps(times, steps_in, divisor, kernel, strides, dilations, pad
 
     tau = (sum of the inputs' steps + N' per padded tap that counts) / (N' divisor), then the rule of `time_step`.
     times, out: (n, height, width, channels) unsigned steps. divisor: as for `average_pool`. steps_in: N' of `times`. steps: N of `out`.
-    half: h.
+    half: h of the rounding.
     """
     arguments = times, steps_in, divisor, kernel, strides, dilations, pads, steps, half, out
     in_parallel(_average_pool_steps_shared, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)

@@ -9,3 +9,8 @@ def compact(values: np.ndarray) -> np.ndarray:
     """Per channel if all positions agree, else as it is. values: (*spatial, channels) or (channels,)."""
     rows = values.reshape(-1, values.shape[-1])
     return np.ascontiguousarray(rows[0]) if (rows == rows[0]).all() else values
+
+
+def per_neuron(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(neurons,) float64: what `values`, (channels,) or of `shape`, say of every neuron of a population of `shape`."""
+    return np.broadcast_to(values, shape).reshape(-1).astype(np.float64)

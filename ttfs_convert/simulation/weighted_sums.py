@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..kernels.blocking import Weights
-from ..kernels.convolve import conv
-from ..kernels.matrix_product import dense
+from ..kernels.convolve import conv, dense
 from ..kernels.pool import average_pool
 from ..kernels.sparse_rows import sparse
 from ..network.network import Network
