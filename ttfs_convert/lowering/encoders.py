@@ -9,7 +9,8 @@ import onnx
 
 from ..network.populations import Input
 from ..onnx_model.node import Node
-from .builder import Builder, UnsupportedNode
+from .builder import Builder
+from .unsupported import UnsupportedNode
 from .values import Spikes, channels_first, flat_index
 
 POSITIONAL = ("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")  # read (batch, channels, *positions)

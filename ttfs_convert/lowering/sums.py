@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ..network.synapses.connection import Synapses
 from ..network.synapses.scale import Scale
 from .values import Potential, Spikes, Value
-
-if TYPE_CHECKING:
-    from .builder import Builder
 
 
 def spike_trains(value: Value | None) -> list[Spikes] | None:
@@ -30,16 +23,6 @@ def spike_trains(value: Value | None) -> list[Spikes] | None:
         Spikes(each.source, value.index, value.shape, scale.astype(np.float64), none if k else value.bias)
         for k, (each, scale) in enumerate(zip(value.connections, factors))
     ]
-
-
-def sum_of(trains: Sequence[Spikes], like: Sequence[Spikes | Potential], name: str, builder: Builder) -> Potential:
-    """The sum of `trains`, which are of one shape and show the same places. like: the sums whose elements they hold."""
-    result = builder.summed(trains, name)
-    bounds = (
-        np.maximum(result.bounds[0], min(float(value.bounds[0].min()) for value in like)),
-        np.minimum(result.bounds[1], max(float(value.bounds[1].max()) for value in like)),
-    )
-    return replace(result, bounds=bounds, pooled_only=True, comonotone=all(isinstance(value, Spikes) or value.comonotone for value in like))
 
 
 def factors_of(path: tuple[Synapses, ...], channels: int) -> np.ndarray | None:

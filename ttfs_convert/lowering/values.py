@@ -27,6 +27,7 @@ class Constant:
 
     @property
     def array(self) -> np.ndarray:
+        """As `load` gives it, in the type of the ONNX tensor."""
         return self.load()
 
 

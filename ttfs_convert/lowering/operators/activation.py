@@ -14,7 +14,8 @@ from functools import reduce
 import numpy as np
 
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Compared, Constant, Geometry, Potential, Spikes, Value
 from .add import Term, weighted_sum
 from .affine import affine
@@ -24,13 +25,15 @@ COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
 
 def lower_relu(node: Node, builder: Builder) -> None:
-    clamp(builder.value(node.inputs[0]), node, builder, 0.0, math.inf)
+    """max(x, 0)."""
+    clamp(builder.data(node), node, builder, 0.0, math.inf)
 
 
 def lower_clip(node: Node, builder: Builder) -> None:
+    """min(max(x, minimum), maximum); until opset 10 both are attributes."""
     low = builder.constant(node, 1, "minimum", np.float32(node.attributes.get("min", -math.inf)))
     high = builder.constant(node, 2, "maximum", np.float32(node.attributes.get("max", math.inf)))
-    clamp(builder.value(node.inputs[0]), node, builder, float(low), float(high))
+    clamp(builder.data(node), node, builder, float(low), float(high))
 
 
 def lower_thresholded_relu(node: Node, builder: Builder) -> None:
@@ -44,7 +47,7 @@ def lower_thresholded_relu(node: Node, builder: Builder) -> None:
 def lower_hard_sigmoid(node: Node, builder: Builder) -> None:
     """max(0, min(1, alpha x + beta))."""
     factor, shift = (np.full((), node.attributes.get(name, default), np.float64) for name, default in (("alpha", 0.2), ("beta", 0.5)))
-    clamp(affine(builder.value(node.inputs[0]), factor, shift, node, builder), node, builder, 0.0, 1.0)
+    clamp(affine(builder.data(node), factor, shift, node, builder), node, builder, 0.0, 1.0)
 
 
 def lower_max(node: Node, builder: Builder) -> None:
@@ -54,7 +57,7 @@ def lower_max(node: Node, builder: Builder) -> None:
         if constant is not None:
             raise UnsupportedNode("it compares several tensors and a constant", "clamp before or behind it")
         builder.values[node.outputs[0]] = _largest(
-            [builder.sent(builder.value(name), node, position) for position, name in enumerate(node.inputs)], node, builder
+            [builder.sent(value, node, position) for position, value in enumerate(builder.inputs(node))], node, builder
         )
     else:
         clamp(values[0], node, builder, -math.inf if constant is None else constant, math.inf)
@@ -70,7 +73,7 @@ def lower_min(node: Node, builder: Builder) -> None:
 
 def lower_comparison(node: Node, builder: Builder) -> None:
     """x > c and its like, for Where alone: at equality both of Where's branches are c, so that >= is the same."""
-    first, second = (builder.value(name) for name in node.inputs)
+    first, second = builder.inputs(node)
     swapped = isinstance(first, Constant)
     threshold = _scalar(first if swapped else second)
     if isinstance(second, Constant) == swapped or threshold is None:
@@ -81,7 +84,7 @@ def lower_comparison(node: Node, builder: Builder) -> None:
 
 def lower_where(node: Node, builder: Builder) -> None:
     """Where(x > c, x, c) = max(x, c), Where(x > c, c, x) = min(x, c), and the same with x < c; of a constant condition, elements of either."""
-    condition, *branches = (builder.value(name) for name in node.inputs)
+    condition, *branches = builder.inputs(node)
     if isinstance(condition, Constant):
         builder.values[node.outputs[0]] = _chosen(condition.array.astype(bool), branches, node, builder)
         return
@@ -113,7 +116,7 @@ def _chosen(first: np.ndarray, branches: Sequence[Value | None], node: Node, bui
 
 def _split(node: Node, builder: Builder) -> tuple[float | None, list[Value | None]]:
     """The constant input, None without one, and the computed ones."""
-    values = [builder.value(name) for name in node.inputs]
+    values = builder.inputs(node)
     given = [value for value in values if isinstance(value, Constant)]
     constants = [scalar for scalar in map(_scalar, given) if scalar is not None]
     if len(constants) < len(given) or len(given) == len(values):
@@ -131,6 +134,8 @@ def _scalar(value: Value | None) -> float | None:
 
 
 def clamp(value: Value | None, node: Node, builder: Builder, low: float, high: float) -> None:
+    """Set the node's output to `value` clamped to [low, high]: neurons, unless `value` stays within, or another clamp follows, which takes this
+    one along. Raises UnsupportedNode for a constant, and where nothing is left between the ends."""
     if isinstance(value, Potential):
         low, high = (min(max(end, low), high) for end in (value.low, value.high))
     if not isinstance(value, (Spikes, Potential)) or not low < high:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
 from ..sums import spike_trains
+from ..unsupported import UnsupportedNode
 from ..values import Constant, Potential, Spikes, Value, same_index
 from .affine import affine
 from .linear_map import in_order_of
@@ -35,14 +36,17 @@ class _Computed(Term):
 
 
 def lower_add(node: Node, builder: Builder) -> None:
+    """a + b."""
     builder.values[node.outputs[0]] = weighted_sum(_terms(node, builder, (1.0, 1.0)), node, builder)
 
 
 def lower_sub(node: Node, builder: Builder) -> None:
+    """a - b."""
     builder.values[node.outputs[0]] = weighted_sum(_terms(node, builder, (1.0, -1.0)), node, builder)
 
 
 def lower_sum(node: Node, builder: Builder) -> None:
+    """The sum of its inputs, element by element."""
     builder.values[node.outputs[0]] = weighted_sum(_terms(node, builder, (1.0,) * len(node.inputs)), node, builder)
 
 
@@ -52,7 +56,7 @@ def lower_mean(node: Node, builder: Builder) -> None:
 
 
 def _terms(node: Node, builder: Builder, factors: Sequence[float]) -> list[Term]:
-    return [Term(builder.value(name), factor, position) for position, (name, factor) in enumerate(zip(node.inputs, factors))]
+    return [Term(value, factor, position) for position, (value, factor) in enumerate(zip(builder.inputs(node), factors))]
 
 
 def weighted_sum(terms: Sequence[Term], node: Node, builder: Builder) -> Spikes | Potential:

@@ -14,7 +14,8 @@ import numpy as np
 from ...network.synapses.chains import scaled
 from ...network.synapses.connection import Connection
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Constant, Potential, Spikes, Value, is_laid_out, laid_out
 
 PRODUCT_OF_COMPUTED = (
@@ -24,7 +25,8 @@ PRODUCT_OF_COMPUTED = (
 
 
 def lower_mul(node: Node, builder: Builder) -> None:
-    first, second = (builder.value(name) for name in node.inputs)
+    """a b, one of them constant."""
+    first, second = builder.inputs(node)
     position, value, factor = (0, first, second) if isinstance(second, Constant) else (1, second, first)
     if not isinstance(factor, Constant):
         raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
@@ -32,15 +34,18 @@ def lower_mul(node: Node, builder: Builder) -> None:
 
 
 def lower_div(node: Node, builder: Builder) -> None:
-    if not isinstance(builder.value(node.inputs[1]), Constant):
+    """a / b, b constant and nowhere 0."""
+    value, divisor = builder.inputs(node)
+    if not isinstance(divisor, Constant):
         raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
-    divisor = builder.constant(node, 1, "divisor")
-    if isinstance(builder.value(node.inputs[0]), Constant) or not divisor.all():
+    by = divisor.array.astype(np.float64)
+    if isinstance(value, Constant) or not by.all():
         raise UnsupportedNode("it divides a constant, or by 0", "divide by constants other than 0")
-    builder.values[node.outputs[0]] = affine(builder.data(node), 1 / divisor.astype(np.float64), np.zeros(()), node, builder)
+    builder.values[node.outputs[0]] = affine(value, 1 / by, np.zeros(()), node, builder)
 
 
 def lower_neg(node: Node, builder: Builder) -> None:
+    """-x."""
     builder.values[node.outputs[0]] = affine(builder.data(node), np.full((), -1.0), np.zeros(()), node, builder)
 
 

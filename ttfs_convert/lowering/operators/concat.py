@@ -8,20 +8,22 @@ import numpy as np
 
 from ...network.per_channel import compact
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
-from ..sums import spike_trains, sum_of
+from ..builder import Builder
+from ..sums import spike_trains
+from ..unsupported import UnsupportedNode
 from ..values import Potential, Spikes, channels_first
 from .sliding_geometry import image_index
 
 
 def lower_concat(node: Node, builder: Builder) -> None:
-    values = [value for value in map(builder.value, node.inputs) if isinstance(value, (Spikes, Potential))]
+    """Computed tensors side by side along any axis."""
+    values = [value for value in builder.inputs(node) if isinstance(value, (Spikes, Potential))]
     if len(values) < len(node.inputs):
         raise UnsupportedNode("a part of it is a constant", "concatenate computed tensors only")
     trains = [spike_trains(value) or [] for value in values]
     if {len(each) for each in trains} == {2}:  # both halves of an activation with two slopes
         joined = [_joined(list(parts), node, builder) for parts in zip(*trains)]
-        builder.values[node.outputs[0]] = sum_of(joined, values, node.name, builder)
+        builder.values[node.outputs[0]] = builder.sum_of(joined, values, node.name)
     else:
         builder.values[node.outputs[0]] = _joined([builder.sent(value, node, position) for position, value in enumerate(values)], node, builder)
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from ...network.synapses.convolution import Conv
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from .sliding_geometry import image_index, image_order, sliding
 
 
 def lower_conv(node: Node, builder: Builder) -> None:
+    """Y[o, y] = bias[o] + sum over c, k of W[o, c, k] X[c, strides y + dilations k - pads], 1-D or 2-D, in groups."""
     weights = builder.constant(node, 1, "weights")
     if weights.ndim not in (3, 4):
         raise UnsupportedNode(f"a {weights.ndim - 2}-D convolution", "use 1-D or 2-D convolutions")

@@ -9,11 +9,13 @@ import numpy as np
 from ...network.synapses.convolution import Conv
 from ...network.synapses.spread import Spread
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from .sliding_geometry import image_index, image_order
 
 
 def lower_conv_transpose(node: Node, builder: Builder) -> None:
+    """The transpose of `lower_conv`'s map, plus a bias: Y[o, strides x + dilations k - pads] sums W[c, o, k] X[c, x] over c, x and k."""
     weights = builder.constant(node, 1, "weights")
     if weights.ndim not in (3, 4):
         raise UnsupportedNode(f"a {weights.ndim - 2}-D transposed convolution", "use 1-D or 2-D ones")

@@ -1,4 +1,4 @@
-"""Einsum with one constant factor: a matrix product over any axes (`dense.py`). What else is linear in one computed input is a matrix that
+"""Einsum with one constant factor: a matrix product over any axes (`matmul.py`). What else is linear in one computed input is a matrix that
 ONNX Runtime gives (`probed.py`).
 """
 
@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import replace
 
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Constant, Potential, Spikes
 from .affine import PRODUCT_OF_COMPUTED
 from .matmul import product_of_rows
@@ -20,7 +21,8 @@ EQUATION = re.compile(r"([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]*)")
 
 
 def lower_einsum(node: Node, builder: Builder) -> None:
-    values = [builder.value(name) for name in node.inputs]
+    """As a product of rows where both factors share or sum labels as a matrix product does, else as `lower_probed`."""
+    values = builder.inputs(node)
     computed = [value for value in values if isinstance(value, (Spikes, Potential))]
     if len(computed) > 1:
         raise UnsupportedNode(*PRODUCT_OF_COMPUTED)

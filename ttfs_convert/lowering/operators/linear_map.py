@@ -49,6 +49,7 @@ def _first_axis(value: Spikes | Potential) -> int:
 
 
 def population_shape(value: Spikes | Potential) -> Shape:
+    """Shape of the population that the tensor `value` shows: behind its waiting max-pools, if it has some."""
     return value.max_pools[-1]["out_shape"] if isinstance(value, Potential) and value.max_pools else value.shape
 
 
@@ -128,18 +129,13 @@ def _through(
     if isinstance(value, Potential):
         result = replace(_of_potential(value, step), comonotone=False)
     else:
-        result = replace(builder.synapses(value, node, step, order, _position(node, builder)), pooled_only=True)
+        result = replace(builder.synapses(value, node, step, order, builder.computed(node)[0]), pooled_only=True)
     return replace(seen_as(result, shape), index=index, bounds=bounds)
 
 
 def _without_pools(value: Spikes | Potential, node: Node, builder: Builder) -> Spikes | Potential:
     """`value`, spike-coded where max-pools wait for its activation."""
-    return builder.spikes(value, node, _position(node, builder)) if isinstance(value, Potential) and value.max_pools else value
-
-
-def _position(node: Node, builder: Builder) -> int:
-    """Of the computed input."""
-    return next(position for position, name in enumerate(node.inputs) if name and isinstance(builder.value(name), (Spikes, Potential)))
+    return builder.spikes(value, node, builder.computed(node)[0]) if isinstance(value, Potential) and value.max_pools else value
 
 
 def _of_potential(value: Potential, step: Sparse) -> Potential:

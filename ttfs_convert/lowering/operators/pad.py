@@ -1,6 +1,6 @@
 """Pad.
 
-1. reflect, edge, wrap  -> wiring (`shape.py`).
+1. reflect, edge, wrap  -> wiring (`rearrange.py`).
 2. constant c           -> the tensor less c, with elements that are 0, plus c again. Around the positions of spikes these are virtual
    neurons (an average over one tap), as a convolution's padding is; along other axes, and of pre-activations, they are no neurons at all.
 """
@@ -13,7 +13,8 @@ import numpy as np
 
 from ...network.synapses.average_pool import AveragePool
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Potential, Spikes
 from .affine import affine
 from .linear_map import map_axes, population_axes, selection
@@ -23,6 +24,7 @@ from .sliding_geometry import image_index, image_order
 
 
 def lower_pad(node: Node, builder: Builder) -> None:
+    """Elements before and behind along any axes; negative pads crop."""
     if node.attributes.get("mode", "constant") != "constant":
         lower_moved(node, builder)
         return

@@ -18,7 +18,8 @@ from ...network.per_channel import compact
 from ...network.records import Shape
 from ...network.synapses.average_pool import AveragePool
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Geometry, Potential, Spikes, flat_index
 from .affine import affine
 from .linear_map import map_axes, population_axes, population_shape, seen_as
@@ -26,11 +27,13 @@ from .pooling import average, averaged, pools_by_part
 
 
 def lower_global_average_pool(node: Node, builder: Builder) -> None:
+    """The mean over all positions, channel by channel."""
     value = builder.data(node)
     builder.values[node.outputs[0]] = averaged(_mean(value, _positions(value), node, builder), node, builder)
 
 
 def lower_global_max_pool(node: Node, builder: Builder) -> None:
+    """The largest value over all positions, channel by channel."""
     value = builder.data(node)
     builder.values[node.outputs[0]] = _largest(value, _positions(value), node, builder)
 
@@ -40,10 +43,12 @@ def _positions(value: Spikes | Potential) -> tuple[int, ...]:
 
 
 def lower_reduce_mean(node: Node, builder: Builder) -> None:
+    """The mean over the axes given, by default over all."""
     _lower(node, builder, _mean)
 
 
 def lower_reduce_sum(node: Node, builder: Builder) -> None:
+    """The sum over the axes given, by default over all."""
     _lower(node, builder, _sum)
 
 
@@ -55,6 +60,7 @@ def lower_reduce_l1(node: Node, builder: Builder) -> None:
 
 
 def lower_reduce_max(node: Node, builder: Builder) -> None:
+    """The largest value over the axes given, by default over all."""
     _lower(node, builder, _largest)
 
 

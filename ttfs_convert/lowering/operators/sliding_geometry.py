@@ -6,7 +6,7 @@ import numpy as np
 
 from ...network.records import Shape
 from ...onnx_model.node import Node
-from ..builder import UnsupportedNode
+from ..unsupported import UnsupportedNode
 from ..values import Geometry, Potential, Spikes, channels_first, flat_index
 
 

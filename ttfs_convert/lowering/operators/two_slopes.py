@@ -23,15 +23,18 @@ from .affine import affine
 
 
 def lower_leaky_relu(node: Node, builder: Builder) -> None:
+    """x where x > 0, alpha x elsewhere."""
     positive, alpha = (np.asarray(node.attributes.get(name, default), np.float64) for name, default in (("positive", 1.0), ("alpha", 0.01)))
     _lower(node, builder, positive, alpha)
 
 
 def lower_prelu(node: Node, builder: Builder) -> None:
+    """x where x > 0, slope x elsewhere; slope: a constant that broadcasts."""
     _lower(node, builder, np.ones(()), builder.constant(node, 1, "slope").astype(np.float64))
 
 
 def lower_abs(node: Node, builder: Builder) -> None:
+    """|x|."""
     _lower(node, builder, np.ones(()), np.full((), -1.0))
 
 
