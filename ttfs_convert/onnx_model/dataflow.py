@@ -1,4 +1,4 @@
-"""Which tensors of an ONNX graph depend on the values that it is given."""
+"""Which tensors of an ONNX graph depend on the values that it is given, and which are constants."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ def fed_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     """Inputs that need data: those that no initializer gives a value to."""
     constants = {tensor.name for tensor in graph.initializer}
     return [value for value in graph.input if value.name not in constants]
+
+
+def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """The graph's own constants by name: initializers and the values of Constant nodes, large ones maybe as external data."""
+    return {tensor.name: tensor for tensor in graph.initializer} | {
+        node.output[0]: attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute if attribute.name == "value"
+    }
 
 
 def data_tensors(graph: onnx.GraphProto) -> set[str]:

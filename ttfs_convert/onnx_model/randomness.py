@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import onnx
 
 from ..errors import ModelError
+from .dataflow import constants_of
 from .subgraphs import captured
 
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
@@ -33,10 +34,7 @@ def _found(
     graph: onnx.GraphProto, wanted: Sequence[str], opset: int, outer: Mapping[str, onnx.TensorProto]
 ) -> Iterator[tuple[onnx.NodeProto, str, str]]:
     """(node, why it is refused, what to do). outer: constants of the graphs around this one."""
-    constants = {**outer, **{tensor.name: tensor for tensor in graph.initializer}}
-    constants |= {
-        node.output[0]: attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute if attribute.name == "value"
-    }
+    constants = {**outer, **constants_of(graph)}
     for node in _needed(graph, wanted):
         problem = _problem(node, opset, constants) if node.domain in ("", "ai.onnx") else None
         if problem is not None:
