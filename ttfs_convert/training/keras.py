@@ -53,15 +53,18 @@ class ReLU1(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
+        """min(max(x, 0), 1), any shape and float dtype; in training on the grid, if `steps` is set, and with the loss added."""
         if training and self.loss_weight:
             self.add_loss(self.loss_weight * pre_activation_loss(x, self.mean, self.deviation, self.axis))
         y = ops.clip(x, 0.0, 1.0)
         return on_grid(y, self.steps) if training and self.steps else y
 
     def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's, as Keras asks for it."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, as Keras saves them."""
         return {
             **super().get_config(),
             "loss_weight": self.loss_weight,
@@ -110,6 +113,7 @@ class UnityWeightSum(keras.constraints.Constraint):
         return ops.cast(values, w.dtype)
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, as Keras saves them."""
         return {"target": self.target, "axis": self.axis}
 
 
@@ -129,6 +133,7 @@ class WeightSumRegularizer(keras.regularizers.Regularizer):
         return self.weight * ops.sum(ops.abs(ops.sum(values, _axes(values, self.axis)) - self.target))
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, as Keras saves them."""
         return {"weight": self.weight, "target": self.target, "axis": self.axis}
 
 
