@@ -109,7 +109,7 @@ class Network(Record):
         fitted = self.compensation
         return fitted is None or (fitted.steps == self.grid() and fitted.rounding == self.rounding)
 
-    def with_time(self, steps: int | None, rounding: Rounding | None = None) -> Network:
+    def with_time(self, steps: int | None, rounding: str | None = None) -> Network:
         """This network on another grid: `steps` for every window, None for continuous time; `rounding` if given."""
         layers = tuple(layer.model_copy(update={"steps": None}) if isinstance(layer, (Input, Spiking)) else layer for layer in self.layers)
         return self.model_copy(update={"steps": steps, "rounding": rounding or self.rounding, "layers": layers})
