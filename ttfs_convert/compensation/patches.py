@@ -18,6 +18,7 @@ def weighted_step(connection: Connection) -> Conv | Dense | None:
 
 
 def groups(step: Conv | Dense) -> int:
+    """Of a convolution; 1 of other steps."""
     return step.groups if isinstance(step, Conv) else 1
 
 

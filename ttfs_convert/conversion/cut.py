@@ -1,4 +1,4 @@
-"""Cut out what stands before the input populations and behind the readouts, for ONNX Runtime to run: head and tail."""
+"""Cut out what ONNX Runtime computes before and after the spiking part: head and tail, see `simulation/head_and_tail.py`."""
 
 from __future__ import annotations
 
