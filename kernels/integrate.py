@@ -104,6 +104,7 @@ def _read(integers, weight_values):
 
 @jit()
 def integrate_shared(state, items, chunk, *arguments):
+    """`integrate` as a part of what `in_parallel` hands out."""
     share(integrate, state, items, chunk, arguments)
 
 

@@ -68,6 +68,7 @@ def encode(values, low, width, steps, half, times):
 
 @jit()
 def encode_rows(first, past, values, low, width, steps, half, times):
+    """`encode` of the rows `first` to `past`."""
     for r in range(first, past):
         for c in range(values.shape[1]):
             for p in range(values.shape[2]):
@@ -77,6 +78,7 @@ def encode_rows(first, past, values, low, width, steps, half, times):
 
 @jit()
 def encode_shared(state, items, chunk, *arguments):
+    """`encode_rows` as a part of what `in_parallel` hands out."""
     share(encode_rows, state, items, chunk, arguments)
 
 
@@ -93,6 +95,7 @@ class Ramp(NamedTuple):
 
 
 def ramp(slope: np.ndarray, steps: int, half: float) -> Ramp:
+    """A and B of slopes S: `slope` of any shape and float dtype, for N = `steps` >= 1 and h = `half`."""
     slope = slope.astype(np.float64)
     rise = np.divide(steps, slope, out=np.full_like(slope, 1e30), where=slope > 0)
     exact = np.stack([np.where(slope > 0, rise - half - TIE, rise), rise])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import onnx
 
 from .subgraphs import captured
@@ -30,6 +32,17 @@ def data_tensors(graph: onnx.GraphProto) -> set[str]:
         if node.op_type not in SHAPES and found.intersection((*node.input, *captured(node))):
             found.update(filter(None, node.output))
     return found
+
+
+def needed_nodes(graph: onnx.GraphProto, wanted: Iterable[str], given: Iterable[str] = ()) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that the tensors `wanted` are computed with where those `given` are known, in order; and the names of all tensors that these
+    nodes read, subgraphs included, with `wanted` itself."""
+    names, nodes, known = set(wanted), [], {"", *given}
+    for node in reversed(graph.node):
+        if names.intersection(node.output) - known:
+            names.update(filter(None, node.input), captured(node))
+            nodes.append(node)
+    return nodes[::-1], names
 
 
 def floats(model: onnx.ModelProto) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from .dataflow import data_tensors
+from .dataflow import data_tensors, needed_nodes
 from .node import Node
 from .reference import Reference
 from .session import session
@@ -103,14 +103,9 @@ class Bounds:
 
     @functools.cached_property
     def _cone(self) -> list[str]:
-        """Tensors between the linear layers and the outputs, and all that these need."""
-        found, pending = {}, [value.name for value in self._model.graph.output]
-        while pending:
-            name = pending.pop()
-            if name in self._nodes and name not in found:
-                found[name] = None
-                pending += [each for each in self._nodes[name].inputs if each]
-        return list(found)
+        """Computed tensors that the outputs need."""
+        _, needed = needed_nodes(self._model.graph, [value.name for value in self._model.graph.output])
+        return [name for name in self._nodes if name in needed]
 
     def isdata(self, name: str) -> bool:
         """Whether the tensor depends on the values that the model is given."""

@@ -19,8 +19,8 @@ from .rescaling import MOVERS, PIXELS, rescaled_by
 
 UNIT = (0.0, 1.0)
 OPTION = "--input-range"
-Ends = tuple[float, float] | None | Literal["data", "auto"]
-InputRange = Ends | Mapping[str, Ends]
+OneRange = tuple[float, float] | None | Literal["data", "auto"]
+InputRange = OneRange | Mapping[str, OneRange]
 
 
 @dataclass(frozen=True)
