@@ -16,7 +16,7 @@ EXAMPLE = ROOT / "examples" / "fashion_mnist"
 RUN = """
 import numpy as np
 from ttfs_convert import convert
-from ttfs_convert.simulate.engines import simulate
+from ttfs_convert.simulation.engines import simulate
 print(simulate(convert({model!r}), np.zeros((1, 1, 28, 28), np.float32)).potentials.shape, flush=True)
 """
 

@@ -76,15 +76,6 @@ def conv(
     layer(activation, potential.reshape(-1, potential.shape[3]), potential)
 
 
-def dense(activation: np.ndarray, weights: Weights, potential: np.ndarray) -> None:
-    """potential[n, o] += sum_i activation[n, i] weights[i, o].
-
-    activation: (n, inputs) float32. weights: `blocking.pack` of (1, 1, inputs, outputs). potential: (n, outputs) float32, contiguous, added to
-    in place.
-    """
-    conv(activation[:, None, None], weights, (1, 1), (1, 1), (1, 1), (0, 0), potential[:, None, None])
-
-
 @lru_cache(maxsize=4096)
 def _prepared(sizes, geometry, in_size, out_size, in_steps, outputs):
     """What `integrate` needs to know of a layer, integers and columns, and the multiply-adds of one image."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -177,23 +177,25 @@ def dataset(x: np.ndarray) -> Dataset:
     return Dataset("images", x, y=None, sha256=hashlib.sha256(x.tobytes()).hexdigest(), total=len(x), notes=(), image=False)
 
 
-def layer_errors_of(network: Network, model: onnx.ModelProto, x: np.ndarray) -> LayerErrors:
-    """The errors of every layer of `network` on `x`."""
+def layer_errors_of(network: Network, model: onnx.ModelProto, x: np.ndarray, not_compared: Collection[str] = ()) -> LayerErrors:
+    """The errors on `x` of every layer with neurons, but those that are `not_compared` because no tensor of the model holds them."""
     layer_errors = LayerErrors(network)
     tensors = [layer.tensor for layer in network.layers if layer.tensor]
     layer_errors.add(run(network, x), Reference(model, tensors, threads=1)(x))
+    assert layer_errors.not_compared() == list(not_compared)
     return layer_errors
 
 
-def exact(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **options) -> Network:
-    """Mode exact, calibrated on `x` itself: for either slope outputs equal ONNX Runtime's, and so does every layer compared.
+def exact(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, not_compared: Collection[str] = (), **options) -> Network:
+    """Mode exact, calibrated on `x` itself: for either slope outputs equal ONNX Runtime's, and so does every layer with neurons.
 
-    tolerance: of outputs, as a share of their range. Returns the gated network.
+    tolerance: of outputs, as a share of their range. not_compared: names of layers that no tensor of the model holds. Returns the gated network.
     """
     networks = [
         converted(model, **{"mode": "exact", "slope": slope, "calibrate": dataset(x), "margin": 0.1, **options}) for slope in ("reference", "gated")
     ]
     reference = alone(model, networks[0], [layer.tensor for network in networks for layer in network.layers if layer.tensor])(x)
+    reference[model.graph.input[0].name] = x  # some layers encode it anew
     outputs = [reference[value.name] for value in model.graph.output]
     span = max(float(np.ptp(values)) for values in outputs)
     assert span > 1e-2, "the output hardly varies: the comparison proves nothing"
@@ -203,6 +205,7 @@ def exact(model: onnx.ModelProto, x: np.ndarray, tolerance: float = 2e-5, **opti
             assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * span)
         layer_errors.add(recording, reference)
+        assert layer_errors.not_compared() == list(not_compared)
         assert layer_errors.first_out_of_tolerance() is None and layer_errors.saturated() == []
         assert not network.violations
         assert {layer.slope for layer in network.layers if layer.kind == "spiking"} <= {"gated", network.slope}

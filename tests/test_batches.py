@@ -144,11 +144,19 @@ def test_labels_are_one_for_each_sample():
     ],
 )
 @pytest.mark.parametrize("batch", ["n", 1])
-def test_independent_samples_are_run_together(behind, batch):
+def test_independent_samples_are_run_together(behind, batch, monkeypatch):
     model = net(behind=behind, batch=batch, axis=AXIS1)
-    comparison = Comparison(converted(model, mode="exact", calibrate=dataset(X)), dataset(X), threads=1)
+    network = converted(model, mode="exact", calibrate=dataset(X))
+    comparison = Comparison(network, dataset(X), threads=1)
     assert comparison.together == (None if batch == "n" else 1) and comparison.notes == ()
-    assert comparison.ends._tail.together is None
+    recording, sizes, of_a_session = run(network, X), [], onnxruntime.InferenceSession.run
+    monkeypatch.setattr(
+        onnxruntime.InferenceSession,
+        "run",
+        lambda session, names, feeds, *more: sizes.extend(map(len, feeds.values())) or of_a_session(session, names, feeds, *more),
+    )
+    comparison.ends.outputs(recording, {"x": X})
+    assert set(sizes) == {len(X)}, "the tail"
 
 
 def test_a_declared_batch_with_values_for_each_place():

@@ -39,7 +39,7 @@ def test_continuous_time_on_all_test_images(network, full_test_set):
     assert evaluation.report.drift.agreement >= 0.9999
     spiking = [layer for layer in evaluation.report.layers if layer.slope]
     assert len(spiking) == 6 and all(layer.max_error <= 1e-5 for layer in spiking)
-    assert evaluation.layer_errors.first_out_of_tolerance() is None
+    assert evaluation.layer_errors.first_out_of_tolerance() is None and evaluation.layer_errors.not_compared() == []
 
 
 def test_the_trained_resnet_is_converted_without_loss(tmp_path):
@@ -51,6 +51,7 @@ def test_the_trained_resnet_is_converted_without_loss(tmp_path):
     images = load_dataset(str(tmp_path / "images.npz"))
     continuous = ttfs_convert.evaluate(network.with_time(None), images)
     assert continuous.report.drift.agreement == 1 and continuous.layer_errors.first_out_of_tolerance() is None
+    assert continuous.layer_errors.not_compared() == []
     assert ttfs_convert.evaluate(network, images).report.drift.agreement >= 0.98
 
 

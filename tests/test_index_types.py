@@ -44,7 +44,7 @@ if narrow:
 
 from tests.models import Chain, converted
 from ttfs_convert import load, save
-from ttfs_convert.simulate.engines import simulate
+from ttfs_convert.simulation.engines import simulate
 
 chains = {
     "pool": Chain((2, 6, 6)).conv(3, pads=[1] * 4).relu1().add("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).conv(4).relu1().readout(),

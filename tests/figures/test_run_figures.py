@@ -52,10 +52,11 @@ def test_files(drawn):
 
 def test_titles_tell_layer_errors_and_the_silent_shares(drawn):
     folder, network, evaluation = drawn
-    for layer in evaluation.report.layers:
-        if layer.slope:
-            assert f"largest error {layer.max_error:.1e}" in texts(folder / "activations.svg")
-            assert f"{layer.name}, window {layer.window}\n" in texts(folder / "spike_times.svg") + "\n"
+    spiking = [layer for layer in evaluation.report.layers if layer.slope]
+    assert len(spiking) == sum(isinstance(layer, Spiking) for layer in network.layers) > 0
+    for layer in spiking:
+        assert f"largest error {layer.max_error:.1e}" in texts(folder / "activations.svg")
+        assert f"{layer.name}, window {layer.window}\n" in texts(folder / "spike_times.svg") + "\n"
     shown = texts(folder / "time_axis.svg")
     assert all(f"{percent(layer.silent)} silent" in shown for layer in evaluation.report.layers if layer.silent is not None)
 

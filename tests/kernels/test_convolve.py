@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ttfs_convert.kernels.blocking import TILE_PIXELS, in_long_rows, pack, slides, tiling
-from ttfs_convert.kernels.convolve import NO_TIMES, Convolution, conv, dense
+from ttfs_convert.kernels.convolve import NO_TIMES, Convolution, conv
 from ttfs_convert.kernels.threshold import fire, ramp
 
 from tests import naive
@@ -41,6 +41,7 @@ def test_equals_the_equation(geometry, groups, channels, outputs, density, dense
     np.testing.assert_allclose(run(activation, weights, groups, geometry, dense, 0.25, sliding), expected, rtol=1e-5, atol=1e-5)
 
 
+PIXEL = Geometry((1, 1), (1, 1), (1, 1), (1, 1), (0, 0), (0, 0))
 SMALL = Geometry((4, 3), (3, 2), (2, 1), (1, 2), (1, 1), (0, 1))
 
 
@@ -193,9 +194,8 @@ def test_no_bit_depends_on_batch_or_threads(groups, outputs, dense):
 
 
 def run_dense(activation, weights, start=0.0):
-    potential = np.full((len(activation), weights.shape[1]), start, np.float32)
-    dense(activation, pack(weights[None, None]), potential)
-    return potential
+    """A fully connected layer: a convolution of images of one pixel."""
+    return run(activation[:, None, None], weights[None, None], 1, PIXEL, False, start)[:, 0, 0]
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)

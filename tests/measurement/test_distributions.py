@@ -174,6 +174,7 @@ def test_finer_histograms_of_spike_times_add_up_to_the_report_s(engine, steps):
     coarse, fine = SpikeTiming(net), SpikeTiming(net, dict.fromkeys(recording.spike_times, 50))
     for timing in (coarse, fine):
         timing.add(recording)
+    assert set(fine.layers) == set(recording.spike_times) != set()
     for name, each in fine.layers.items():
         assert each.histogram.size == 50 * net.windows and each.histogram.sum() > 0
         assert np.array_equal(each.histogram.reshape(-1, 5).sum(1), coarse.layers[name].histogram)

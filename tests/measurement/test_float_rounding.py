@@ -50,6 +50,7 @@ def test_cancellation_of_large_values_is_rounding(slope, engine):
     worst = max(layer.max_error for layer in evaluation.report.layers[2:-1])
     assert worst > CONTINUOUS_TOLERANCE, "rounding alone leaves the fixed tolerance"
     assert evaluation.layer_errors.first_out_of_tolerance() is None and evaluation.layer_errors.first_cut_off() is None
+    assert evaluation.layer_errors.not_compared() == []
     assert all(layer.max_error <= layer.tolerance for layer in evaluation.report.layers[1:-1])
 
 

@@ -248,7 +248,7 @@ def test_gated_networks_send_less_than_a_spike_per_neuron():
     for slope in ("gated", "reference"):
         net = converted(model, mode="exact", slope=slope, calibrate=dataset(x), steps=20)
         found[slope] = operation_counts.spikes_per_neuron(net, layer_errors_of(net, model, x).active_shares())
-    weighted = [layer for layer in net.layers if operation_counts.weight_steps(layer) and layer.kind == "spiking"]
+    weighted = [layer for layer in net.layers if operation_counts.trained_steps(layer) and layer.kind == "spiking"]
     recording = simulate(net, x)
     sent = sum((~recording.silent(layer.name)).sum() for layer in weighted) / 5
     assert found["gated"] == pytest.approx(sent / sum(np.prod(layer.shape) for layer in weighted))

@@ -49,8 +49,9 @@ def evaluated(proto, tmp_path, expected):
     """The network gives `expected`, and a report of it finds no difference from the original inside the file."""
     network = convert(save(proto, tmp_path), mode="exact", steps=None, calibrate=dataset(X))
     np.testing.assert_allclose(run(network, X).potentials, expected, rtol=0, atol=1e-5)
-    report = evaluate(network, dataset(X)).report
-    assert report.drift.agreement == 1 and report.drift.max_output_error < 1e-5
+    evaluation = evaluate(network, dataset(X))
+    assert evaluation.report.drift.agreement == 1 and evaluation.report.drift.max_output_error < 1e-5
+    assert evaluation.layer_errors.not_compared() == [] and evaluation.layer_errors.first_out_of_tolerance() is None
     return network
 
 
@@ -71,7 +72,6 @@ def test_functions_of_the_models_own(tmp_path):
     )
     proto = model([("layer", ["x", "w0"], ["r"], {}, "own"), LAST], functions=[inner, outer], domains=["own", "own.inner"])
     network = evaluated(proto, tmp_path, by_hand())
-    assert evaluate(network, dataset(X)).layer_errors.not_compared() == []
     assert onnx.ModelProto.FromString(network.onnx.tobytes()).functions, "the file inside is the one that was given"
 
 

@@ -10,7 +10,7 @@ from tests.kernels.cases import geometries
 from tests.naive_network import connection_weights, spike_times
 from tests.simulation.agreement import assert_same_times, slopes
 from tests.simulation.networks import FAMILIES, HAND_BUILT, SLOPES, case, sums, with_weight_sums
-from tests.simulation.test_clock import EXAMPLE, example_images
+from tests.simulation.test_clock_engine import EXAMPLE, example_images
 from tests.test_naive_network import Build, average, dense, scale, tolerances, weights
 from ttfs_convert.conversion.pipeline import convert
 from ttfs_convert.network.network import Network

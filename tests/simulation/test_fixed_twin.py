@@ -7,8 +7,8 @@ from tests import naive_fixed
 from tests.simulation.networks import HAND_BUILT, SPIKES_ONLY, Entries, case, leave_out_padding
 from ttfs_convert.network.network import Network
 from ttfs_convert.network.populations import Layer
+from ttfs_convert.network.synapses.average_pool import AveragePool
 from ttfs_convert.simulation.engines import simulate
-from ttfs_convert.simulation.receptive_fields import SYNAPSES
 
 CASES = [(family, slope) for family in SPIKES_ONLY for slope in ("fan_in", "reference") if slope == "fan_in" or family in HAND_BUILT]
 GRIDS = ((3, "nearest"), (10, "ceil"), (25, "nearest"))
@@ -81,13 +81,13 @@ def test_padded_taps_that_do_not_spike_would_be_noticed(monkeypatch):
 
 
 def test_an_average_whose_padding_counts_twice_would_be_noticed(monkeypatch):
-    whole = SYNAPSES["average_pool"]
+    whole = AveragePool.synapses
 
     def doubled(step, virtual):
         target, source, weight = whole(step, virtual)
         return target, source, np.where(source < 0, 2 * weight, weight)
 
-    monkeypatch.setitem(SYNAPSES, "average_pool", doubled)
+    monkeypatch.setattr(AveragePool, "synapses", doubled)
     network, x = case("pools", "fan_in")
     with pytest.raises(AssertionError):
         assert_equals_the_twin(network, two(x), "event")

@@ -8,7 +8,7 @@ from ttfs_convert.kernels._threads import CALLER
 from ttfs_convert.kernels.pool import add_decoded, max_pool
 
 from tests.kernels.cases import with_threads
-from tests.simulation.test_ready import CASES, _network
+from tests.simulation.test_prepared_layers import CASES, _network
 from ttfs_convert.network.synapses.connection import Connection
 from ttfs_convert.network.synapses.dense import Dense
 from ttfs_convert.simulation import exact_engine as exact
@@ -39,12 +39,25 @@ def _random(network, rng, images):
     }
 
 
+@pytest.fixture
+def made_again(monkeypatch):
+    """The programs that ran, one entry a batch."""
+    programs = []
+
+    class Seen(Program):
+        def __call__(self, entries):
+            programs.append(self)
+            return super().__call__(entries)
+
+    monkeypatch.setattr(exact, "Program", Seen)
+    return programs
+
+
 def _by_layer(network, x, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(exact, "PROGRAM_BYTES", 0)
         simulator = Simulator(network)
         simulator(x)
-        assert not any(isinstance(each, Program) for each in simulator._ready.values())
         return simulator(x)
 
 
@@ -59,23 +72,25 @@ def _assert_equal(found, expected):
 @pytest.mark.parametrize("case", COMPILED)
 @pytest.mark.parametrize("kind", ("readout", "spiking"))
 @pytest.mark.parametrize("threads", (1, 2))
-def test_a_recorded_batch_is_made_again_on_other_data(case, kind, threads, monkeypatch):
+def test_a_recorded_batch_is_made_again_on_other_data(case, kind, threads, made_again, monkeypatch):
     rng = np.random.default_rng(5)
     network = _network_of_weights(case, kind, rng)
     simulator, batches = Simulator(network), [_random(network, rng, images) for images in (3, 3, 1, 3, 1)]
     found = with_threads(threads, lambda: [simulator(x) for x in batches])
-    assert all(isinstance(each, Program) for each in simulator._ready.values()) and len(simulator._ready) == 2
+    second, fourth, fifth = made_again
+    assert second is fourth is not fifth, "not one program for each size"
     for x, recording in zip(batches, found):  # compared behind the last, so that a batch that overwrites another's results is seen
         _assert_equal(recording, _by_layer(network, x, monkeypatch))
+    assert len(made_again) == 3
 
 
-def test_a_network_with_other_parts_runs_layer_by_layer():
+def test_a_network_with_other_parts_runs_layer_by_layer(made_again):
     rng = np.random.default_rng(6)
     simulator = Simulator(_network_of_weights("scaled", "spiking", rng))
     first, second = (_random(simulator.network, rng, 2) for _ in range(2))
     simulator(first)
     _assert_equal(simulator(second), Simulator(simulator.network)(second))
-    assert not any(isinstance(each, Program) for each in simulator._ready.values())
+    assert made_again == []
 
 
 def test_arrays_in_other_layouts_are_read_as_they_are():

@@ -239,14 +239,14 @@ def test_training_restarts_bit_by_bit(paper, after, tmp_path, monkeypatch):
     whole = paper.recipe.Training(recipe(paper), 1)
     whole.run(*images, tmp_path / "whole")
     first = paper.recipe.Training(recipe(paper), 1)
-    update, done = first._update, []
+    step, done = first.optimizer.step, []
 
-    def interrupted(*batch):
+    def interrupted():
         if len(done) == after:
             raise Interrupted
-        done.append(update(*batch))
+        done.append(step())
 
-    monkeypatch.setattr(first, "_update", interrupted)
+    monkeypatch.setattr(first.optimizer, "step", interrupted)
     with pytest.raises(Interrupted):
         first.run(*images, tmp_path, every=0.0)
     torch.manual_seed(99)

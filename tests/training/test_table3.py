@@ -71,7 +71,10 @@ def trained(paper, name: str, steps: int = 4):
     training = paper.recipe.Training(paper.table3.MODELS[name].recipe(given, 0), 1)
     training.optimizer.param_groups[0]["lr"] = 0.05
     for _ in range(steps):
-        training._update(torch.rand(8, 1, 28, 28), torch.arange(8), False)
+        loss = training.lc.loss(nn.functional.cross_entropy(training.model(torch.rand(8, 1, 28, 28)), torch.arange(8)))
+        training.optimizer.zero_grad()
+        loss.backward()
+        training.optimizer.step()
     return training
 
 
@@ -99,10 +102,13 @@ def test_loss_has_the_terms_that_the_model_keeps(paper):
             for layer in training.model:
                 if isinstance(layer, nn.Conv2d):
                     layer.weight.add_(0.1)
-        training.model(torch.rand(8, 1, 28, 28))
-        pre_activations = sum(training.lc._pre_activation_losses.values()).item()
+        x, zero = torch.rand(8, 1, 28, 28), torch.tensor(0.0)
+        training.model(x)
+        extra = training.lc.loss(zero).item()
         weight_sums = sum(neurons.loss() for neurons in training.lc.neurons).item()
-        extra = training.lc.loss(torch.tensor(0.0)).item()
+        training.lc.lambda_w, training.lc.lambda_a = 0.0, 1.0
+        training.model(x)
+        pre_activations = training.lc.loss(zero).item()
         assert pre_activations > 0.1 and weight_sums > 1
         assert extra == pytest.approx(1e-3 * weight_sums * model.soft + 1e-2 * pre_activations * model.norm, rel=1e-4)
 

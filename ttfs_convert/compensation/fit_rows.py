@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..network.populations import Readout, Spiking
-from ..network.synapses.connection import Connection, has_virtual_neurons
+from ..network.synapses.connection import Connection, Synapses
 from ..simulation.weighted_sums import Integrator
-from .patches import fan_in, groups, patches, weighted_step
 
 MEMORY = 64 << 20  # bytes of a layer's rows
 FEWEST = 256  # samples that even the widest layer is fitted to and judged on
@@ -33,9 +32,14 @@ class Rows:
 
 def fitted_connections(layer: Spiking | Readout) -> list[int]:
     """Numbers of the connections whose weights are fitted: all that end in weights for the same grid of outputs."""
-    steps = [weighted_step(connection) for connection in layer.connections]
-    shapes = [step.out_shape for step in steps if step is not None]
-    return [number for number, step in enumerate(steps) if step is not None and step.out_shape == shapes[0]]
+    steps = {number: each.path[-1] for number, each in enumerate(layer.connections) if each.path and each.path[-1].fittable}
+    shapes = [step.out_shape for step in steps.values()]
+    return [number for number, step in steps.items() if step.out_shape == shapes[0]]
+
+
+def fitted_steps(layer: Spiking | Readout) -> list[Synapses]:
+    """The synapses whose weights are fitted: the last ones of these connections."""
+    return [layer.connections[number].path[-1] for number in fitted_connections(layer)]
 
 
 def slopes_of(layer: Spiking | Readout) -> np.ndarray:
@@ -52,10 +56,10 @@ class Sampler:
     def __init__(self, layer: Spiking | Readout, samples: int, rng: np.random.Generator):
         self._layer, self._rng = layer, rng
         self._connections = [layer.connections[number] for number in fitted_connections(layer)]
-        self._steps = [connection.path[-1] for connection in self._connections]
+        self._steps = fitted_steps(layer)
         self._outputs = self._steps[0].out_shape[-1]
         self._positions = math.prod(layer.shape) // self._outputs
-        width = sum(fan_in(step) * groups(step) for step in self._steps) + 4 * self._outputs
+        width = sum(step.fan_in * step.channel_groups() for step in self._steps) + 4 * self._outputs
         room = max(MEMORY // (4 * width), FEWEST)
         self._each = max(1, min(self._positions, room // samples))
         self._every = -(-samples // room)  # of so many runs of UNSEEN samples, one is used
@@ -78,7 +82,7 @@ class Sampler:
             else self._rng.integers(0, self._positions, (count, self._each))
         )
         inputs = [
-            patches(step, before_last(connection, integrator, values[connection.source][used]), at)
+            step.patches(before_last(connection, integrator, values[connection.source][used]), at)
             for connection, step in zip(self._connections, self._steps)
         ]
         slopes = np.broadcast_to(slopes_of(self._layer), exact.shape)
@@ -104,7 +108,7 @@ def before_last(connection: Connection, integrator: Integrator, values: np.ndarr
     before = None
     for step in connection.path[:-1]:
         behind = np.zeros((len(values), *step.out_shape), np.float32)
-        integrator.add_step(step, values, behind, padding if has_virtual_neurons(step, before) else 0)
+        integrator.add_step(step, values, behind, padding if step.has_virtual_neurons(before) else 0)
         values, before = behind, step
     return values
 
@@ -119,7 +123,7 @@ def unchanged_sums(layer: Spiking | Readout, integrator: Integrator) -> list[np.
         step, before = connection.path[-1], connection.path[-2] if len(connection.path) > 1 else None
         ones = before_last(connection, integrator, np.ones((1, *connection.path[0].in_shape), np.float32), 1)
         positions = np.arange(math.prod(step.out_shape[:-1]))[None]
-        sums.append(patches(step, ones, positions, float(has_virtual_neurons(step, before))))
+        sums.append(step.patches(ones, positions, float(step.has_virtual_neurons(before))))
     sizes = np.cumsum([each[0].size for each in sums])[:-1]
     distinct = np.unique(np.concatenate([each.reshape(len(each), -1) for each in sums], 1), axis=0)
     return [part.reshape(len(distinct), *each.shape[1:]) for part, each in zip(np.split(distinct, sizes, 1), sums)]

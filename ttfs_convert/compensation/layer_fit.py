@@ -10,10 +10,8 @@ import numpy as np
 
 from ..kernels.rounding import TIE
 from ..network.populations import Readout, Spiking
-from ..network.synapses.convolution import Conv
-from ..network.synapses.dense import Dense
-from .fit_rows import Rows, fitted_connections
-from .patches import fan_in, groups, weighted_step
+from ..network.synapses.connection import Synapses
+from .fit_rows import Rows, fitted_steps
 from .ridge import Ridge
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -47,7 +45,7 @@ def fit(layer: Spiking | Readout, steps: int | None, half: float, seen: Rows, un
     best = _Best(_Score(layer, steps, half, unseen))
     residual = seen.target - seen.now
     best.offer(Change(residual.mean(0, dtype=np.float64)))
-    blocks = _Blocks([weighted_step(layer.connections[number]) for number in fitted_connections(layer)], seen, unchanged)
+    blocks = _Blocks(fitted_steps(layer), seen, unchanged)
     changes = blocks.against(residual)
     strength = min(STRENGTHS, key=lambda each: best.offer(changes(each), each))  # one at a time: changes of wide layers are large
     if isinstance(layer, Spiking):
@@ -85,9 +83,9 @@ def _relaxed(rows: Rows, found: np.ndarray) -> np.ndarray:
 class _Blocks:
     """The fit falls apart where convolutions have groups: each block has inputs and outputs of its own."""
 
-    def __init__(self, steps: Sequence[Conv | Dense], rows: Rows, unchanged: Sequence[np.ndarray] | None):
-        self._ends = np.cumsum([0, *map(fan_in, steps)])
-        self._count = math.lcm(*map(groups, steps))
+    def __init__(self, steps: Sequence[Synapses], rows: Rows, unchanged: Sequence[np.ndarray] | None):
+        self._ends = np.cumsum([0, *(step.fan_in for step in steps)])
+        self._count = math.lcm(*(step.channel_groups() for step in steps))
         self._ridges = [
             Ridge(self._columns(rows.inputs, block), None if unchanged is None else self._columns(unchanged, block)) for block in range(self._count)
         ]

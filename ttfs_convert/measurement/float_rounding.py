@@ -17,11 +17,7 @@ from collections.abc import Container, Mapping, Sequence
 import numpy as np
 
 from ..network.populations import Coded, Input, Layer, Readout, Spiking, sources
-from ..network.synapses.average_pool import AveragePool
-from ..network.synapses.connection import Connection, Synapses
-from ..network.synapses.convolution import Conv
-from ..network.synapses.dense import Dense
-from ..network.synapses.scale import Scale
+from ..network.synapses.connection import Connection
 
 UNIT = 2.0**-24
 
@@ -68,15 +64,6 @@ def _gain(connection: Connection) -> tuple[float, int]:
     """Largest sum of |weights| along a connection, and how many synapses a neuron has at most."""
     gain, fan_in = 1.0, 1
     for step in connection.path:
-        own, count = _step_gain(step)
+        own, count = step.gain()
         gain, fan_in = gain * own, fan_in * count
     return gain, fan_in
-
-
-def _step_gain(step: Synapses) -> tuple[float, int]:
-    if isinstance(step, (Conv, Dense)):
-        others = tuple(range(step.weights.ndim - 1))
-        return float(np.abs(step.weights).sum(others, dtype=np.float64).max()), math.prod(step.weights.shape[:-1])
-    if isinstance(step, Scale):
-        return float(np.abs(step.weights).max()), 1
-    return (1.0, math.prod(step.kernel)) if isinstance(step, AveragePool) else (1.0, 1)

@@ -15,7 +15,6 @@ input, which is no spike, counts once per connection.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,11 +22,8 @@ import numpy as np
 
 from ..network.network import Network
 from ..network.populations import Layer, Spiking, has_neurons, neurons, sources
-from ..network.synapses.connection import Connection
-from ..network.synapses.convolution import Conv
-from ..network.synapses.dense import Dense
+from ..network.synapses.connection import Connection, Synapses
 from ..network.synapses.fan_out import existing_connections, fan_out, virtual_connections
-from ..network.synapses.spread import Spread
 
 
 @dataclass(frozen=True)
@@ -42,22 +38,17 @@ class Operations:
         return None if self.neuronops is None else self.synops + self.neuronops
 
 
-def weight_steps(layer: Layer) -> list[Conv | Dense]:
+def trained_steps(layer: Layer) -> list[Synapses]:
+    """The synapses into `layer` whose weights are the model's parameters."""
     connections = layer.connections if has_neurons(layer) else ()
-    return [step for connection in connections for step in connection.path if isinstance(step, (Conv, Dense))]
+    return [step for connection in connections for step in connection.path if step.trained]
 
 
 def layer_macs(layer: Layer, twins: Container[str] = ()) -> int:
     """Multiply-accumulates of a layer's convolutions and matrix products, padded taps included, per inference; those of a transposed
     convolution by its inputs, each of which meets the whole kernel. twins: sources that are left out."""
-    total = 0
-    for connection in layer.connections if has_neurons(layer) else ():
-        for before, step in zip((None, *connection.path), connection.path if connection.source not in twins else ()):
-            if isinstance(step, Dense):
-                total += step.weights.size
-            elif isinstance(step, Conv):
-                total += math.prod((before.in_shape if isinstance(before, Spread) else step.out_shape)[:-1]) * step.weights.size
-    return total
+    paths = [connection.path for connection in layer.connections if connection.source not in twins] if has_neurons(layer) else []
+    return sum(step.macs(before) for path in paths for before, step in zip((None, *path), path))
 
 
 def spiking_macs(layers: Sequence[Layer]) -> int:
@@ -84,8 +75,8 @@ def spiking_mac_share(network: Network) -> float:
 
 
 def paper(network: Network) -> Operations:
-    layers = [layer for layer in network.layers if weight_steps(layer)]
-    synops = sum(step.weights.size for layer in layers for step in weight_steps(layer))
+    layers = [layer for layer in network.layers if trained_steps(layer)]
+    synops = sum(step.weights.size for layer in layers for step in trained_steps(layer))
     counts = network.steps_per_layer()
     updates = None if network.steps is None else sum(map(neurons, layers)) * sum(counts[layer.name] for layer in layers)
     return Operations(synops, updates)
@@ -149,7 +140,7 @@ def spikes_per_neuron(network: Network, active: Mapping[str, np.ndarray], sent: 
 
     With slope gated a silent neuron sends none.
     """
-    layers = [layer for layer in network.layers if isinstance(layer, Spiking) and weight_steps(layer)]
+    layers = [layer for layer in network.layers if isinstance(layer, Spiking) and trained_steps(layer)]
     spikes = active if network.slope == "gated" else sent
     total = sum(neurons(layer) if spikes is None else float(spikes[layer.name].sum()) for layer in layers)
     return total / max(1, sum(map(neurons, layers)))

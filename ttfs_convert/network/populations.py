@@ -140,7 +140,5 @@ def label(layer: Layer) -> str:
     """The kind that reports show: that of the synapses that feed a neuron ("average_pool+conv"), else of the population."""
     if not has_neurons(layer):
         return layer.kind
-    chains = [
-        "+".join(step.kind for step in connection.path if step.kind not in ("scale", "spread")) or "identity" for connection in layer.connections
-    ]
+    chains = ["+".join(step.kind for step in connection.path if step.named) or "identity" for connection in layer.connections]
     return " & ".join(dict.fromkeys(chains))

@@ -11,7 +11,7 @@ from ..kernels.pool import add_decoded, average_pool_decoded
 from ..network.populations import Readout, Spiking
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.connection import Connection
-from ..network.synapses.images import divisor, geometry, image
+from ..network.synapses.images import image
 from .recording import decode
 from .weighted_sums import Integrator
 
@@ -69,9 +69,7 @@ class Batch:
         times, path = self.times.get(connection.source), connection.path
         if len(path) > 1 and isinstance(path[0], AveragePool) and times is not None and times.dtype.kind == "u":
             values = np.empty((self.images, *path[0].out_shape), np.float32)
-            average_pool_decoded(
-                image(times, path[0].in_shape), self.steps[connection.source], divisor(path[0]), *geometry(path[0]), image(values, path[0].out_shape)
-            )
+            average_pool_decoded(image(times, path[0].in_shape), self.steps[connection.source], *path[0].windows(), image(values, path[0].out_shape))
             path = path[1:]
         else:
             values = self.activations(connection.source)

@@ -19,7 +19,7 @@ from ..kernels.threshold import fire
 from ..network.network import Network
 from ..network.populations import Coded, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
 from ..network.synapses.average_pool import AveragePool
-from ..network.synapses.images import divisor, geometry, image
+from ..network.synapses.images import image
 from .batch import Batch
 from .encoded_inputs import channels_last, within_range
 from .plan import plans
@@ -204,9 +204,7 @@ def _fire(batch: Batch, layer: Spiking, steps: int | None, half: float) -> np.nd
     pool = _single_pool(layer)
     source = layer.connections[0].source
     if pool is not None and steps is not None and source in batch.times and source not in batch.lost:
-        average_pool_steps(
-            image(batch.times[source], pool.in_shape), batch.steps[source], divisor(pool), *geometry(pool), steps, half, image(times, pool.out_shape)
-        )
+        average_pool_steps(image(batch.times[source], pool.in_shape), batch.steps[source], *pool.windows(), steps, half, image(times, pool.out_shape))
         return times
     slopes = _slopes(batch, layer)
     fire(batch.potential(layer).reshape(-1, slopes.size), slopes, steps or 0, half, times.reshape(-1, slopes.size))

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..kernels._threads import threads
-from ..kernels.blocking import Weights, dense_is_faster, in_long_rows, long_row_blocks, pack, slides
+from ..kernels.blocking import Weights, dense_is_faster, in_long_rows, long_row_blocks, slides
 from ..kernels.convolve import NO_RAMP
 from ..kernels.threshold import Ramp, ramp
 from ..network.network import Network
 from ..network.populations import Readout, Spiking, has_neurons
-from ..network.synapses.connection import Connection
-from ..network.synapses.convolution import Conv
-from ..network.synapses.dense import Dense
-from ..network.synapses.images import row_geometry, wide
+from ..network.synapses.connection import Connection, Synapses
 from .recording import EIGHT_BITS
-
-WEIGHTS: dict[str, Callable] = {
-    "conv": lambda step: pack(
-        step.weights.reshape(wide(step.kernel + step.weights.shape[-2:-1])[-3:] + step.weights.shape[-1:]), step.groups, slides(*row_geometry(step))
-    ),
-    "dense": lambda step: pack(step.weights[None, None]),
-}
 
 
 @dataclass(frozen=True)
@@ -41,14 +30,15 @@ class Plan:
     shape: tuple[int, ...]  # the layer's own
 
 
-def weights(network: Network) -> dict[int, Weights]:
-    """By the `id` of each path step that has weights."""
+def layouts(network: Network) -> dict[int, Weights]:
+    """Weights laid out for the kernels, by the `id` of each path step that has a layout."""
     steps = [step for layer in network.layers if has_neurons(layer) for connection in layer.connections for step in connection.path]
-    return {id(step): WEIGHTS[step.kind](step) for step in steps if step.kind in WEIGHTS}
+    found = {id(step): step.kernel_layout() for step in steps}
+    return {key: layout for key, layout in found.items() if layout is not None}
 
 
 def plans(network: Network) -> dict[str, Plan]:
-    """By name, of readouts and of the layers whose steps fit eight bits, if they have a connection with weights."""
+    """By name, of readouts and of the layers whose steps fit eight bits, if they have a connection that ends in a convolution."""
     steps = network.steps_per_layer()
     found = {
         layer.name: _plan(layer, steps[layer.name], network.half)
@@ -60,7 +50,7 @@ def plans(network: Network) -> dict[str, Plan]:
 
 def _plan(layer: Spiking | Readout, steps: int | None, half: float) -> Plan | None:
     others = list(layer.connections)
-    weighted = [number for number, each in enumerate(others) if each.path and isinstance(each.path[-1], (Conv, Dense))]
+    weighted = [number for number, each in enumerate(others) if each.path and each.path[-1].is_convolution]
     if not weighted:
         return None
     last = others.pop(weighted[-1])
@@ -88,7 +78,7 @@ class Paths:
     def __init__(self, packed: dict[int, Weights]):
         self._packed, self._silent, self._long = packed, {}, {}
 
-    def weights(self, step: Conv | Dense, images: int, dense: bool) -> Weights:
+    def weights(self, step: Synapses, images: int, dense: bool) -> Weights:
         """As they are packed, or once more in long rows, which all sizes of batches that want them share."""
         packed = self._packed[id(step)]
         blocks = long_row_blocks(packed, images * math.prod(step.out_shape[:-1]), dense, threads())
@@ -99,9 +89,10 @@ class Paths:
             self._long[key] = in_long_rows(packed, blocks)
         return self._long[key]
 
-    def dense(self, step: Conv | Dense, inputs: np.ndarray, silent: int) -> bool:
+    def dense(self, step: Synapses, inputs: np.ndarray, silent: int) -> bool:
         """For a step that reads `inputs`, (n, ...), in which the value `silent` is silent."""
         if id(step) not in self._silent:
             self._silent[id(step)] = np.count_nonzero(inputs == silent) / inputs.size
-        sliding, samples = isinstance(step, Conv) and slides(*row_geometry(step)), inputs.size // math.prod(step.in_shape)
+        kernel, strides, dilations, _ = step.kernel_geometry()
+        sliding, samples = slides(kernel[1], strides[1], dilations[1]), inputs.size // math.prod(step.in_shape)
         return dense_is_faster(self._packed[id(step)], self._silent[id(step)], sliding, samples * math.prod(step.out_shape[:-1]))

@@ -17,8 +17,7 @@ from ..kernels.threshold import Ramp, encode
 from ..network.populations import Input, MaxPool
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.connection import Connection
-from ..network.synapses.convolution import Conv
-from ..network.synapses.images import divisor, geometry, image, wide_batch
+from ..network.synapses.images import image, wide_batch
 from .batch import Batch
 from .plan import Plan
 from .recording import EIGHT_BITS, step_dtype
@@ -53,7 +52,7 @@ class Pooled:
     compiled = True
 
     def __init__(self, layer: MaxPool, steps: int, images: int):
-        self._source, self._silent, self._geometry = layer.source, np.uint8(steps), geometry(layer)
+        self._source, self._silent, self._geometry = layer.source, np.uint8(steps), layer.kernel_geometry()
         self._inside, self._outside, self._shape = wide_batch(images, layer.in_shape), wide_batch(images, layer.out_shape), (images, *layer.shape)
 
     def __call__(self, batch: Batch) -> np.ndarray:
@@ -71,7 +70,10 @@ class Sums:
         others = list(plan.others)
         self._shortcut = others.pop().source if others and _is_shortcut(others[-1], steps) else None
         shortcut_steps = steps[self._shortcut] if self._shortcut else 0
-        self._others = [(each, _weighted(each) and Weighted(each, steps, integrator, images, plan.out_shape)) for each in others]
+        self._others = [
+            (each, Weighted(each, steps, integrator, images, plan.out_shape) if each.path and each.path[-1].is_convolution else None)
+            for each in others
+        ]
         self._last = Weighted(plan.last, steps, integrator, images, plan.out_shape, plan.steps, shortcut_steps)
         self.compiled = self._last.compiled and all(weighted and weighted.compiled for _, weighted in self._others)
 
@@ -127,7 +129,7 @@ class Weighted:
     def _made_ready(self, inputs: np.ndarray) -> Convolution:
         """The first batch shows how many inputs are silent."""
         dense = self._paths.dense(self._step, inputs, self._in_steps)
-        place = geometry(self._step) if isinstance(self._step, Conv) else ((1, 1), (1, 1), (1, 1), (0, 0))
+        place = self._step.kernel_geometry()
         weights = self._paths.weights(self._step, self._images, dense)
         return Convolution(weights, *place, self._in_shape, self._out_shape, self._in_steps, self._steps_out, dense, self._shortcut_steps)
 
@@ -146,17 +148,13 @@ class _AveragePooled:
     """What an average pool makes of spike steps: activations (n, height, width, channels)."""
 
     def __init__(self, pool: AveragePool, source: str, steps: int):
-        self._source, self._steps, self._windows = source, steps, (divisor(pool), *geometry(pool))
+        self._source, self._steps, self._windows = source, steps, pool.windows()
         self._inside, self._outside = pool.in_shape, pool.out_shape
 
     def __call__(self, batch: Batch) -> np.ndarray:
         values = np.empty(wide_batch(batch.images, self._outside), np.float32)
         average_pool_decoded(image(batch.times[self._source], self._inside), self._steps, *self._windows, values)
         return values
-
-
-def _weighted(connection: Connection) -> bool:
-    return bool(connection.path) and connection.path[-1].kind in ("conv", "dense")
 
 
 def _is_shortcut(connection: Connection, steps: Mapping[str, int | None]) -> bool:

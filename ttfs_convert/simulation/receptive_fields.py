@@ -1,28 +1,21 @@
 """Receptive fields: for every neuron of a layer the synapses that reach it, listed one by one for engine `event`.
 
-The last weighted step of a path (Conv or Dense) is kept as rows of weights that all positions share. What stands before it (pools, scales,
+The last step of a path, if its weights are shared by positions, is kept as rows of weights. What stands before it (pools, scales,
 spreads, sparse maps, further convolutions) becomes relays: a relay passes on the spikes of some source neurons, at their times, each with a factor.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..kernels.arrivals import VIRTUAL
 from ..network.populations import Readout, Spiking
-from ..network.synapses.average_pool import AveragePool
-from ..network.synapses.connection import Connection, Synapses, has_virtual_neurons
-from ..network.synapses.convolution import Conv
-from ..network.synapses.dense import Dense
-from ..network.synapses.scale import Scale
-from ..network.synapses.sliding import Sliding
-from ..network.synapses.sparse import Sparse
-from ..network.synapses.spread import Spread
-
-NOTHING = -2
+from ..network.synapses.connection import Connection, Synapses
+from ..network.synapses.kind import NOTHING
 
 
 @dataclass(frozen=True)
@@ -64,8 +57,8 @@ class _Part:
 
 def receptive_fields(layer: Spiking | Readout, sizes: dict[str, int]) -> ReceptiveFields:
     """Those of `layer`. Its sources number their neurons one behind another, in the order of the connections. sizes: neurons by source."""
-    convs = [connection.path[-1] for connection in layer.connections if connection.path and isinstance(connection.path[-1], Conv)]
-    outputs = convs[0].out_shape[-1] if convs else layer.shape[-1]
+    windows = [connection.path[-1] for connection in layer.connections if connection.path and connection.path[-1].mixes_channels]
+    outputs = windows[0].out_shape[-1] if windows else layer.shape[-1]
     positions = math.prod(layer.shape) // outputs
     parts = [_part(connection, sizes[connection.source], positions, outputs) for connection in layer.connections]
     groups = parts[0].groups if len({part.groups for part in parts}) == 1 else 1
@@ -114,48 +107,23 @@ def _by_group(part: _Part, groups: int) -> np.ndarray:
 
 
 def _part(connection: Connection, size: int, positions: int, outputs: int) -> _Part:
-    *steps, last = connection.path or (None,)
-    before = steps[-1] if steps else None
-    if isinstance(last, Dense):
-        weights = last.weights.reshape(-1, positions, outputs).transpose(1, 0, 2)
-        return _Part(_relays(steps, size), weights, 1, np.arange(positions, dtype=np.int64)[:, None], np.zeros((positions, 1), np.int64))
-    if isinstance(last, Conv):
-        position = _positions(last).reshape(positions, -1)
-        outside = VIRTUAL if has_virtual_neurons(last, before) else NOTHING
-        weights = last.weights.reshape(-1, *last.weights.shape[-2:])
-        return _Part(
-            _relays(steps, size),
-            weights,
-            last.groups,
-            np.broadcast_to(np.arange(position.shape[1], dtype=np.int64), position.shape),
-            np.where(position >= 0, position * last.in_shape[-1], outside),
-        )
+    if connection.path:
+        *steps, last = connection.path
+        shared = last.shared_rows(positions, outputs, last.has_virtual_neurons(steps[-1] if steps else None))
+        if shared is not None:
+            return _Part(_relays(steps, size), *shared)
     relay = np.arange(positions, dtype=np.int64)[:, None] * outputs  # one synapse per neuron: a kernel of one tap and a group per channel
     return _Part(_relays(connection.path, size), np.ones((1, 1, outputs), np.float32), outputs, np.zeros_like(relay), relay)
-
-
-def _positions(step: Sliding) -> np.ndarray:
-    """(*spatial out, taps) int64: the input position that each tap of each output reads; -1 outside."""
-    index = np.zeros((1,) * (2 * len(step.kernel)), np.int64)
-    inside = np.ones_like(index, bool)
-    for axis, size in enumerate(step.in_shape[:-1]):
-        first = np.arange(step.out_shape[axis], dtype=np.int64)[:, None] * step.strides[axis] - step.pads[axis]
-        at = first + np.arange(step.kernel[axis], dtype=np.int64) * step.dilations[axis]
-        shape = [1] * index.ndim
-        shape[axis], shape[len(step.kernel) + axis] = at.shape
-        at = at.reshape(shape)
-        index, inside = index * size + at, inside & (at >= 0) & (at < size)
-    return np.where(inside, index, -1).reshape(*step.out_shape[:-1], -1)
 
 
 # Steps before the last, as synapses one by one: arrays (target neuron, source neuron or VIRTUAL, weight)
 
 
-def _relays(steps: tuple[Synapses, ...], size: int) -> Relays:
+def _relays(steps: Sequence[Synapses], size: int) -> Relays:
     """What of `size` source neurons reaches the neurons behind `steps`."""
     relays = Relays(np.arange(size + 1, dtype=np.int64), np.arange(size, dtype=np.int64), np.ones(size, np.float32))
     for step, before in zip(steps, (None, *steps)):
-        target, source, weight = SYNAPSES[step.kind](step, has_virtual_neurons(step, before))
+        target, source, weight = step.synapses(step.has_virtual_neurons(before))
         order = np.argsort(target, kind="stable")
         relays = _through(relays, math.prod(step.out_shape), target[order], source[order], weight[order])
     return relays
@@ -176,54 +144,3 @@ def _through(relays: Relays, neurons: int, target: np.ndarray, source: np.ndarra
         np.where(virtual, VIRTUAL, relays.source[place]),
         np.repeat(weight, copies) * np.where(virtual, np.float32(1), relays.factor[place]),
     )
-
-
-def _conv(step: Conv, virtual: bool):
-    position = _positions(step).reshape(-1, step.weights[..., 0, 0].size)
-    weights = step.weights.reshape(-1, *step.weights.shape[-2:])  # (taps, channels / groups, outputs)
-    channels, outputs = weights.shape[1:]
-    group = np.arange(outputs, dtype=np.int64) // (outputs // step.groups)
-    out, tap, c, o = (axis.reshape(-1) for axis in np.indices((*position.shape, channels, outputs), dtype=np.int64))
-    source = np.where(position[out, tap] >= 0, position[out, tap] * step.in_shape[-1] + group[o] * channels + c, VIRTUAL)
-    kept = slice(None) if virtual else source >= 0
-    return (out * outputs + o)[kept], source[kept], weights[tap, c, o][kept]
-
-
-def _dense(step: Dense, virtual: bool):
-    source, target = (axis.reshape(-1) for axis in np.indices(step.weights.shape, dtype=np.int64))
-    return target, source, step.weights.reshape(-1)
-
-
-def _average(step: AveragePool, virtual: bool):
-    position, channels = _positions(step), step.in_shape[-1]
-    taps, inside = position.shape[-1], (position >= 0).sum(-1)
-    position, inside = position.reshape(-1, taps), inside.reshape(-1)
-    padded = step.divisor.reshape(-1).astype(np.int64) - inside  # taps in the padding; windows may reach beyond it, where nothing counts
-    if virtual:
-        rank = np.cumsum(position < 0, axis=1)
-        position = np.where((position < 0) & (rank > padded[:, None]), NOTHING, position)
-    out, tap, c = (axis.reshape(-1) for axis in np.indices((*position.shape, channels), dtype=np.int64))
-    at = position[out, tap]
-    source = np.where(at >= 0, at * channels + c, at)
-    kept = source >= VIRTUAL if virtual else source >= 0
-    return (out * channels + c)[kept], source[kept], (1 / step.divisor.reshape(-1))[out][kept].astype(np.float32)
-
-
-def _scale(step: Scale, virtual: bool):
-    neuron = np.arange(math.prod(step.in_shape), dtype=np.int64)
-    return neuron, neuron, np.broadcast_to(step.weights, step.in_shape).reshape(-1)
-
-
-def _spread(step: Spread, virtual: bool):
-    source = np.arange(math.prod(step.in_shape), dtype=np.int64)
-    wide = np.arange(math.prod(step.out_shape), dtype=np.int64).reshape(step.out_shape)
-    return wide[tuple(slice(None, None, stride) for stride in step.strides)].reshape(-1), source, np.ones(source.size, np.float32)
-
-
-def _sparse(step: Sparse, virtual: bool):
-    channels = np.arange(step.in_shape[1], dtype=np.int64)
-    target, source = (np.add.outer(position * channels.size, channels).reshape(-1) for position in (step.rows, step.indices))
-    return target, source, np.repeat(step.weights, channels.size)
-
-
-SYNAPSES = {"conv": _conv, "dense": _dense, "average_pool": _average, "scale": _scale, "spread": _spread, "sparse": _sparse}

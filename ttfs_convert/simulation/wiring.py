@@ -8,13 +8,13 @@ import numpy as np
 
 from ..kernels.pool import max_pool
 from ..network.populations import Concat, MaxPool, Reorder
-from ..network.synapses.images import geometry, image
+from ..network.synapses.images import image
 
 
 def _max_pool(layer: MaxPool, values: Mapping[str, np.ndarray], silent: int) -> np.ndarray:
     times = values[layer.source]
     source, out = image(times, layer.in_shape), np.empty((len(times), *layer.shape), times.dtype)
-    max_pool(source, source.dtype.type(silent), *geometry(layer), image(out, layer.out_shape))
+    max_pool(source, source.dtype.type(silent), *layer.kernel_geometry(), image(out, layer.out_shape))
     return out
 
 

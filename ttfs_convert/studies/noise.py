@@ -13,9 +13,6 @@ from ..network.network import Network
 from ..network.per_channel import compact
 from ..network.populations import Input, Spiking, has_neurons
 from ..network.synapses.connection import Connection
-from ..network.synapses.convolution import Conv
-from ..network.synapses.dense import Dense
-from ..network.synapses.scale import Scale
 from ..network.synapses.weight_sums import weight_sums
 
 
@@ -100,10 +97,5 @@ def _with_weights(network: Network, change: Callable[[np.ndarray], np.ndarray], 
 def _connection(connection: Connection, change: Callable[[np.ndarray], np.ndarray]) -> Connection:
     """Pools' and sparse maps' weights are wiring; convolutions', matrix products' and scales' are devices."""
     return connection.model_copy(
-        update={
-            "path": tuple(
-                step.model_copy(update={"weights": change(step.weights)}) if isinstance(step, (Conv, Dense, Scale)) else step
-                for step in connection.path
-            )
-        }
+        update={"path": tuple(step.model_copy(update={"weights": change(step.weights)}) if step.programmed else step for step in connection.path)}
     )

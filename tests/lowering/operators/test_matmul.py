@@ -204,16 +204,18 @@ def test_from_the_left_strict_mode_takes_unity_weights():
         lambda chain: chain.add("Gather", np.array([0, 0, 3]), axis=1),
         lambda chain: chain.add("Split", axis=1, outputs=2),
     ),
+    ids=("slice", "gather", "split"),
 )
 @pytest.mark.parametrize("shape", ((8,), (6, 4), (6, 3, 4)))
 @pytest.mark.parametrize("flat", (True, False))
-def test_part_of_a_layer(part, shape, flat):
+def test_part_of_a_layer(part, shape, flat, request):
     chain = part(ranged(shape))
     if flat:
         chain.add("Flatten").gemm(5, total=0.0)
     else:
         chain.add("MatMul", normal(chain.width(-1), 5))
-    exact(signed(chain).readout().model(), chain.images())
+    encoded_anew = "gather" in request.node.name and not flat and len(shape) > 1  # into one range for all rows, without a name of a tensor
+    exact(signed(chain).readout().model(), chain.images(), not_compared=["matmul4"] if encoded_anew else [])
 
 
 def test_heads_that_read_parts_of_one_layer():

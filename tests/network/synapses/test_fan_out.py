@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttfs_convert.network.synapses.average_pool import AveragePool
-from ttfs_convert.network.synapses.connection import Connection, has_virtual_neurons
+from ttfs_convert.network.synapses.connection import Connection
 from ttfs_convert.network.synapses.convolution import Conv
 from ttfs_convert.network.synapses.dense import Dense
 from ttfs_convert.network.synapses.fan_out import existing_connections, fan_out, virtual_connections
@@ -227,7 +227,7 @@ def test_any_chain_equals_all_its_synapses_one_by_one(path):
     virtual = sum(
         int(reach_through(path[start:], True).sum() - reach_through(path[start:]).sum())
         for start, (before, step) in enumerate(zip((None, *path), path))
-        if has_virtual_neurons(step, before)
+        if step.has_virtual_neurons(before)
     )
     assert virtual_connections(connection) == virtual
 

@@ -3,7 +3,8 @@
 1. No positions -> Dense; the rows of the weights follow the source's channels-last order, so Flatten costs nothing.
 2. Positions    -> Conv of kernel 1: one weight matrix shared by all of them. So is what ONNX Runtime makes of MatMul + Add: Reshape, Gemm,
    Reshape.
-3. A stack of matrices -> those for axes that the tensor has too are groups of channels; those for axes that it lacks are further outputs.
+3. A matrix on the left whose rows multiply the population's positions -> AxisProduct: no spike train is rewired.
+4. A stack of matrices -> those for axes that the tensor has too are groups of channels; those for axes that it lacks are further outputs.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...network.synapses.axis_product import AxisProduct
 from ...network.synapses.convolution import Conv
 from ...network.synapses.dense import Dense
 from ...onnx_model.node import Node
 from ..builder import Builder
 from ..unsupported import UnsupportedNode
-from ..values import Constant, Potential, Spikes, flat_index
+from ..values import Constant, Potential, Spikes, flat_index, is_flat_order, without_batch
 from .add import Term, weighted_sum
 from .affine import PRODUCT_OF_COMPUTED
+from .linear_map import population_shape
 
 
 def lower_gemm(node: Node, builder: Builder) -> None:
@@ -49,6 +52,8 @@ def _product(node: Node, builder: Builder, alpha: float, transposed: list[bool])
         for array, turned in ((value.index, transposed[position]), (matrix.array, transposed[1 - position]))
     )
     weights = weights if alpha == 1 else weights * np.float32(alpha)
+    if from_left and weights.ndim == 2 and not transposed[position] and _multiplies_positions(value):
+        return _over_positions(value, weights, node, builder)
     rows = index if index.ndim > 1 else index[None]
     result, order = product_of_rows(value, rows, weights if weights.ndim > 1 else weights[:, None], node, builder, position)
     if index.ndim == 1 or weights.ndim == 1:
@@ -56,6 +61,21 @@ def _product(node: Node, builder: Builder, alpha: float, transposed: list[bool])
     elif from_left:
         order = order.swapaxes(-1, -2)
     return replace(result, index=order)
+
+
+def _multiplies_positions(value: Spikes | Potential) -> bool:
+    """Whether the last axis but one of a tensor with two axes beside the batch is the population's positions, its last one the channels."""
+    index = without_batch(value.index)
+    return index.ndim == 2 and index.shape[1] == population_shape(value)[-1] and is_flat_order(index, index.size)
+
+
+def _over_positions(value: Spikes | Potential, weights: np.ndarray, node: Node, builder: Builder) -> Potential:
+    """weights: (positions, positions out)."""
+    shape = without_batch(value.index).shape
+    out = (weights.shape[1], shape[1])
+    step = AxisProduct(in_shape=shape, out_shape=out, weights=np.ascontiguousarray(weights, np.float32))
+    result = builder.synapses(value, node, step, flat_index(shape), position=1)
+    return replace(result, index=flat_index(out).reshape(*value.index.shape[:-2], *out))
 
 
 def product_of_rows(

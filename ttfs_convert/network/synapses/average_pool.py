@@ -1,22 +1,31 @@
-"""Average pools as synapses of weight 1/n."""
+"""AveragePool: synapses of weight 1/n from the n taps of a window, channel by channel."""
 
 from __future__ import annotations
 
-from functools import reduce
-from typing import TYPE_CHECKING, Literal
+import math
+from functools import lru_cache, reduce
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import model_validator
 
+from ...kernels.arrivals import VIRTUAL
+from ...kernels.pool import average_pool
 from ..records import require
+from .images import image, wide
+from .kind import NOTHING, SynapseKind
 from .sliding import Sliding
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from ...kernels.blocking import Weights
 
-class AveragePool(Sliding):
+
+class AveragePool(Sliding, SynapseKind):
     """V0[y, c] = sum of the window's activations / its number of taps; padded taps count if `include_pad`."""
+
+    keeps_channels: ClassVar[bool] = True
 
     kind: Literal["average_pool"] = "average_pool"
     include_pad: bool
@@ -36,3 +45,40 @@ class AveragePool(Sliding):
             position = start + np.arange(self.kernel[axis], dtype=np.int64) * self.dilations[axis]
             counts.append(((position >= -before) & (position < self.in_shape[axis] + after)).sum(1))
         return reduce(np.multiply.outer, counts).astype(np.float32)
+
+    def windows(self) -> tuple:
+        """As the kernels of pools take them: divisors (out height, out width) float32, the same in every image, and the geometry."""
+        return _windows(self)
+
+    def apply(self, activations: np.ndarray) -> np.ndarray:
+        return sum(inputs for _, inputs in self.taps(activations)) / self.divisor[..., None]
+
+    def add(self, activations: np.ndarray, potentials: np.ndarray, layout: Weights | None = None, dense: bool = False) -> None:
+        average_pool(image(activations, self.in_shape), *self.windows(), image(potentials, self.out_shape))
+
+    def has_virtual_neurons(self, before: SynapseKind | None) -> bool:
+        return self.include_pad
+
+    def weight_sum(self, incoming: np.ndarray) -> np.ndarray:
+        return incoming  # weights 1/n, n of them: with padded taps counted in n those are there, otherwise they do not exist
+
+    def gain(self) -> tuple[float, int]:
+        return 1.0, math.prod(self.kernel)
+
+    def synapses(self, virtual: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        position, channels = self.positions(), self.in_shape[-1]
+        divisor = self.divisor.reshape(-1)
+        padded = divisor.astype(np.int64) - (position >= 0).sum(-1)  # taps in the padding; windows may reach beyond it, where nothing counts
+        if virtual:
+            rank = np.cumsum(position < 0, axis=1)
+            position = np.where((position < 0) & (rank > padded[:, None]), NOTHING, position)
+        out, tap, c = (axis.reshape(-1) for axis in np.indices((*position.shape, channels), dtype=np.int64))
+        at = position[out, tap]
+        source = np.where(at >= 0, at * channels + c, at)
+        kept = source >= VIRTUAL if virtual else source >= 0
+        return (out * channels + c)[kept], source[kept], (1 / divisor)[out][kept].astype(np.float32)
+
+
+@lru_cache(maxsize=1024)
+def _windows(pool: AveragePool) -> tuple:
+    return (pool.divisor.reshape(wide(pool.out_shape)[:3])[0], *pool.kernel_geometry())

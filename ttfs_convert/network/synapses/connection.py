@@ -1,4 +1,4 @@
-"""Connections: spikes of one source through a chain of synapses."""
+"""Connections: spikes of one source through a chain of synapses. `Synapses` is the list of all kinds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pydantic import Field
 
 from ..records import Record
 from .average_pool import AveragePool
+from .axis_product import AxisProduct
 from .convolution import Conv
 from .dense import Dense
 from .scale import Scale
 from .sparse import Sparse
 from .spread import Spread
 
-Synapses = Annotated[Conv | Dense | AveragePool | Scale | Spread | Sparse, Field(discriminator="kind")]
+Synapses = Annotated[Conv | Dense | AxisProduct | AveragePool | Scale | Spread | Sparse, Field(discriminator="kind")]
 
 
 class Connection(Record):
@@ -22,9 +23,3 @@ class Connection(Record):
 
     source: str
     path: tuple[Synapses, ...]
-
-
-def has_virtual_neurons(step: Synapses, before: Synapses | None) -> bool:
-    """Whether padded taps of `step`, which follows `before` in its path, are synapses: a pool's only if they count in its divisor; a
-    transposed convolution has none. Zeros that a sparse map makes are none either."""
-    return (isinstance(step, Conv) and not isinstance(before, Spread)) or (isinstance(step, AveragePool) and step.include_pad)

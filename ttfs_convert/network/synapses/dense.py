@@ -1,19 +1,31 @@
-"""Full connections."""
+"""Dense: synapses from every input to every output."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
 from pydantic import model_validator
 
-from ..records import FloatArray, Record, Shape, require
+from ...kernels.blocking import Weights, pack
+from ...kernels.convolve import conv
+from ..records import FloatArray, Shape, require
+from .images import image
+from .kind import SharedRows, SynapseKind
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Dense(Record):
+class Dense(SynapseKind):
     """V0[o] = sum_i w[i, o] a[i]."""
+
+    is_convolution: ClassVar[bool] = True
+    trained: ClassVar[bool] = True
+    fittable: ClassVar[bool] = True
+    programmed: ClassVar[bool] = True
+    all_to_all: ClassVar[bool] = True
+    channels_alike: ClassVar[bool] = False
 
     kind: Literal["dense"] = "dense"
     in_shape: Shape  # (inputs,): the source's neurons in channels-last order
@@ -24,3 +36,46 @@ class Dense(Record):
     def _weights_fit(self) -> Self:
         require(self.weights.shape == self.in_shape + self.out_shape, f"weights of shape {self.weights.shape}")
         return self
+
+    def apply(self, activations: np.ndarray) -> np.ndarray:
+        return activations @ self.weights.astype(np.float64)
+
+    def add(self, activations: np.ndarray, potentials: np.ndarray, layout: Weights | None = None, dense: bool = False) -> None:
+        packed = self.kernel_layout() if layout is None else layout
+        conv(image(activations, self.in_shape), packed, *self.kernel_geometry(), image(potentials, self.out_shape), dense)
+
+    def kernel_layout(self) -> Weights:
+        """A convolution of images with one pixel."""
+        return pack(self.weights[None, None])
+
+    def weight_sum(self, incoming: np.ndarray) -> np.ndarray:
+        return np.tile(incoming, self.in_shape[0] // incoming.size) @ self.weights.astype(np.float64)
+
+    def gain(self) -> tuple[float, int]:
+        return float(np.abs(self.weights).sum(0, dtype=np.float64).max()), self.in_shape[0]
+
+    def macs(self, before: SynapseKind | None) -> int:
+        return self.weights.size
+
+    def scaled_outputs(self, factors: np.ndarray, shape: Shape) -> Self:
+        return self.with_weights(self.weights * np.broadcast_to(factors, shape).reshape(-1))
+
+    def scaled_inputs(self, factors: np.ndarray, shape: Shape) -> Self:
+        return self.with_weights(self.weights * np.broadcast_to(factors, shape).reshape(-1, 1))
+
+    def synapses(self, virtual: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        source, target = (axis.reshape(-1) for axis in np.indices(self.weights.shape, dtype=np.int64))
+        return target, source, self.weights.reshape(-1)
+
+    def shared_rows(self, positions: int, outputs: int, virtual: bool) -> SharedRows:
+        """Each position of the layer is a tap of its own, which reads all inputs."""
+        weights = self.weights.reshape(-1, positions, outputs).transpose(1, 0, 2)
+        return SharedRows(weights, 1, np.arange(positions, dtype=np.int64)[:, None], np.zeros((positions, 1), np.int64))
+
+    @property
+    def fan_in(self) -> int:
+        return self.in_shape[0]
+
+    def patches(self, activations: np.ndarray, positions: np.ndarray, padding: float = 0.0) -> np.ndarray:
+        rows = activations.reshape(len(activations), 1, -1)
+        return np.repeat(rows, positions.shape[1], axis=1).reshape(-1, 1, self.in_shape[0])

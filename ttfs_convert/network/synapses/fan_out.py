@@ -16,14 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..records import Shape
-from .chains import APPLY
-from .connection import Connection, Synapses, has_virtual_neurons
-from .convolution import Conv
-from .dense import Dense
-from .scale import Scale
-from .sliding import Sliding
-from .sparse import Sparse
-from .spread import Spread
+from .connection import Connection
+from .kind import SynapseKind
+from .reach import Targets
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -54,11 +49,11 @@ class FanOut:
         return float(self.positions @ (share.reshape(len(self.positions), -1) @ self.channels))
 
 
-def fan_out(path: Sequence[Synapses], shape: Shape, padded: bool = False) -> FanOut:
+def fan_out(path: Sequence[SynapseKind], shape: Shape, padded: bool = False) -> FanOut:
     """Of the neurons of a source of `shape`, through the steps `path`, none for identity synapses. padded: whether the positions of the
     first step's padding are sources too, before and after the others along each axis."""
-    steps = [step for step in path if not isinstance(step, Scale)]  # one connection per neuron
-    matrix = next((number for number, step in enumerate(steps) if isinstance(step, Dense)), None)
+    steps = [step for step in path if not step.one_to_one]
+    matrix = next((number for number, step in enumerate(steps) if step.all_to_all), None)
     if matrix is not None:  # whoever reaches one of its inputs reaches all that its outputs do
         before, behind = fan_out(steps[:matrix], steps[0].in_shape, padded), _reached_by_all(steps[matrix].out_shape, steps[matrix + 1 :])
         return FanOut((before.positions > 0) * np.int64(behind), (before.channels > 0).astype(np.int64))
@@ -79,65 +74,67 @@ def virtual_connections(connection: Connection) -> int:
     """Connections of padded taps, which slopes `fan_in` and `reference` need as virtual neurons."""
     total = 0
     for start, (before, step) in enumerate(zip((None, *connection.path), connection.path)):
-        if has_virtual_neurons(step, before) and (any(step.pads) or any(step.pads_end)):
+        if step.has_virtual_neurons(before) and step.is_padded:
             rest = connection.path[start:]
             total += fan_out(rest, step.in_shape, padded=True).total - fan_out(rest, step.in_shape).total
     return total
 
 
-def _reached_by_all(shape: Shape, path: Sequence[Synapses]) -> int:
+def _reached_by_all(shape: Shape, path: Sequence[SynapseKind]) -> int:
     """How many neurons behind `path` are reached when all of `shape` spike."""
     reached = np.ones(shape)
     for step in path:
-        if not isinstance(step, Scale):
-            ones = step.model_copy(update={"weights": np.ones_like(step.weights)}) if hasattr(step, "weights") else step
-            reached = (APPLY[step.kind](ones, reached.reshape(step.in_shape)) > 0).astype(np.float64)
+        reached = step.reached(reached.reshape(step.in_shape))
     return int(reached.sum())
 
 
-def _channels_together(steps: Sequence[Synapses]) -> list[int] | None:
+def _channels_together(steps: Sequence[SynapseKind]) -> list[int] | None:
     """How many channels are alike in front of each step: a step that leaves channels apart may have multiples of what a convolution before
     or behind it has, the rest then being positions. None where a convolution reads other channels than those."""
-    convolutions = [number for number, step in enumerate(steps) if isinstance(step, Conv)]
+    convolutions = [number for number, step in enumerate(steps) if step.mixes_channels]
     if not convolutions:
         return [math.gcd(*(step.in_shape[-1] for step in steps))] * len(steps)
     together = [steps[convolutions[0]].in_shape[-1]] * (convolutions[0] + 1)
     for number in convolutions:
         together += [steps[number].out_shape[-1]] * (next((n for n in convolutions if n > number), len(steps) - 1) - number)
-    fits = all(step.in_shape[-1] == count if isinstance(step, Conv) else step.in_shape[-1] % count == 0 for step, count in zip(steps, together))
+    fits = all(step.in_shape[-1] == count if step.mixes_channels else step.in_shape[-1] % count == 0 for step, count in zip(steps, together))
     return together if fits else None
 
 
-def _channel_counts(steps: Sequence[Synapses], channels: int) -> np.ndarray:
+def _channel_counts(steps: Sequence[SynapseKind], channels: int) -> np.ndarray:
     """(channels,) int64: channels at the end that each at the start reaches."""
-    convolutions = [step for step in steps if isinstance(step, Conv)]
+    convolutions = [step for step in steps if step.mixes_channels]
     if len(convolutions) < 2:
-        return np.full(channels, math.prod(step.out_shape[-1] // step.groups for step in convolutions))
+        return np.full(channels, math.prod(step.out_shape[-1] // step.channel_groups() for step in convolutions))
     reached = reduce(lambda near, far: (near @ far > 0).astype(np.float32), map(_between_channels, convolutions))
     return reached.sum(1).astype(np.int64)
 
 
-def _between_channels(step: Conv) -> np.ndarray:
+def _between_channels(step: SynapseKind) -> np.ndarray:
     """(channels in, channels out) float32, 1 where connected."""
-    return np.kron(np.eye(step.groups, dtype=np.float32), np.ones((step.in_shape[-1] // step.groups, step.out_shape[-1] // step.groups), np.float32))
-
-
-def _position_counts(steps: Sequence[Synapses], together: Sequence[int], padded: bool) -> np.ndarray:
-    """(positions,) int64: positions at the end that each at the start reaches."""
-    apart = [step.in_shape[-1] // count for step, count in zip(steps, together)]
-    same_axes = all(near.out_shape[:-1] == far.in_shape[:-1] for near, far in zip(steps, steps[1:]))
-    if max(apart) == 1 and same_axes and not any(isinstance(step, Sparse) for step in steps):
-        axes = [[_targets(step, axis, padded and not number) for number, step in enumerate(steps)] for axis in range(len(steps[0].in_shape) - 1)]
-        per_axis = [_along_axis(along) for along in axes]
-        return reduce(np.multiply.outer, per_axis).reshape(-1)
-    if len(steps) == 1 and isinstance(steps[0], Sparse):
-        return np.repeat(np.bincount(steps[0].indices, minlength=steps[0].in_shape[0]), apart[0])
-    return _chained(
-        [_with_channels_apart(_between_positions(step, padded and not number), count) for number, (step, count) in enumerate(zip(steps, apart))]
+    return np.kron(
+        np.eye(step.channel_groups(), dtype=np.float32),
+        np.ones((step.in_shape[-1] // step.channel_groups(), step.out_shape[-1] // step.channel_groups()), np.float32),
     )
 
 
-def _along_axis(steps: Sequence[_Targets]) -> np.ndarray:
+def _position_counts(steps: Sequence[SynapseKind], together: Sequence[int], padded: bool) -> np.ndarray:
+    """(positions,) int64: positions at the end that each at the start reaches."""
+    apart = [step.in_shape[-1] // count for step, count in zip(steps, together)]
+    same_axes = all(near.out_shape[:-1] == far.in_shape[:-1] for near, far in zip(steps, steps[1:]))
+    if max(apart) == 1 and same_axes:
+        axes = [[step.targets(axis, padded and not number) for number, step in enumerate(steps)] for axis in range(len(steps[0].in_shape) - 1)]
+        if all(each is not None for along in axes for each in along):
+            return reduce(np.multiply.outer, map(_along_axis, axes)).reshape(-1)
+    reached = steps[0].reached_positions() if len(steps) == 1 else None
+    if reached is not None:
+        return np.repeat(reached, apart[0])
+    return _chained(
+        [_with_channels_apart(step.between_positions(padded and not number), count) for number, (step, count) in enumerate(zip(steps, apart))]
+    )
+
+
+def _along_axis(steps: Sequence[Targets]) -> np.ndarray:
     """(positions,) int64 of one axis, as `_position_counts`."""
     if len(steps) == 1:
         return steps[0].count
@@ -159,66 +156,13 @@ def _parts(matrix: csr_matrix, rows: int) -> Iterator[csr_matrix]:
     return (matrix[start : start + rows] for start in range(0, matrix.shape[0], rows))
 
 
-@dataclass(frozen=True)
-class _Targets:
-    """Along one axis, input position i (from the first padded one on, where these are counted) reaches the outputs first[i] + k * spacing,
-    k < count[i], of `size`."""
-
-    first: np.ndarray
-    count: np.ndarray
-    spacing: int
-    size: int
-
-    def dense(self) -> np.ndarray:
-        """As `matrix`, (inputs, outputs) float32."""
-        place = np.arange(self.size) - self.first[:, None]
-        return ((place >= 0) & (place % self.spacing == 0) & (place < self.count[:, None] * self.spacing)).astype(np.float32)
-
-    def matrix(self) -> csr_matrix:
-        from scipy.sparse import csr_matrix
-
-        indptr = np.concatenate([[0], np.cumsum(self.count)])
-        kind = np.int32 if max(indptr[-1], self.size) < 2**31 // 2 else np.int64
-        indices = np.arange(indptr[-1], dtype=kind)
-        indices *= kind(self.spacing)
-        indices += np.repeat((self.first - indptr[:-1] * self.spacing).astype(kind), self.count)
-        return csr_matrix((np.ones(indices.size, bool), indices, indptr.astype(kind)), shape=(len(self.count), self.size))
-
-
-def _targets(step: Sliding | Spread, axis: int, padded: bool) -> _Targets:
-    """Output o reads input i if i + pad = o stride + k dilation with 0 <= k < kernel: solved for o, which gives every (dilation / gcd(stride,
-    dilation))-th of an interval."""
-    size, outputs, stride = step.in_shape[axis], step.out_shape[axis], step.strides[axis]
-    if isinstance(step, Spread):
-        return _Targets(np.arange(size) * stride, np.ones(size, np.int64), 1, outputs)
-    kernel, dilation, pad = step.kernel[axis], step.dilations[axis], step.pads[axis]
-    place = np.arange(-pad if padded else 0, size + (step.pads_end[axis] if padded else 0)) + pad
-    common = math.gcd(stride, dilation)
-    spacing = dilation // common
-    low = np.maximum(0, -(((kernel - 1) * dilation - place) // stride))
-    high = np.minimum(outputs - 1, place // stride)
-    rest = place // common % spacing * pow(stride // common, -1, spacing) % spacing if spacing > 1 else 0
-    first = low + (rest - low) % spacing
-    count = np.where(place % common == 0, np.maximum(0, (high - first) // spacing + 1), 0)
-    return _Targets(first, count, spacing, outputs)
-
-
-def _between_positions(step: Synapses, padded: bool) -> csr_matrix:
-    from scipy.sparse import csr_matrix, kron
-
-    if isinstance(step, Sparse):
-        return csr_matrix((np.ones(step.indices.size, bool), step.indices, step.indptr), shape=(step.out_shape[0], step.in_shape[0])).T.tocsr()
-    axes = [_targets(step, axis, padded).matrix() for axis in range(len(step.in_shape) - 1)]
-    return reduce(lambda one, other: kron(one, other, "csr"), axes).astype(bool)
-
-
 def _with_channels_apart(matrix: csr_matrix, channels: int) -> csr_matrix:
     from scipy.sparse import identity, kron
 
     return matrix if channels == 1 else kron(matrix, identity(channels, bool), "csr").astype(bool)
 
 
-def _neuron_counts(steps: Sequence[Synapses], padded: bool) -> np.ndarray:
+def _neuron_counts(steps: Sequence[SynapseKind], padded: bool) -> np.ndarray:
     """(source neurons,) int64: neurons at the end that each reaches. All outputs of a group are reached alike, and counted as one until a
     step tells them apart."""
     from scipy.sparse import csr_matrix, identity, kron
@@ -227,10 +171,10 @@ def _neuron_counts(steps: Sequence[Synapses], padded: bool) -> np.ndarray:
     for number, step in enumerate(steps):
         if alike > 1:
             matrices.append(kron(identity(matrices[-1].shape[1], bool), np.ones((1, alike), bool), "csr").astype(bool))
-        positions, units, alike = _between_positions(step, padded and not number), step.in_shape[-1], 1
-        if isinstance(step, Conv):
-            groups = np.arange(positions.shape[0] * units) // (units // step.groups)
+        positions, units, alike = step.between_positions(padded and not number), step.in_shape[-1], 1
+        if step.mixes_channels:
+            groups = np.arange(positions.shape[0] * units) // (units // step.channel_groups())
             matrices.append(csr_matrix((np.ones(groups.size, bool), groups, np.arange(groups.size + 1))))
-            units, alike = step.groups, step.out_shape[-1] // step.groups
+            units, alike = step.channel_groups(), step.out_shape[-1] // step.channel_groups()
         matrices.append(_with_channels_apart(positions, units))
     return _chained(matrices) * alike

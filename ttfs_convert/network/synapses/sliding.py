@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import model_validator
 
 from ..records import Offsets, Record, Shape, require
+from .reach import Targets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,3 +41,69 @@ class Sliding(Record):
             room = size + before + after - dilation * (kernel - 1) - 1
             require(-(-room // stride) >= out - 1 >= room // stride, f"{out} outputs do not fit {size} inputs")
         return self
+
+    def kernel_geometry(self) -> tuple[tuple[int, int], ...]:
+        """kernel, strides, dilations, pads as (y, x) pairs, as the kernels take them."""
+        neutral = (1, 1, 1, 0)
+        return tuple((value,) * (2 - len(axes)) + axes[-2:] for axes, value in zip((self.kernel, self.strides, self.dilations, self.pads), neutral))
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether there are padded taps at all."""
+        return any(self.pads) or any(self.pads_end)
+
+    def padded_with(self, value: float, activations: np.ndarray) -> tuple[Self, np.ndarray]:
+        """The same window without padding, and `activations` (n, *in_shape) with `value` in their padding."""
+        padded = np.pad(activations, [(0, 0), *zip(self.pads, self.pads_end), (0, 0)], constant_values=value)
+        none = (0,) * len(self.pads)
+        return self.model_copy(update={"in_shape": padded.shape[1:], "pads": none, "pads_end": none}), padded
+
+    def padded_to_reach(self, activations: np.ndarray, value: float = 0.0) -> np.ndarray:
+        """(n, *spatial, channels) with `value` around it as far as the last window reaches, which may be more or less than `pads_end`."""
+        room = [
+            (out - 1) * stride + dilation * (kernel - 1) + 1 - before - size
+            for out, stride, dilation, kernel, before, size in zip(
+                self.out_shape, self.strides, self.dilations, self.kernel, self.pads, self.in_shape
+            )
+        ]
+        widths = [(before, max(0, after)) for before, after in zip(self.pads, room)]
+        return np.pad(activations, [(0, 0), *widths, (0, 0)], constant_values=value)
+
+    def taps(self, image: np.ndarray) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+        """(tap, the inputs that it shows to every output) of one image (*spatial, channels), padded with 0."""
+        padded = self.padded_to_reach(image[None])[0]
+        for tap in product(*map(range, self.kernel)):
+            yield (
+                tap,
+                padded[
+                    tuple(
+                        slice(k * dilation, k * dilation + (out - 1) * stride + 1, stride)
+                        for k, dilation, out, stride in zip(tap, self.dilations, self.out_shape, self.strides)
+                    )
+                ],
+            )
+
+    def positions(self) -> np.ndarray:
+        """(positions out, taps) int64: the input position that each tap of each output reads; -1 outside."""
+        index = np.zeros((1,) * (2 * len(self.kernel)), np.int64)
+        inside = np.ones_like(index, bool)
+        for axis, size in enumerate(self.in_shape[:-1]):
+            first = np.arange(self.out_shape[axis], dtype=np.int64)[:, None] * self.strides[axis] - self.pads[axis]
+            at = first + np.arange(self.kernel[axis], dtype=np.int64) * self.dilations[axis]
+            shape = [1] * index.ndim
+            shape[axis], shape[len(self.kernel) + axis] = at.shape
+            at = at.reshape(shape)
+            index, inside = index * size + at, inside & (at >= 0) & (at < size)
+        return np.where(inside, index, -1).reshape(math.prod(self.out_shape[:-1]), -1)
+
+    def targets(self, axis: int, padded: bool = False) -> Targets:
+        """Which outputs each input reaches along an axis."""
+        return Targets.of_window(
+            self.in_shape[axis],
+            self.out_shape[axis],
+            self.kernel[axis],
+            self.strides[axis],
+            self.dilations[axis],
+            (self.pads[axis], self.pads_end[axis]),
+            padded,
+        )

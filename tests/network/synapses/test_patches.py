@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from ttfs_convert.compensation.patches import fan_in, groups, patches
-from ttfs_convert.network.synapses.chains import APPLY
 from ttfs_convert.network.synapses.convolution import Conv
 from ttfs_convert.network.synapses.dense import Dense
 
@@ -44,16 +42,16 @@ STEPS = {
 def test_weights_times_patches_are_the_sums(step):
     values = np.random.default_rng(2).uniform(0, 1, (3, *step.in_shape)).astype(np.float32)
     outputs = step.out_shape[-1]
-    expected = np.stack([APPLY[step.kind](step, each) for each in values]).reshape(3, -1, outputs)
+    expected = np.stack([step.apply(each) for each in values]).reshape(3, -1, outputs)
     at = np.random.default_rng(3).integers(0, expected.shape[1], (3, 6))
-    found = patches(step, values, at)
-    assert found.shape == (18, groups(step), fan_in(step))
-    weights = step.weights.reshape(fan_in(step), groups(step), -1)
+    found = step.patches(values, at)
+    assert found.shape == (18, step.channel_groups(), step.fan_in)
+    weights = step.weights.reshape(step.fan_in, step.channel_groups(), -1)
     sums = np.einsum("rgk,kgo->rgo", found, weights).reshape(3, 6, outputs)
     np.testing.assert_allclose(sums, expected[np.arange(3)[:, None], at], atol=1e-5)
 
 
 def test_padded_taps_hold_what_is_asked():
     step = STEPS["plain"]
-    corner = patches(step, np.zeros((1, *step.in_shape), np.float32), np.array([[0]]), 1.0).reshape(3, 3, 3)
+    corner = step.patches(np.zeros((1, *step.in_shape), np.float32), np.array([[0]]), 1.0).reshape(3, 3, 3)
     assert corner[0].min() == corner[:, 0].min() == 1 and corner[1:, 1:].max() == 0
