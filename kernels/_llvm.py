@@ -8,28 +8,34 @@ ANY = ir.Constant(VECTOR, ir.Undefined)
 
 
 def integer(value):
+    """A 64-bit constant."""
     return ir.Constant(I64, value)
 
 
 def data(context, b, signature, args, i):
+    """Pointer to the elements of the array that is argument `i` of an intrinsic."""
     return context.make_array(signature.args[i])(context, b, args[i]).data
 
 
 def vectors_at(b, pointer, element):
+    """`pointer`, moved on by `element` elements, as one to vectors."""
     return b.bitcast(b.gep(pointer, [element]), VECTOR.as_pointer())
 
 
 def load(b, pointer, k):
+    """The `k`-th vector at `pointer`, which need not be aligned to vectors."""
     value = b.load(b.gep(pointer, [integer(k)]))
     value.align = 4
     return value
 
 
 def store(b, value, pointer, k):
+    """Write `value` as the `k`-th vector at `pointer`, which need not be aligned to vectors."""
     b.store(value, b.gep(pointer, [integer(k)])).align = 4
 
 
 def add_product(b, total, factor, vector):
+    """total + factor vector, as one fused instruction where the processor has it."""
     return b.fadd(total, b.fmul(factor, vector, flags=("contract",)), flags=("contract",))
 
 

@@ -68,7 +68,7 @@ def _in_order(time):
 def dynamic(fields, weights, arrivals, latest, current, potential):
     """Potential and current of every neuron as its window opens: dV/dt = I, I = sum of the weights of the spikes that have arrived.
 
-    fields: see `simulate.receptive_fields`, without the weights. weights: (groups, rows, outputs) float32. arrivals: (n, source neurons)
+    fields: see `simulation.receptive_fields`, without the weights. weights: (groups, rows, outputs) float32. arrivals: (n, source neurons)
     float64 in [0, 1]. latest: spikes after it are not sent. current, potential: (n, neurons) float64, written.
     """
     groups, outputs = weights.shape[0], weights.shape[2]

@@ -60,7 +60,6 @@ class Slide(NamedTuple):
     """How a layer's taps lie in its input, and what its inputs and outputs are, in integers."""
 
     in_height: int
-    in_width: int
     out_height: int
     out_width: int
     stride: int  # of rows

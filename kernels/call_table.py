@@ -84,6 +84,7 @@ def through_run(calls: list[Call] | None = None) -> Iterator[None]:
 
 
 def address(array: np.ndarray) -> int:
+    """Of the first element of `array` in memory."""
     return array.__array_interface__["data"][0]
 
 

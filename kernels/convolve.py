@@ -1,4 +1,4 @@
-"""Convolutional layers: 1-D, 2-D, strided, dilated and grouped on one path, from events or densely."""
+"""Convolutional layers: 1-D, 2-D, strided, dilated and grouped on one path, from events or densely. Fully connected ones are those of one pixel."""
 
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ NO_RAMP = Ramp(np.empty((2, 0, 0)), np.empty((3, 0, 0), np.float32))
 class Convolution:
     """A layer at one batch size, with all that stays the same from batch to batch made ready: for a small one that takes longer than its sums.
 
-    weights: as `layout.pack` or `in_long_rows` give them. kernel, strides, dilations, pads: (y, x) integers; pads are those before the
+    weights: as `blocking.pack` or `blocking.in_long_rows` give them. kernel, strides, dilations, pads: (y, x) integers; pads are those before the
     first row and column, and padded taps add nothing. in_shape, out_shape: (n, height, width, channels). in_steps: N of inputs that are
     spike steps, 0 for activations. steps: N of outputs that are spike steps, 0 for potentials. dense: whether to use silent inputs like
     the others, which is faster where there are few. shortcut_steps: N of the shortcut's spikes, 0 where there is none.
@@ -81,6 +81,6 @@ def _prepared(sizes, geometry, in_size, out_size, in_steps, outputs):
     """What `integrate` needs to know of a layer, integers and columns, and the multiply-adds of one image."""
     strides, dilations, pads = geometry
     groups, blocks, _, _, vectors, channels, _, height, width, _ = sizes
-    slide = Slide(*in_size, *out_size, strides[0], dilations[0], pads[0], in_steps, *outputs)
+    slide = Slide(in_size[0], *out_size, strides[0], dilations[0], pads[0], in_steps, *outputs)
     taps = columns(in_size[1], width, strides[1], dilations[1], pads[1], out_size[1])
     return np.array([*sizes, *slide], np.int64), *taps, out_size[0] * out_size[1] * groups * blocks * vectors * LANES * height * width * channels

@@ -57,7 +57,7 @@ def integrate(
     """Of a layer, add the potentials of some tiles to `start`, and write them to `potential` or the spike times to `times`.
 
     in_times, in_values: (n, height, width, channels) uint8 steps, or float32 activations; the other one is empty. weight_values, source, order,
-    first_tap: the arrays of `layout.Weights` and `layout.Columns`. integers: int64, see `_read`. cut: int64, `layout.Tiling`. start:
+    first_tap: the arrays of `blocking.Weights` and `blocking.Columns`. integers: int64, see `_read`. cut: int64, `blocking.Tiling`. start:
     (m, outputs) float32, where position p, counted over all images, starts from row p % m; may be `potential` itself. shortcut: (n, out
     height, out width, outputs) uint8 steps, whose activations are added to it; or empty. rise, single_rise: a `threshold.Ramp` of slopes
     (m', outputs). potential: (n, out height, out width, outputs) float32. times: the same, uint8. One of the two is written, the other is empty.
@@ -96,20 +96,21 @@ def integrate(
 
 @jit()
 def _read(integers, weight_values):
-    """What `integers` holds: all of `layout.Weights` but the array, and `layout.Slide`."""
+    """What `integers` holds: all of `blocking.Weights` but the array, and `blocking.Slide`."""
     i = integers
     weights = Weights(weight_values, i[0], i[1], i[2], i[3], i[4], i[5], i[6], i[7], i[8], i[9])
-    return weights, Slide(i[10], i[11], i[12], i[13], i[14], i[15], i[16], i[17], i[18], i[19], i[20])
+    return weights, Slide(i[10], i[11], i[12], i[13], i[14], i[15], i[16], i[17], i[18], i[19])
 
 
 @jit()
 def integrate_shared(state, items, chunk, *arguments):
+    """`integrate` as a part of what `in_parallel` hands out."""
     share(integrate, state, items, chunk, arguments)
 
 
 @jit(inline="always")
 def _tile(in_times, in_values, weights, slide, source, order, first_tap, first, past, start, shortcut, rise, single_rise, potential, times):
-    """One tile: images, output rows and blocks from `first` to `past`, and the output columns of `order`, whose `layout.Columns` also are
+    """One tile: images, output rows and blocks from `first` to `past`, and the output columns of `order`, whose `blocking.Columns` also are
     `source` and `first_tap`."""
     groups = first[2] // weights.blocks, (past[2] - 1) // weights.blocks + 1
     in_rows = (past[1] - first[1] - 1) * slide.stride + (weights.kernel_height - 1) * slide.dilation + 1

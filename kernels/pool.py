@@ -92,6 +92,7 @@ def _pool_lanes(typing_context, times, at, rows, down, columns, right, whole, sh
 
 @jit()
 def average_pool_decoded_rows(first, past, times, steps, divisor, kernel, strides, dilations, pads, out):
+    """`average_pool_decoded` of the output rows `first` to `past` of all images."""
     height, width, channels = times.shape[1:]
     flat, result, whole = times.reshape(-1), out.reshape(-1), channels // LANES * LANES
     down, right = dilations[0] * width * channels, dilations[1] * channels
@@ -116,6 +117,7 @@ def average_pool_decoded_rows(first, past, times, steps, divisor, kernel, stride
 
 @jit()
 def average_pool_decoded_shared(state, items, chunk, *arguments):
+    """`average_pool_decoded_rows` as a part of what `in_parallel` hands out."""
     share(average_pool_decoded_rows, state, items, chunk, arguments)
 
 
@@ -145,7 +147,7 @@ def average_pool_steps(times, steps_in, divisor, kernel, strides, dilations, pad
 
     tau = (sum of the inputs' steps + N' per padded tap that counts) / (N' divisor), then the rule of `time_step`.
     times, out: (n, height, width, channels) unsigned steps. divisor: as for `average_pool`. steps_in: N' of `times`. steps: N of `out`.
-    half: h.
+    half: h of the rounding.
     """
     arguments = times, steps_in, divisor, kernel, strides, dilations, pads, steps, half, out
     in_parallel(_average_pool_steps_shared, len(times) * out.shape[1], arguments, times.size < SERIAL_ELEMENTS)
@@ -186,6 +188,7 @@ def max_pool(times, silent, kernel, strides, dilations, pads, out):
 
 @jit()
 def max_pool_rows(first, past, times, silent, kernel, strides, dilations, pads, out):
+    """`max_pool` of the output rows `first` to `past` of all images."""
     out_height, out_width = out.shape[1], out.shape[2]
     for row in range(first, past):
         n, y = row // out_height, row % out_height
@@ -203,6 +206,7 @@ def max_pool_rows(first, past, times, silent, kernel, strides, dilations, pads, 
 
 @jit()
 def max_pool_shared(state, items, chunk, *arguments):
+    """`max_pool_rows` as a part of what `in_parallel` hands out."""
     share(max_pool_rows, state, items, chunk, arguments)
 
 

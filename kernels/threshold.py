@@ -12,8 +12,7 @@ from numba.extending import intrinsic
 from ._jit import jit
 from ._llvm import I32, LANES, VECTOR, call, data, load, splat, vectors_at
 from ._threads import SERIAL_ELEMENTS, in_parallel, share
-
-TIE = 1e-4  # in steps: a crossing this little after a grid point counts as on it, so that ties fire earlier in every engine
+from .rounding import TIE
 
 
 @jit()
@@ -29,9 +28,9 @@ def crossing_time(potential, slope):
 
 @jit()
 def time_step(tau, steps, half):
-    """The step at which a spike due at `tau` fires: k = clip(ceil(N tau - h - 1e-4), 0, N).
+    """The step at which a spike due at `tau` fires: k = clip(ceil(N tau - h - 1e-4), 0, N), see `rounding`.
 
-    tau: spike time in [0, 1]. steps: N. half: h, 0.5 for rounding `nearest` and 0 for `ceil`. Returns a float with an integer value.
+    tau: spike time in [0, 1]. steps: N. half: h, of `rounding.HALF`. Returns a float with an integer value.
     """
     return min(max(math.ceil(steps * tau - half - TIE), 0.0), steps)
 
@@ -69,6 +68,7 @@ def encode(values, low, width, steps, half, times):
 
 @jit()
 def encode_rows(first, past, values, low, width, steps, half, times):
+    """`encode` of the rows `first` to `past`."""
     for r in range(first, past):
         for c in range(values.shape[1]):
             for p in range(values.shape[2]):
@@ -78,6 +78,7 @@ def encode_rows(first, past, values, low, width, steps, half, times):
 
 @jit()
 def encode_shared(state, items, chunk, *arguments):
+    """`encode_rows` as a part of what `in_parallel` hands out."""
     share(encode_rows, state, items, chunk, arguments)
 
 
@@ -94,6 +95,7 @@ class Ramp(NamedTuple):
 
 
 def ramp(slope: np.ndarray, steps: int, half: float) -> Ramp:
+    """A and B of slopes S: `slope` of any shape and float dtype, for N = `steps` >= 1 and h = `half`."""
     slope = slope.astype(np.float64)
     rise = np.divide(steps, slope, out=np.full_like(slope, 1e30), where=slope > 0)
     exact = np.stack([np.where(slope > 0, rise - half - TIE, rise), rise])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.blocking import in_long_rows, pack, slides, tiling
+from ttfs_convert.kernels.blocking import TILE_PIXELS, in_long_rows, pack, slides, tiling
 from ttfs_convert.kernels.convolve import NO_TIMES, Convolution, conv
 from ttfs_convert.kernels.threshold import fire, ramp
 
@@ -41,6 +41,7 @@ def test_equals_the_equation(geometry, groups, channels, outputs, density, dense
     np.testing.assert_allclose(run(activation, weights, groups, geometry, dense, 0.25, sliding), expected, rtol=1e-5, atol=1e-5)
 
 
+PIXEL = Geometry((1, 1), (1, 1), (1, 1), (1, 1), (0, 0), (0, 0))
 SMALL = Geometry((4, 3), (3, 2), (2, 1), (1, 2), (1, 1), (0, 1))
 
 
@@ -190,3 +191,37 @@ def test_no_bit_depends_on_batch_or_threads(groups, outputs, dense):
     channels = 1 if groups == outputs else 4
     weights = random_weights(rng, SMALL, channels, outputs)
     assert_same_bits(lambda x: run(x, weights, groups, SMALL, dense), activations(rng, (5, *SMALL.size, channels * groups), 0.7))
+
+
+def run_dense(activation, weights, start=0.0):
+    """A fully connected layer: a convolution of images of one pixel."""
+    return run(activation[:, None, None], weights[None, None], 1, PIXEL, False, start)[:, 0, 0]
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(
+    st.sampled_from((1, 3, 17)),
+    st.sampled_from((1, 7, 95, 96, 97, 250)),
+    st.sampled_from(OUTPUTS),
+    st.sampled_from((0.0, 0.1, 1.0)),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_dense_layer_equals_the_equation(images, inputs, outputs, density, seed):
+    rng = np.random.default_rng(seed)
+    activation = activations(rng, (images, inputs), density)
+    weights = rng.normal(size=(inputs, outputs)).astype(np.float32)
+    np.testing.assert_allclose(run_dense(activation, weights, 0.25), 0.25 + naive.dense(activation, weights), rtol=1e-5, atol=1e-4)
+
+
+def test_an_image_without_spikes_keeps_its_potential_in_a_dense_layer():
+    activation = np.ones((3, 300), np.float32)
+    activation[1] = 0
+    potential = run_dense(activation, np.ones((300, 10), np.float32), 0.5)
+    assert (potential[1] == 0.5).all() and (potential[[0, 2]] == 300.5).all()
+
+
+@pytest.mark.parametrize("inputs, outputs", ((300, 65), (20, 10)))
+def test_no_bit_of_a_dense_layer_depends_on_batch_or_threads(inputs, outputs):
+    rng = np.random.default_rng(6)
+    weights = rng.normal(size=(inputs, outputs)).astype(np.float32)
+    assert_same_bits(lambda x: run_dense(x, weights), activations(rng, (TILE_PIXELS + 3, inputs), 0.5))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ttfs_convert.kernels.threshold import TIE
+from ttfs_convert.kernels.rounding import TIE
 
 from tests.naive_network import SPIKE_TIMES, channels_last, check_weight_sums, connection_weights
 from tests.simulation.networks import case

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ..kernels.rounding import MAX_STEPS
 from .streams import is_closed, sturdy_streams, undelivered
 
 INCONCLUSIVE = 5  # exit code
@@ -102,8 +103,8 @@ class Steps(click.ParamType):
             steps = int(value)
         except ValueError:
             self.fail(f"{value!r} is neither a whole number nor 'continuous'", param, ctx)
-        if not 1 <= steps <= 65535:
-            self.fail(f"{steps} is not between 1 and 65535", param, ctx)
+        if not 1 <= steps <= MAX_STEPS:
+            self.fail(f"{steps} is not between 1 and {MAX_STEPS}", param, ctx)
         return steps
 
 

@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from ..kernels.rounding import MAX_STEPS, ROUNDINGS
+from ..network.choices import EXACT_SLOPES, MODES, POOLINGS
 from .common import EXIT_CODES, Steps, check_outputs, console, json_text, note, write_json
 from .input_range_option import RangePart, WithRanges, input_range_of
 from .streams import undelivered
@@ -16,7 +18,7 @@ from .streams import undelivered
 @click.option("--out", required=True, metavar="SNN.npz", type=click.Path(dir_okay=False), help="File to write the spiking network to.")
 @click.option(
     "--mode",
-    type=click.Choice(["strict", "exact", "unchecked"]),
+    type=click.Choice(MODES),
     default="strict",
     show_default=True,
     help="strict: the paper; demand ReLU1 and unity weight sums, or exit 3 with a table of offenders. exact: any ReLU network, with "
@@ -24,27 +26,27 @@ from .streams import undelivered
 )
 @click.option(
     "--slope",
-    type=click.Choice(["gated", "reference"]),
+    type=click.Choice(EXACT_SLOPES),
     help="Mode exact: what makes every ramp rise by 1 per window. gated (default): currents stop when the window opens, silent "
     "neurons send nothing. reference: one more spike per layer, which evens out the weight sums.",
 )
 @click.option("--steps", type=Steps(), default=50, show_default=True, help="Time steps per window, or continuous time.")
 @click.option(
     "--input-steps",
-    type=click.IntRange(1, 65535),
+    type=click.IntRange(1, MAX_STEPS),
     metavar="N",
     help="Time steps of the input's window, if not those of the layers: 255 for pictures of 8 bits.",
 )
 @click.option(
     "--rounding",
-    type=click.Choice(["nearest", "ceil"]),
+    type=click.Choice(ROUNDINGS),
     default="nearest",
     show_default=True,
     help="Which step a neuron fires at that is due between two: the nearest, or the first one after (biased by half a step).",
 )
 @click.option(
     "--pooling",
-    type=click.Choice(["synaptic", "spiking"]),
+    type=click.Choice(POOLINGS),
     default="synaptic",
     show_default=True,
     help="Average pools as part of the next layer's synapses, or as neurons with a window of their own.",

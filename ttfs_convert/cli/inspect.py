@@ -66,8 +66,9 @@ def _network(path: str):
 
 
 def _model(path: str, shapes: tuple[str, ...]):
+    from ..network.choices import MODES
     from ..onnx_model.input_sizes import parsed_sizes
-    from ..studies.inspection import MODES, inspect_model
+    from ..studies.inspection import inspect_model
     from ..tables.inspection_tables import inspection_json, inspection_tables
 
     inspection = inspect_model(path, parsed_sizes(shapes))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..kernels.rounding import MAX_STEPS, ROUNDINGS
 from .common import EXIT_CODES, INCONCLUSIVE, Command, Steps, check_outputs, console, judging, note, on_grid, say, write_json
 
 GATE_FAILED = 99
@@ -30,8 +31,8 @@ GATE_FAILED = 99
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use the first N samples only; of a folder, N spread over its classes.")
 @click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Samples at a time; changes no figure but time.")
 @click.option("--steps", type=Steps(), help="Time steps per window instead of the network's own, or continuous time.")
-@click.option("--input-steps", type=click.IntRange(1, 65535), metavar="N", help="Time steps of the input's window instead of its own.")
-@click.option("--rounding", type=click.Choice(["nearest", "ceil"]), help="Rounding instead of the network's own.")
+@click.option("--input-steps", type=click.IntRange(1, MAX_STEPS), metavar="N", help="Time steps of the input's window instead of its own.")
+@click.option("--rounding", type=click.Choice(ROUNDINGS), help="Rounding instead of the network's own.")
 @click.option(
     "--engine",
     type=click.Choice(["exact", "clock", "event"]),

@@ -83,7 +83,7 @@ def compensated(
         layers=tuple(fits),
         notes=(*data.notes, *notes),
     )
-    return result.model_copy(update={"compensation": record})
+    return result.changed(compensation=record)
 
 
 def _relative_change(layer: Spiking | Readout, fitted: Spiking | Readout) -> float:

@@ -67,7 +67,7 @@ class _Walk:
             for name in [name for name, reader in last.items() if reader == number]:
                 self._original.forget(name)
                 self._rounded.forget(name)
-        return self._network.model_copy(update={"layers": tuple(layers)})
+        return self._network.changed(layers=tuple(layers))
 
     def _batches(self, *names: str, more: int = 0) -> list[slice]:
         shapes = {layer.name: layer.shape for layer in self._network.layers}
@@ -103,7 +103,7 @@ class _Walk:
         return times if times.dtype.kind == "f" else decode(times, self._steps[name])
 
     def _integrator(self, layer: Layer) -> Integrator:
-        return Integrator(self._network.model_copy(update={"layers": (layer,)}))
+        return Integrator(self._network.model_copy(update={"layers": (layer,)}))  # not `changed`: one layer alone is no network
 
     def _potential(self, layer: Spiking | Readout, integrator: Integrator, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """V0, (n, *shape) float32, from activations of its sources."""
@@ -159,11 +159,9 @@ def with_change(layer: Spiking | Readout, change: Change) -> Spiking | Readout:
     for number, weights in zip(fitted_connections(layer), change.weights):
         *path, step = connections[number].path
         fitted = (step.weights.reshape(weights.shape) + weights).reshape(step.weights.shape)
-        connections[number] = connections[number].model_copy(update={"path": (*path, step.model_copy(update={"weights": fitted}))})
+        connections[number] = connections[number].changed(path=(*path, step.changed(weights=fitted)))
     outputs = connections[fitted_connections(layer)[0]].path[-1].out_shape[-1]
     bias = np.zeros(layer.shape) + (0 if layer.bias is None else layer.bias)
     bias = (bias.reshape(-1, outputs) + change.charge).reshape(layer.shape)
     sums = compact(np.asarray(sum(np.broadcast_to(weight_sums(each, layer.shape), layer.shape) for each in connections)))
-    return layer.model_copy(
-        update={"connections": tuple(connections), "bias": compact(bias).astype(np.float32), "weight_sums": sums.astype(np.float32)}
-    )
+    return layer.changed(connections=tuple(connections), bias=compact(bias).astype(np.float32), weight_sums=sums.astype(np.float32))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.threshold import TIE
+from ..kernels.rounding import TIE
 from ..network.populations import Readout, Spiking
 from ..network.synapses.connection import Synapses
 from .fit_rows import Rows, fitted_steps
@@ -135,7 +135,7 @@ class _Score:
 
 
 def decoded(potentials: np.ndarray, slopes: np.ndarray, steps: int, half: float) -> np.ndarray:
-    """a = 1 - k / N of neurons with these potentials V0, as they fire (see `kernels.threshold.time_step`)."""
+    """a = 1 - k / N of neurons with these potentials V0, as they fire (see `kernels/rounding.py`)."""
     rising = slopes > 0
     tau = np.where(rising, (1 - potentials) / np.where(rising, slopes, 1), np.where(potentials >= 1, 0, 1))
     return (1 - np.clip(np.ceil(steps * tau - half - TIE), 0, steps) / steps).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Cut out what stands before the input populations and behind the readouts, for ONNX Runtime to run: head and tail."""
+"""Cut out what ONNX Runtime computes before and after the spiking part: head and tail, see `simulation/head_and_tail.py`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import onnx
 
 from ..network.populations import Input, Readout
+from ..onnx_model.dataflow import needed_nodes
 from ..onnx_model.simplify import Simplified
-from ..onnx_model.subgraphs import captured
 
 
 def head_model(source: Simplified, inputs: Sequence[Input]) -> bytes | None:
@@ -43,27 +43,19 @@ def _cut(source: Simplified, roots: Mapping[str, int], wanted: Sequence[str]) ->
     inputs; from the original, or from the simplified graph where the original has no such tensors."""
     inputs = {value.name: value for value in source.original.graph.input}
     model = source.original if _in_original(source, [*roots, *wanted]) else source.graph
-    producers = {name: node for node in model.graph.node for name in node.output}
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    needed, used, entries, pending = set(), set(), {}, list(wanted)
-    while pending:
-        name = pending.pop()
-        if name in roots:
-            entries[name] = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None] * roots[name])
-        elif name in constants:
-            used.add(name)
-        elif name in producers:
-            if id(producers[name]) not in needed:
-                needed.add(id(producers[name]))
-                pending.extend(filter(None, (*producers[name].input, *captured(producers[name]))))
-        else:
-            entries[name] = inputs[name]
+    nodes, names = needed_nodes(model.graph, wanted, roots)
+    entries = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [None] * rank) for name, rank in roots.items() if name in names]
+    entries += [value for name, value in inputs.items() if name in names and name not in roots]
     outputs = {value.name: value for value in model.graph.output}
     graph = onnx.helper.make_graph(
-        [node for node in model.graph.node if id(node) in needed],
+        nodes,
         "part",
-        list(entries.values()),
+        entries,
         [outputs.get(name) or onnx.helper.make_empty_tensor_value_info(name) for name in wanted],
-        [onnx.numpy_helper.from_array(source.array(constants[name]), name) for name in constants if name in used],
+        [
+            onnx.numpy_helper.from_array(source.array(tensor), tensor.name)
+            for tensor in model.graph.initializer
+            if tensor.name in names - roots.keys()
+        ],
     )
     return onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version).SerializeToString()

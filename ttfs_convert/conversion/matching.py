@@ -45,7 +45,7 @@ def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str
         except Exception:  # ONNX Runtime has one exception class per status, none of them public: an index that a table does not have
             continue
     else:
-        return [layer.model_copy(update={"tensor": None}) if layer.name in renamed else layer for layer in layers]
+        return [layer.changed(tensor=None) if layer.name in renamed else layer for layer in layers]
     theirs = {name: value for name, value in theirs.items() if value.dtype == np.float32}
     return [_renamed(layer, ours[layer.tensor], theirs) if layer.name in renamed else layer for layer in layers]
 
@@ -73,7 +73,7 @@ def _renamed(layer: Layer, values: np.ndarray, originals: dict[str, np.ndarray])
     rows = values.reshape(PROBES, -1)
     if layer.tensor_index is not None:
         same = next((name for name, other in originals.items() if other.size == rows.size and np.allclose(other.reshape(rows.shape), rows)), None)
-        return layer.model_copy(update={"tensor": same})
+        return layer.changed(tensor=same)
     channels = values.reshape(PROBES, layer.shape[-1], -1) if layer.channels_first else values.reshape(PROBES, -1, layer.shape[-1])
     swapped = channels.transpose(0, 2, 1).reshape(PROBES, -1)
     limit = CLOSE * max(float(np.abs(rows).max()), 1e-30)
@@ -81,5 +81,5 @@ def _renamed(layer: Layer, values: np.ndarray, originals: dict[str, np.ndarray])
         if original.size == rows.size:
             for first, candidate in ((layer.channels_first, rows), (not layer.channels_first, swapped)):
                 if np.abs(original.reshape(PROBES, -1) - candidate).max() <= limit:
-                    return layer.model_copy(update={"tensor": name, "channels_first": first})
-    return layer.model_copy(update={"tensor": None})
+                    return layer.changed(tensor=name, channels_first=first)
+    return layer.changed(tensor=None)

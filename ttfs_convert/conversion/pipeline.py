@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
@@ -13,14 +14,13 @@ from ..data import Dataset, fit_to_inputs, image_size, load_dataset
 from ..errors import UsageError
 from ..lowering.builder import Builder
 from ..lowering.graph_walk import lower_graph
-from ..lowering.ranges.calibration import Rule
 from ..lowering.ranges.observation import measured_ranges, narrow_channels
-from ..lowering.ranges.of_inputs import InputRange, InputRanges, input_ranges
+from ..lowering.ranges.of_inputs import InputRanges, input_ranges
 from ..network.network import Network
 from ..network.populations import Input, Readout
 from ..network.provenance import Calibration, LayerFit
 from ..onnx_model.dataflow import fed_inputs
-from ..onnx_model.input_sizes import Sizes, chosen_sizes
+from ..onnx_model.input_sizes import chosen_sizes
 from ..onnx_model.macs import macs
 from ..onnx_model.read import parsed
 from ..onnx_model.reference import Reference
@@ -30,69 +30,46 @@ from .cut import head_model, tail_model
 from .declared_batch import check_body
 from .freed_memory import give_back
 from .matching import match_tensors
-from .options import Options
+from .options import Keywords, Options
 from .refusals import CalibrationError, ConstraintError, broken_network
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 CALIBRATION_SAMPLES = 1000  # of a named data set or a file
 
 
 def convert(
-    path: str | Path,
-    *,
-    mode: str = "strict",
-    slope: str = "gated",
-    steps: int | None = 50,
-    rounding: str = "nearest",
-    pooling: str = "synaptic",
-    tolerance: float = 1e-4,
-    input_range: InputRange = "auto",
-    input_shape: Sizes | Sequence[int] | None = None,
-    calibrate: Dataset | str | None = None,
-    method: str | None = None,
-    margin: float = 0.1,
-    embed: bool = True,
-    input_steps: int | None = None,
-    compensate: bool = False,
-    progress: Callable[[LayerFit], None] = lambda fit: None,
+    path: str | Path, *, calibrate: Dataset | str | None = None, progress: Callable[[LayerFit], None] = lambda fit: None, **options: Unpack[Keywords]
 ) -> Network:
     """The spiking network of the ONNX model at `path`.
 
-    mode: `strict` demands ReLU1 and unity weight sums (LC-TTFS, section III) and raises ConstraintError otherwise; `exact` takes any ReLU
-    network; `unchecked` clamps any ReLU at 1, keeps whatever weight sums there are, and lists them in `network.violations`. slope: of mode
-    exact, `gated` or `reference` (see `ir.Spiking`). steps: N per window, 1 to 65535, or None for continuous time. rounding: `nearest` or
-    `ceil` (see `kernels.threshold.time_step`). pooling: average pools as `synaptic` weights of the next layer or as `spiking` neurons.
-    tolerance: on |weight sum - 1|. input_range: smallest and largest input value; None for inputs without bounds, which then enter as
-    analog current; "data" for those that `calibrate` shows, feature by feature (of two axes) or channel by channel, and `margin`; "auto": 0
-    to 255 where the model rescales pixels itself, else 0 to 1; or one of these by input name. input_shape: sizes, with or without the
-    batch, of an input that leaves some open, or several by name; else they are those of `calibrate`'s samples. calibrate, method, margin:
-    the data that shows mode exact how large unbounded activations get, of a named data set its first 1,000 training samples, and the rule
-    (see `calibration.Rule`; by default `maximum`, with compensate `mse`). embed: keep the ONNX file inside the network. input_steps: N of
-    the input's window, by default that of all others. compensate: fit weights, biases and, in mode exact, ranges anew to the rounding of N
-    steps, on the data of `calibrate` (see `compensation`). progress: told of every layer so fitted. Raises ModelError for a model that is
-    broken or unsupported, UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
+    calibrate: the data that shows mode exact how large unbounded activations get, and that `compensate` fits to: samples, or the name or
+    path of a data set, of which the first 1,000 training samples are taken. progress: told of every layer that `compensate` has fitted.
+    options: mode, slope, steps, rounding, pooling, tolerance, input_range, input_shape, method, margin, embed, input_steps and compensate, with
+    the meanings and defaults of `Options`.
+
+    Raises ConstraintError where mode strict finds a constraint of the paper broken, other ModelErrors for a model that is broken or
+    unsupported, UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
     """
-    options = Options(mode, slope, steps, rounding, pooling, tolerance, input_range, input_steps, compensate)
-    options.check()
-    method = method or ("mse" if compensate else "maximum")
-    rule = _rule(method, margin, steps)
+    chosen = Options(**options)
     if isinstance(calibrate, str):
         calibrate = load_dataset(calibrate, split="train", limit=CALIBRATION_SAMPLES, size=model_picture_size(path))
-    if compensate:
+    if chosen.compensate:
         if calibrate is None:
             raise UsageError("compensate", "no data", "samples to fit to", "name some with --calibrate DATA: training images, not test images")
-        check_compensation(calibrate, steps)
-    sizes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
+        check_compensation(calibrate, chosen.steps)
     try:
-        with simplified(path, lambda model, where: chosen_sizes(model, where, sizes, calibrate)) as model:
-            network = _converted(path, model, options, calibrate, rule, method, embed)
-            return _fitted(network, model, calibrate, progress) if compensate else network
+        with simplified(path, lambda model, where: chosen_sizes(model, where, chosen.input_shape, calibrate)) as model:
+            network = _converted(path, model, chosen, calibrate)
+            return _fitted(network, model, calibrate, progress) if chosen.compensate else network
     except ValidationError as error:
         raise broken_network(str(path), error) from error
 
 
-def _converted(path: str | Path, model: Simplified, options: Options, data: Dataset | None, rule: Rule, method: str, embed: bool) -> Network:
+def _converted(path: str | Path, model: Simplified, options: Options, data: Dataset | None) -> Network:
     where, ranges = str(path), input_ranges(model, options.input_range)
-    builder, calibration = _lowered(where, model, options, data, rule, method, ranges)
+    builder, calibration = _lowered(where, model, options, data, ranges)
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
     give_back()
@@ -112,7 +89,7 @@ def _converted(path: str | Path, model: Simplified, options: Options, data: Data
         calibration=calibration,
         ann_macs=macs(model.graph),
         layers=tuple(match_tensors(builder.layers, model, ranges.known)),
-        onnx=np.frombuffer(model.file(), np.uint8) if embed else None,
+        onnx=np.frombuffer(model.file(), np.uint8) if options.embed else None,
         unbatched=model.unbatched,
         head=None if head is None else np.frombuffer(head, np.uint8),
         tail=None if tail is None else np.frombuffer(tail, np.uint8),
@@ -130,9 +107,7 @@ def _fitted(network: Network, model: Simplified, data: Dataset, progress: Callab
     return compensated(network, data, fit_to_inputs(data, inputs, bounds, {**bounds, **network.input_ranges}), progress)
 
 
-def _lowered(
-    where: str, model: Simplified, options: Options, data: Dataset | None, rule: Rule, method: str, ranges: InputRanges
-) -> tuple[Builder, Calibration | None]:
+def _lowered(where: str, model: Simplified, options: Options, data: Dataset | None, ranges: InputRanges) -> tuple[Builder, Calibration | None]:
     """The layers; twice if data has to show ranges, the first time to find out which."""
     builder = options.builder({})
     lower_graph(model, builder, where, ranges)
@@ -145,8 +120,8 @@ def _lowered(
         raise CalibrationError(where, layers)
     builder = None  # its weights are not needed any more
     give_back()
-    found, notes = measured_ranges(layers, inputs, model, data, rule, ranges)
-    calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data), method=method, margin=rule.margin, notes=notes)
+    found, notes = measured_ranges(layers, inputs, model, data, options.rule, ranges)
+    calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=notes)
     builder = options.builder(found)
     lower_graph(model, builder, where, ranges)
     return builder, calibration
@@ -157,13 +132,3 @@ def model_picture_size(path: str | Path) -> tuple[int, int] | None:
     model = without_unread_inputs(parsed(path))
     shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim][1:] for value in fed_inputs(model.graph)]
     return image_size(tuple(shapes[0])) if len(shapes) == 1 and 0 not in shapes[0] else None
-
-
-def _rule(method: str, margin: float, steps: int | None) -> Rule:
-    """method: `maximum`, `mse`, or a percentile such as "99.9"."""
-    try:
-        return Rule("percentile", float(method), margin, steps)
-    except ValueError:
-        if method not in ("maximum", "mse"):
-            raise UsageError("method", f"{method!r}", "maximum, mse, or a percentile such as 99.9") from None
-        return Rule(method, None, margin, steps)

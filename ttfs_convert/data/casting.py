@@ -8,6 +8,7 @@ from ..errors import DataError
 
 
 def is_float(dtype: np.dtype) -> bool:
+    """Whether values of `dtype` are real numbers of any precision."""
     return np.dtype(dtype).kind == "f"
 
 

@@ -19,6 +19,8 @@ REMEDY = "replace the file with an unbroken copy, or remove it to have it downlo
 
 @dataclass(frozen=True)
 class Format:
+    """One of the archives in binary form."""
+
     folder: str  # of the members
     members: dict[str, dict[str, int]]  # split -> the only members of the archive that are read, in this order: name, images
     labels: tuple[tuple[str, int], ...]  # the bytes before each image's pixels: name, classes; the last one is used

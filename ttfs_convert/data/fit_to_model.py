@@ -95,6 +95,7 @@ class Feeds:
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """What was changed to fit the data to the model, one phrase each."""
         return tuple(dict.fromkeys(note for batches in self.batches.values() for note in batches.notes))
 
     @property

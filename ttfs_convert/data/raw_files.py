@@ -17,6 +17,8 @@ TIMEOUT = 30  # seconds without a byte from a mirror
 
 @dataclass(frozen=True)
 class File:
+    """A file of a data set, as its mirrors have it."""
+
     names: tuple[str, ...]  # paths accepted in a folder of the user, the mirrors' file name first; of several unpacked the first
     size: int  # bytes at the mirrors
     hash: str  # algorithm:hex, at the mirrors
@@ -24,6 +26,8 @@ class File:
 
 @dataclass(frozen=True)
 class Source:
+    """Where the files of a data set are."""
+
     mirrors: tuple[str, ...]  # addresses that file names are appended to, tried in this order
     files: dict[str, tuple[File, ...]]  # by split
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ..network.network import Network
 
-BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"  # Okabe and Ito's
+BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#999999"  # Okabe and Ito's
 SHADE = "#E8E8E8"
 WIDTH = 7.16  # inches, two columns of a journal
 COLUMNS, ROWS = 4, 6  # panels on a page

@@ -1,1 +1,8 @@
-"""From a simplified ONNX graph to the spiking network: one small file per family of operators, listed in `table.py`."""
+"""From a simplified ONNX graph to the layers of a spiking network.
+
+`graph_walk.py`   visits every node once, in order, and decides: lowered, or left to the head or the tail (`regions.py`)
+`operators/`      one small file per family of operators, listed in `operators/table.py`
+`values.py`       what a tensor of the graph is in the network: spikes, a potential, a constant, ...
+`builder.py`      what operators build with; its docstring lists its parts, `encoders.py` adds the inputs
+`ranges/`         which values the spikes of each layer stand for
+"""

@@ -9,7 +9,8 @@ import onnx
 
 from ..network.populations import Input
 from ..onnx_model.node import Node
-from .builder import Builder, UnsupportedNode
+from .builder import Builder
+from .unsupported import UnsupportedNode
 from .values import Spikes, channels_first, flat_index
 
 POSITIONAL = ("AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")  # read (batch, channels, *positions)
@@ -51,9 +52,9 @@ def enter(
     kind = onnx.TensorProto.DataType.Name(info.elem_type)
     if kind != "FLOAT" or not shape or 0 in shape:
         raise UnsupportedNode(f"its input {name!r} is {kind} of shape {shape} for one sample", "FLOAT of one axis or more")
-    whole, shape = shape, shape[1:] if shape[0] == 1 else shape
-    batched = len(whole) > len(shape)
-    first = batched and len(shape) > 1 and (read_by_position(name, nodes) if first is None else first)
+    batched = shape[0] == 1
+    whole, shape = shape, shape[1:] if batched else shape
+    first = batched and bool(shape[1:]) and (read_by_position(name, nodes) if first is None else first)
     layer_shape = (*shape[1:], shape[0]) if first else shape or (1,)
     index = channels_first(layer_shape) if first else flat_index(whole)
     direct, measured = ends is None, ends == "data"

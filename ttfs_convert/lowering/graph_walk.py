@@ -1,7 +1,7 @@
 """Walk a simplified graph once, in order, and give every tensor its value in the spiking network.
 
-What stands before the first spiking layer or after the last one and has no spiking form stays ONNX: head and tail (`simulation/head_and_tail.py` cuts them
-out). Between them every node has to convert.
+What stands before the first spiking layer or after the last one and has no spiking form stays ONNX: head and tail, which
+`simulation/head_and_tail.py` explains and `conversion/cut.py` cuts out. Between them every node has to convert.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..network.populations import Layer, Readout, sources
 from ..onnx_model.macs import sizes
 from ..onnx_model.node import Node
 from ..onnx_model.simplify import Simplified
-from .builder import AnalogMoved, Builder, UnsupportedNode
+from .builder import Builder
 from .encoders import enter
 from .operators.activation import COMPARISONS
 from .operators.affine import PRODUCT_OF_COMPUTED
@@ -27,6 +27,7 @@ from .operators.spellings import with_two_slopes
 from .operators.table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
 from .ranges.of_inputs import InputRanges
 from .regions import WEIGHTED, Regions, is_body
+from .unsupported import AnalogMoved, UnsupportedNode
 from .values import Compared, Constant, Head, Potential, Spikes, Tail, Unknown, Value
 
 PRODUCTS = ("Div", "Gemm", "MatMul", "Mul")  # of which one factor has to be constant
@@ -88,7 +89,7 @@ class _Walk:
         builder.values.update({name: Head(name) for name in self.inputs})
 
     def _constant(self, name: str) -> np.ndarray | None:
-        value = self.builder.value(name)
+        value = self.builder.values.get(name)
         return value.array if isinstance(value, Constant) else None
 
     def lower(self, node: Node) -> tuple[str, str] | None:
@@ -166,7 +167,7 @@ class _Walk:
             for name, value in given.items():
                 if isinstance(value, Head):
                     self.builder.values[name] = self._entered(name)
-            if node.operator == "Concat" and all(map(_is_analog, map(self.builder.value, given))):
+            if node.operator == "Concat" and all(_is_analog(self.builder.values[name]) for name in given):
                 self.builder.values.update({name: Head(name) for name in node.outputs})  # wiring needs spikes, which it would cost neurons
                 return None
             try:
@@ -215,7 +216,7 @@ class _Walk:
         """A linear value that several nodes read, such as the residual stream of a pre-activation network, is spike-coded once; else each
         reader would integrate all that has been added to it again. The paper's constraints have no place for such neurons."""
         for name in node.outputs:
-            value = self.builder.value(name)
+            value = self.builder.values.get(name)
             if isinstance(value, Potential) and not value.pooled_only and self.body_readers[name] > 1:
                 self.builder.values[name] = self.builder.fire(value, name)
 

@@ -41,6 +41,7 @@ class Regions:
 
 
 def is_body(node: Node) -> bool:
+    """Whether the inputs of `node` have to be spikes."""
     return node.operator in OPERATORS and OPERATORS[node.operator].body
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.threshold import TIE
+from ..kernels.rounding import TIE
 from ..network.network import Network
 from ..network.populations import Input, Spiking
 from ..simulation.exact_engine import Simulator

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..errors import ModelError, UsageError
-from ..kernels.threshold import TIE
+from ..kernels.rounding import TIE
 from ..network.network import Network
 from ..network.populations import Coded, Input, MaxPool, Spiking, sources, weight_sum_deviation
 

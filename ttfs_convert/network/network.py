@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import model_validator
 
 from ..errors import UsageError
+from ..kernels.rounding import HALF, MAX_STEPS, Rounding
+from .choices import Mode, Pooling, Slope
 from .consistency import misfit
-from .populations import MAX_STEPS, Concat, Input, Layer, Readout, Slope, Spiking, StepCount, sources
+from .populations import Concat, Input, Layer, Readout, Spiking, StepCount, sources
 from .provenance import Calibration, Compensation, Violation
 from .records import ByteArray, Record, Shape, require
 
@@ -25,11 +27,11 @@ class Network(Record):
 
     format_version: int = FORMAT_VERSION
     name: str
-    mode: Literal["strict", "exact", "unchecked"]
+    mode: Mode
     slope: Slope  # of every layer but those that read direct input, which are gated
     steps: StepCount | None  # N, time steps per window, of every layer that states none of its own; None: continuous time
-    rounding: Literal["nearest", "ceil"]
-    pooling: Literal["synaptic", "spiking"]
+    rounding: Rounding
+    pooling: Pooling
     onnx_sha256: str  # of the model file that was converted
     violations: tuple[Violation, ...] = ()  # what mode `unchecked` let pass
     calibration: Calibration | None = None
@@ -157,7 +159,7 @@ class Network(Record):
     @property
     def half(self) -> float:
         """h of the rounding rule, in steps."""
-        return 0.5 if self.rounding == "nearest" else 0.0
+        return HALF[self.rounding]
 
 
 def step_counts(grid: Mapping[str, int]) -> str:

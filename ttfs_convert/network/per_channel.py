@@ -13,6 +13,11 @@ def compact(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rows[0]) if (rows == rows[0]).all() else values
 
 
+def per_neuron(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(neurons,) float64: what `values`, (channels,) or of `shape`, say of every neuron of a population of `shape`."""
+    return np.broadcast_to(values, shape).reshape(-1).astype(np.float64)
+
+
 def seen_as(values: np.ndarray, shape: Shape, as_shape: Shape) -> np.ndarray:
     """Values of neurons in `shape`, per channel or whole, where the same neurons are in `as_shape`; likewise."""
     if values.shape == as_shape[-1:] and shape[-1] == as_shape[-1]:

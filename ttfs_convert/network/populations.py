@@ -13,17 +13,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from ..kernels.rounding import MAX_STEPS
+from .choices import Slope
 from .records import FloatArray, IndexArray, Record, Shape
 from .synapses.connection import Connection
 from .synapses.sliding import Sliding
 
-Slope = Literal["fan_in", "reference", "gated"]
-
-
 Part = Literal["whole", "positive", "negative", "negated"]  # of a value x: x, max(x, 0), min(x, 0), max(-x, 0)
-
-
-MAX_STEPS = 65535  # spike steps are stored as unsigned integers of at most 16 bits
 
 
 StepCount = Annotated[int, Field(ge=1, le=MAX_STEPS)]

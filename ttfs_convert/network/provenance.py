@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from ..kernels.rounding import Rounding
 from .records import Record
 
 
@@ -50,7 +51,7 @@ class Compensation(Record):
     samples: int = Field(ge=1)
     unseen: int = Field(ge=1)  # of these, judged the fits
     steps: dict[str, int]  # N of every layer's spike times, by name
-    rounding: Literal["nearest", "ceil"]
+    rounding: Rounding
     layers: tuple[LayerFit, ...]
     notes: tuple[str, ...] = ()  # what was changed to fit the data to the model
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 
-from .dataflow import fed_inputs
+from .dataflow import constants_of, fed_inputs
+from .session import quiet_options, session
 
 ELEMENTWISE = ("Add", "Cast", "Clip", "Div", "Identity", "Mul", "Neg", "Relu", "Sub")
 
@@ -41,10 +41,7 @@ def _is_followed(size: int, axes: int, declared: Iterable[int], single: Iterable
 
 def _is_unsqueezed(name: str, rank: int, graph: onnx.GraphProto) -> bool:
     """Whether an Unsqueeze of axis 0 reads the input, or what operators between have made of its elements."""
-    constants = {tensor.name: tensor for tensor in graph.initializer} | {
-        node.output[0]: attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute if attribute.name == "value"
-    }
-    same = {name}
+    constants, same = constants_of(graph), {name}
     for node in graph.node:
         if node.op_type in ELEMENTWISE and same.intersection(node.input):
             same.update(node.output)
@@ -72,10 +69,8 @@ def _rows(model: onnx.ModelProto, folder: Path, sizes: dict[str, int]) -> list[i
         value.type.tensor_type.ClearField("shape")
     del probe.graph.value_info[:]
     onnx.save(probe, str(folder / "batch.onnx"))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(str(folder / "batch.onnx"), options, providers=["CPUExecutionProvider"])
-        return [len(result) if np.ndim(result) else 1 for result in session.run(None, feeds)]
-    except Exception:  # ONNX Runtime has one exception class per status, none of them public
+        results = session(folder / "batch.onnx", quiet_options(optimised=False)).run(None, feeds)
+    except Exception:  # see `session`
         return None
+    return [len(result) if np.ndim(result) else 1 for result in results]

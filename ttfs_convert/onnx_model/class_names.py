@@ -6,25 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import onnx
 
-from .subgraphs import captured
+from .dataflow import needed_nodes
 
 
 def listed_names(graph: onnx.GraphProto, output: str) -> tuple[str, ...]:
     """Names of class 0, 1, ... that stand before `output`, or else anywhere in the graph; none if there is no list or several differ."""
-    lists = set(_lists(graph, _cone(graph, output))) or set(_lists(graph, None))
+    lists = set(_lists(graph, needed_nodes(graph, [output])[1])) or set(_lists(graph, None))
     return lists.pop() if len(lists) == 1 else ()
-
-
-def _cone(graph: onnx.GraphProto, output: str) -> set[str]:
-    """Names of the tensors that `output` is computed from."""
-    producers = {name: node for node in graph.node for name in node.output}
-    found, pending = set(), [output]
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            pending += [*producers[name].input, *captured(producers[name])] if name in producers else []
-    return found
 
 
 def _lists(graph: onnx.GraphProto, wanted: set[str] | None) -> Iterator[tuple[str, ...]]:

@@ -17,6 +17,7 @@ WEIGHTS = "weights.bin"
 
 
 def no_external_data(where: str, error: Exception) -> ModelError:
+    """The error for a model at `where` whose weights beside it cannot be read, because of `error`."""
     return ModelError(
         where,
         f"external data cannot be read ({error})",
@@ -26,6 +27,7 @@ def no_external_data(where: str, error: Exception) -> ModelError:
 
 
 def external_files(model: onnx.ModelProto, base: Path) -> tuple[Path, ...]:
+    """Files that hold weights of `model`, whose folder is `base`."""
     places = {
         entry.value
         for tensor in _tensors(model)

@@ -23,12 +23,13 @@ def _declared(model: onnx.ModelProto) -> dict[str, list[int | None]]:
     }
 
 
-def chosen_sizes(model: onnx.ModelProto, where: str, given: Sizes | None, data: Dataset | None) -> dict[str, tuple[int, ...]]:
+def chosen_sizes(model: onnx.ModelProto, where: str, given: Sizes | Sequence[int] | None, data: Dataset | None) -> dict[str, tuple[int, ...]]:
     """Sizes without the batch of every input that leaves some open: those `given`, else of `data`'s samples.
 
     Raises UsageError for sizes that do not fit the model, ModelError for an input that nothing gives sizes to, DataError for samples of
     other sizes than the model's.
     """
+    given = given if isinstance(given, Mapping) or given is None else {"": given}
     declared = _declared(model)
     unset = [name for name, sizes in declared.items() if None in sizes]
     chosen = {name: _checked(sizes, declared[name], name) for name, sizes in _by_name(dict(given or {}), list(declared), unset).items()}

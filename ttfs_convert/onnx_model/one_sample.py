@@ -8,10 +8,12 @@ import numpy as np
 import onnx
 
 from ..errors import ModelError
-from .dataflow import fed_inputs
+from .dataflow import constants_of, fed_inputs
 
 
 def fix_batch(model: onnx.ModelProto, unbatched: Collection[str], where: str) -> None:
+    """Set the batch of every input of `model` but the `unbatched` to 1, in place, and forget the shapes that follow from it. Raises ModelError,
+    with `where`, for an output that is no tensor."""
     for value in fed_inputs(model.graph):
         for dim in value.type.tensor_type.shape.dim[: value.name not in unbatched]:
             dim.ClearField("dim_param")
@@ -40,21 +42,13 @@ def declared_batch(model: onnx.ModelProto, unbatched: Collection[str]) -> int:
 
 def free_reshapes(model: onnx.ModelProto, declared: int) -> None:
     """Let every Reshape to a constant shape of `declared` rows, which holds the batch that the model was exported for, make one row."""
-    shapes = {
-        tensor.name: onnx.numpy_helper.to_array(tensor)
-        for tensor in model.graph.initializer
-        if tensor.data_type == onnx.TensorProto.INT64 and tensor.data_location != onnx.TensorProto.EXTERNAL
-    }
-    shapes |= {
-        node.output[0]: onnx.numpy_helper.to_array(attribute.t)
-        for node in model.graph.node
-        if node.op_type == "Constant"
-        for attribute in node.attribute
-        if attribute.name == "value"
-    }
+    shapes = constants_of(model.graph)
     for node in model.graph.node:
-        shape = shapes.get(node.input[1]) if node.op_type == "Reshape" and len(node.input) > 1 else None
-        if shape is not None and shape.ndim == 1 and shape.size and shape[0] == declared:
+        constant = shapes.get(node.input[1]) if node.op_type == "Reshape" and len(node.input) > 1 else None
+        if constant is None or constant.data_location == onnx.TensorProto.EXTERNAL:
+            continue
+        shape = onnx.numpy_helper.to_array(constant)
+        if shape.ndim == 1 and shape.size and shape[0] == declared:
             name = f"{node.output[0]}/one_row"
             model.graph.initializer.append(onnx.numpy_helper.from_array(np.concatenate([[1], shape[1:]]).astype(np.int64), name))
             node.input[1] = name

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime
 
-from .dataflow import data_tensors
+from .dataflow import data_tensors, needed_nodes
 from .node import Node
 from .reference import Reference
+from .session import session
+from .single_node import one_node_model
 
 LARGEST = float(np.finfo(np.float32).max)
 ROUNDING = 1e-6  # of the bounds themselves
@@ -33,6 +34,7 @@ class Interval:
 
     @classmethod
     def unbounded(cls, shape: tuple[int, ...]) -> Interval:
+        """From -inf to inf for every element of a tensor of `shape`."""
         return cls(np.full(shape, -np.inf), np.full(shape, np.inf))
 
     def __and__(self, ends: tuple[float, float]) -> Interval:
@@ -40,6 +42,7 @@ class Interval:
         return Interval(np.maximum(self.lo, ends[0]), np.minimum(self.hi, ends[1]), self.whole)
 
     def within(self, low: float, high: float) -> bool:
+        """Whether all of it lies in [low, high], but for rounding."""
         return bool((self.lo >= low - ROUNDING).all() and (self.hi <= high + ROUNDING).all())
 
 
@@ -100,19 +103,16 @@ class Bounds:
 
     @functools.cached_property
     def _cone(self) -> list[str]:
-        """Tensors between the linear layers and the outputs, and all that these need."""
-        found, pending = {}, [value.name for value in self._model.graph.output]
-        while pending:
-            name = pending.pop()
-            if name in self._nodes and name not in found:
-                found[name] = None
-                pending += [each for each in self._nodes[name].inputs if each]
-        return list(found)
+        """Computed tensors that the outputs need."""
+        _, needed = needed_nodes(self._model.graph, [value.name for value in self._model.graph.output])
+        return [name for name in self._nodes if name in needed]
 
     def isdata(self, name: str) -> bool:
+        """Whether the tensor depends on the values that the model is given."""
         return name in self._data
 
     def producer(self, name: str) -> Node | None:
+        """The node that computes the tensor; None of an input or an initializer."""
         return self._nodes.get(name)
 
     def run(self, node: Node, name: str, replaced: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -124,12 +124,8 @@ class Bounds:
         infos = [
             onnx.helper.make_tensor_value_info(each, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape) for each, array in given.items()
         ]
-        graph = onnx.helper.make_graph([node.proto], "node", infos, [onnx.helper.make_empty_tensor_value_info(name)])
-        model = onnx.helper.make_model(graph, opset_imports=self._model.opset_import, ir_version=self._model.ir_version)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return session.run([name], given)[0].astype(np.float64)
+        model = one_node_model(node, infos, [name], self._model.opset_import, self._model.ir_version)
+        return session(model).run([name], given)[0].astype(np.float64)
 
 
 Rule = Callable[[Bounds, Node, str], Interval]

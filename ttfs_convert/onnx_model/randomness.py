@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import onnx
 
 from ..errors import ModelError
-from .subgraphs import captured
+from .dataflow import constants_of, needed_nodes
 
 RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 EVALUATION = "export in evaluation mode (PyTorch: model.eval(), and no training=TrainingMode.TRAINING)"
@@ -33,26 +33,13 @@ def _found(
     graph: onnx.GraphProto, wanted: Sequence[str], opset: int, outer: Mapping[str, onnx.TensorProto]
 ) -> Iterator[tuple[onnx.NodeProto, str, str]]:
     """(node, why it is refused, what to do). outer: constants of the graphs around this one."""
-    constants = {**outer, **{tensor.name: tensor for tensor in graph.initializer}}
-    constants |= {
-        node.output[0]: attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute if attribute.name == "value"
-    }
-    for node in _needed(graph, wanted):
+    constants = {**outer, **constants_of(graph)}
+    for node in needed_nodes(graph, wanted)[0]:
         problem = _problem(node, opset, constants) if node.domain in ("", "ai.onnx") else None
         if problem is not None:
             yield node, *problem
         for inner in (attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH):
             yield from _found(inner, [value.name for value in inner.output], opset, constants)
-
-
-def _needed(graph: onnx.GraphProto, wanted: Sequence[str]) -> list[onnx.NodeProto]:
-    """Those that some tensor in `wanted` depends on, in topological order."""
-    read, needed = set(wanted), []
-    for node in reversed(graph.node):
-        if read.intersection(filter(None, node.output)):
-            read.update(node.input, captured(node))
-            needed.append(node)
-    return needed[::-1]
 
 
 def _problem(node: onnx.NodeProto, opset: int, constants: Mapping[str, onnx.TensorProto]) -> tuple[str, str] | None:

@@ -20,6 +20,7 @@ def load_onnx(path: str | Path) -> onnx.ModelProto:
 
 
 def said_plainly(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+    """`model` as `canonical.runnable` puts it. Raises ModelError, with `where`, for functions or sparse weights that are broken."""
     try:
         return runnable(model)
     except (RuntimeError, ValueError) as error:  # the inliner's, and those of sparse weights
@@ -54,6 +55,7 @@ def parsed(path: str | Path) -> onnx.ModelProto:
 
 
 def check_onnx(model: onnx.ModelProto | Path, where: str) -> None:
+    """Raises ModelError, with `where`, for a model, or the file of one, that onnx's checker refuses."""
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as error:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from ..errors import DataError, ModelError
 from .input_types import input_type
 from .read import one_line
+from .session import quiet_options, session
 from .unread_inputs import without_unread_inputs
 
 
@@ -41,13 +41,12 @@ class Reference:
             tapped.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in extra)
             model = tapped
         self.names = outputs + extra
-        options = onnxruntime.SessionOptions()
+        options = quiet_options()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that look out for work keep a core from the kernels
         try:
-            self._session = onnxruntime.InferenceSession(_source(model, folder), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
+            self._session = session(_source(model, folder), options)
+        except Exception as error:  # see `session`
             raise ModelError(
                 "model", f"ONNX Runtime cannot run it ({one_line(error)})", "a model that runs", "check it with onnxruntime alone"
             ) from error
@@ -164,10 +163,9 @@ def feeds_of(x: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str]) -> 
     return {name: x[name] for name in names}
 
 
-def _source(model: onnx.ModelProto, folder: Path | None) -> bytes | str:
+def _source(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto | Path:
     """What a session is made of: the model, or, with external data, a file beside them."""
     if folder is None:
-        return model.SerializeToString()
-    file = folder / "tapped.onnx"
-    onnx.save(model, str(file))
-    return str(file)
+        return model
+    onnx.save(model, str(folder / "tapped.onnx"))
+    return folder / "tapped.onnx"

@@ -22,6 +22,7 @@ def sha256_of(path: str | Path) -> str:
 
 
 def digest(path: Path, external: Sequence[Path]) -> str:
+    """SHA-256, in hexadecimal digits, of the bytes at `path`, and of those in the files `external` after them."""
     digest = hashlib.sha256()
     for part in (path, *external):
         try:

@@ -23,6 +23,7 @@ from .one_sample import declared_batch, fix_batch, free_reshapes
 from .precision import to_float32, weight
 from .randomness import refuse_random
 from .read import check_onnx, one_line, parsed, said_plainly, whole_model
+from .session import quiet_options, session
 from .sha256 import digest
 from .unread_inputs import without_unread_inputs
 
@@ -115,20 +116,16 @@ def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[P
 
 def _problem(model: onnx.ModelProto, folder: Path, file: str, options: onnxruntime.SessionOptions | None = None) -> Exception | None:
     """Why ONNX Runtime cannot run `model`, the one in `file`, on zeros; None if it can. Some shapes are checked only when it runs."""
-    if options is None:
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
     try:
-        onnxruntime.InferenceSession(str(folder / file), options, providers=["CPUExecutionProvider"]).run(None, _zeros(model))
-    except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
+        session(folder / file, options or quiet_options(optimised=False)).run(None, _zeros(model))
+    except Exception as error:  # see `session`
         return error
     return None
 
 
 def _simplify(fixed: onnx.ModelProto, folder: Path, where: str, declared: int) -> None:
     """From fixed.onnx to graph.onnx in `folder`. declared: samples that the model was exported for."""
-    options = onnxruntime.SessionOptions()
+    options = quiet_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(folder / "graph.onnx")
     for entry, value in (
@@ -175,8 +172,8 @@ def _with_shapes(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
         del probe.graph.output[:]
         probe.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in missing)
         onnx.save(probe, str(folder / "probe.onnx"))
-        session = onnxruntime.InferenceSession(str(folder / "probe.onnx"), providers=["CPUExecutionProvider"])
-        found = {name: value for name, value in zip(missing, session.run(missing, _zeros(model))) if isinstance(value, np.ndarray)}
+        results = session(folder / "probe.onnx").run(missing, _zeros(model))
+        found = {name: value for name, value in zip(missing, results) if isinstance(value, np.ndarray)}
         values = [value for value in model.graph.value_info if value.name not in found]
         del model.graph.value_info[:]
         model.graph.value_info.extend(

@@ -1,32 +1,45 @@
-"""One node of the graph, alone under ONNX Runtime, attributes, opset and all, its constants inside."""
+"""One node of the graph, alone under ONNX Runtime, with the attributes and the opset that it has there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from .node import Node
+from .session import quiet_options, session
 
 
 def alone(
-    node: Node, opset: int, constants: dict[str, np.ndarray], rank: int, computed: int = 0, kind: int = onnx.TensorProto.FLOAT
+    node: Node, opset: int, constants: Mapping[str, np.ndarray], rank: int, computed: int = 0, kind: int = onnx.TensorProto.FLOAT
 ) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """The node's outputs as a function of its input at `computed`, an array of `rank` axes and the ONNX type `kind`. Raises, and the function
-    raises, whatever ONNX Runtime does: it has one exception class per status, none of them public."""
+    """The node's outputs as a function of its input at `computed`, an array of `rank` axes and the ONNX type `kind`.
+
+    constants: its other inputs, by name. Raises, and the function raises, as `session`.
+    """
     outputs, entry = [name for name in node.outputs if name], node.inputs[computed]
-    data = onnx.helper.make_tensor_value_info(entry, kind, [None] * rank)
+    model = one_node_model(
+        node, [onnx.helper.make_tensor_value_info(entry, kind, [None] * rank)], outputs, [onnx.helper.make_opsetid("", opset)], 8, constants
+    )
+    ready = session(model, quiet_options(optimised=False))
+    return lambda array: ready.run(outputs, {entry: array})
+
+
+def one_node_model(
+    node: Node,
+    inputs: Sequence[onnx.ValueInfoProto],
+    outputs: Sequence[str],
+    opsets: Sequence[onnx.OperatorSetIdProto],
+    ir_version: int,
+    constants: Mapping[str, np.ndarray] | None = None,
+) -> onnx.ModelProto:
+    """The ONNX model of `node`, from `inputs` and `constants` (by name) to `outputs`."""
     graph = onnx.helper.make_graph(
         [node.proto],
-        "alone",
-        [data],
+        "node",
+        inputs,
         [onnx.helper.make_empty_tensor_value_info(name) for name in outputs],
-        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+        [onnx.numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
     )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return lambda array: session.run(outputs, {entry: array})
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)

@@ -6,23 +6,19 @@ from collections.abc import Collection
 
 import onnx
 
-from .subgraphs import captured
+from .dataflow import needed_nodes
 
 
 def without_unread_inputs(model: onnx.ModelProto, also: Collection[str] = ()) -> onnx.ModelProto:
     """`model` without the inputs on which no output and none of the tensors `also` depend, and without the nodes that read them;
     `model` itself if there are none."""
-    graph, needed = model.graph, {*also, *(value.name for value in model.graph.output)}
-    kept = []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            needed.update(node.input, captured(node))
-            kept.append(node)
+    graph = model.graph
+    kept, needed = needed_nodes(graph, [*also, *(value.name for value in graph.output)])
     if needed.issuperset(value.name for value in graph.input):
         return model
     trimmed = onnx.ModelProto()
     trimmed.CopyFrom(model)
-    for part, values in ((trimmed.graph.node, kept[::-1]), (trimmed.graph.input, [value for value in graph.input if value.name in needed])):
+    for part, values in ((trimmed.graph.node, kept), (trimmed.graph.input, [value for value in graph.input if value.name in needed])):
         del part[:]
         part.extend(values)
     return trimmed

@@ -3,7 +3,7 @@ with the threshold. It knows neither V0 = sum w a nor the slope: both come out.
 
     I_i(t) = sum of w_ij over the spikes that have arrived;  V_i(t + 1/N) = V_i(t) + I_i(t) / N;  fire at the first V_i >= threshold
 
-Rounding: a step k also counts what the ramp reaches h + 1e-4 of a step later, which is the rule k = ceil(N tau - h - 1e-4).
+Rounding: a step k also counts what the ramp reaches h + 1e-4 of a step later, which is the rule of `kernels/rounding.py`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..kernels._threads import CALLER
-from ..kernels.threshold import TIE
+from ..kernels.rounding import TIE
 from ..kernels.tick import UNFIRED, tick
 from ..network.network import Network
+from ..network.per_channel import per_neuron
 from ..network.populations import Input, Readout, Spiking
 from ..network.synapses.connection import Connection
 from .encoded_inputs import channels_last, encoded
@@ -91,13 +92,13 @@ class ClockSimulator:
             if _slope(layer) != "gated":  # silent neurons and padded taps spike as the window closes
                 neurons.current += flowing + self._arriving(connection, times[connection.source] == steps, neurons, padding=1)
         if layer.bias is not None:
-            neurons.potential += _flat(layer.bias, layer)
+            neurons.potential += per_neuron(layer.bias, layer.shape)
         if isinstance(layer, Readout):
             return
         if layer.slope == "gated":
             neurons.current[:] = 1
         elif layer.slope == "reference":
-            neurons.current += 1 - _flat(layer.weight_sums, layer)
+            neurons.current += 1 - per_neuron(layer.weight_sums, layer.shape)
         self._window(neurons, self.steps[layer.name])
 
     def _window(self, neurons: _Neurons, steps: int) -> None:
@@ -110,7 +111,7 @@ class ClockSimulator:
     ) -> None:
         """All steps of the run, counted from the opening of the inputs' window; spikes of earlier windows come out of a delay line."""
         steps, first = self.steps[layer.name], layer.window - 1
-        bias = 0 if layer.bias is None else _flat(layer.bias, layer)
+        bias = 0 if layer.bias is None else per_neuron(layer.bias, layer.shape)
         threshold = NEVER if isinstance(layer, Readout) else OPEN
         end = layer.window if isinstance(layer, Readout) else self.network.windows
         for k in range(-first * steps, (end - first) * steps):
@@ -119,7 +120,7 @@ class ClockSimulator:
             if k == steps:
                 neurons.current -= bias
                 if isinstance(layer, Spiking) and layer.slope == "reference":
-                    neurons.current += 1 - _flat(layer.weight_sums, layer)
+                    neurons.current += 1 - per_neuron(layer.weight_sums, layer.shape)
             for connection in layer.connections:
                 spikes = times[connection.source] == k
                 if k == steps or spikes.any():
@@ -161,10 +162,6 @@ class _Neurons:
 
 def _slope(layer: Spiking | Readout) -> str:
     return layer.slope if isinstance(layer, Spiking) else "gated"  # a readout is over when its window would open
-
-
-def _flat(values: np.ndarray, layer: Spiking | Readout) -> np.ndarray:
-    return np.broadcast_to(values, layer.shape).reshape(-1).astype(np.float64)
 
 
 def _tau(times: np.ndarray, steps: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from ..kernels._threads import CALLER
 from ..kernels.arrivals import dynamic, fixed
 from ..network.network import Network
+from ..network.per_channel import per_neuron
 from ..network.populations import Input, Readout, Spiking
 from .encoded_inputs import channels_last, encoded
 from .receptive_fields import ReceptiveFields, receptive_fields
@@ -83,11 +84,11 @@ class EventSimulator:
                 self._integrator.add(connection, analog[connection.source], flowing)
                 potential += flowing
         if layer.bias is not None:
-            potential += _flat(layer.bias, layer)
+            potential += per_neuron(layer.bias, layer.shape)
         if slope == "gated":
             current[:] = 1
         elif slope == "reference":
-            current += 1 - _flat(layer.weight_sums, layer)
+            current += 1 - per_neuron(layer.weight_sums, layer.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
             tau = np.where(potential >= 1, 0, np.where(current > 0, np.minimum((1 - potential) / current, 1), 1))
         return tau, potential
@@ -99,8 +100,8 @@ class EventSimulator:
         on the clock of the inputs' window: spikes of earlier windows come out of a delay line."""
         size, first = math.prod(layer.shape), layer.window - 1
         fired, potential = np.empty((images, size)), np.empty((images, size))
-        bias = np.zeros(size) if layer.bias is None else _flat(layer.bias, layer)
-        reference = 1 - _flat(layer.weight_sums, layer) if isinstance(layer, Spiking) and layer.slope == "reference" else np.zeros(size)
+        bias = np.zeros(size) if layer.bias is None else per_neuron(layer.bias, layer.shape)
+        reference = 1 - per_neuron(layer.weight_sums, layer.shape) if isinstance(layer, Spiking) and layer.slope == "reference" else np.zeros(size)
         end, threshold = (layer.window, np.inf) if isinstance(layer, Readout) else (self.network.windows, 1.0)
         fields = self._fields[layer.name]
         fixed(
@@ -126,7 +127,3 @@ class EventSimulator:
 def _listed(fields: ReceptiveFields) -> tuple[np.ndarray, ...]:
     relays = fields.relays
     return relays.start, relays.source, relays.factor, fields.first, fields.relay, fields.row, fields.channels
-
-
-def _flat(values: np.ndarray, layer: Spiking | Readout) -> np.ndarray:
-    return np.broadcast_to(values, layer.shape).reshape(-1).astype(np.float64)

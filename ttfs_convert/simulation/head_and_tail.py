@@ -1,4 +1,14 @@
-"""Head and tail at run time: the parts of the original model that ONNX Runtime computes around the spiking body."""
+"""Head and tail: what of the original model ONNX Runtime computes before and after the spiking part.
+
+    the model's inputs -> head -> input populations -> body: layers that spike -> readouts -> tail -> the model's outputs
+
+Head: the preprocessing in front of the first layer, such as a cast, a normalisation that is not linear, or a choice of channels. It ends in
+the tensors that the input populations encode; without one, these are the model's inputs.
+Tail: the postprocessing behind the last layer, such as Softmax or ArgMax and what follows. It starts at the readouts' potentials, and reads
+the model's inputs where it needs them; without one, the potentials are the outputs.
+Both are ONNX models of their own, which the network holds. Lowering decides what belongs to them (`lowering/graph_walk.py`), conversion
+cuts them out (`conversion/cut.py`), and here they run.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +84,7 @@ class Ends:
 def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str = "exact", threshold: str = "dynamic") -> Recording:
     """Run `network`, its head included, on `x`: (n, ...) in the model's own layout; of several inputs a mapping by name.
 
-    engine, threshold: see `simulate.engines.simulator`. Raises as `simulate`.
+    engine, threshold: see `simulation.engines.simulator`. Raises as `simulate`.
     """
     if network.head is None:
         return simulate(network, x, engine, threshold)

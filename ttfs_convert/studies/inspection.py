@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +17,12 @@ from ..lowering.graph_walk import UnsupportedModel, lower_graph
 from ..lowering.ranges.of_inputs import InputRanges, input_ranges
 from ..lowering.ranges.of_layers import Unbounded
 from ..measurement.operation_counts import spiking_macs
+from ..network.choices import MODES
 from ..network.populations import Layer
 from ..network.provenance import Violation
 from ..onnx_model.input_sizes import Sizes, chosen_sizes
 from ..onnx_model.macs import macs
 from ..onnx_model.simplify import Simplified, simplified
-
-MODES = ("strict", "exact", "unchecked")
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,7 @@ class ModelInspection:
 def inspect_model(path: str | Path, input_shape: Sizes | Sequence[int] | None = None) -> ModelInspection:
     """Look at the ONNX model at `path`. input_shape: as for `convert`. Raises ModelError for a file that is no model or that ONNX Runtime
     cannot run."""
-    sizes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
-    with simplified(path, lambda model, where: chosen_sizes(model, where, sizes, None)) as model:
+    with simplified(path, lambda model, where: chosen_sizes(model, where, input_shape, None)) as model:
         return _inspected(path, model)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import UsageError
+from ..kernels.rounding import MAX_STEPS, ROUNDINGS
 from ..network.network import Network
 from .noise import SpikeNoise, with_threshold_mismatch, with_weight_bits, with_weight_noise
 
@@ -48,7 +49,7 @@ SWEEP_KINDS: dict[str, SweepKind] = {
         lambda network, value, seed: (with_threshold_mismatch(network, value, seed), None),
     ),
     "steps": SweepKind((4, 8, 16, 32, 64, 128, 256), "steps per window", False, lambda network, value, seed: (network.with_time(int(value)), None)),
-    "rounding": SweepKind(("nearest", "ceil"), "rule", False, lambda network, value, seed: (network.model_copy(update={"rounding": value}), None)),
+    "rounding": SweepKind(ROUNDINGS, "rule", False, lambda network, value, seed: (network.model_copy(update={"rounding": value}), None)),
 }
 
 
@@ -64,13 +65,13 @@ def parsed_points(text: str) -> list[tuple[str, float | str]]:
     return [(name, _value(name, each.strip())) for each in listed.split(",")]
 
 
-LIMITS = {"jitter": (0, 65535), "drop": (0, 1), "weight-noise": (0, 100), "weight-bits": (2, 24), "threshold": (0, 100), "steps": (1, 65535)}
+LIMITS = {"jitter": (0, 65535), "drop": (0, 1), "weight-noise": (0, 100), "weight-bits": (2, 24), "threshold": (0, 100), "steps": (1, MAX_STEPS)}
 
 
 def _value(name: str, text: str) -> float | str:
     if name == "rounding":
         if text not in SWEEP_KINDS[name].values:
-            raise UsageError("--sweep rounding", f"{text!r}", "nearest or ceil")
+            raise UsageError("--sweep rounding", f"{text!r}", " or ".join(ROUNDINGS))
         return text
     low, high = LIMITS[name]
     try:

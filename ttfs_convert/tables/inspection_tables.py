@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from ..studies.inspection import MODES, ModelInspection
+from ..network.choices import MODES
+from ..studies.inspection import ModelInspection
 from .network_json import layers_json
 from .network_tables import layers_table
 from .refusal_tables import unsupported_table, violations_table

@@ -25,11 +25,11 @@ import keras
 from keras import ops
 
 from ..errors import UsageError
+from .grid import LEAD, set_steps
 
 __all__ = ["ReLU1", "UnityWeightSum", "WeightSumRegularizer", "export_onnx", "lc_ttfs", "on_grid", "pre_activation_loss", "project", "train_on_grid"]
 
 PACKAGE = "ttfs_convert"
-TIE = 1e-4  # of a step: who is this close to the earlier of two steps takes it, as `kernels.threshold` has it
 Axes = int | Sequence[int] | None
 
 
@@ -53,15 +53,18 @@ class ReLU1(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
+        """min(max(x, 0), 1), any shape and float dtype; in training on the grid, if `steps` is set, and with the loss added."""
         if training and self.loss_weight:
             self.add_loss(self.loss_weight * pre_activation_loss(x, self.mean, self.deviation, self.axis))
         y = ops.clip(x, 0.0, 1.0)
         return on_grid(y, self.steps) if training and self.steps else y
 
     def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's, as Keras asks for it."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, as Keras saves them."""
         return {
             **super().get_config(),
             "loss_weight": self.loss_weight,
@@ -75,20 +78,15 @@ class ReLU1(keras.layers.Layer):
 def on_grid(a: Any, steps: int) -> Any:
     """a in [0, 1] as a spike time in a window of N = `steps` carries it: floor(N a + 1/2 + 1e-4) / N, which is rounding `nearest`. The
     gradient passes straight through (Bengio et al., 2013). For the network's inputs in training, where their window is coarse."""
-    return a + ops.stop_gradient(ops.floor(steps * a + (0.5 + TIE)) / steps - a)
+    return a + ops.stop_gradient(ops.floor(steps * a + LEAD) / steps - a)
 
 
 def train_on_grid(model: keras.Model, steps: int | None) -> None:
     """From now on every `ReLU1` of `model` rounds to N = `steps` time steps in training; None: no more. For the last epochs, at a small
     learning rate: weights that have seen the grid need few steps. Evaluation and export do not round: `ttfs-convert --steps N` will. A
     compiled model gets a new train function. Raises UsageError for numbers out of range and a model without `ReLU1`."""
-    if steps is not None and not 1 <= steps <= 65535:
-        raise UsageError("train_on_grid: steps", f"{steps}", "1 to 65535, or None")
     activations = [layer for layer in model._flatten_layers() if isinstance(layer, ReLU1)]
-    if not activations:
-        raise UsageError(f"train_on_grid({model.name})", "no ReLU1", "at least one", "use shims.keras.ReLU1 behind the layers")
-    for activation in activations:
-        activation.steps = steps
+    set_steps(activations, steps, model.name, f"{__name__}.ReLU1")
     if model.compiled:
         model.make_train_function(force=True)
 
@@ -115,6 +113,7 @@ class UnityWeightSum(keras.constraints.Constraint):
         return ops.cast(values, w.dtype)
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, as Keras saves them."""
         return {"target": self.target, "axis": self.axis}
 
 
@@ -134,6 +133,7 @@ class WeightSumRegularizer(keras.regularizers.Regularizer):
         return self.weight * ops.sum(ops.abs(ops.sum(values, _axes(values, self.axis)) - self.target))
 
     def get_config(self) -> dict[str, Any]:
+        """The arguments, as Keras saves them."""
         return {"weight": self.weight, "target": self.target, "axis": self.axis}
 
 

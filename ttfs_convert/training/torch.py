@@ -17,13 +17,13 @@ import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import onnx
 import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
+from .grid import LEAD, set_steps
+from .torch_export import export_onnx
 
 __all__ = [
     "LcTtfs",
@@ -38,7 +38,6 @@ __all__ = [
     "weight_sum_loss",
 ]
 
-TIE = 1e-4  # of a step: who is this close to the earlier of two steps takes it, as `kernels.threshold` has it
 CONSTRAINED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
 REFUSED = {
@@ -67,6 +66,7 @@ class ReLU1(nn.Module):
         self.steps = steps
 
     def forward(self, x: Tensor) -> Tensor:
+        """min(max(x, 0), 1), any shape and float dtype; in training mode on the grid, if `steps` is set."""
         y = torch.clamp(x, 0.0, 1.0)
         return on_grid(y, self.steps) if self.training and self.steps else y
 
@@ -74,20 +74,15 @@ class ReLU1(nn.Module):
 def on_grid(a: Tensor, steps: int) -> Tensor:
     """a in [0, 1] as a spike time in a window of N = `steps` carries it: floor(N a + 1/2 + 1e-4) / N, which is rounding `nearest`. The
     gradient passes straight through (Bengio et al., 2013). For the network's inputs in training, where their window is coarse."""
-    return a + (torch.floor(steps * a + (0.5 + TIE)) / steps - a).detach()
+    return a + (torch.floor(steps * a + LEAD) / steps - a).detach()
 
 
 def train_on_grid(model: nn.Module, steps: int | None) -> None:
     """From now on every `ReLU1` of `model`, those of residual sums included, rounds to N = `steps` time steps in training mode; None: no
     more. For the last epochs, at a small learning rate: weights that have seen the grid need few steps. Evaluation and export do not
     round: `ttfs-convert --steps N` will. Raises UsageError for numbers out of range and a model without `ReLU1`."""
-    if steps is not None and not 1 <= steps <= 65535:
-        raise UsageError("train_on_grid: steps", f"{steps}", "1 to 65535, or None")
     activations = [module for module in model.modules() if isinstance(module, ReLU1)]
-    if not activations:
-        raise UsageError(f"train_on_grid({type(model).__name__})", "no ReLU1", "at least one", "use shims.torch.ReLU1 behind the layers")
-    for activation in activations:
-        activation.steps = steps
+    set_steps(activations, steps, type(model).__name__, f"{__name__}.ReLU1")
 
 
 class Residual(nn.Module):
@@ -104,6 +99,7 @@ class Residual(nn.Module):
         self.activation = ReLU1()
 
     def forward(self, x: Tensor) -> Tensor:
+        """relu1(branch(x) + shortcut(x))."""
         return self.activation(self.branch(x) + self.shortcut(x))
 
 
@@ -175,10 +171,12 @@ class Neurons:
     activation: nn.Module | None = None
 
     def loss(self) -> Tensor:
+        """`weight_sum_loss` over the fan-ins of all layers, a scalar."""
         return weight_sum_loss(torch.cat([_fan_ins(layer) for layer in self.layers], 1), self.target)
 
     @torch.no_grad()
     def project_(self) -> None:
+        """`project_weight_sum_` over the fan-ins of all layers, in place."""
         parts = [_wide(_fan_ins(layer)) for layer in self.layers]
         rows = torch.cat(parts, 1)
         project_weight_sum_(rows, self.target)
@@ -264,59 +262,6 @@ class LcTtfs:
     def _observe_sum(self, name: str, activation: nn.Module, inputs: tuple[Tensor]) -> None:
         if activation.training and torch.is_grad_enabled():
             self._pre_activation_losses[name] = pre_activation_loss(inputs[0], self.mean, self.deviation)
-
-
-def export_onnx(model: nn.Module, path: str | Path, example: Tensor, *, dynamo: bool = True) -> None:
-    """Write `model` in evaluation mode as one ONNX file with a dynamic batch axis.
-
-    example: a batch of inputs (at least one), float32. dynamo: which of PyTorch's exporters; the newer one needs `onnxscript`.
-    The training mode of every module is restored. Raises UsageError for an empty example.
-    """
-    if not isinstance(example, Tensor) or example.dim() < 2 or not len(example):
-        found = f"shape {tuple(example.shape)}" if isinstance(example, Tensor) else type(example).__name__
-        raise UsageError("export_onnx: example", found, "a tensor (n, ...) of at least one input", "pass a batch, such as x[:1]")
-    model = getattr(model, "_orig_mod", model)  # of torch.compile
-    example = torch.cat([example, example])[:2]  # the newer exporter takes a batch of one for a constant
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        if dynamo:
-            torch.onnx.export(
-                model,
-                (example,),
-                str(path),
-                dynamo=True,
-                verbose=False,
-                external_data=False,
-                input_names=["input"],
-                output_names=["output"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-            )
-        else:
-            torch.onnx.export(
-                model,
-                (example,),
-                str(path),
-                dynamo=False,
-                input_names=["input"],
-                output_names=["output"],
-                dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}},
-            )
-    finally:
-        for module, training in modes.items():
-            module.training = training
-    _remove_stack_traces(Path(path))
-
-
-def _remove_stack_traces(path: Path) -> None:
-    """The exporters note with every node which lines of which files it is from: paths that are nobody else's business."""
-    model = onnx.load(path)
-    for part in (*model.graph.node, *model.graph.value_info):
-        part.ClearField("doc_string")
-        kept = [entry for entry in part.metadata_props if "stack_trace" not in entry.key]
-        del part.metadata_props[:]
-        part.metadata_props.extend(kept)
-    onnx.save(model, path)
 
 
 def _wide(values: Tensor) -> Tensor:

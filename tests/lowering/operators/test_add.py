@@ -7,9 +7,10 @@ from onnx import helper
 from tests.models import Chain, assert_equals_onnx_runtime, assert_layers_equal_onnx_runtime, converted, exact
 from tests.naive_network import connection_weights
 from ttfs_convert.conversion.refusals import ConstraintError
-from ttfs_convert.lowering.builder import Builder, UnsupportedNode
+from ttfs_convert.lowering.builder import Builder
 from ttfs_convert.lowering.operators.add import lower_sum
 from ttfs_convert.lowering.ranges.of_layers import Ranges
+from ttfs_convert.lowering.unsupported import UnsupportedNode
 from ttfs_convert.lowering.values import Constant, Spikes, flat_index
 from ttfs_convert.onnx_model.node import Node
 from ttfs_convert.simulation.engines import simulate

@@ -8,10 +8,11 @@ from onnx import helper
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted, exact
 from ttfs_convert.conversion.refusals import ConstraintError
-from ttfs_convert.lowering.builder import Builder, UnsupportedNode
+from ttfs_convert.lowering.builder import Builder
 from ttfs_convert.lowering.graph_walk import UnsupportedModel
 from ttfs_convert.lowering.operators.affine import lower_div, lower_mul, lower_neg
 from ttfs_convert.lowering.ranges.of_layers import Ranges
+from ttfs_convert.lowering.unsupported import UnsupportedNode
 from ttfs_convert.lowering.values import Constant
 from ttfs_convert.onnx_model.node import Node
 

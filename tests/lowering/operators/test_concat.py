@@ -9,10 +9,11 @@ from onnx import helper
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted, exact, unity
 from ttfs_convert.conversion.refusals import ConstraintError
-from ttfs_convert.lowering.builder import Builder, UnsupportedNode
+from ttfs_convert.lowering.builder import Builder
 from ttfs_convert.lowering.graph_walk import UnsupportedModel
 from ttfs_convert.lowering.operators.concat import lower_concat
 from ttfs_convert.lowering.ranges.of_layers import Ranges
+from ttfs_convert.lowering.unsupported import UnsupportedNode
 from ttfs_convert.lowering.values import Constant, Spikes, channels_first
 from ttfs_convert.onnx_model.node import Node
 from ttfs_convert.simulation.engines import simulate

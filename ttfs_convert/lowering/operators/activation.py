@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
 import numpy as np
 
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
-from ..values import Compared, Constant, Potential, Spikes, Value
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
+from ..values import Compared, Constant, Geometry, Potential, Spikes, Value
 from .add import Term, weighted_sum
 from .affine import affine
 
@@ -23,13 +25,15 @@ COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
 
 def lower_relu(node: Node, builder: Builder) -> None:
-    clamp(builder.value(node.inputs[0]), node, builder, 0.0, math.inf)
+    """max(x, 0)."""
+    clamp(builder.data(node), node, builder, 0.0, math.inf)
 
 
 def lower_clip(node: Node, builder: Builder) -> None:
+    """min(max(x, minimum), maximum); until opset 10 both are attributes."""
     low = builder.constant(node, 1, "minimum", np.float32(node.attributes.get("min", -math.inf)))
     high = builder.constant(node, 2, "maximum", np.float32(node.attributes.get("max", math.inf)))
-    clamp(builder.value(node.inputs[0]), node, builder, float(low), float(high))
+    clamp(builder.data(node), node, builder, float(low), float(high))
 
 
 def lower_thresholded_relu(node: Node, builder: Builder) -> None:
@@ -42,8 +46,8 @@ def lower_thresholded_relu(node: Node, builder: Builder) -> None:
 
 def lower_hard_sigmoid(node: Node, builder: Builder) -> None:
     """max(0, min(1, alpha x + beta))."""
-    factor, shift = (np.float64(node.attributes.get(name, default)) for name, default in (("alpha", 0.2), ("beta", 0.5)))
-    clamp(affine(builder.value(node.inputs[0]), factor, shift, node, builder), node, builder, 0.0, 1.0)
+    factor, shift = (np.full((), node.attributes.get(name, default), np.float64) for name, default in (("alpha", 0.2), ("beta", 0.5)))
+    clamp(affine(builder.data(node), factor, shift, node, builder), node, builder, 0.0, 1.0)
 
 
 def lower_max(node: Node, builder: Builder) -> None:
@@ -53,7 +57,7 @@ def lower_max(node: Node, builder: Builder) -> None:
         if constant is not None:
             raise UnsupportedNode("it compares several tensors and a constant", "clamp before or behind it")
         builder.values[node.outputs[0]] = _largest(
-            [builder.sent(builder.value(name), node, position) for position, name in enumerate(node.inputs)], node, builder
+            [builder.sent(value, node, position) for position, value in enumerate(builder.inputs(node))], node, builder
         )
     else:
         clamp(values[0], node, builder, -math.inf if constant is None else constant, math.inf)
@@ -69,7 +73,7 @@ def lower_min(node: Node, builder: Builder) -> None:
 
 def lower_comparison(node: Node, builder: Builder) -> None:
     """x > c and its like, for Where alone: at equality both of Where's branches are c, so that >= is the same."""
-    first, second = (builder.value(name) for name in node.inputs)
+    first, second = builder.inputs(node)
     swapped = isinstance(first, Constant)
     threshold = _scalar(first if swapped else second)
     if isinstance(second, Constant) == swapped or threshold is None:
@@ -80,7 +84,7 @@ def lower_comparison(node: Node, builder: Builder) -> None:
 
 def lower_where(node: Node, builder: Builder) -> None:
     """Where(x > c, x, c) = max(x, c), Where(x > c, c, x) = min(x, c), and the same with x < c; of a constant condition, elements of either."""
-    condition, *branches = (builder.value(name) for name in node.inputs)
+    condition, *branches = builder.inputs(node)
     if isinstance(condition, Constant):
         builder.values[node.outputs[0]] = _chosen(condition.array.astype(bool), branches, node, builder)
         return
@@ -93,7 +97,7 @@ def lower_where(node: Node, builder: Builder) -> None:
     raise UnsupportedNode("it is no clamp: it jumps or chooses between tensors", "use Clip")
 
 
-def _chosen(first: np.ndarray, branches: list[Value], node: Node, builder: Builder) -> Spikes | Potential:
+def _chosen(first: np.ndarray, branches: Sequence[Value | None], node: Node, builder: Builder) -> Spikes | Potential:
     """Elements of the first branch where `first` is true, else of the second."""
     terms, shift = [], np.zeros(())
     for position, (branch, mask) in enumerate(zip(branches, (first, ~first)), 1):
@@ -110,17 +114,18 @@ def _chosen(first: np.ndarray, branches: list[Value], node: Node, builder: Build
     return weighted_sum(parts, node, builder)
 
 
-def _split(node: Node, builder: Builder) -> tuple[float | None, list[Value]]:
+def _split(node: Node, builder: Builder) -> tuple[float | None, list[Value | None]]:
     """The constant input, None without one, and the computed ones."""
-    values = [builder.value(name) for name in node.inputs]
-    constants = [_scalar(value) for value in values if isinstance(value, Constant)]
-    if None in constants or len(constants) == len(values):
+    values = builder.inputs(node)
+    given = [value for value in values if isinstance(value, Constant)]
+    constants = [scalar for scalar in map(_scalar, given) if scalar is not None]
+    if len(constants) < len(given) or len(given) == len(values):
         raise UnsupportedNode("its constant differs by element", "write Max(x, k) as Relu(x - k) + k")
     fold = max if node.operator == "Max" else min
     return fold(constants, default=None), [value for value in values if not isinstance(value, Constant)]
 
 
-def _scalar(value: Value) -> float | None:
+def _scalar(value: Value | None) -> float | None:
     """The one number that a constant holds, if so."""
     if not isinstance(value, Constant):
         return None
@@ -128,7 +133,9 @@ def _scalar(value: Value) -> float | None:
     return float(array.flat[0]) if array.size and (array == array.flat[0]).all() else None
 
 
-def clamp(value: Value, node: Node, builder: Builder, low: float, high: float) -> None:
+def clamp(value: Value | None, node: Node, builder: Builder, low: float, high: float) -> None:
+    """Set the node's output to `value` clamped to [low, high]: neurons, unless `value` stays within, or another clamp follows, which takes this
+    one along. Raises UnsupportedNode for a constant, and where nothing is left between the ends."""
     if isinstance(value, Potential):
         low, high = (min(max(end, low), high) for end in (value.low, value.high))
     if not isinstance(value, (Spikes, Potential)) or not low < high:
@@ -161,9 +168,10 @@ def _largest(parts: list[Spikes], node: Node, builder: Builder) -> Spikes:
         builder.concat(node.name, [part.source for part in parts], (count * size,)),
         index,
         (count, size),
-        *(np.broadcast_to(end, shape).reshape(-1) for end in (parts[0].scale, parts[0].offset)),
+        np.broadcast_to(parts[0].scale, shape).reshape(-1),
+        np.broadcast_to(parts[0].offset, shape).reshape(-1),
     )
-    geometry = {
+    geometry: Geometry = {
         "in_shape": (count, size),
         "out_shape": (1, size),
         "kernel": (count,),

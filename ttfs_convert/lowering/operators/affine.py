@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import overload
 
 import numpy as np
 
 from ...network.synapses.chains import scaled
 from ...network.synapses.connection import Connection
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Constant, Potential, Spikes, Value, is_laid_out, laid_out
 
 PRODUCT_OF_COMPUTED = (
@@ -23,7 +25,8 @@ PRODUCT_OF_COMPUTED = (
 
 
 def lower_mul(node: Node, builder: Builder) -> None:
-    first, second = (builder.value(name) for name in node.inputs)
+    """a b, one of them constant."""
+    first, second = builder.inputs(node)
     position, value, factor = (0, first, second) if isinstance(second, Constant) else (1, second, first)
     if not isinstance(factor, Constant):
         raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
@@ -31,21 +34,24 @@ def lower_mul(node: Node, builder: Builder) -> None:
 
 
 def lower_div(node: Node, builder: Builder) -> None:
-    if not isinstance(builder.value(node.inputs[1]), Constant):
+    """a / b, b constant and nowhere 0."""
+    value, divisor = builder.inputs(node)
+    if not isinstance(divisor, Constant):
         raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
-    divisor = builder.constant(node, 1, "divisor")
-    if isinstance(builder.value(node.inputs[0]), Constant) or not divisor.all():
+    by = divisor.array.astype(np.float64)
+    if isinstance(value, Constant) or not by.all():
         raise UnsupportedNode("it divides a constant, or by 0", "divide by constants other than 0")
-    builder.values[node.outputs[0]] = affine(builder.value(node.inputs[0]), 1 / divisor.astype(np.float64), np.zeros(()), node, builder)
+    builder.values[node.outputs[0]] = affine(value, 1 / by, np.zeros(()), node, builder)
 
 
 def lower_neg(node: Node, builder: Builder) -> None:
-    builder.values[node.outputs[0]] = affine(builder.value(node.inputs[0]), np.full((), -1.0), np.zeros(()), node, builder)
+    """-x."""
+    builder.values[node.outputs[0]] = affine(builder.data(node), np.full((), -1.0), np.zeros(()), node, builder)
 
 
 def lower_batch_normalization(node: Node, builder: Builder) -> None:
     """Y = scale (X - mean) / sqrt(variance + epsilon) + shift, per channel (axis 1); until opset 8 also per element (spatial 0)."""
-    value = builder.value(node.inputs[0])
+    value = builder.data(node)
     parts = [builder.constant(node, 1 + k, name).astype(np.float64) for k, name in enumerate(("scale", "shift", "mean", "variance"))]
     per_channel = (-1, *(1,) * (value.index.ndim - 2))
     scale, shift, mean, variance = (part.reshape(per_channel if node.attributes.get("spatial", 1) else value.index.shape[1:]) for part in parts)
@@ -53,7 +59,15 @@ def lower_batch_normalization(node: Node, builder: Builder) -> None:
     builder.values[node.outputs[0]] = affine(value, factor, shift - factor * mean, node, builder)
 
 
-def affine(value: Value, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder, position: int = 0) -> Spikes | Potential:
+@overload
+def affine(value: Spikes, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder, position: int = 0) -> Spikes: ...
+
+
+@overload
+def affine(value: Value | None, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder, position: int = 0) -> Spikes | Potential: ...
+
+
+def affine(value: Value | None, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder, position: int = 0) -> Spikes | Potential:
     """factor * value + shift. factor, shift: constants that broadcast with the tensor, which is the input of `node` at `position` or made
     of no other; where they repeat it, or differ between elements that are one neuron, each element gets a spike train of its own."""
     if not isinstance(value, (Spikes, Potential)):

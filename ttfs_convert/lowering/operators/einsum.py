@@ -1,4 +1,4 @@
-"""Einsum with one constant factor: a matrix product over any axes (`dense.py`). What else is linear in one computed input is a matrix that
+"""Einsum with one constant factor: a matrix product over any axes (`matmul.py`). What else is linear in one computed input is a matrix that
 ONNX Runtime gives (`probed.py`).
 """
 
@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import replace
 
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Constant, Potential, Spikes
 from .affine import PRODUCT_OF_COMPUTED
 from .matmul import product_of_rows
@@ -20,7 +21,8 @@ EQUATION = re.compile(r"([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]*)")
 
 
 def lower_einsum(node: Node, builder: Builder) -> None:
-    values = [builder.value(name) for name in node.inputs]
+    """As a product of rows where both factors share or sum labels as a matrix product does, else as `lower_probed`."""
+    values = builder.inputs(node)
     computed = [value for value in values if isinstance(value, (Spikes, Potential))]
     if len(computed) > 1:
         raise UnsupportedNode(*PRODUCT_OF_COMPUTED)
@@ -33,7 +35,7 @@ def lower_einsum(node: Node, builder: Builder) -> None:
     if any(label not in of_weights + out for label in of_value):
         lower_probed(node, builder)  # sums over what no factor has
         return
-    value, weights = values[position], values[constant].array
+    value, weights = computed[0], builder.constant(node, constant, "factor")
     weights = weights.sum(tuple(axis for axis, label in enumerate(of_weights) if label not in of_value + out))
     of_weights = "".join(label for label in of_weights if label in of_value + out)
     groups = [label for label in of_value if label in of_weights and label in out]
@@ -60,4 +62,6 @@ def _labels(equation: str) -> tuple[str, str, str] | None:
         counts = Counter(equation.replace(",", ""))
         equation += "->" + "".join(sorted(label for label, count in counts.items() if count == 1))
     match = EQUATION.fullmatch(equation)
-    return match.groups() if match and all(len(set(part)) == len(part) for part in match.groups()) else None
+    if match is None or any(len(set(part)) < len(part) for part in match.groups()):
+        return None
+    return match[1], match[2], match[3]

@@ -18,7 +18,8 @@ from ...network.synapses.axis_product import AxisProduct
 from ...network.synapses.convolution import Conv
 from ...network.synapses.dense import Dense
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Constant, Potential, Spikes, flat_index, is_flat_order, without_batch
 from .add import Term, weighted_sum
 from .affine import PRODUCT_OF_COMPUTED
@@ -30,17 +31,18 @@ def lower_gemm(node: Node, builder: Builder) -> None:
     alpha, beta = (float(np.float32(node.attributes.get(name, 1.0))) for name in ("alpha", "beta"))
     result = _product(node, builder, alpha, [bool(node.attributes.get(name, 0)) for name in ("transA", "transB")])
     if len(node.inputs) > 2 and node.inputs[2]:
-        result = weighted_sum([Term(result, 1.0, 0), Term(builder.value(node.inputs[2]), beta, 2)], node, builder)
+        result = weighted_sum([Term(result, 1.0, 0), Term(builder.inputs(node)[2], beta, 2)], node, builder)
     builder.values[node.outputs[0]] = result
 
 
 def lower_matmul(node: Node, builder: Builder) -> None:
+    """A B, one of them constant; axes in front of the last two broadcast."""
     builder.values[node.outputs[0]] = _product(node, builder, 1.0, [False, False])
 
 
 def _product(node: Node, builder: Builder, alpha: float, transposed: list[bool]) -> Potential:
     """alpha times the first input, times the second. A constant on the left is one on the right of the transposed: W x = (x^T W^T)^T."""
-    left, right = (builder.value(name) for name in node.inputs[:2])
+    left, right = builder.inputs(node)[:2]
     from_left = isinstance(left, Constant)
     position, value, matrix = (1, right, left) if from_left else (0, left, right)
     if not isinstance(matrix, Constant) or not isinstance(value, (Spikes, Potential)):

@@ -1,6 +1,6 @@
 """Pad.
 
-1. reflect, edge, wrap  -> wiring (`shape.py`).
+1. reflect, edge, wrap  -> wiring (`rearrange.py`).
 2. constant c           -> the tensor less c, with elements that are 0, plus c again. Around the positions of spikes these are virtual
    neurons (an average over one tap), as a convolution's padding is; along other axes, and of pre-activations, they are no neurons at all.
 """
@@ -13,7 +13,8 @@ import numpy as np
 
 from ...network.synapses.average_pool import AveragePool
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Potential, Spikes
 from .affine import affine
 from .linear_map import map_axes, population_axes, selection
@@ -23,14 +24,15 @@ from .sliding_geometry import image_index, image_order
 
 
 def lower_pad(node: Node, builder: Builder) -> None:
+    """Elements before and behind along any axes; negative pads crop."""
     if node.attributes.get("mode", "constant") != "constant":
         lower_moved(node, builder)
         return
-    value = builder.value(node.inputs[0])
+    value = builder.data(node)
     before, after = _pads(node, builder, value.index.ndim)
     if (before[0] or after[0]) and len(value.index) == 1:
         raise UnsupportedNode("it pads axes [0], the batch", "pad other axes")
-    constant = builder.constant(node, 2, "value", np.float32(node.attributes.get("value", 0.0))).astype(np.float64)
+    constant = builder.constant(node, 2, "value", np.asarray(node.attributes.get("value", 0.0), np.float32)).astype(np.float64)
     if not np.isfinite(constant).all():
         raise UnsupportedNode("it pads with a value that is not finite", "pad with a number; in front of a max-pool: its own padding")
     if constant.any():
@@ -68,7 +70,7 @@ def _padded(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, no
     )
     if positional and (isinstance(value, Spikes) or value.pooled_only):
         turned = replace(value, index=np.moveaxis(value.index, channel, 1))
-        padded = _with_virtual_neurons(turned, *(np.delete(each, (0, channel)) for each in (before, after)), node, builder)
+        padded = _with_virtual_neurons(turned, np.delete(before, (0, channel)), np.delete(after, (0, channel)), node, builder)
         return replace(padded, index=np.moveaxis(padded.index, 1, channel))
     matrices = {}
     for axis in map(int, np.flatnonzero((before != 0) | (after != 0))):

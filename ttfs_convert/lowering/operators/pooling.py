@@ -18,7 +18,8 @@ from ...network.synapses.average_pool import AveragePool
 from ...network.synapses.chains import Linear
 from ...network.synapses.scale import Scale
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Potential, Spikes, is_flat_order
 from .sliding_geometry import image_index, image_order, sliding
 
@@ -31,7 +32,8 @@ def _kernel(node: Node) -> tuple[int, ...]:
 
 
 def lower_average_pool(node: Node, builder: Builder) -> None:
-    value = builder.value(node.inputs[0])
+    """The mean of each window, over all of its taps or over those that are no padding (count_include_pad)."""
+    value = builder.data(node)
     shape = image_index(value).shape
     step = AveragePool(**sliding(node, shape, shape[-1], _kernel(node)), include_pad=bool(node.attributes.get("count_include_pad", 0)))
     pooled = average(value, (step,), image_index(value), image_order(step.out_shape, value.index.ndim), node, builder)
@@ -77,9 +79,10 @@ def _average_of_potential(value: Potential, steps: tuple[AveragePool, ...], orde
 
 
 def lower_max_pool(node: Node, builder: Builder) -> None:
-    if len(node.outputs) > 1 and node.outputs[1]:
+    """The largest value of each window: the earliest of its spikes."""
+    if any(node.outputs[1:2]):
         raise UnsupportedNode("its indices are used", "use a max-pool without indices")
-    kernel, value = _kernel(node), builder.value(node.inputs[0])
+    kernel, value = _kernel(node), builder.data(node)
     index = image_index(value)
     geometry = sliding(node, index.shape, index.shape[-1], kernel)
     out_index = image_order(geometry["out_shape"], value.index.ndim)

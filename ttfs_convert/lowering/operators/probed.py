@@ -5,16 +5,16 @@ column. What is not linear, or too large for that, is refused.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from ...onnx_model.node import Node
 from ...onnx_model.read import one_line
 from ...onnx_model.single_node import alone
-from ..builder import Builder, UnsupportedNode
-from ..values import Potential, Spikes
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from .affine import affine
-from .constant_inputs import constants_of
 from .linear_map import map_elements
 
 INPUTS = 4096  # of the matrix at most: so often the node runs
@@ -25,11 +25,13 @@ REMEDY = "CLI.md lists the operators that convert"
 
 
 def lower_probed(node: Node, builder: Builder) -> None:
-    computed = [position for position, name in enumerate(node.inputs) if name and isinstance(builder.value(name), (Spikes, Potential))]
+    """Set the outputs to matrix x + offset, both found by running the node. Raises UnsupportedNode for a node that is not linear in its one
+    computed input, has several, is too large, or does not run."""
+    computed = builder.computed(node)
     if len(computed) != 1:
         raise UnsupportedNode("no spiking form here", REMEDY)
-    (position,), constants = computed, constants_of(node, builder, computed[0])
-    value = builder.value(node.inputs[position])
+    (position,), constants = computed, builder.constants(node, computed[0])
+    value = builder.data(node, position)
     try:
         matrices = _matrices(node, builder.opset, constants, value.index.shape, position)
     except UnsupportedNode:
@@ -72,7 +74,7 @@ def _matrices(
     return dict(zip(filter(None, node.outputs), zip(found, offsets)))
 
 
-def _check_linear(outputs, offsets: list[np.ndarray], size: int) -> None:
+def _check_linear(outputs: Callable[[np.ndarray], list[np.ndarray]], offsets: list[np.ndarray], size: int) -> None:
     """f(x + y) = f(x) + f(y) and f(-2 x) = -2 f(x), less what f is for zeros, at several scales."""
     rng = np.random.default_rng(0)
     for scale in PROBES:

@@ -14,21 +14,20 @@ import onnx
 from ...onnx_model.node import Node
 from ...onnx_model.read import one_line
 from ...onnx_model.single_node import alone
-from ..builder import Builder, UnsupportedNode
-from ..sums import spike_trains, sum_of
-from ..values import Potential, Spikes
-from .constant_inputs import constants_of
+from ..builder import Builder
+from ..sums import spike_trains
+from ..unsupported import UnsupportedNode
+from ..values import Potential
 
 
 def lower_identity(node: Node, builder: Builder) -> None:
-    builder.values[node.outputs[0]] = builder.value(node.inputs[0])
+    """x, a constant too."""
+    builder.values[node.outputs[0]] = builder.values[node.inputs[0]]
 
 
 def lower_moved(node: Node, builder: Builder) -> None:
     """Any operator whose outputs hold nothing but elements of its first input; its other inputs are constants."""
-    value = builder.value(node.inputs[0])
-    if not isinstance(value, (Spikes, Potential)):
-        raise UnsupportedNode("its data input is a constant", "fold constants before export")
+    value = builder.data(node)
     indices = moved(node, builder, value.index)
     trains = None
     if isinstance(value, Potential) and not all(_is_permutation(index, value.index) for index in indices):
@@ -36,17 +35,17 @@ def lower_moved(node: Node, builder: Builder) -> None:
         value = value if trains else builder.spikes(value, node)
     for name, index in zip(filter(None, node.outputs), indices):
         builder.values[name] = (
-            sum_of([replace(train, index=index) for train in trains], [value], node.name, builder) if trains else replace(value, index=index)
+            builder.sum_of([replace(train, index=index) for train in trains], [value], node.name) if trains else replace(value, index=index)
         )
 
 
 def moved(node: Node, builder: Builder, index: np.ndarray) -> list[np.ndarray]:
     """`index` as `node` moves data: one array per output. Raises UnsupportedNode if it adds elements, or computes with them."""
-    constants = constants_of(node, builder)
+    constants = builder.constants(node)
     labels = np.random.default_rng(0).permutation(int(index.max()) + 1)  # of the neurons: what moves elements moves any labels alike
     try:
         results, relabelled = (_run(node, builder.opset, image + 1, constants) for image in (index, labels[index]))  # a 0 was not there before
-    except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
+    except Exception as error:  # of ONNX Runtime
         raise UnsupportedNode(f"its parameters do not fit its input ({one_line(error)[:80]})", "export it again") from error
     return [_checked(one - 1, other - 1, labels) for one, other in zip(results, relabelled)]
 

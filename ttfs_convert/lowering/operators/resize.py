@@ -1,6 +1,6 @@
 """Resize and Upsample.
 
-1. nearest        -> wiring (`shape.py`).
+1. nearest        -> wiring (`rearrange.py`).
 2. linear, cubic  -> one matrix per axis, which ONNX Runtime's own Resize gives for unit vectors.
 """
 
@@ -14,9 +14,8 @@ import numpy as np
 from ...onnx_model.node import Node
 from ...onnx_model.read import one_line
 from ...onnx_model.single_node import alone
-from ..builder import Builder, UnsupportedNode
-from ..values import Potential, Spikes
-from .constant_inputs import constants_of
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from .linear_map import map_axes
 from .rearrange import lower_moved
 
@@ -28,15 +27,16 @@ CLOSE = 1e-4  # of the probe's range: how well a matrix per axis has to give wha
 
 
 def lower_resize(node: Node, builder: Builder) -> None:
-    value = builder.value(node.inputs[0])
-    if node.attributes.get("mode", "nearest") == "nearest" or not isinstance(value, (Spikes, Potential)):
+    """Resize and Upsample of any mode. Raises UnsupportedNode for what is not one matrix per axis."""
+    if node.attributes.get("mode", "nearest") == "nearest":
         lower_moved(node, builder)
         return
     if node.attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
         raise UnsupportedNode("it crops as it interpolates (tf_crop_and_resize)", "Slice, then Resize with another coordinate_transformation_mode")
+    value = builder.data(node)
     shape = value.index.shape
     try:
-        resize = alone(node, builder.opset, constants_of(node, builder), len(shape))
+        resize = alone(node, builder.opset, builder.constants(node), len(shape))
         probe = np.random.default_rng(0).random(shape, np.float32)
         expected = resize(probe)[0]
         matrices = _matrices(resize, probe, expected)
@@ -68,7 +68,7 @@ def _matrices(resize: Callable[[np.ndarray], list[np.ndarray]], probe: np.ndarra
 def _matrix(resize: Callable[[np.ndarray], list[np.ndarray]], shape: Sequence[int], axis: int, resized: Sequence[int]) -> csr_matrix:
     """Along one axis: columns from inputs that are combs of ones along it and the same along all others, whose weights sum to 1; but for one
     axis that is not resized, along which they are different combs. The teeth of a comb are so far apart that no output sees two."""
-    from scipy.sparse import coo_matrix
+    from scipy.sparse import csr_matrix
 
     size = shape[axis]
     outputs = resize(np.zeros(shape, np.float32))[0].shape[axis]
@@ -90,4 +90,4 @@ def _matrix(resize: Callable[[np.ndarray], list[np.ndarray]], shape: Sequence[in
         rows.append(seen)
         columns.append(start + tooth * apart)
         weights.append(lines[comb, seen].astype(np.float64))
-    return coo_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(outputs, size)).tocsr()
+    return csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(outputs, size))

@@ -35,6 +35,9 @@ from .two_slopes import lower_abs, lower_leaky_relu, lower_prelu
 
 @dataclass(frozen=True)
 class Operator:
+    """lower: sets the values of a node's outputs, or raises UnsupportedNode. takes: what it takes, for CLI.md. body: whether its inputs have to be
+    spikes. activation: whether it is a layer's activation."""
+
     lower: Callable[[Node, Builder], None]
     takes: str
     body: bool = False
