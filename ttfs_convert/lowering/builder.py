@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import add
+from typing import TypedDict, TypeVar, overload
 
 import numpy as np
 
 from ..errors import ModelError
 from ..network.per_channel import compact
-from ..network.populations import Coded, Concat, Layer, MaxPool, Part, Readout, Reorder, Spiking
+from ..network.populations import Coded, Concat, Layer, MaxPool, Part, Readout, Reorder, Slope, Spiking
 from ..network.provenance import Violation
 from ..network.records import Shape
 from ..network.synapses.chains import Linear, scaled
@@ -21,10 +22,25 @@ from ..network.synapses.connection import Connection, Synapses
 from ..network.synapses.weight_sums import weight_sums
 from ..onnx_model.node import Node
 from .ranges.of_layers import UNIT, Ranges, measured
-from .sums import spike_trains, sum_of
-from .values import Constant, Potential, Spikes, Value, channels_first, flat_index, is_flat_order, same_index, without_batch
+from .sums import factors_of, spike_trains, sum_of
+from .values import Constant, Geometry, Potential, Spikes, Value, channels_first, flat_index, is_flat_order, same_index, without_batch
 
-NO_MATCH = {"tensor": None}
+Default = TypeVar("Default")
+REQUIRED = object()  # stands for the default of an input that has to be there
+
+
+class _Tensor(TypedDict):
+    tensor: str | None
+
+
+class Match(_Tensor, total=False):
+    """Fields that match a population to a tensor of the original model."""
+
+    channels_first: bool
+    tensor_index: np.ndarray
+
+
+NO_MATCH: Match = {"tensor": None}
 
 
 class UnsupportedNode(Exception):
@@ -50,8 +66,9 @@ class Builder:
     that read each tensor. max_pooled: tensors that a max-pool reads, maybe scaled or moved.
     """
 
-    def __init__(self, pooling: str, slope: str, tolerance: float, ranges: Ranges):
-        self.pooling, self.slope, self.tolerance, self.ranges = pooling, slope, tolerance, ranges
+    def __init__(self, pooling: str, slope: Slope, tolerance: float, ranges: Ranges):
+        self.pooling, self.tolerance, self.ranges = pooling, tolerance, ranges
+        self.slope: Slope = slope
         self.opset = 0
         self.readers: dict[str, list[str]] = {}
         self.max_pooled: set[str] = set()
@@ -78,9 +95,25 @@ class Builder:
     def value(self, name: str) -> Value | None:
         return self.values.get(name) if name else None
 
-    def constant(self, node: Node, position: int, meaning: str, default: np.ndarray | None = None) -> np.ndarray | None:
-        """The constant input at `position`; `default` where it is left out. Raises UnsupportedNode if it is computed."""
+    def data(self, node: Node, position: int = 0) -> Spikes | Potential:
+        """The computed input at `position`. Raises UnsupportedNode if it is a constant."""
+        value = self.value(node.inputs[position])
+        if not isinstance(value, (Spikes, Potential)):
+            raise UnsupportedNode("its data input is a constant", "fold constants before export")
+        return value
+
+    @overload
+    def constant(self, node: Node, position: int, meaning: str) -> np.ndarray: ...
+
+    @overload
+    def constant(self, node: Node, position: int, meaning: str, default: Default) -> np.ndarray | Default: ...
+
+    def constant(self, node: Node, position: int, meaning: str, default: object = REQUIRED) -> object:
+        """The constant input at `position`; `default` where it is left out. Raises UnsupportedNode if it is computed, or left out without a
+        default."""
         if position >= len(node.inputs) or not node.inputs[position]:
+            if default is REQUIRED:
+                raise UnsupportedNode(f"it has no {meaning}", f"give it {meaning}")
             return default
         value = self.values[node.inputs[position]]
         if not isinstance(value, Constant):
@@ -184,7 +217,9 @@ class Builder:
             bounds=bounds,
         )
 
-    def synapses(self, value: Value, node: Node, steps: Synapses | tuple[Synapses, ...], index: np.ndarray, position: int = 0) -> Potential:
+    def synapses(
+        self, value: Spikes | Potential, node: Node, steps: Synapses | tuple[Synapses, ...], index: np.ndarray, position: int = 0
+    ) -> Potential:
         """`value`, the input of `node` at `position` read in the flat order `index`, through the synapses `steps`; spike-coded first where no neuron has done so."""
         steps = steps if isinstance(steps, tuple) else (steps,)
         parts = self._parts(value, index)
@@ -199,11 +234,11 @@ class Builder:
         ordered = self.summed([self.relaid(train, index) for train in trains], node.name)
         place = np.empty(math.prod(trains[0].shape), np.int64)
         place[index.reshape(-1)] = np.arange(index.size, dtype=np.int64)
-        own = self.values[node.inputs[position]].index  # the tensor's; `value` may show it turned round
+        own = self.data(node, position).index  # the tensor's; `value` may show it turned round
         again = self.fire(replace(ordered, index=place[own]), node.inputs[position])  # neurons give the values one range per channel
         return self._behind([self.linear(again, flat_index(index.shape)).through(steps)], node)
 
-    def _parts(self, value: Value, index: np.ndarray) -> list[Linear]:
+    def _parts(self, value: Spikes | Potential, index: np.ndarray) -> list[Linear]:
         """Values that sum up to `value` read in the flat order `index`, the first with the bias; none where neurons have to come first."""
         if isinstance(value, Potential) and value.pooled_only and is_flat_order(index, index.size):
             return [Linear(each.source, each.path, value.shape, np.zeros(1) if k else value.bias) for k, each in enumerate(value.connections)]
@@ -216,7 +251,7 @@ class Builder:
             node.name, tuple(part.connection for part in parts), reduce(add, (part.offset for part in parts)), shape, channels_first(shape)
         )
 
-    def spikes(self, value: Value, node: Node, position: int = 0) -> Spikes:
+    def spikes(self, value: Value | None, node: Node, position: int = 0) -> Spikes:
         """The input `value` at `position` of `node` as spikes: as it is, or through neurons; those that no activation of the model stands
         for are a violation."""
         if isinstance(value, Spikes):
@@ -227,7 +262,7 @@ class Builder:
             return self.fire(value, node.inputs[position], value.low, value.high)
         raise UnsupportedNode("its data input is a constant", "fold constants before export")
 
-    def sent(self, value: Value, node: Node, position: int = 0) -> Spikes:
+    def sent(self, value: Value | None, node: Node, position: int = 0) -> Spikes:
         """As `spikes`, but analog input is encoded too: for wiring, which needs spikes."""
         spikes = self.spikes(value, node, position)
         if not spikes.direct:
@@ -309,7 +344,7 @@ class Builder:
                 float(deviation.max()),
             )
 
-    def max_pool(self, value: Spikes, node: Node, geometry: dict, index: np.ndarray) -> Spikes:
+    def max_pool(self, value: Spikes, node: Node, geometry: Geometry, index: np.ndarray) -> Spikes:
         """The earliest spike per window. value: in the order of the pool's inputs, with one factor per channel, none of them negative.
         index: of the result."""
         lo, hi = value.offset.astype(np.float32), (value.offset + value.scale).astype(np.float32)
@@ -327,21 +362,27 @@ class Builder:
         )
         return Spikes(layer.name, index, layer.shape, value.scale, value.offset)
 
-    def max_pool_of_parts(self, value: Potential, node: Node, geometry: dict, index: np.ndarray) -> Potential:
+    def max_pool_of_parts(self, value: Potential, node: Node, geometry: Geometry, index: np.ndarray) -> Potential:
         """The maxima of spike trains that are increasing functions of one value, none of them with a negative factor, each with one
         factor per channel: the earliest spikes of each. index: of the result."""
         connections = []
         for each in value.connections:
             source = self._populations[each.source]
-            factors = each.path[0].weights if each.path else np.ones(geometry["out_shape"][-1], np.float32)
-            ends = (
-                {"lo": source.lo, "hi": source.hi, "part": source.part}
-                if isinstance(source, Coded)
-                else {"lo": np.zeros_like(factors), "hi": factors}
-            )
+            factors = factors_of(each.path, geometry["out_shape"][-1])
+            if factors is None:
+                raise UnsupportedNode("it reads synapses that are more than factors", "pool behind the activation")
+            lo, hi = (source.lo, source.hi) if isinstance(source, Coded) else (np.zeros_like(factors), factors)
             layer = self.add(
                 MaxPool(
-                    name=self.unique(node.name), shape=geometry["out_shape"], source=source.name, window=source.window, **ends, **geometry, **NO_MATCH
+                    name=self.unique(node.name),
+                    shape=geometry["out_shape"],
+                    source=source.name,
+                    window=source.window,
+                    lo=lo,
+                    hi=hi,
+                    part=source.part if isinstance(source, Coded) else "whole",
+                    **geometry,
+                    **NO_MATCH,
                 )
             )
             connections.append(Connection(source=layer.name, path=scaled((), factors, layer.shape)))
@@ -376,7 +417,7 @@ class Builder:
         )
 
 
-def _matched(index: np.ndarray, shape: Shape, tensor: str) -> dict:
+def _matched(index: np.ndarray, shape: Shape, tensor: str) -> Match:
     """Fields that match a population of `shape` to the ONNX tensor of `index`, which shows every neuron once."""
     if is_flat_order(index, math.prod(shape)):
         return {"tensor": tensor}

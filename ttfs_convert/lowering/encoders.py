@@ -51,9 +51,9 @@ def enter(
     kind = onnx.TensorProto.DataType.Name(info.elem_type)
     if kind != "FLOAT" or not shape or 0 in shape:
         raise UnsupportedNode(f"its input {name!r} is {kind} of shape {shape} for one sample", "FLOAT of one axis or more")
-    whole, shape = shape, shape[1:] if shape[0] == 1 else shape
-    batched = len(whole) > len(shape)
-    first = batched and len(shape) > 1 and (read_by_position(name, nodes) if first is None else first)
+    batched = shape[0] == 1
+    whole, shape = shape, shape[1:] if batched else shape
+    first = batched and bool(shape[1:]) and (read_by_position(name, nodes) if first is None else first)
     layer_shape = (*shape[1:], shape[0]) if first else shape or (1,)
     index = channels_first(layer_shape) if first else flat_index(whole)
     direct, measured = ends is None, ends == "data"

@@ -166,7 +166,7 @@ class _Walk:
             for name, value in given.items():
                 if isinstance(value, Head):
                     self.builder.values[name] = self._entered(name)
-            if node.operator == "Concat" and all(map(_is_analog, map(self.builder.value, given))):
+            if node.operator == "Concat" and all(_is_analog(self.builder.values[name]) for name in given):
                 self.builder.values.update({name: Head(name) for name in node.outputs})  # wiring needs spikes, which it would cost neurons
                 return None
             try:

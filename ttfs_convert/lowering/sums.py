@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..network.synapses.connection import Synapses
 from ..network.synapses.scale import Scale
 from .values import Potential, Spikes, Value
 
@@ -19,24 +20,31 @@ def spike_trains(value: Value | None) -> list[Spikes] | None:
     """The trains whose sum `value` is, each seen through its index, the first with its bias; None where it is no such sum."""
     if isinstance(value, Spikes):
         return [value]
-    if not isinstance(value, Potential) or not value.pooled_only or not all(_is_bare(each.path) for each in value.connections):
+    if not isinstance(value, Potential) or not value.pooled_only:
         return None
-    ones, none = np.ones(value.shape[-1]), np.zeros(value.shape[-1])
+    factors = [each for each in (factors_of(connection.path, value.shape[-1]) for connection in value.connections) if each is not None]
+    if len(factors) < len(value.connections):
+        return None
+    none = np.zeros(value.shape[-1])
     return [
-        Spikes(each.source, value.index, value.shape, each.path[0].weights.astype(np.float64) if each.path else ones, none if k else value.bias)
-        for k, each in enumerate(value.connections)
+        Spikes(each.source, value.index, value.shape, scale.astype(np.float64), none if k else value.bias)
+        for k, (each, scale) in enumerate(zip(value.connections, factors))
     ]
 
 
-def sum_of(trains: Sequence[Spikes], like: Sequence[Potential], name: str, builder: Builder) -> Potential:
+def sum_of(trains: Sequence[Spikes], like: Sequence[Spikes | Potential], name: str, builder: Builder) -> Potential:
     """The sum of `trains`, which are of one shape and show the same places. like: the sums whose elements they hold."""
     result = builder.summed(trains, name)
     bounds = (
         np.maximum(result.bounds[0], min(float(value.bounds[0].min()) for value in like)),
         np.minimum(result.bounds[1], max(float(value.bounds[1].max()) for value in like)),
     )
-    return replace(result, bounds=bounds, pooled_only=True, comonotone=all(value.comonotone for value in like))
+    return replace(result, bounds=bounds, pooled_only=True, comonotone=all(isinstance(value, Spikes) or value.comonotone for value in like))
 
 
-def _is_bare(path: tuple) -> bool:
-    return not path or (len(path) == 1 and isinstance(path[0], Scale))
+def factors_of(path: tuple[Synapses, ...], channels: int) -> np.ndarray | None:
+    """What `path` multiplies spikes by, float32, per channel or whole; None where it is more than factors."""
+    if not path:
+        return np.ones(channels, np.float32)
+    (first, *others) = path
+    return first.weights if isinstance(first, Scale) and not others else None

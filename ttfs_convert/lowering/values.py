@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
@@ -51,12 +52,24 @@ class Spikes:
         return _bounds(self.scale, self.offset, self.direct)
 
 
+class Geometry(TypedDict):
+    """Keyword arguments of `network.synapses.sliding.Sliding`."""
+
+    in_shape: Shape
+    out_shape: Shape
+    kernel: Shape
+    strides: Shape
+    dilations: Shape
+    pads: Shape
+    pads_end: Shape
+
+
 @dataclass(frozen=True)
 class Potential:
     """Sum of connections and bias that no neuron has turned into spikes yet, in the original network's units.
 
     name: of the node that the layer will be called after. shape: channels last, before `max_pools`. bias: per channel or whole.
-    max_pools: geometries (keyword arguments of ir.MaxPool) of pools that wait for the activation, with which they commute.
+    max_pools: geometries of pools that wait for the activation, with which they commute.
     """
 
     name: str
@@ -64,7 +77,7 @@ class Potential:
     bias: np.ndarray
     shape: Shape
     index: np.ndarray
-    max_pools: tuple[dict, ...] = ()
+    max_pools: tuple[Geometry, ...] = ()
     bounds: tuple[np.ndarray, np.ndarray] = (np.full(1, -math.inf), np.full(1, math.inf))  # smallest and largest value, as far as known
     low: float = -math.inf  # a clamp to [low, high] that has yet to come, where another one is to follow
     high: float = math.inf

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from ...onnx_model.node import Node
 from ..builder import Builder, UnsupportedNode
-from ..values import Compared, Constant, Potential, Spikes, Value
+from ..values import Compared, Constant, Geometry, Potential, Spikes, Value
 from .add import Term, weighted_sum
 from .affine import affine
 
@@ -42,7 +43,7 @@ def lower_thresholded_relu(node: Node, builder: Builder) -> None:
 
 def lower_hard_sigmoid(node: Node, builder: Builder) -> None:
     """max(0, min(1, alpha x + beta))."""
-    factor, shift = (np.float64(node.attributes.get(name, default)) for name, default in (("alpha", 0.2), ("beta", 0.5)))
+    factor, shift = (np.full((), node.attributes.get(name, default), np.float64) for name, default in (("alpha", 0.2), ("beta", 0.5)))
     clamp(affine(builder.value(node.inputs[0]), factor, shift, node, builder), node, builder, 0.0, 1.0)
 
 
@@ -93,7 +94,7 @@ def lower_where(node: Node, builder: Builder) -> None:
     raise UnsupportedNode("it is no clamp: it jumps or chooses between tensors", "use Clip")
 
 
-def _chosen(first: np.ndarray, branches: list[Value], node: Node, builder: Builder) -> Spikes | Potential:
+def _chosen(first: np.ndarray, branches: Sequence[Value | None], node: Node, builder: Builder) -> Spikes | Potential:
     """Elements of the first branch where `first` is true, else of the second."""
     terms, shift = [], np.zeros(())
     for position, (branch, mask) in enumerate(zip(branches, (first, ~first)), 1):
@@ -110,17 +111,18 @@ def _chosen(first: np.ndarray, branches: list[Value], node: Node, builder: Build
     return weighted_sum(parts, node, builder)
 
 
-def _split(node: Node, builder: Builder) -> tuple[float | None, list[Value]]:
+def _split(node: Node, builder: Builder) -> tuple[float | None, list[Value | None]]:
     """The constant input, None without one, and the computed ones."""
     values = [builder.value(name) for name in node.inputs]
-    constants = [_scalar(value) for value in values if isinstance(value, Constant)]
-    if None in constants or len(constants) == len(values):
+    given = [value for value in values if isinstance(value, Constant)]
+    constants = [scalar for scalar in map(_scalar, given) if scalar is not None]
+    if len(constants) < len(given) or len(given) == len(values):
         raise UnsupportedNode("its constant differs by element", "write Max(x, k) as Relu(x - k) + k")
     fold = max if node.operator == "Max" else min
     return fold(constants, default=None), [value for value in values if not isinstance(value, Constant)]
 
 
-def _scalar(value: Value) -> float | None:
+def _scalar(value: Value | None) -> float | None:
     """The one number that a constant holds, if so."""
     if not isinstance(value, Constant):
         return None
@@ -128,7 +130,7 @@ def _scalar(value: Value) -> float | None:
     return float(array.flat[0]) if array.size and (array == array.flat[0]).all() else None
 
 
-def clamp(value: Value, node: Node, builder: Builder, low: float, high: float) -> None:
+def clamp(value: Value | None, node: Node, builder: Builder, low: float, high: float) -> None:
     if isinstance(value, Potential):
         low, high = (min(max(end, low), high) for end in (value.low, value.high))
     if not isinstance(value, (Spikes, Potential)) or not low < high:
@@ -161,9 +163,10 @@ def _largest(parts: list[Spikes], node: Node, builder: Builder) -> Spikes:
         builder.concat(node.name, [part.source for part in parts], (count * size,)),
         index,
         (count, size),
-        *(np.broadcast_to(end, shape).reshape(-1) for end in (parts[0].scale, parts[0].offset)),
+        np.broadcast_to(parts[0].scale, shape).reshape(-1),
+        np.broadcast_to(parts[0].offset, shape).reshape(-1),
     )
-    geometry = {
+    geometry: Geometry = {
         "in_shape": (count, size),
         "out_shape": (1, size),
         "kernel": (count,),

@@ -24,9 +24,14 @@ from .linear_map import in_order_of
 class Term:
     """factor * value. position: of the node's input that `value` is; what no input is has to come first in a sum."""
 
-    value: Value
+    value: Value | None
     factor: float
     position: int
+
+
+@dataclass(frozen=True)
+class _Computed(Term):
+    value: Spikes | Potential
 
 
 def lower_add(node: Node, builder: Builder) -> None:
@@ -53,7 +58,7 @@ def _terms(node: Node, builder: Builder, factors: Sequence[float]) -> list[Term]
 def weighted_sum(terms: Sequence[Term], node: Node, builder: Builder) -> Spikes | Potential:
     """The sum of `terms`, of which one at least is computed. Raises UnsupportedNode where none is or shapes do not fit."""
     constants = [term.factor * term.value.array.astype(np.float64) for term in terms if isinstance(term.value, Constant)]
-    computed = [term for term in terms if isinstance(term.value, (Spikes, Potential))]
+    computed = [_Computed(term.value, term.factor, term.position) for term in terms if isinstance(term.value, (Spikes, Potential))]
     if not computed or len(constants) + len(computed) < len(terms):
         raise UnsupportedNode("its data input is a constant", "fold constants before export")
     shapes = [term.value.index.shape for term in computed]
@@ -69,7 +74,7 @@ def weighted_sum(terms: Sequence[Term], node: Node, builder: Builder) -> Spikes 
     return affine(_of_computed(computed, node, builder), np.ones(()), shift, node, builder, computed[0].position)
 
 
-def _of_computed(terms: Sequence[Term], node: Node, builder: Builder) -> Potential:
+def _of_computed(terms: Sequence[_Computed], node: Node, builder: Builder) -> Potential:
     """One neuron per element with the fan-ins of all terms, which have one shape."""
     potentials = [term.value for term in terms if isinstance(term.value, Potential) and not term.value.max_pools]
     order = next((value for value in potentials if spike_trains(value) is None), potentials[0] if potentials else None)
@@ -78,7 +83,10 @@ def _of_computed(terms: Sequence[Term], node: Node, builder: Builder) -> Potenti
         for term in terms
         for part in _parts(term, order, node, builder)
     ]
-    first = next((part for part in parts if isinstance(part, Potential)), None) or builder.potential(parts.pop(0), node.name)
+    first = next((part for part in parts if isinstance(part, Potential)), None)
+    if first is None:
+        train, *parts = [part for part in parts if isinstance(part, Spikes)]
+        first = builder.potential(train, node.name)
     connections, bias = first.connections, first.bias
     for part in (part for part in parts if part is not first):
         if isinstance(part, Spikes):
@@ -90,9 +98,10 @@ def _of_computed(terms: Sequence[Term], node: Node, builder: Builder) -> Potenti
     return Potential(node.name, connections, bias, first.shape, first.index)
 
 
-def _parts(term: Term, order: Potential | None, node: Node, builder: Builder) -> list[Spikes | Potential]:
+def _parts(term: _Computed, order: Potential | None, node: Node, builder: Builder) -> Sequence[Spikes | Potential]:
     """What adds up to a term: itself in the order of the potential `order`, or spike trains."""
     value = term.value
-    if isinstance(value, Potential) and not value.max_pools and (spike_trains(value) is None or same_index(value.index, order.index)):
+    trains = spike_trains(value)
+    if isinstance(value, Potential) and order is not None and not value.max_pools and (trains is None or same_index(value.index, order.index)):
         return [in_order_of(value, order)]
-    return spike_trains(value) or [builder.spikes(value, node, term.position)]
+    return trains or [builder.spikes(value, node, term.position)]

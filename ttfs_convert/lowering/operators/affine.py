@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import overload
 
 import numpy as np
 
@@ -36,16 +37,16 @@ def lower_div(node: Node, builder: Builder) -> None:
     divisor = builder.constant(node, 1, "divisor")
     if isinstance(builder.value(node.inputs[0]), Constant) or not divisor.all():
         raise UnsupportedNode("it divides a constant, or by 0", "divide by constants other than 0")
-    builder.values[node.outputs[0]] = affine(builder.value(node.inputs[0]), 1 / divisor.astype(np.float64), np.zeros(()), node, builder)
+    builder.values[node.outputs[0]] = affine(builder.data(node), 1 / divisor.astype(np.float64), np.zeros(()), node, builder)
 
 
 def lower_neg(node: Node, builder: Builder) -> None:
-    builder.values[node.outputs[0]] = affine(builder.value(node.inputs[0]), np.full((), -1.0), np.zeros(()), node, builder)
+    builder.values[node.outputs[0]] = affine(builder.data(node), np.full((), -1.0), np.zeros(()), node, builder)
 
 
 def lower_batch_normalization(node: Node, builder: Builder) -> None:
     """Y = scale (X - mean) / sqrt(variance + epsilon) + shift, per channel (axis 1); until opset 8 also per element (spatial 0)."""
-    value = builder.value(node.inputs[0])
+    value = builder.data(node)
     parts = [builder.constant(node, 1 + k, name).astype(np.float64) for k, name in enumerate(("scale", "shift", "mean", "variance"))]
     per_channel = (-1, *(1,) * (value.index.ndim - 2))
     scale, shift, mean, variance = (part.reshape(per_channel if node.attributes.get("spatial", 1) else value.index.shape[1:]) for part in parts)
@@ -53,7 +54,15 @@ def lower_batch_normalization(node: Node, builder: Builder) -> None:
     builder.values[node.outputs[0]] = affine(value, factor, shift - factor * mean, node, builder)
 
 
-def affine(value: Value, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder, position: int = 0) -> Spikes | Potential:
+@overload
+def affine(value: Spikes, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder, position: int = 0) -> Spikes: ...
+
+
+@overload
+def affine(value: Value | None, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder, position: int = 0) -> Spikes | Potential: ...
+
+
+def affine(value: Value | None, factor: np.ndarray, shift: np.ndarray, node: Node, builder: Builder, position: int = 0) -> Spikes | Potential:
     """factor * value + shift. factor, shift: constants that broadcast with the tensor, which is the input of `node` at `position` or made
     of no other; where they repeat it, or differ between elements that are one neuron, each element gets a spike train of its own."""
     if not isinstance(value, (Spikes, Potential)):

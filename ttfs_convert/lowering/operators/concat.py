@@ -10,16 +10,16 @@ from ...network.per_channel import compact
 from ...onnx_model.node import Node
 from ..builder import Builder, UnsupportedNode
 from ..sums import spike_trains, sum_of
-from ..values import Constant, Spikes, channels_first
+from ..values import Potential, Spikes, channels_first
 from .sliding_geometry import image_index
 
 
 def lower_concat(node: Node, builder: Builder) -> None:
-    values = [builder.value(name) for name in node.inputs]
-    if any(isinstance(value, Constant) for value in values):
+    values = [value for value in map(builder.value, node.inputs) if isinstance(value, (Spikes, Potential))]
+    if len(values) < len(node.inputs):
         raise UnsupportedNode("a part of it is a constant", "concatenate computed tensors only")
-    trains = [spike_trains(value) for value in values]
-    if all(trains) and {len(each) for each in trains} == {2}:  # both halves of an activation with two slopes
+    trains = [spike_trains(value) or [] for value in values]
+    if {len(each) for each in trains} == {2}:  # both halves of an activation with two slopes
         joined = [_joined(list(parts), node, builder) for parts in zip(*trains)]
         builder.values[node.outputs[0]] = sum_of(joined, values, node.name, builder)
     else:
@@ -37,12 +37,9 @@ def _channels(node: Node, builder: Builder, parts: list[Spikes]) -> Spikes:
     parts = [builder.relaid(part, image_index(part)) for part in parts]
     shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
     source = builder.concat(node.name, [part.source for part in parts], shape)
-    return Spikes(
-        source,
-        channels_first(shape),
-        shape,
-        *(_side_by_side([getattr(part, name) for part in parts], [part.shape for part in parts]) for name in ("scale", "offset")),
-    )
+    shapes = [part.shape for part in parts]
+    scale, offset = _side_by_side([part.scale for part in parts], shapes), _side_by_side([part.offset for part in parts], shapes)
+    return Spikes(source, channels_first(shape), shape, scale, offset)
 
 
 def _flat(node: Node, builder: Builder, parts: list[Spikes], axis: int) -> Spikes:
@@ -51,12 +48,9 @@ def _flat(node: Node, builder: Builder, parts: list[Spikes], axis: int) -> Spike
     starts = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
     source = builder.concat(node.name, [part.source for part in parts], (sum(sizes),))
     index = np.concatenate([part.index + start for part, start in zip(parts, starts)], axis)
-    return Spikes(
-        source,
-        index,
-        (sum(sizes),),
-        *(np.concatenate([np.broadcast_to(getattr(part, name), part.shape).reshape(-1) for part in parts]) for name in ("scale", "offset")),
-    )
+    scale = np.concatenate([np.broadcast_to(part.scale, part.shape).reshape(-1) for part in parts])
+    offset = np.concatenate([np.broadcast_to(part.offset, part.shape).reshape(-1) for part in parts])
+    return Spikes(source, index, (sum(sizes),), scale, offset)
 
 
 def _side_by_side(arrays: list[np.ndarray], shapes: list[tuple[int, ...]]) -> np.ndarray:

@@ -16,9 +16,9 @@ def lower_conv(node: Node, builder: Builder) -> None:
     weights = builder.constant(node, 1, "weights")
     if weights.ndim not in (3, 4):
         raise UnsupportedNode(f"a {weights.ndim - 2}-D convolution", "use 1-D or 2-D convolutions")
-    value = builder.value(node.inputs[0])
+    value = builder.data(node)
     index = image_index(value)
-    bias = builder.constant(node, 2, "bias")
+    bias = builder.constant(node, 2, "bias", None)
     geometry = sliding(node, index.shape, weights.shape[0], weights.shape[2:])
     kernel = np.ascontiguousarray(np.moveaxis(weights, (0, 1), (-1, -2)), np.float32)
     step = Conv(**geometry, groups=node.attributes.get("group", 1), weights=kernel.reshape(*geometry["kernel"], *kernel.shape[-2:]))

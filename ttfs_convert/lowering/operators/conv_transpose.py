@@ -17,7 +17,7 @@ def lower_conv_transpose(node: Node, builder: Builder) -> None:
     weights = builder.constant(node, 1, "weights")
     if weights.ndim not in (3, 4):
         raise UnsupportedNode(f"a {weights.ndim - 2}-D transposed convolution", "use 1-D or 2-D ones")
-    value, bias = builder.value(node.inputs[0]), builder.constant(node, 2, "bias")
+    value, bias = builder.data(node), builder.constant(node, 2, "bias", None)
     order, groups, axes = image_index(value), node.attributes.get("group", 1), weights.ndim - 2
     strides = tuple(node.attributes.get("strides", (1,) * axes))
     dilations = tuple(node.attributes.get("dilations", (1,) * axes))
@@ -30,7 +30,7 @@ def lower_conv_transpose(node: Node, builder: Builder) -> None:
     outputs = weights.shape[1] * groups
     ones, none = (1,) * len(images), (0,) * len(images)
     spread = Spread(in_shape=order.shape, out_shape=(*images, *wide, order.shape[-1]), strides=(*ones, *strides))
-    turned = np.flip(weights, range(2, weights.ndim)).reshape(groups, -1, *weights.shape[1:])  # (group, in / groups, out / groups, *kernel)
+    turned = np.flip(weights, tuple(range(2, weights.ndim))).reshape(groups, -1, *weights.shape[1:])  # (group, in / groups, out / groups, *kernel)
     kernel = (*ones, *weights.shape[2:])
     turned = np.moveaxis(turned, (1, 0, 2), (-3, -2, -1)).reshape(*kernel, -1, outputs)
     step = Conv(

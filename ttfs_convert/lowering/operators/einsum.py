@@ -33,7 +33,7 @@ def lower_einsum(node: Node, builder: Builder) -> None:
     if any(label not in of_weights + out for label in of_value):
         lower_probed(node, builder)  # sums over what no factor has
         return
-    value, weights = values[position], values[constant].array
+    value, weights = computed[0], builder.constant(node, constant, "factor")
     weights = weights.sum(tuple(axis for axis, label in enumerate(of_weights) if label not in of_value + out))
     of_weights = "".join(label for label in of_weights if label in of_value + out)
     groups = [label for label in of_value if label in of_weights and label in out]
@@ -60,4 +60,6 @@ def _labels(equation: str) -> tuple[str, str, str] | None:
         counts = Counter(equation.replace(",", ""))
         equation += "->" + "".join(sorted(label for label, count in counts.items() if count == 1))
     match = EQUATION.fullmatch(equation)
-    return match.groups() if match and all(len(set(part)) == len(part) for part in match.groups()) else None
+    if match is None or any(len(set(part)) < len(part) for part in match.groups()):
+        return None
+    return match[1], match[2], match[3]

@@ -54,34 +54,50 @@ def population_shape(value: Spikes | Potential) -> Shape:
 
 def map_axes(value: Spikes | Potential, matrices: Mapping[int, csr_matrix], node: Node, builder: Builder) -> Potential:
     """`value` with the tensor's axes multiplied by `matrices`, axis -> (size out, size in), one after another; a batch of 1 is no axis."""
-    from scipy.sparse import identity, kron
-
     value = _without_pools(value, node, builder)
     axes = population_axes(value)
-    sizes = [matrices[axis].shape[0] if axis in matrices else size for axis, size in enumerate(value.index.shape)]
-    whole = [matrices.get(axis, identity(size, format="csr")) for axis, size in enumerate(value.index.shape)]
+    sizes = [_rows(matrices[axis]) if axis in matrices else size for axis, size in enumerate(value.index.shape)]
+    whole = [matrices[axis] if axis in matrices else _identity(size) for axis, size in enumerate(value.index.shape)]
     if axes and axes[-1] not in matrices and not (isinstance(value, Spikes) and value.scale.ndim > 1):
-        matrix = reduce(lambda one, other: kron(one, other, "csr"), [whole[axis] for axis in axes[:-1]], identity(1, format="csr"))
-        out = tuple(sizes[axis] for axis in axes)
+        matrix = reduce(_kron, [whole[axis] for axis in axes[:-1]], _identity(1))
+        out, channels = tuple(sizes[axis] for axis in axes), sizes[axes[-1]]
         index = flat_index(out).transpose(np.argsort(axes)).reshape(sizes)
-        shape = out if len(out) < 4 else (math.prod(out[:-1]), out[-1])
+        shape = out if len(out) < 4 else (math.prod(out[:-1]), channels)
         with contextlib.suppress(ValueError):  # factors that differ by position
-            return _through(value, matrix, flat_index((matrix.shape[1], out[-1])), shape, index, node, builder)
-    matrix = reduce(lambda one, other: kron(one, other, "csr"), whole[_first_axis(value) :])
+            return _through(
+                value, matrix, flat_index((math.prod(value.index.shape[axis] for axis in axes[:-1]), channels)), shape, index, node, builder
+            )
+    matrix = reduce(_kron, whole[_first_axis(value) :])
     return map_elements(value, matrix, tuple(sizes), node, builder)
+
+
+def _rows(matrix: csr_matrix) -> int:
+    return len(matrix.indptr) - 1
+
+
+def _identity(size: int) -> csr_matrix:
+    from scipy.sparse import csr_matrix, identity
+
+    return csr_matrix(identity(size, format="csr"))
+
+
+def _kron(one: csr_matrix, other: csr_matrix) -> csr_matrix:
+    from scipy.sparse import csr_matrix, kron
+
+    return csr_matrix(kron(one, other, "csr"))
 
 
 def map_elements(value: Spikes | Potential, matrix: csr_matrix, out_shape: Shape, node: Node, builder: Builder) -> Potential:
     """matrix: (elements out, elements in), of tensors of out_shape and of the value's, row by row."""
-    from scipy.sparse import coo_matrix
+    from scipy.sparse import csr_matrix
 
     value = _without_pools(value, node, builder)
     size, entries = math.prod(population_shape(value)), matrix.tocoo()
-    order = np.arange(matrix.shape[0], dtype=np.int64).reshape(out_shape)
+    order = np.arange(math.prod(out_shape), dtype=np.int64).reshape(out_shape)
     order = without_batch(np.moveaxis(order, 1, -1) if order.ndim > 1 else order)
     place = np.empty(order.size, np.int64)
     place[order.reshape(-1)] = np.arange(order.size, dtype=np.int64)
-    neurons = coo_matrix((entries.data, (place[entries.row], value.index.reshape(-1)[entries.col])), shape=(order.size, size)).tocsr()
+    neurons = csr_matrix((entries.data, (place[entries.row], value.index.reshape(-1)[entries.col])), shape=(order.size, size))
     shape = order.shape if len(order.shape) < 4 else (math.prod(order.shape[:-1]), order.shape[-1])
     return _through(value, neurons, flat_index((size, 1)), shape, place.reshape(out_shape), node, builder)
 
@@ -103,7 +119,7 @@ def _through(
     channels = order.shape[1]
     step = Sparse(
         in_shape=order.shape,
-        out_shape=(matrix.shape[0], channels),
+        out_shape=(_rows(matrix), channels),
         indptr=matrix.indptr.astype(np.int64),
         indices=matrix.indices.astype(np.int64),
         weights=matrix.data.astype(np.float32),

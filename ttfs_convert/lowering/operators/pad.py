@@ -26,11 +26,11 @@ def lower_pad(node: Node, builder: Builder) -> None:
     if node.attributes.get("mode", "constant") != "constant":
         lower_moved(node, builder)
         return
-    value = builder.value(node.inputs[0])
+    value = builder.data(node)
     before, after = _pads(node, builder, value.index.ndim)
     if (before[0] or after[0]) and len(value.index) == 1:
         raise UnsupportedNode("it pads axes [0], the batch", "pad other axes")
-    constant = builder.constant(node, 2, "value", np.float32(node.attributes.get("value", 0.0))).astype(np.float64)
+    constant = builder.constant(node, 2, "value", np.asarray(node.attributes.get("value", 0.0), np.float32)).astype(np.float64)
     if not np.isfinite(constant).all():
         raise UnsupportedNode("it pads with a value that is not finite", "pad with a number; in front of a max-pool: its own padding")
     if constant.any():
@@ -68,7 +68,7 @@ def _padded(value: Spikes | Potential, before: np.ndarray, after: np.ndarray, no
     )
     if positional and (isinstance(value, Spikes) or value.pooled_only):
         turned = replace(value, index=np.moveaxis(value.index, channel, 1))
-        padded = _with_virtual_neurons(turned, *(np.delete(each, (0, channel)) for each in (before, after)), node, builder)
+        padded = _with_virtual_neurons(turned, np.delete(before, (0, channel)), np.delete(after, (0, channel)), node, builder)
         return replace(padded, index=np.moveaxis(padded.index, 1, channel))
     matrices = {}
     for axis in map(int, np.flatnonzero((before != 0) | (after != 0))):

@@ -31,7 +31,7 @@ def _kernel(node: Node) -> tuple[int, ...]:
 
 
 def lower_average_pool(node: Node, builder: Builder) -> None:
-    value = builder.value(node.inputs[0])
+    value = builder.data(node)
     shape = image_index(value).shape
     step = AveragePool(**sliding(node, shape, shape[-1], _kernel(node)), include_pad=bool(node.attributes.get("count_include_pad", 0)))
     pooled = average(value, (step,), image_index(value), image_order(step.out_shape, value.index.ndim), node, builder)
@@ -77,9 +77,9 @@ def _average_of_potential(value: Potential, steps: tuple[AveragePool, ...], orde
 
 
 def lower_max_pool(node: Node, builder: Builder) -> None:
-    if len(node.outputs) > 1 and node.outputs[1]:
+    if any(node.outputs[1:2]):
         raise UnsupportedNode("its indices are used", "use a max-pool without indices")
-    kernel, value = _kernel(node), builder.value(node.inputs[0])
+    kernel, value = _kernel(node), builder.data(node)
     index = image_index(value)
     geometry = sliding(node, index.shape, index.shape[-1], kernel)
     out_index = image_order(geometry["out_shape"], value.index.ndim)

@@ -5,6 +5,7 @@ column. What is not linear, or too large for that, is refused.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def lower_probed(node: Node, builder: Builder) -> None:
     if len(computed) != 1:
         raise UnsupportedNode("no spiking form here", REMEDY)
     (position,), constants = computed, constants_of(node, builder, computed[0])
-    value = builder.value(node.inputs[position])
+    value = builder.data(node, position)
     try:
         matrices = _matrices(node, builder.opset, constants, value.index.shape, position)
     except UnsupportedNode:
@@ -72,7 +73,7 @@ def _matrices(
     return dict(zip(filter(None, node.outputs), zip(found, offsets)))
 
 
-def _check_linear(outputs, offsets: list[np.ndarray], size: int) -> None:
+def _check_linear(outputs: Callable[[np.ndarray], list[np.ndarray]], offsets: list[np.ndarray], size: int) -> None:
     """f(x + y) = f(x) + f(y) and f(-2 x) = -2 f(x), less what f is for zeros, at several scales."""
     rng = np.random.default_rng(0)
     for scale in PROBES:

@@ -16,19 +16,17 @@ from ...onnx_model.read import one_line
 from ...onnx_model.single_node import alone
 from ..builder import Builder, UnsupportedNode
 from ..sums import spike_trains, sum_of
-from ..values import Potential, Spikes
+from ..values import Potential
 from .constant_inputs import constants_of
 
 
 def lower_identity(node: Node, builder: Builder) -> None:
-    builder.values[node.outputs[0]] = builder.value(node.inputs[0])
+    builder.values[node.outputs[0]] = builder.values[node.inputs[0]]
 
 
 def lower_moved(node: Node, builder: Builder) -> None:
     """Any operator whose outputs hold nothing but elements of its first input; its other inputs are constants."""
-    value = builder.value(node.inputs[0])
-    if not isinstance(value, (Spikes, Potential)):
-        raise UnsupportedNode("its data input is a constant", "fold constants before export")
+    value = builder.data(node)
     indices = moved(node, builder, value.index)
     trains = None
     if isinstance(value, Potential) and not all(_is_permutation(index, value.index) for index in indices):

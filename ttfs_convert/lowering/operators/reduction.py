@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,19 +19,19 @@ from ...network.records import Shape
 from ...network.synapses.average_pool import AveragePool
 from ...onnx_model.node import Node
 from ..builder import Builder, UnsupportedNode
-from ..values import Potential, Spikes, flat_index
+from ..values import Geometry, Potential, Spikes, flat_index
 from .affine import affine
 from .linear_map import map_axes, population_axes, population_shape, seen_as
 from .pooling import average, averaged, pools_by_part
 
 
 def lower_global_average_pool(node: Node, builder: Builder) -> None:
-    value = builder.value(node.inputs[0])
+    value = builder.data(node)
     builder.values[node.outputs[0]] = averaged(_mean(value, _positions(value), node, builder), node, builder)
 
 
 def lower_global_max_pool(node: Node, builder: Builder) -> None:
-    value = builder.value(node.inputs[0])
+    value = builder.data(node)
     builder.values[node.outputs[0]] = _largest(value, _positions(value), node, builder)
 
 
@@ -49,8 +49,7 @@ def lower_reduce_sum(node: Node, builder: Builder) -> None:
 
 def lower_reduce_l1(node: Node, builder: Builder) -> None:
     """A sum, of values that are not negative."""
-    value = builder.value(node.inputs[0])
-    if isinstance(value, (Spikes, Potential)) and value.bounds[0].min() < 0:
+    if builder.data(node).bounds[0].min() < 0:
         raise UnsupportedNode("it sums absolute values, and some may be negative", "write it as Abs, then ReduceSum")
     _lower(node, builder, _sum)
 
@@ -59,11 +58,9 @@ def lower_reduce_max(node: Node, builder: Builder) -> None:
     _lower(node, builder, _largest)
 
 
-def _lower(node: Node, builder: Builder, reduced) -> None:
+def _lower(node: Node, builder: Builder, reduced: Callable[[Spikes | Potential, tuple[int, ...], Node, Builder], Spikes | Potential]) -> None:
     """reduced(value, axes, node, builder): over the axes, which stay with a size of 1."""
-    value = builder.value(node.inputs[0])
-    if not isinstance(value, (Spikes, Potential)):
-        raise UnsupportedNode("its data input is a constant", "fold constants before export")
+    value = builder.data(node)
     rank = value.index.ndim
     given = builder.constant(node, 1, "axes", node.attributes.get("axes"))
     axes = tuple(sorted({int(axis) % rank for axis in given})) if given is not None and len(given) else tuple(range(rank))
@@ -90,12 +87,12 @@ def _mean(value: Spikes | Potential, axes: tuple[int, ...], node: Node, builder:
     return average(value, steps, flat_index(steps[0].in_shape), index, node, builder)
 
 
-def _sum(value: Spikes | Potential, axes: tuple[int, ...], node: Node, builder: Builder) -> Potential:
+def _sum(value: Spikes | Potential, axes: tuple[int, ...], node: Node, builder: Builder) -> Spikes | Potential:
     count = math.prod(value.index.shape[axis] for axis in axes)
     return affine(_mean(value, axes, node, builder), np.full((), float(count)), np.zeros(()), node, builder)
 
 
-def _windows(value: Spikes | Potential, axes: Sequence[int]) -> tuple[list[dict], np.ndarray] | None:
+def _windows(value: Spikes | Potential, axes: Sequence[int]) -> tuple[list[Geometry], np.ndarray] | None:
     """Geometries of windows over the population that make up the reduction, one for each run of axes that it has side by side, and the
     index of the result; None where channels are reduced or the tensor does not show the population in its order."""
     order = population_axes(value)
@@ -118,7 +115,7 @@ def _kept_shape(value: Spikes | Potential, axes: Sequence[int]) -> list[int]:
     return [1 if axis in axes else size for axis, size in enumerate(value.index.shape)]
 
 
-def _window(before: int, size: int, after: int, channels: int) -> dict:
+def _window(before: int, size: int, after: int, channels: int) -> Geometry:
     """One over `size` of positions (before, size, after); with the channels last where two axes of positions can say so."""
     if before == 1:
         in_shape, kernel = ((size, channels), (size,)) if after == channels else ((size, after // channels, channels), (size, 1))
@@ -137,7 +134,7 @@ def _window(before: int, size: int, after: int, channels: int) -> dict:
 
 
 def _largest(value: Spikes | Potential, axes: tuple[int, ...], node: Node, builder: Builder) -> Spikes | Potential:
-    potential = isinstance(value, Potential) and not value.pooled_only
+    potential = value if isinstance(value, Potential) and not value.pooled_only else None
     windows = _windows(value, axes)
     if windows and len({geometry["in_shape"][-1] for geometry in windows[0]}) == 1:
         geometries, index = windows
@@ -147,18 +144,18 @@ def _largest(value: Spikes | Potential, axes: tuple[int, ...], node: Node, build
                 shown = index if number == len(geometries) else flat_index((1, *geometry["out_shape"]))
                 value = builder.max_pool_of_parts(value, node, geometry, shown)
             return value
-        if potential and population_shape(value)[-1] == shape[-1]:
-            return replace(value, index=index, max_pools=(*value.max_pools, *geometries))
+        if potential is not None and population_shape(potential)[-1] == shape[-1]:
+            return replace(potential, index=index, max_pools=(*potential.max_pools, *geometries))
         spikes = builder.relaid(builder.sent(value, node), flat_index(shape))
         if spikes.scale.ndim == 1 and spikes.offset.ndim == 1 and (spikes.scale >= 0).all():
             for number, geometry in enumerate(geometries, 1):
                 shown = index if number == len(geometries) else flat_index((1, *geometry["out_shape"]))
                 spikes = builder.max_pool(spikes, node, geometry, shown)
             return spikes
-    elif potential and not value.max_pools and (view := _group_view(value, axes)) is not None:
+    elif potential is not None and not potential.max_pools and (view := _group_view(potential, axes)) is not None:
         shape, index = view
-        bounds = tuple(fold(end).reshape(1) for fold, end in zip((np.min, np.max), value.bounds))  # neurons of a group share one range
-        return replace(seen_as(value, shape), index=index, bounds=bounds, max_pools=(_window(shape[0], shape[1], 1, 1),))
+        bounds = tuple(fold(end).reshape(1) for fold, end in zip((np.min, np.max), potential.bounds))  # neurons of a group share one range
+        return replace(seen_as(potential, shape), index=index, bounds=bounds, max_pools=(_window(shape[0], shape[1], 1, 1),))
     return _largest_of_groups(value, axes, node, builder)
 
 

@@ -68,7 +68,7 @@ def _matrices(resize: Callable[[np.ndarray], list[np.ndarray]], probe: np.ndarra
 def _matrix(resize: Callable[[np.ndarray], list[np.ndarray]], shape: Sequence[int], axis: int, resized: Sequence[int]) -> csr_matrix:
     """Along one axis: columns from inputs that are combs of ones along it and the same along all others, whose weights sum to 1; but for one
     axis that is not resized, along which they are different combs. The teeth of a comb are so far apart that no output sees two."""
-    from scipy.sparse import coo_matrix
+    from scipy.sparse import csr_matrix
 
     size = shape[axis]
     outputs = resize(np.zeros(shape, np.float32))[0].shape[axis]
@@ -90,4 +90,4 @@ def _matrix(resize: Callable[[np.ndarray], list[np.ndarray]], shape: Sequence[in
         rows.append(seen)
         columns.append(start + tooth * apart)
         weights.append(lines[comb, seen].astype(np.float64))
-    return coo_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(outputs, size)).tocsr()
+    return csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(outputs, size))

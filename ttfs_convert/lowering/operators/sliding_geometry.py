@@ -7,7 +7,7 @@ import numpy as np
 from ...network.records import Shape
 from ...onnx_model.node import Node
 from ..builder import UnsupportedNode
-from ..values import Potential, Spikes, channels_first, flat_index
+from ..values import Geometry, Potential, Spikes, channels_first, flat_index
 
 
 def image_index(value: Spikes | Potential) -> np.ndarray:
@@ -21,15 +21,23 @@ def image_order(shape: Shape, rank: int) -> np.ndarray:
     return channels_first(shape) if len(shape) < rank else np.moveaxis(flat_index(shape), -1, 1)
 
 
-def sliding(node: Node, in_shape: Shape, out_channels: int, kernel: Shape) -> dict:
-    """Keyword arguments of ir.Sliding for `node` over inputs (*spatial, channels) or (images, *spatial, channels), one image at a time."""
+def sliding(node: Node, in_shape: Shape, out_channels: int, kernel: Shape) -> Geometry:
+    """Keyword arguments of Sliding for `node` over inputs (*spatial, channels) or (images, *spatial, channels), one image at a time."""
     folded = len(in_shape) - 1 - len(kernel)
     each = _over_positions(node, in_shape[folded:], out_channels, kernel)
-    neutral = {"in_shape": in_shape[:folded], "out_shape": in_shape[:folded], "pads": (0,) * folded, "pads_end": (0,) * folded}
-    return {name: (*neutral.get(name, (1,) * folded), *values) for name, values in each.items()}
+    images, ones, none = in_shape[:folded], (1,) * folded, (0,) * folded
+    return {
+        "in_shape": (*images, *each["in_shape"]),
+        "out_shape": (*images, *each["out_shape"]),
+        "kernel": (*ones, *each["kernel"]),
+        "strides": (*ones, *each["strides"]),
+        "dilations": (*ones, *each["dilations"]),
+        "pads": (*none, *each["pads"]),
+        "pads_end": (*none, *each["pads_end"]),
+    }
 
 
-def _over_positions(node: Node, in_shape: Shape, out_channels: int, kernel: Shape) -> dict:
+def _over_positions(node: Node, in_shape: Shape, out_channels: int, kernel: Shape) -> Geometry:
     axes = len(kernel)
     strides = tuple(node.attributes.get("strides", (1,) * axes))
     dilations = tuple(node.attributes.get("dilations", (1,) * axes))

@@ -102,15 +102,15 @@ def _found(nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], 
         rule = RULES.get(node.operator)
         if rule is None or len(node.outputs) != 1 or node.domain not in ("", "ai.onnx"):
             continue
-        given = [operand(name) for name in node.inputs]
-        bases = {each.base for each in given if each is not None and each.base is not None}
-        if None in given or len(bases) != 1:
+        given = [each for each in map(operand, node.inputs) if each is not None]
+        bases = {each.base for each in given if each.base is not None}
+        if len(given) < len(node.inputs) or len(bases) != 1:
             continue
         made = rule(node, *given)
         if made is None or not _fits(made, shape(*bases)):
             continue
         made_by = frozenset({place}).union(*(each.made_by for each in given))
-        bends = not np.array_equal(*np.broadcast_arrays(made.positive, made.negative))
+        bends = bool((made.positive != made.negative).any())
         found[node.outputs[0]] = replace(
             made,
             base=bases.pop(),
@@ -179,8 +179,8 @@ def _sum(node: Node, first: _Slopes, second: _Slopes) -> _Slopes | None:
 
 
 def _extreme(node: Node, *given: _Slopes) -> _Slopes | None:
-    lines = [_as_line(each) for each in given]
-    if None in lines:
+    lines = [line for line in map(_as_line, given) if line is not None]
+    if len(lines) < len(given):
         return None
     above, below = EXTREMES[node.operator]
     result = lines[0]
@@ -219,8 +219,8 @@ def _alike(first: _Slopes, second: _Slopes) -> tuple[_Slopes, _Slopes] | None:
     """Both as gains or both as lines, as which 0 may pass."""
     if first.gain == second.gain:
         return first, second
-    lines = _as_line(first), _as_line(second)
-    return None if None in lines else lines
+    one, other = _as_line(first), _as_line(second)
+    return None if one is None or other is None else (one, other)
 
 
 def _as_line(given: _Slopes) -> _Slopes | None:
@@ -236,7 +236,7 @@ RULES: Mapping[str, Callable[..., _Slopes | None]] = {
     "Abs": lambda node, given: _bent(node, given, np.ones(()), np.full((), -1.0)),
     "Cast": _cast,
     "Div": _quotient,
-    "LeakyRelu": lambda node, given: _bent(node, given, np.ones(()), np.float64(node.attributes.get("alpha", 0.01))),
+    "LeakyRelu": lambda node, given: _bent(node, given, np.ones(()), np.full((), node.attributes.get("alpha", 0.01), np.float64)),
     "Mul": _product,
     "Neg": lambda node, given: replace(given, positive=-given.positive, negative=-given.negative),
     "Not": _not,

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...onnx_model.node import Node
-from ..builder import Builder, UnsupportedNode
+from ..builder import Builder
 from ..values import Potential, Spikes
 from .activation import clamp
 from .affine import affine
@@ -37,13 +37,11 @@ def lower_abs(node: Node, builder: Builder) -> None:
 
 def _lower(node: Node, builder: Builder, positive: np.ndarray, negative: np.ndarray) -> None:
     """positive x where x > 0, negative x elsewhere. Both broadcast to the tensor."""
-    value, none = builder.value(node.inputs[0]), np.zeros(())
+    value, none = builder.data(node), np.zeros(())
     if isinstance(value, Potential) and (math.isfinite(value.low) or math.isfinite(value.high)):
         value = builder.spikes(value, node)
-    if not isinstance(value, (Spikes, Potential)):
-        raise UnsupportedNode("its data input is a constant", "fold constants before export")
     lowest, highest = value.bounds
-    if lowest.min() >= 0 or np.array_equal(*np.broadcast_arrays(positive, negative)):
+    if lowest.min() >= 0 or (positive == negative).all():
         builder.values[node.outputs[0]] = affine(value, positive, none, node, builder)
     elif highest.max() <= 0:
         builder.values[node.outputs[0]] = affine(value, negative, none, node, builder)
@@ -57,7 +55,7 @@ def _halves(value: Spikes | Potential, positive: np.ndarray, negative: np.ndarra
     potential = builder.potential(value, node.name) if isinstance(value, Spikes) else value
     tensor, written = node.inputs[0], node.attributes.get("written", node.operator)
     builder.violate(potential, f"activation is {written}, not ReLU1", "train with ReLU1 (clamp to [0, 1])")
-    pooled = bool(potential.max_pools) or (node.outputs[0] in builder.max_pooled and (positive >= 0).all() and (negative >= 0).all())
+    pooled = bool(potential.max_pools) or (node.outputs[0] in builder.max_pooled and bool((positive >= 0).all() and (negative >= 0).all()))
     increasing = pooled or builder.slope == "fan_in"
     parts = [(builder.fire(potential, tensor, 0.0, math.inf, "positive"), positive)] if positive.any() else []
     if negative.any():
@@ -66,7 +64,8 @@ def _halves(value: Spikes | Potential, positive: np.ndarray, negative: np.ndarra
             parts.append((builder.fire(named, tensor, -math.inf, 0.0, "negative"), negative))
         else:
             mirrored = affine(named, np.full((), -1.0), np.zeros(()), node, builder)
-            parts.append((builder.fire(mirrored, tensor, 0.0, math.inf, "negated"), -negative))
+            turned = builder.potential(mirrored, named.name) if isinstance(mirrored, Spikes) else mirrored
+            parts.append((builder.fire(turned, tensor, 0.0, math.inf, "negated"), -negative))
     scaled = [affine(spikes, factor, np.zeros(()), node, builder) for spikes, factor in parts]
     return scaled[0] if len(scaled) == 1 else _sum(scaled, increasing, node, builder)
 

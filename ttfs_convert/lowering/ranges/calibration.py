@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ BINS = 2048
 POSITIONS = np.concatenate([[0], (np.arange(BINS) + 0.5) / BINS, [1]])
 SHARES = np.linspace(1, 0.02, 99)  # of the way from a free end's anchor to its extreme, tried by `mse`; of equal errors the first wins
 LARGEST = float(np.finfo(np.float32).max)
+Batch = TypeVar("Batch", bound="np.ndarray | Mapping[str, np.ndarray]")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Rule:
 
 
 def ranges(
-    requests: Sequence[RangeRequest], run: Callable[[np.ndarray], Mapping[str, np.ndarray]], batches: Callable[[], Iterable[np.ndarray]], rule: Rule
+    requests: Sequence[RangeRequest], run: Callable[[Batch], Mapping[str, np.ndarray]], batches: Callable[[], Iterable[Batch]], rule: Rule
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Tensor -> (lo, hi), float32 (channels,) each, lo < hi. Known ends are returned as they are, free ones follow from `rule`:
 
@@ -101,12 +102,12 @@ def ranges(
         raise DataError("calibration data", f"{again:,} samples in the second pass", f"{samples:,} as in the first")
     found = {}
     for name, seen in extremes.items():
-        if name not in histograms:
-            lo, hi = _widened(seen, rule.margin if rule.method == "maximum" else 0.0)
-        elif rule.method == "percentile":
+        if name in histograms and rule.method == "percentile" and rule.percentile is not None:
             lo, hi = _percentiles(histograms[name], rule.percentile)
-        else:
+        elif name in histograms and rule.steps is not None:
             lo, hi = _least_error(histograms[name], rule.steps)
+        else:
+            lo, hi = _widened(seen, rule.margin if rule.method == "maximum" else 0.0)
         found[name] = _float32(seen, *_without_dead(seen, lo, hi))
     return found
 
@@ -116,13 +117,13 @@ class _Extremes:
     """First pass: the smallest and largest value of each channel, (channels,) float64."""
 
     request: RangeRequest
-    smallest: np.ndarray | None = None
-    largest: np.ndarray | None = None
+    smallest: np.ndarray = field(default_factory=lambda: np.zeros(0))  # none until something was seen
+    largest: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def known(self) -> np.ndarray:
         """Whether the lower and the upper end are known."""
-        return np.isfinite(np.float32([self.request.low, self.request.high]))
+        return np.isfinite(np.asarray([self.request.low, self.request.high], np.float32))
 
     @property
     def ends(self) -> tuple[np.ndarray, np.ndarray]:
@@ -132,16 +133,16 @@ class _Extremes:
 
     def add(self, values: np.ndarray) -> None:
         axis, name = self.request.axis, self.request.tensor
-        channels = None if self.smallest is None else len(self.smallest)
-        if not 1 <= axis < values.ndim or channels not in (None, values.shape[axis]):
+        channels = len(self.smallest)
+        if not 1 <= axis < values.ndim or channels not in (0, values.shape[axis]):
             wanted = f"axis {axis} as the channels'" + (f", {channels} as before" if channels else "")
             raise ModelError(name, f"a tensor of shape {values.shape}", wanted)
         others = tuple(other for other in range(values.ndim) if other != axis)
         smallest, largest = values.min(others).astype(np.float64), values.max(others).astype(np.float64)
         if not (np.abs(smallest) <= LARGEST).all() or not (np.abs(largest) <= LARGEST).all():
             raise DataError(name, "activations that are not finite in float32", "finite values", "check the model and the calibration data")
-        self.smallest = smallest if channels is None else np.minimum(self.smallest, smallest)
-        self.largest = largest if channels is None else np.maximum(self.largest, largest)
+        self.smallest = smallest if not channels else np.minimum(self.smallest, smallest)
+        self.largest = largest if not channels else np.maximum(self.largest, largest)
 
 
 @dataclass
@@ -173,9 +174,7 @@ class _Histogram:
 
 
 def _fill(
-    statistics: Mapping[str, _Extremes | _Histogram],
-    run: Callable[[np.ndarray], Mapping[str, np.ndarray]],
-    batches: Callable[[], Iterable[np.ndarray]],
+    statistics: Mapping[str, _Extremes | _Histogram], run: Callable[[Batch], Mapping[str, np.ndarray]], batches: Callable[[], Iterable[Batch]]
 ) -> int:
     """One pass; gives the number of samples."""
     samples = 0
@@ -253,7 +252,7 @@ def _best_positions(counts: np.ndarray, low: float | None, high: float | None, s
     inside = sums[0, to_high] - sums[0, to_low][:, None]
     errors = clipped_low[:, None] + clipped_high + inside * ((highs - lows[:, None]) / steps) ** 2 / 12
     best = np.unravel_index(errors.argmin(), errors.shape)
-    return lows[best[0]], highs[best[1]]
+    return float(lows[best[0]]), float(highs[best[1]])
 
 
 def _without_dead(seen: _Extremes, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -54,7 +54,7 @@ def check_input_range(given: InputRange) -> None:
         if ends is None or isinstance(ends, str):
             continue
         with np.errstate(over="ignore"):
-            lo, hi = np.float32(ends)
+            lo, hi = np.asarray(ends, np.float32)
         if not (np.isfinite([lo, hi]).all() and hi - lo > 1e-6 * max(abs(lo), abs(hi), 1e-20)):
             raise UsageError("input range", "{:g} to {:g}".format(*ends), "two float32 numbers, the smaller one first")
 
