@@ -76,6 +76,6 @@ def _rows(model: onnx.ModelProto, folder: Path, sizes: dict[str, int]) -> list[i
     options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(str(folder / "batch.onnx"), options, providers=["CPUExecutionProvider"])
-        return [len(result) if np.ndim(result) else 1 for result in session.run(None, feeds)]
+        return [len(result) if isinstance(result, (np.ndarray, list)) and np.ndim(result) else 1 for result in session.run(None, feeds)]
     except Exception:  # ONNX Runtime has one exception class per status, none of them public
         return None

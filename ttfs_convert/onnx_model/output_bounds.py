@@ -16,7 +16,7 @@ import onnxruntime
 
 from .dataflow import data_tensors
 from .node import Node
-from .reference import Reference
+from .reference import Reference, arrays_of
 
 LARGEST = float(np.finfo(np.float32).max)
 ROUNDING = 1e-6  # of the bounds themselves
@@ -129,7 +129,7 @@ class Bounds:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return session.run([name], given)[0].astype(np.float64)
+        return arrays_of(session.run([name], given))[0].astype(np.float64)
 
 
 Rule = Callable[[Bounds, Node, str], Interval]

@@ -115,12 +115,12 @@ def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[P
 
 def _problem(model: onnx.ModelProto, folder: Path, file: str, options: onnxruntime.SessionOptions | None = None) -> Exception | None:
     """Why ONNX Runtime cannot run `model`, the one in `file`, on zeros; None if it can. Some shapes are checked only when it runs."""
+    chosen = onnxruntime.SessionOptions() if options is None else options
     if options is None:
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
+        chosen.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    chosen.log_severity_level = 4
     try:
-        onnxruntime.InferenceSession(str(folder / file), options, providers=["CPUExecutionProvider"]).run(None, _zeros(model))
+        onnxruntime.InferenceSession(str(folder / file), chosen, providers=["CPUExecutionProvider"]).run(None, _zeros(model))
     except Exception as error:  # ONNX Runtime has one exception class per status, none of them public
         return error
     return None

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 
 from .node import Node
+from .reference import arrays_of
 
 
 def alone(
@@ -29,4 +30,4 @@ def alone(
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.graph_optimization_level = 4, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return lambda array: session.run(outputs, {entry: array})
+    return lambda array: arrays_of(session.run(outputs, {entry: array}))
