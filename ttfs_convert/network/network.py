@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 
+Mode = Literal["strict", "exact", "unchecked"]
+Rounding = Literal["nearest", "ceil"]
+Pooling = Literal["synaptic", "spiking"]
+
 
 class Network(Record):
     """A converted network. Layers are in topological order."""
 
     format_version: int = FORMAT_VERSION
     name: str
-    mode: Literal["strict", "exact", "unchecked"]
+    mode: Mode
     slope: Slope  # of every layer but those that read direct input, which are gated
     steps: StepCount | None  # N, time steps per window, of every layer that states none of its own; None: continuous time
-    rounding: Literal["nearest", "ceil"]
-    pooling: Literal["synaptic", "spiking"]
+    rounding: Rounding
+    pooling: Pooling
     onnx_sha256: str  # of the model file that was converted
     violations: tuple[Violation, ...] = ()  # what mode `unchecked` let pass
     calibration: Calibration | None = None
@@ -78,7 +82,7 @@ class Network(Record):
     @property
     def without_batch(self) -> tuple[str, ...]:
         """ONNX tensors that have no axis for the batch, among those that original, head and tail are given."""
-        return (*self.unbatched, *(layer.tensor for layer in self.readouts if not layer.batched))
+        return (*self.unbatched, *(layer.tensor for layer in self.readouts if layer.tensor is not None and not layer.batched))
 
     @property
     def windows(self) -> int:
@@ -147,7 +151,7 @@ class Network(Record):
         """Steps until the potentials can be read, along the longest path of windows; None in continuous time."""
         if self.steps is None:
             return None
-        counts, end = self.steps_per_layer(), {}
+        counts, end = self.grid(), {}
         for layer in self.layers:
             start = max((end[source] for source in sources(layer)), default=0)
             takes_window = isinstance(layer, Spiking) or (isinstance(layer, Input) and layer.coding == "spikes")

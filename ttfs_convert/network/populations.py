@@ -8,7 +8,7 @@ A decoded spike time a = 1 - tau stands for the original network's value x = lo 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,9 @@ from pydantic import Field
 from .records import FloatArray, IndexArray, Record, Shape
 from .synapses.connection import Connection
 from .synapses.sliding import Sliding
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 Slope = Literal["fan_in", "reference", "gated"]
 
@@ -125,7 +128,7 @@ def sources(layer: Layer) -> tuple[str, ...]:
     return () if isinstance(layer, Input) else (layer.source,)
 
 
-def has_neurons(layer: Layer) -> bool:
+def has_neurons(layer: Layer) -> TypeIs[Spiking | Readout]:
     """Whether a population integrates and so takes a window; encoders and wiring do not."""
     return isinstance(layer, (Spiking, Readout))
 
