@@ -86,7 +86,7 @@ def spiking_mac_share(network: Network) -> float:
 def paper(network: Network) -> Operations:
     layers = [layer for layer in network.layers if weight_steps(layer)]
     synops = sum(step.weights.size for layer in layers for step in weight_steps(layer))
-    counts = network.steps_per_layer()
+    counts = network.grid()
     updates = None if network.steps is None else sum(map(neurons, layers)) * sum(counts[layer.name] for layer in layers)
     return Operations(synops, updates)
 
@@ -111,9 +111,10 @@ def synaptic(network: Network) -> Operations:
 
 def layer_updates(network: Network, layer: Layer, fixed: bool = False) -> int | None:
     """Updates of a layer's neurons: in its own window; with a fixed threshold at every step of the run."""
-    if network.steps is None:
+    latency = network.latency_steps
+    if network.steps is None or latency is None:
         return None
-    return neurons(layer) * (network.latency_steps if fixed else network.steps_per_layer()[layer.name] or network.steps)
+    return neurons(layer) * (latency if fixed else network.steps_per_layer()[layer.name] or network.steps)
 
 
 def reference_spikes(network: Network, layer: Layer) -> int:
@@ -156,5 +157,5 @@ def spikes_per_neuron(network: Network, active: Mapping[str, np.ndarray], sent: 
 
 
 def total(operations: list[Operations]) -> Operations:
-    updates = [each.neuronops for each in operations]
-    return Operations(sum(each.synops for each in operations), None if None in updates else sum(updates))
+    updates = [each.neuronops for each in operations if each.neuronops is not None]
+    return Operations(sum(each.synops for each in operations), sum(updates) if len(updates) == len(operations) else None)
