@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,8 +13,8 @@ from ..kernels.threshold import TIE
 from ..network.populations import Readout, Spiking
 from ..network.synapses.convolution import Conv
 from ..network.synapses.dense import Dense
-from .fit_rows import Rows, fitted_connections
-from .patches import fan_in, groups, weighted_step
+from .fit_rows import Rows, fitted_steps
+from .patches import fan_in, groups
 from .ridge import Ridge
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -34,7 +35,7 @@ class Fit:
     that the fit did not see; of activations, in units of their range, of a readout's potentials in the output's."""
 
     change: Change | None
-    kind: str
+    kind: Literal["weights", "bias", "none"]
     strength: float | None
     before: float
     after: float
@@ -47,7 +48,7 @@ def fit(layer: Spiking | Readout, steps: int | None, half: float, seen: Rows, un
     best = _Best(_Score(layer, steps, half, unseen))
     residual = seen.target - seen.now
     best.offer(Change(residual.mean(0, dtype=np.float64)))
-    blocks = _Blocks([weighted_step(layer.connections[number]) for number in fitted_connections(layer)], seen, unchanged)
+    blocks = _Blocks([step for _, step in fitted_steps(layer)], seen, unchanged)
     changes = blocks.against(residual)
     strength = min(STRENGTHS, key=lambda each: best.offer(changes(each), each))  # one at a time: changes of wide layers are large
     if isinstance(layer, Spiking):
@@ -128,10 +129,10 @@ class _Score:
     """Root mean squared error of what potentials make of a layer, against the original."""
 
     def __init__(self, layer: Spiking | Readout, steps: int | None, half: float, rows: Rows):
-        self._fires, self._steps, self._half, self.rows = isinstance(layer, Spiking), steps, half, rows
+        self._steps, self._half, self.rows = steps if isinstance(layer, Spiking) else None, half, rows
 
     def __call__(self, potentials: np.ndarray) -> float:
-        if self._fires:
+        if self._steps is not None:
             potentials = decoded(potentials, self.rows.slopes, self._steps, self._half)
         return math.sqrt(np.square(potentials - self.rows.wanted, dtype=np.float64).mean())
 
