@@ -9,7 +9,8 @@ from ..errors import UsageError
 from ..lowering.builder import Builder
 from ..lowering.ranges.of_inputs import InputRange, check_input_range
 from ..lowering.ranges.of_layers import Range, Ranges
-from ..network.populations import MAX_STEPS
+from ..network.network import Mode, Pooling, Rounding
+from ..network.populations import MAX_STEPS, Slope
 
 SLOPES = ("gated", "reference")  # of mode exact
 
@@ -18,11 +19,11 @@ SLOPES = ("gated", "reference")  # of mode exact
 class Options:
     """How to convert; see `convert`."""
 
-    mode: str = "strict"
-    slope: str = "gated"
+    mode: Mode = "strict"
+    slope: Slope = "gated"
     steps: int | None = 50
-    rounding: str = "nearest"
-    pooling: str = "synaptic"
+    rounding: Rounding = "nearest"
+    pooling: Pooling = "synaptic"
     tolerance: float = 1e-4
     input_range: InputRange = "auto"
     input_steps: int | None = None
@@ -43,7 +44,7 @@ class Options:
         check_input_range(self.input_range)
 
     @property
-    def network_slope(self) -> str:
+    def network_slope(self) -> Slope:
         return self.slope if self.mode == "exact" else "fan_in"
 
     def builder(self, calibrated: Mapping[str, Range]) -> Builder:

@@ -16,8 +16,8 @@ from ..lowering.graph_walk import lower_graph
 from ..lowering.ranges.calibration import Rule
 from ..lowering.ranges.observation import measured_ranges, narrow_channels
 from ..lowering.ranges.of_inputs import InputRange, InputRanges, input_ranges
-from ..network.network import Network
-from ..network.populations import Input, Readout
+from ..network.network import Mode, Network, Pooling, Rounding
+from ..network.populations import Input, Readout, Slope
 from ..network.provenance import Calibration, LayerFit
 from ..onnx_model.dataflow import fed_inputs
 from ..onnx_model.input_sizes import Sizes, chosen_sizes
@@ -39,11 +39,11 @@ CALIBRATION_SAMPLES = 1000  # of a named data set or a file
 def convert(
     path: str | Path,
     *,
-    mode: str = "strict",
-    slope: str = "gated",
+    mode: Mode = "strict",
+    slope: Slope = "gated",
     steps: int | None = 50,
-    rounding: str = "nearest",
-    pooling: str = "synaptic",
+    rounding: Rounding = "nearest",
+    pooling: Pooling = "synaptic",
     tolerance: float = 1e-4,
     input_range: InputRange = "auto",
     input_shape: Sizes | Sequence[int] | None = None,
@@ -85,7 +85,7 @@ def convert(
     try:
         with simplified(path, lambda model, where: chosen_sizes(model, where, sizes, calibrate)) as model:
             network = _converted(path, model, options, calibrate, rule, method, embed)
-            return _fitted(network, model, calibrate, progress) if compensate else network
+            return _fitted(network, model, calibrate, progress) if compensate and calibrate is not None else network
     except ValidationError as error:
         raise broken_network(str(path), error) from error
 
@@ -96,7 +96,8 @@ def _converted(path: str | Path, model: Simplified, options: Options, data: Data
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
     give_back()
-    inputs, readouts = ([layer for layer in builder.layers if isinstance(layer, kind)] for kind in (Input, Readout))
+    inputs = [layer for layer in builder.layers if isinstance(layer, Input)]
+    readouts = [layer for layer in builder.layers if isinstance(layer, Readout)]
     check_body(model, inputs, readouts, where)
     narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
     head, tail = head_model(model, inputs), tail_model(model, readouts)
