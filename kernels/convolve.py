@@ -77,10 +77,18 @@ def conv(
 
 
 @lru_cache(maxsize=4096)
-def _prepared(sizes, geometry, in_size, out_size, in_steps, outputs):
+def _prepared(
+    sizes: tuple[int, ...],
+    geometry: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
+    in_size: tuple[int, ...],
+    out_size: tuple[int, ...],
+    in_steps: int,
+    outputs: tuple[int, int, int],
+):
     """What `integrate` needs to know of a layer, integers and columns, and the multiply-adds of one image."""
     strides, dilations, pads = geometry
     groups, blocks, _, _, vectors, channels, _, height, width, _ = sizes
-    slide = Slide(*in_size, *out_size, strides[0], dilations[0], pads[0], in_steps, *outputs)
-    taps = columns(in_size[1], width, strides[1], dilations[1], pads[1], out_size[1])
-    return np.array([*sizes, *slide], np.int64), *taps, out_size[0] * out_size[1] * groups * blocks * vectors * LANES * height * width * channels
+    (in_height, in_width), (out_height, out_width) = in_size, out_size
+    slide = Slide(in_height, in_width, out_height, out_width, strides[0], dilations[0], pads[0], in_steps, *outputs)
+    taps = columns(in_width, width, strides[1], dilations[1], pads[1], out_width)
+    return np.array([*sizes, *slide], np.int64), *taps, out_height * out_width * groups * blocks * vectors * LANES * height * width * channels
