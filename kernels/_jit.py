@@ -5,15 +5,24 @@ that a change in another file of this folder would keep giving the old answer. H
 written, kernels compile anew.
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import llvmlite
 import numba
 import platformdirs
+from numba import extending
 from numba.core import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+
+JIT_OFF = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue] - set as the environment is read
+
+Function = TypeVar("Function", bound=Callable)
 
 
 def _cache_folder() -> str | None:
@@ -37,21 +46,21 @@ _FOLDER = _cache_folder()
 class _Locator:
     """Tells Numba where a function's compiled code is, and what its source is known by: all in one folder, whose name says it."""
 
-    def __init__(self, function):
-        self._line = function.__code__.co_firstlineno
+    def __init__(self, function, folder: str):
+        self._line, self._folder = function.__code__.co_firstlineno, folder
 
     @classmethod
     def from_function(cls, function, file):
-        return cls(function)
+        return None if _FOLDER is None else cls(function, _FOLDER)
 
     def get_cache_path(self) -> str:
-        return _FOLDER
+        return self._folder
 
     def ensure_cache_path(self) -> None:
-        Path(_FOLDER).mkdir(parents=True, exist_ok=True)
+        Path(self._folder).mkdir(parents=True, exist_ok=True)
 
     def get_source_stamp(self) -> str:
-        return _FOLDER
+        return self._folder
 
     def get_disambiguator(self) -> str:
         return str(self._line)
@@ -64,18 +73,23 @@ class _Files(CompileResultCacheImpl):
 class _Cache(FunctionCache):
     _impl_class = _Files
 
-    def save_overload(self, signature, data) -> None:
+    def save_overload(self, sig, data) -> None:
         with contextlib.suppress(OSError):  # a full disk costs time, not the result
-            super().save_overload(signature, data)
+            super().save_overload(sig, data)
 
 
-def jit(**options):
+def jit(**options: Any) -> Callable[[Function], Function]:
     """`numba.njit` with `options`, cached in the folder described above when it can be written."""
 
-    def decorate(function):
+    def decorate(function: Function) -> Function:
         compiled = numba.njit(error_model="numpy", nogil=True, **options)(function)
-        if _FOLDER is not None and not config.DISABLE_JIT:
-            compiled._cache = _Cache(function)
-        return compiled
+        if _FOLDER is not None and not JIT_OFF:
+            compiled._cache = _Cache(function)  # pyright: ignore[reportAttributeAccessIssue] - as njit(cache=True) does
+        return compiled  # pyright: ignore[reportReturnType] - a dispatcher, called as the function is
 
     return decorate
+
+
+def intrinsic(function: Callable[..., tuple[Any, Callable]]) -> Callable[..., Any]:
+    """`numba.extending.intrinsic`, typed as compiled code calls it: without the typing context."""
+    return extending.intrinsic(function)

@@ -15,9 +15,9 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, config, types
-from numba.extending import intrinsic, register_jitable
+from numba.extending import register_jitable
 
-from ._jit import jit
+from ._jit import JIT_OFF, intrinsic, jit
 from ._llvm import I64, data
 
 SERIAL_ELEMENTS = 10_000  # of elementwise work: sharing less takes longer
@@ -205,7 +205,7 @@ class Call(NamedTuple):
 class _Team:
     def __init__(self):
         self.helpers, self.growing = [], threading.Lock()
-        self.state = np.zeros(NEXT + LINE * config.NUMBA_NUM_THREADS, np.int64)
+        self.state = np.zeros(NEXT + LINE * config.NUMBA_NUM_THREADS, np.int64)  # pyright: ignore[reportAttributeAccessIssue] - set as the environment is read
         self.threads = 0  # while somebody holds CALLER, as many as that one may use
         self.instead: tuple[int, Callable[[Call], None]] | None = None  # whose calls of `in_parallel` are left to somebody, and to whom
 
@@ -263,7 +263,7 @@ def in_parallel(shared, items: int, arguments: tuple, alone: bool = False) -> No
     alone: too little work for a second thread. Raises RuntimeError where a thread had an error, such as no memory left.
     """
     team = _team
-    count = 1 if alone or items < 2 or config.DISABLE_JIT else threads()
+    count = 1 if alone or items < 2 or JIT_OFF else threads()
     chunk = items if count == 1 else -(-items // (CHUNKS_PER_THREAD * count))
     if team.instead is not None and team.instead[0] == threading.get_ident():
         team.instead[1](Call(shared, items, chunk, arguments))

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 
 import numpy as np
 from llvmlite import ir
-from numba import carray
 from numba.core import types
-from numba.extending import intrinsic
+from numba.np.numpy_support import carray
 
-from ._jit import jit
+from ._jit import intrinsic, jit
 from ._threads import Call, left_to, share, with_helpers
 from .integrate import integrate, integrate_shared
 from .pool import average_pool_decoded_rows, average_pool_decoded_shared, max_pool_rows, max_pool_shared

@@ -77,7 +77,14 @@ def conv(
 
 
 @lru_cache(maxsize=4096)
-def _prepared(sizes, geometry, in_size, out_size, in_steps, outputs):
+def _prepared(
+    sizes: tuple[int, ...],
+    geometry: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
+    in_size: tuple[int, ...],
+    out_size: tuple[int, ...],
+    in_steps: int,
+    outputs: tuple[int, int, int],
+):
     """What `integrate` needs to know of a layer, integers and columns, and the multiply-adds of one image."""
     strides, dilations, pads = geometry
     groups, blocks, _, _, vectors, channels, _, height, width, _ = sizes

@@ -1,11 +1,14 @@
 """Spikes as events: of a row of inputs, those that are not silent, with their places and activations."""
 
+# Without compilation, plain functions stand in for the intrinsics.
+# pyright: reportRedeclaration=false
+
 import numpy as np
 from llvmlite import ir
-from numba.core import config, types
-from numba.extending import intrinsic, overload
+from numba.core import types
+from numba.extending import overload
 
-from ._jit import jit
+from ._jit import JIT_OFF, intrinsic, jit
 from ._llvm import I32, I64, LANES, VECTOR, data, integer, permute, splat
 
 _ORDER = np.array(
@@ -29,7 +32,7 @@ def _lanes(b, inputs, at, steps, dtype):
     analog = isinstance(dtype, types.Float)
     scalar = ir.FloatType() if analog else ir.IntType(dtype.bitwidth)
     read = b.load(b.bitcast(b.gep(inputs, [at]), ir.VectorType(scalar, LANES).as_pointer()))
-    read.align = scalar.width // 8 if not analog else 4
+    read.align = 4 if analog else dtype.bitwidth // 8
     if analog:
         return b.fcmp_unordered("!=", read, ir.Constant(VECTOR, [0.0] * LANES)), read
     left = b.sub(splat(b, b.trunc(steps, I32)), b.zext(read, ir.VectorType(I32, LANES)))
@@ -99,7 +102,7 @@ def decode(inputs, at, count, steps, value, to):
         value[to + k] = decoded(steps, inputs[at + k])
 
 
-if config.DISABLE_JIT:  # intrinsics exist in compiled code only
+if JIT_OFF:  # intrinsics exist in compiled code only
 
     def _compress_lanes(inputs, at, steps, order, place, row, value, event):
         for k in range(LANES):

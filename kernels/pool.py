@@ -1,12 +1,14 @@
 """Pooling over positions, channel by channel. Geometry arguments are those of `conv`; `kernel` is (height, width)."""
 
+# Without compilation, plain functions stand in for the intrinsics.
+# pyright: reportRedeclaration=false
+
 import numba as nb
 import numpy as np
 from llvmlite import ir
-from numba.core import config, types
-from numba.extending import intrinsic
+from numba.core import types
 
-from ._jit import jit
+from ._jit import JIT_OFF, intrinsic, jit
 from ._llvm import I32, LANES, VECTOR, data, integer, loop, splat, store, vectors_at
 from ._threads import SERIAL_ELEMENTS, in_parallel, share
 from .threshold import time_step
@@ -210,7 +212,7 @@ def max_pool_shared(state, items, chunk, *arguments):
     share(max_pool_rows, state, items, chunk, arguments)
 
 
-if config.DISABLE_JIT:  # intrinsics exist in compiled code only
+if JIT_OFF:  # intrinsics exist in compiled code only
 
     def _pool_lanes(times, at, rows, down, columns, right, whole, share, out, to):
         for k in range(LANES):

@@ -1,15 +1,17 @@
 """When a neuron fires: the crossing of its ramp with the threshold, in continuous time and on a grid of N steps."""
 
+# Without compilation, plain functions stand in for the intrinsics.
+# pyright: reportRedeclaration=false
+
 import math
 from typing import NamedTuple
 
 import numba as nb
 import numpy as np
 from llvmlite import ir
-from numba.core import config, types
-from numba.extending import intrinsic
+from numba.core import types
 
-from ._jit import jit
+from ._jit import JIT_OFF, intrinsic, jit
 from ._llvm import I32, LANES, VECTOR, call, data, load, splat, vectors_at
 from ._threads import SERIAL_ELEMENTS, in_parallel, share
 from .rounding import TIE
@@ -155,7 +157,7 @@ def fire_at(sums, at, start, start_at, count, exact, single, ramp_at, offset, st
         times[to + k] = min(max(step, 0.0), nb.float64(steps))
 
 
-if config.DISABLE_JIT:  # intrinsics exist in compiled code only
+if JIT_OFF:  # intrinsics exist in compiled code only
 
     def _fire_lanes(sums, at, start, start_at, exact, single, ramp_at, offset, steps, times, to):
         potential = (start[start_at : start_at + LANES] + sums[at : at + LANES]).astype(np.float64)

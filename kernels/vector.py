@@ -5,12 +5,16 @@ floats. One variant for each block of 1 to 8 vectors (8 to 64 outputs); `vectors
 for `accumulate_long`, potentials stay in memory.
 """
 
+# Without compilation, plain functions stand in for the intrinsics.
+# pyright: reportRedeclaration=false
+
+from collections.abc import Callable
+
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, config, types
-from numba.extending import intrinsic
+from numba.core import cgutils, types
 
-from ._jit import jit
+from ._jit import JIT_OFF, intrinsic, jit
 from ._llvm import I64, LANES, VECTOR, add_product, data, for_each_size, integer, load, loop, splat, store, vectors_at
 
 MAX_VECTORS = 8  # a block of potentials fills half of the sixteen registers; the others carry weights
@@ -62,7 +66,7 @@ def accumulate(typing_context, vectors, potential, at, weights, tile, row, value
     return signature, codegen
 
 
-def _accumulating(count):
+def _accumulating(count: int) -> Callable[..., None]:
     """potential[at + o] += sum over so many events k of value[first + k] weights[tile + row[first + k] block + o], for o < block."""
 
     @intrinsic
@@ -139,8 +143,8 @@ def accumulate_row(typing_context, vectors, potential, at, weights, tile, tap, r
                     taps = [vectors_at(b, line, b.mul(tap, integer(k))) for k in range(SLIDING)]
                     return [add_product(b, total, factor, load(b, taps[k // size], k % size)) for k, total in enumerate(sums)]
 
-                edges = [b.load(b.gep(begins, [b.add(place, integer(k))])) for k in range(2)]
-                _, sums = loop(b, *edges, 1, [load(b, new, k) for k in range(size)] + state, add)
+                start, end = (b.load(b.gep(begins, [b.add(place, integer(k))])) for k in range(2))
+                _, sums = loop(b, start, end, 1, [load(b, new, k) for k in range(size)] + state, add)
                 left = b.sub(place, integer(SLIDING - 1))
                 leaving = b.select(b.icmp_signed(">=", left, integer(0)), potentials(left), nowhere)
                 for k in range(size):
@@ -282,7 +286,7 @@ def add(left, left_at, right, right_at, count, out, to):
         out[to + k] = left[left_at + k] + right[right_at + k]
 
 
-if config.DISABLE_JIT:  # intrinsics exist in compiled code only
+if JIT_OFF:  # intrinsics exist in compiled code only
 
     def prefetch(weights, at):
         pass

@@ -22,11 +22,12 @@ from ..data import Dataset
 from ..data.raw_files import SOURCES
 from ..errors import DataError, UsageError
 from ..network.network import Network
-from ..network.populations import Readout, Spiking
+from ..network.populations import Readout, Spiking, has_neurons
 from ..network.provenance import Compensation, LayerFit
 from ..simulation.head_and_tail import Ends
-from .fit_rows import UNSEEN, fitted_connections
+from .fit_rows import UNSEEN, fitted_steps
 from .layer_by_layer import fitted_network
+from .layer_fit import Fit
 
 
 def check_compensation(data: Dataset, steps: int | None) -> None:
@@ -54,11 +55,11 @@ def compensated(
     samples. Raises as `check_compensation`.
     """
     check_compensation(data, network.steps)
-    ends, layers = Ends(network), {layer.name: layer for layer in network.layers}
+    ends, layers = Ends(network), {layer.name: layer for layer in network.layers if has_neurons(layer)}
     ends.settle_head(feeds(slice(0, UNSEEN)))
     fits: list[LayerFit] = []
 
-    def add(fitted, found) -> None:
+    def add(fitted: Spiking | Readout, found: Fit) -> None:
         fits.append(
             LayerFit(
                 layer=fitted.name,
@@ -87,6 +88,8 @@ def compensated(
 
 
 def _relative_change(layer: Spiking | Readout, fitted: Spiking | Readout) -> float:
-    pairs = [tuple(each.connections[number].path[-1].weights.astype(np.float64) for each in (layer, fitted)) for number in fitted_connections(layer)]
+    pairs = [
+        (old.weights.astype(np.float64), new.weights.astype(np.float64)) for (_, old), (_, new) in zip(fitted_steps(layer), fitted_steps(fitted))
+    ]
     before = sum(np.square(old).sum() for old, _ in pairs)
     return float(np.sqrt(sum(np.square(new - old).sum() for old, new in pairs) / max(before, 1e-300)))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..network.populations import Readout, Spiking
-from ..network.synapses.connection import Connection, Synapses
+from ..network.synapses.connection import Connection
+from ..network.synapses.kind import FittableKind
 from ..simulation.weighted_sums import Integrator
 
 MEMORY = 64 << 20  # bytes of a layer's rows
@@ -30,16 +31,12 @@ class Rows:
     slopes: np.ndarray
 
 
-def fitted_connections(layer: Spiking | Readout) -> list[int]:
-    """Numbers of the connections whose weights are fitted: all that end in weights for the same grid of outputs."""
-    steps = {number: each.path[-1] for number, each in enumerate(layer.connections) if each.path and each.path[-1].fittable}
-    shapes = [step.out_shape for step in steps.values()]
-    return [number for number, step in steps.items() if step.out_shape == shapes[0]]
-
-
-def fitted_steps(layer: Spiking | Readout) -> list[Synapses]:
-    """The synapses whose weights are fitted: the last ones of these connections."""
-    return [layer.connections[number].path[-1] for number in fitted_connections(layer)]
+def fitted_steps(layer: Spiking | Readout) -> list[tuple[int, FittableKind]]:
+    """Numbers of the connections whose weights are fitted, and their last synapses, which hold these: all that end in weights for the same
+    grid of outputs."""
+    ends = [(number, each.path[-1]) for number, each in enumerate(layer.connections) if each.path]
+    fittable = [(number, step) for number, step in ends if isinstance(step, FittableKind)]
+    return [(number, step) for number, step in fittable if step.out_shape == fittable[0][1].out_shape]
 
 
 def slopes_of(layer: Spiking | Readout) -> np.ndarray:
@@ -55,8 +52,8 @@ class Sampler:
 
     def __init__(self, layer: Spiking | Readout, samples: int, rng: np.random.Generator):
         self._layer, self._rng = layer, rng
-        self._connections = [layer.connections[number] for number in fitted_connections(layer)]
-        self._steps = fitted_steps(layer)
+        self._connections = [layer.connections[number] for number, _ in fitted_steps(layer)]
+        self._steps = [step for _, step in fitted_steps(layer)]
         self._outputs = self._steps[0].out_shape[-1]
         self._positions = math.prod(layer.shape) // self._outputs
         width = sum(step.fan_in * step.channel_groups() for step in self._steps) + 4 * self._outputs
@@ -97,10 +94,11 @@ class Sampler:
 
     def rows(self) -> tuple[Rows, Rows]:
         """Those to fit to and those that judge."""
-        return tuple(
+        seen, unseen = (
             Rows(tuple(arrays[: len(self._steps)]), *arrays[len(self._steps) :])
             for arrays in ([np.concatenate(each) for each in zip(*part)] for part in self._parts)
         )
+        return seen, unseen
 
 
 def before_last(connection: Connection, integrator: Integrator, values: np.ndarray, padding: int = 0) -> np.ndarray:
@@ -119,8 +117,9 @@ def unchanged_sums(layer: Spiking | Readout, integrator: Integrator) -> list[np.
     if not isinstance(layer, Spiking) or layer.slope != "fan_in":
         return None
     sums = []
-    for connection in (layer.connections[number] for number in fitted_connections(layer)):
-        step, before = connection.path[-1], connection.path[-2] if len(connection.path) > 1 else None
+    for number, step in fitted_steps(layer):
+        connection = layer.connections[number]
+        before = next(iter(connection.path[-2:-1]), None)
         ones = before_last(connection, integrator, np.ones((1, *connection.path[0].in_shape), np.float32), 1)
         positions = np.arange(math.prod(step.out_shape[:-1]))[None]
         sums.append(step.patches(ones, positions, float(step.has_virtual_neurons(before))))

@@ -9,7 +9,7 @@ from ..network.network import Network, step_counts
 def fitting_notes(network: Network, data: Dataset) -> list[str]:
     """What makes figures of `network` on `data` worth less: another grid than the one that its weights suit, and samples that it knows."""
     found, fitted = [], network.compensation
-    if not network.on_fitted_grid:
+    if fitted is not None and not network.on_fitted_grid:
         now = f"{step_counts(network.grid())} steps, {network.rounding}" if network.steps else "continuous time"
         found.append(
             f"weights and biases were fitted to {step_counts(fitted.steps)} steps, {fitted.rounding}; in {now} they are not the "

@@ -20,7 +20,7 @@ from ..simulation.recording import decode, step_dtype
 from ..simulation.weighted_sums import Integrator
 from ..simulation.wiring import WIRING
 from .activation_store import Activations
-from .fit_rows import Rows, Sampler, fitted_connections, slopes_of, unchanged_sums
+from .fit_rows import Rows, Sampler, fitted_steps, slopes_of, unchanged_sums
 from .layer_fit import Change, Fit, fit
 
 BATCH = 64 << 20  # bytes of activations at a time
@@ -44,7 +44,7 @@ def fitted_network(
 class _Walk:
     def __init__(self, network: Network, entries: Callable, samples: int, folder: Path):
         self._network, self._entries, self._samples = network, entries, samples
-        self._steps = network.steps_per_layer()
+        self._steps, self._grid = network.steps_per_layer(), network.grid()
         self._original = Activations(samples, folder / "original")
         self._rounded = Activations(samples, folder / "rounded")
         for name in ("original", "rounded"):
@@ -81,7 +81,7 @@ class _Walk:
                 values = times = channels_last(layer, x)
             else:
                 values = encoded(layer, x)
-                times = self._times(values, np.ones(1, np.float32), self._steps[layer.name])
+                times = self._times(values, np.ones(1, np.float32), self._grid[layer.name])
             self._original.write(layer.name, rows, values)
             self._rounded.write(layer.name, rows, times)
 
@@ -116,8 +116,9 @@ class _Walk:
 
     def _fitted(self, layer: Spiking | Readout) -> tuple[Spiking | Readout, Fit | None]:
         integrator, found = self._integrator(layer), None
-        seen, unseen = self._observe(layer, integrator)
-        if seen is not None:
+        observed = self._observe(layer, integrator)
+        if observed is not None:
+            seen, unseen = observed
             found = fit(layer, self._steps[layer.name], self._network.half, seen, unseen, unchanged_sums(layer, integrator))
             if found.change is not None:
                 layer = with_change(layer, found.change)
@@ -126,12 +127,12 @@ class _Walk:
             slopes = slopes_of(layer).reshape(-1)
             for rows in self._batches(layer.name, *sources(layer)):
                 values = {name: self._activations(name, rows) for name in sources(layer)}
-                self._rounded.write(layer.name, rows, self._times(self._potential(layer, integrator, values), slopes, self._steps[layer.name]))
+                self._rounded.write(layer.name, rows, self._times(self._potential(layer, integrator, values), slopes, self._grid[layer.name]))
         return layer, found
 
-    def _observe(self, layer: Spiking | Readout, integrator: Integrator) -> tuple[Rows | None, Rows | None]:
+    def _observe(self, layer: Spiking | Readout, integrator: Integrator) -> tuple[Rows, Rows] | None:
         """Activations of the original; and, of a layer with weights, rows to fit to and rows that judge the fit."""
-        sampler = Sampler(layer, self._samples, self._rng) if fitted_connections(layer) else None
+        sampler = Sampler(layer, self._samples, self._rng) if fitted_steps(layer) else None
         for rows in self._batches(layer.name, *sources(layer), more=sampler.width if sampler else 0):
             exact = self._potential(layer, integrator, {name: self._original.read(name, rows) for name in sources(layer)})
             wanted = exact
@@ -141,26 +142,28 @@ class _Walk:
             if sampler is not None:
                 values = {name: self._activations(name, rows) for name in sources(layer)}
                 sampler.add(rows, integrator, values, self._potential(layer, integrator, values), exact, wanted)
-        return (None, None) if sampler is None else sampler.rows()
+        return None if sampler is None else sampler.rows()
 
 
 def _ends(layer: Spiking) -> tuple[np.ndarray, np.ndarray]:
     """Of the original's activation, in units of the layer's range, (channels,) each."""
     width = layer.hi - layer.lo
-    return tuple(
+    low, high = (
         np.full(width.shape, end, np.float32) if known is None else ((known - layer.lo) / width).astype(np.float32)
         for known, end in ((layer.low, -np.inf), (layer.high, np.inf))
     )
+    return low, high
 
 
 def with_change(layer: Spiking | Readout, change: Change) -> Spiking | Readout:
     """`layer` with other weights and charges."""
     connections = list(layer.connections)
-    for number, weights in zip(fitted_connections(layer), change.weights):
-        *path, step = connections[number].path
+    steps = fitted_steps(layer)
+    for (number, step), weights in zip(steps, change.weights):
+        *path, _ = connections[number].path
         fitted = (step.weights.reshape(weights.shape) + weights).reshape(step.weights.shape)
         connections[number] = connections[number].changed(path=(*path, step.changed(weights=fitted)))
-    outputs = connections[fitted_connections(layer)[0]].path[-1].out_shape[-1]
+    outputs = steps[0][1].out_shape[-1]
     bias = np.zeros(layer.shape) + (0 if layer.bias is None else layer.bias)
     bias = (bias.reshape(-1, outputs) + change.charge).reshape(layer.shape)
     sums = compact(np.asarray(sum(np.broadcast_to(weight_sums(each, layer.shape), layer.shape) for each in connections)))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from ..kernels.rounding import TIE
 from ..network.populations import Readout, Spiking
-from ..network.synapses.connection import Synapses
+from ..network.synapses.kind import FittableKind
 from .fit_rows import Rows, fitted_steps
 from .ridge import Ridge
 
@@ -32,7 +33,7 @@ class Fit:
     that the fit did not see; of activations, in units of their range, of a readout's potentials in the output's."""
 
     change: Change | None
-    kind: str
+    kind: Literal["weights", "bias", "none"]
     strength: float | None
     before: float
     after: float
@@ -45,7 +46,7 @@ def fit(layer: Spiking | Readout, steps: int | None, half: float, seen: Rows, un
     best = _Best(_Score(layer, steps, half, unseen))
     residual = seen.target - seen.now
     best.offer(Change(residual.mean(0, dtype=np.float64)))
-    blocks = _Blocks(fitted_steps(layer), seen, unchanged)
+    blocks = _Blocks([step for _, step in fitted_steps(layer)], seen, unchanged)
     changes = blocks.against(residual)
     strength = min(STRENGTHS, key=lambda each: best.offer(changes(each), each))  # one at a time: changes of wide layers are large
     if isinstance(layer, Spiking):
@@ -83,7 +84,7 @@ def _relaxed(rows: Rows, found: np.ndarray) -> np.ndarray:
 class _Blocks:
     """The fit falls apart where convolutions have groups: each block has inputs and outputs of its own."""
 
-    def __init__(self, steps: Sequence[Synapses], rows: Rows, unchanged: Sequence[np.ndarray] | None):
+    def __init__(self, steps: Sequence[FittableKind], rows: Rows, unchanged: Sequence[np.ndarray] | None):
         self._ends = np.cumsum([0, *(step.fan_in for step in steps)])
         self._count = math.lcm(*(step.channel_groups() for step in steps))
         self._ridges = [
@@ -126,10 +127,10 @@ class _Score:
     """Root mean squared error of what potentials make of a layer, against the original."""
 
     def __init__(self, layer: Spiking | Readout, steps: int | None, half: float, rows: Rows):
-        self._fires, self._steps, self._half, self.rows = isinstance(layer, Spiking), steps, half, rows
+        self._steps, self._half, self.rows = steps if isinstance(layer, Spiking) else None, half, rows
 
     def __call__(self, potentials: np.ndarray) -> float:
-        if self._fires:
+        if self._steps is not None:
             potentials = decoded(potentials, self.rows.slopes, self._steps, self._half)
         return math.sqrt(np.square(potentials - self.rows.wanted, dtype=np.float64).mean())
 

@@ -73,7 +73,8 @@ def _converted(path: str | Path, model: Simplified, options: Options, data: Data
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
     give_back()
-    inputs, readouts = ([layer for layer in builder.layers if isinstance(layer, kind)] for kind in (Input, Readout))
+    inputs = [layer for layer in builder.layers if isinstance(layer, Input)]
+    readouts = [layer for layer in builder.layers if isinstance(layer, Readout)]
     check_body(model, inputs, readouts, where)
     narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
     head, tail = head_model(model, inputs), tail_model(model, readouts)

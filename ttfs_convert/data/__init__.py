@@ -73,8 +73,12 @@ def load_dataset(
         raise UsageError("split", f"{split}", " or ".join(raw_files.SPLITS))
     if source in raw_files.SOURCES:
         paths = raw_files.find(source, split, data_dir)
-        x, y, *notes = cifar.read(paths[0], source, split) if source in cifar.FORMATS else idx.read(*paths, split)
-        data = Dataset(source if split == "test" else f"{source} ({split})", x, y, "", len(x), notes[0] if notes else (), True)
+        if source in cifar.FORMATS:
+            (x, y), notes = cifar.read(paths[0], source, split), ()
+        else:
+            images, labels = paths
+            x, y, notes = idx.read(images, labels, split)
+        data = Dataset(source if split == "test" else f"{source} ({split})", x, y, "", len(x), notes, True)
     elif Path(source).is_dir():
         x, y, total, notes, names = image_folder.read(Path(source), limit, size)
         data = Dataset(Path(source).resolve().name, x, y, "", total, notes, True, class_names=names)
@@ -99,5 +103,5 @@ def _sha256(*arrays: np.ndarray | None) -> str:
     digest = hashlib.sha256()
     for array in (array for array in arrays if array is not None):
         digest.update(f"{array.dtype.str} {array.shape};".encode())
-        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

@@ -6,7 +6,7 @@ import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -78,8 +78,8 @@ def _members(path: Path, sizes: dict[str, int]) -> bytes:
             for member in archive:
                 if member.offset_data + member.size > MAX_UNPACKED:
                     break
-                if member.name in sizes and member.isreg():
-                    data[member.name] = _sized(path, member.name, member.size, archive.extractfile(member), sizes[member.name])
+                if member.name in sizes and member.isreg() and (stream := archive.extractfile(member)) is not None:
+                    data[member.name] = _sized(path, member.name, member.size, stream, sizes[member.name])
                     if len(data) == len(sizes):
                         return b"".join(data[name] for name in sizes)
     except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as e:
@@ -88,7 +88,7 @@ def _members(path: Path, sizes: dict[str, int]) -> bytes:
     raise DataError(f"{path}", f"an archive without {missing}", "CIFAR's binary form, not the Python or Matlab one", REMEDY)
 
 
-def _sized(path: Path, member: str, found: int, stream: BinaryIO, size: int) -> bytes:
+def _sized(path: Path, member: str, found: int, stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size) if found == size else b""
     if len(data) != size:
         raise DataError(f"{path}", f"{len(data) or found:,} bytes in {member}", f"{size:,}", REMEDY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -63,7 +64,8 @@ class Batches:
         self._check(batch)
         batch = self.arrange(batch)
         if self.bounds is not None:
-            np.clip(batch, *np.float32(self.bounds), out=batch)  # rounding can carry the luma of a colour at a bound beyond it
+            lowest, highest = np.asarray(self.bounds, np.float32)
+            np.clip(batch, lowest, highest, out=batch)  # rounding can carry the luma of a colour at a bound beyond it
         return np.ascontiguousarray(batch).reshape(len(x), *self.onnx_shape)
 
     def _whole(self, x: np.ndarray) -> np.ndarray:
@@ -111,16 +113,16 @@ def fit_to_inputs(
     dataset: Dataset,
     inputs: Mapping[str, tuple[tuple[int, ...], np.dtype]],
     bounds: Mapping[str, tuple[float, float] | None],
-    ranges: Mapping[str, tuple[float, float]] | None = None,
+    ranges: Mapping[str, tuple[float, float] | None] | None = None,
 ) -> Feeds:
     """`fit_to_input` for a model of one or several inputs. inputs: shape without the batch, and type, by name. bounds, ranges: by name;
     without an entry any finite values, and no known range. ranges: by default the bounds. Raises DataError where an input has no array
     of its name."""
-    ranges = bounds if ranges is None else ranges
+    known = bounds if ranges is None else ranges
     arrays = _arrays(dataset, list(inputs))
     return Feeds(
         {
-            name: fit_to_input(replace(dataset, x=arrays[name]), shape, bounds.get(name), kind, ranges.get(name))
+            name: fit_to_input(replace(dataset, x=arrays[name]), shape, bounds.get(name), kind, known.get(name))
             for name, (shape, kind) in inputs.items()
         }
     )
@@ -239,7 +241,7 @@ def _arranged(batch: np.ndarray, source: Layout, target: Layout) -> np.ndarray:
         images = np.repeat(images, target.channels, axis=-1)
     elif source.channels > target.channels:
         # a matrix product could depend on the batch size
-        images = sum(images[..., index] * weight for index, weight in enumerate(LUMA))[..., None]
+        images = functools.reduce(np.add, (images[..., index] * weight for index, weight in enumerate(LUMA)))[..., None]
     return images.transpose(0, 3, 1, 2) if target.order == "chw" else images
 
 

@@ -47,7 +47,7 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
         raise DataError(f"{path}", f"a file that cannot be read ({e})", "an IDX file, plain or gzipped", REMEDY) from e
 
 
-def _parse(stream: BinaryIO, path: Path, magic: int) -> np.ndarray:
+def _parse(stream: BinaryIO | gzip.GzipFile, path: Path, magic: int) -> np.ndarray:
     axes = 3 if magic == IMAGES else 1
     header = stream.read(4 + 4 * axes)
     found = struct.unpack(">I", header[:4])[0] if len(header) >= 4 else None

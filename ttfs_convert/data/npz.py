@@ -66,7 +66,7 @@ def read(path: Path, split: str = "test") -> Contents:
     sizes = {name: len(array) for name, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         raise DataError(f"{path}", f"samples per input {sizes}", "as many of each")
-    if y is None:
+    if y is None or choice.y is None:
         return Contents(arrays, choice.x, names, notes=choice.notes)
     labels, targets, notes = labels_or_targets(y, f"{path}", choice.y, samples, first)
     return Contents(arrays, choice.x, names, labels, targets, (*choice.notes, *notes))
@@ -121,6 +121,8 @@ def _part(name: str) -> tuple[str, str]:
 
 def _fits(archive: np.lib.npyio.NpzFile, name: str, samples: int) -> bool:
     """Whether an array beside x may be another input, by its header alone."""
+    if archive.zip is None:  # closed
+        return False
     try:
         with archive.zip.open(f"{name}.npy") as member:
             version = np.lib.format.read_magic(member)

@@ -110,13 +110,13 @@ def find(name: str, split: str, data_dir: Path | None) -> tuple[Path, ...]:
 def _in_folder(folder: Path, files: tuple[File, ...]) -> tuple[Path, ...]:
     """Paths of all files, none if no file is there."""
     paths = [next((folder / n for n in file.names if (folder / n).is_file()), None) for file in files]
-    missing = [file.names[0] for file, path in zip(files, paths) if path is None]
-    if len(missing) == len(paths):
+    found, missing = [path for path in paths if path is not None], [file.names[0] for file, path in zip(files, paths) if path is None]
+    if not found:
         return ()
     if missing:
-        present = ", ".join(path.name for path in paths if path)
+        present = ", ".join(path.name for path in found)
         raise DataError(f"{folder}", f"{present} alone", f"{', '.join(missing)} beside it", "put all files there, or none")
-    return tuple(paths)
+    return tuple(found)
 
 
 def cache_folder(name: str) -> Path:
@@ -136,7 +136,8 @@ def _download(name: str, split: str, file: File) -> Path:
     for mirror in SOURCES[name].mirrors:
         downloader = _Download(file.size)
         try:
-            return Path(pooch.retrieve(mirror + target, file.hash, fname=target, path=folder, downloader=downloader))
+            # pooch's protocol for downloaders also has check_only, which `retrieve` never passes
+            return Path(pooch.retrieve(mirror + target, file.hash, fname=target, path=folder, downloader=downloader))  # pyright: ignore[reportArgumentType]
         except (OSError, ValueError) as e:
             wrong_hash = downloader.complete and isinstance(e, ValueError)
             text = f"its {file.hash.partition(':')[0]} is not the one expected" if wrong_hash else " ".join(str(e).split())[:200]

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from ..errors import TtfsError, UsageError
 from ..files.atomic import write_all, writing
@@ -61,5 +61,5 @@ def write_figures(figures: Mapping[str, Figure], folder: str | Path, others: Map
         raise
 
 
-def _write(content: bytes, file: BinaryIO) -> None:
+def _write(content: bytes, file: IO[bytes]) -> None:
     file.write(content)

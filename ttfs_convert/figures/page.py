@@ -50,7 +50,7 @@ Item = TypeVar("Item")
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """Inside, figures are made and written in our type, whatever the user's settings; letters that the typeface lacks become boxes."""
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():  # pyright: ignore[reportArgumentType] - its stubs list every key
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield
 

@@ -52,12 +52,12 @@ def histograms(found: Distributions) -> bytes:
     for name, kind in (("preactivations", found.potentials), ("activations", found.pairs), ("spike_times", found.timing.layers)):
         counts |= {f"{name}/{layer}": each.histogram for layer, each in kind.items()}
     file = io.BytesIO()
-    np.savez(file, **counts)
+    np.savez(file, **counts)  # pyright: ignore[reportArgumentType] - no figure is named allow_pickle
     return file.getvalue()
 
 
 def _preactivations(found: Distributions, about: str) -> dict[str, Figure]:
-    layers = [layer for layer in found.network.layers if layer.name in found.potentials]
+    layers = [layer for layer in found.network.layers if isinstance(layer, Spiking) and layer.name in found.potentials]
     width, centres = np.diff(POTENTIAL_EDGES), (POTENTIAL_EDGES[1:] + POTENTIAL_EDGES[:-1]) / 2
     target = np.exp(-((centres / TARGET) ** 2) / 2) / (TARGET * np.sqrt(2 * np.pi))
 
@@ -77,7 +77,7 @@ def _preactivations(found: Distributions, about: str) -> dict[str, Figure]:
         axes.set_xticks(range(-3, 4))
         peak = int(density.argmax())
         if density[peak] > TALLEST:
-            cut(axes, centres[peak], TALLEST, f"{density[peak]:.1f}", right=centres[peak] < 1.5)
+            cut(axes, centres[peak], TALLEST, f"{density[peak]:.1f}", right=bool(centres[peak] < 1.5))
         axes.set_title(short(layer.name))
 
     return small_multiples(
@@ -92,7 +92,7 @@ def _preactivations(found: Distributions, about: str) -> dict[str, Figure]:
 
 
 def _activations(found: Distributions, layer_errors: LayerErrors, about: str) -> dict[str, Figure]:
-    layers, norm = [layer for layer in found.network.layers if layer.name in found.pairs], LogNorm(RAREST, 1)
+    layers, norm = [layer for layer in found.network.layers if isinstance(layer, Coded) and layer.name in found.pairs], LogNorm(RAREST, 1)
 
     def draw(axes: Axes, layer: Coded) -> None:
         counts, errors = found.pairs[layer.name].histogram, layer_errors.layers[layer.name]
@@ -127,7 +127,8 @@ def _activations(found: Distributions, layer_errors: LayerErrors, about: str) ->
     )
     for figure in figures.values():
         shown = [image for axes, image in images if axes.figure is figure]
-        rows = figure.axes[0].get_subplotspec().get_gridspec().nrows
+        place = figure.axes[0].get_subplotspec()
+        rows = 1 if place is None else place.get_gridspec().nrows
         figure.colorbar(
             shown[0], ax=figure.axes, label="share of the layer's values", shrink=min(1.0, 2 / rows), pad=0.01, format=lambda value, _: f"{value:.0e}"
         )
@@ -169,7 +170,7 @@ def _spike_times(found: Distributions, about: str) -> dict[str, Figure]:
     layers = _spiking(found)
     height = max(_usual_height(_inside(found, layer)) for layer in layers) if layers else 1.0
 
-    def draw(axes: Axes, layer: Coded) -> None:
+    def draw(axes: Axes, layer: Layer) -> None:
         density, bins = _inside(found, layer), found.bins[layer.name]
         axes.stairs(density, np.arange(bins + 1) / bins, fill=True, color=BLUE, label="spikes before the window's end")
         axes.set_xlim(0, 1)
@@ -178,7 +179,7 @@ def _spike_times(found: Distributions, about: str) -> dict[str, Figure]:
         axes.text(0.55, 0.97, _shares(found, layer, "\n"), transform=axes.transAxes, ha="center", va="top")
         if density.max() > height:
             at = (density.argmax() + 0.5) / bins
-            cut(axes, at, height, f"{density.max():.0f}", right=at < 0.5)
+            cut(axes, at, height, f"{density.max():.0f}", right=bool(at < 0.5))
         axes.set_title(f"{short(layer.name)}, window {layer.window}")
 
     return small_multiples(

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from ..errors import TtfsError, UsageError
 
@@ -33,12 +33,12 @@ def writing(path: str | Path, remedy: str = "free some space, or name a file on 
         raise TtfsError(str(path), f"cannot be written ({error.strerror or error})", remedy=remedy) from error
 
 
-def write_whole(path: str | Path, write: Callable[[BinaryIO], None]) -> None:
+def write_whole(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
     """Have `write` fill a temporary file, then put it at `path`. Raises as `write_all`."""
     write_all({path: write})
 
 
-def write_all(files: Mapping[str | Path, Callable[[BinaryIO], object]]) -> None:
+def write_all(files: Mapping[str | Path, Callable[[IO[bytes]], object]]) -> None:
     """Have every file filled by its function, then put all at their paths, or none.
 
     Raises UsageError where no file can stand, TtfsError if one cannot be written; all paths are then as they were.

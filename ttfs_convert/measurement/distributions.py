@@ -99,7 +99,7 @@ class Distributions:
         for layer, potentials in self._simulator.potentials(recording, entries):
             self.potentials.setdefault(layer.name, PreActivations()).add(potentials)
         for layer in self.network.layers:
-            if isinstance(layer, Coded) and layer.tensor in reference and layer.name in recording.spike_times:
+            if isinstance(layer, Coded) and layer.tensor is not None and layer.tensor in reference and layer.name in recording.spike_times:
                 size = ORIGINAL_BINS + 1, self.bins[layer.name] + 1
                 pairs = self.pairs.setdefault(layer.name, ActivationPairs(np.zeros(size, np.int64)))
                 decoded = recording.activations(layer.name)

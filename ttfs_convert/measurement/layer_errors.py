@@ -12,7 +12,7 @@ import numpy as np
 
 from ..kernels.compare import Errors, compare
 from ..network.network import Network
-from ..network.populations import Coded, MaxPool, Readout, neurons, sources
+from ..network.populations import Coded, Input, Layer, MaxPool, Readout, neurons, sources
 from ..network.tensor_order import in_neuron_order, in_tensor_order, part_of
 from ..simulation.recording import ROUNDING as SILENT_ROUNDING
 from ..simulation.recording import Recording
@@ -107,21 +107,22 @@ class LayerErrors:
             errors = self.layers.setdefault(layer.name, LayerError(np.zeros(layer.shape, np.int64), np.zeros(layer.shape, np.int64)))
             errors.images += images
             if isinstance(layer, Readout):
-                if layer.tensor in reference:
+                if layer.tensor is not None and layer.tensor in reference:
                     potentials = recording.readouts[layer.tensor]
                     errors.compare(potentials, reference[layer.tensor].reshape(potentials.shape))
             elif layer.name in recording.spike_times:
-                self._compare(layer, errors, recording, reference.get(layer.tensor))
-            else:
+                self._compare(layer, errors, recording, reference)
+            elif isinstance(layer, Input):
                 errors.active += images  # a direct input: every current flows
                 errors.sent += images
                 values = reference.get(layer.onnx_name, np.ones(1, np.float32))
                 errors.smallest, errors.largest = min(errors.smallest, float(values.min())), max(errors.largest, float(values.max()))
 
-    def _compare(self, layer: Coded, errors: LayerError, recording: Recording, values: np.ndarray | None) -> None:
+    def _compare(self, layer: Layer, errors: LayerError, recording: Recording, tensors: Mapping[str, np.ndarray]) -> None:
+        values = None if layer.tensor is None else tensors.get(layer.tensor)
         times, plane = recording.spike_times[layer.name], (-1, layer.shape[-1])
         reference, lo, width = np.empty((0, 0), np.float32), np.zeros(layer.shape, np.float32), np.ones(layer.shape, np.float32)
-        if values is not None:
+        if isinstance(layer, Coded) and values is not None:
             reference, lo = np.ascontiguousarray(part_of(in_tensor_order(values, layer, len(times)), layer.part)), lo + layer.lo
             width = width * _width(layer)
         found = compare(
@@ -136,7 +137,7 @@ class LayerErrors:
             errors.active.reshape(plane),
             errors.sent.reshape(plane),
         )
-        errors.add(found, 0 if values is None else times.size)
+        errors.add(found, times.size if reference.size else 0)
 
     def saturated(self) -> list[str]:
         """Names of layers whose range cuts off more than 0.1 % of the values."""
@@ -203,6 +204,8 @@ class LayerErrors:
         for name, limit in limits.items():
             errors = self.layers[name]
             error, excess = (errors.max_error, errors.excess) if which == "max" else (errors.mean_error, 0.0)
+            if error is None:
+                continue
             if which == "mean" and (name in self.saturated() or behind.intersection(sources(layers[name]))):
                 behind.add(name)
                 excess = np.inf

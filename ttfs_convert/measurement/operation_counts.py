@@ -102,9 +102,10 @@ def synaptic(network: Network) -> Operations:
 
 def layer_updates(network: Network, layer: Layer, fixed: bool = False) -> int | None:
     """Updates of a layer's neurons: in its own window; with a fixed threshold at every step of the run."""
-    if network.steps is None:
+    latency = network.latency_steps
+    if network.steps is None or latency is None:
         return None
-    return neurons(layer) * (network.latency_steps if fixed else network.steps_per_layer()[layer.name] or network.steps)
+    return neurons(layer) * (latency if fixed else network.steps_per_layer()[layer.name] or network.steps)
 
 
 def reference_spikes(network: Network, layer: Layer) -> int:
@@ -147,5 +148,5 @@ def spikes_per_neuron(network: Network, active: Mapping[str, np.ndarray], sent: 
 
 
 def total(operations: list[Operations]) -> Operations:
-    updates = [each.neuronops for each in operations]
-    return Operations(sum(each.synops for each in operations), None if None in updates else sum(updates))
+    updates = [each.neuronops for each in operations if each.neuronops is not None]
+    return Operations(sum(each.synops for each in operations), sum(updates) if len(updates) == len(operations) else None)

@@ -55,11 +55,13 @@ class QuantisedAnn:
 
     def __call__(self, feeds: Mapping[str, np.ndarray], details: bool = False) -> QuantisedValues:
         """feeds: the model's inputs by name, (n, ...) each. details: positions and readouts too, from a second session."""
-        inserted = self._inserted
-        if details and self._detailed is None:
-            tensors = [*inserted.levels.values(), *inserted.positions.values(), *inserted.readouts.values()]
-            self._detailed = self._session(inserted.model, tensors)
-        found, images = (self._detailed if details else self._plain)(feeds), len(next(iter(feeds.values())))
+        inserted, session = self._inserted, self._plain
+        if details:
+            if self._detailed is None:
+                tensors = [*inserted.levels.values(), *inserted.positions.values(), *inserted.readouts.values()]
+                self._detailed = self._session(inserted.model, tensors)
+            session = self._detailed
+        found, images = session(feeds), len(next(iter(feeds.values())))
         levels, positions = (
             {name: in_neuron_order(found[at], self.quantisers[name].layer, images) for name, at in part.items()}
             for part in (inserted.levels, inserted.positions if details else {})
@@ -103,8 +105,8 @@ def trace(network: Network, ann: QuantisedAnn, values: QuantisedValues, recordin
             continue
         if layer.name in values.levels:
             found = _at_ties(ann.quantisers[layer.name], values, recording, image)
-        elif isinstance(layer, Readout) and layer.tensor in values.readouts:
-            found = _equal_potentials(layer, values.readouts[layer.tensor], recording, image)
+        elif isinstance(layer, Readout) and layer.tensor is not None and layer.tensor in values.readouts:
+            found = _equal_potentials(layer.name, recording.readouts[layer.tensor], values.readouts[layer.tensor], image)
         else:
             continue
         if found is not None:
@@ -125,10 +127,9 @@ def _at_ties(quantiser: Quantiser, values: QuantisedValues, recording: Recording
     return Divergence(image, name, position.size, distance, bool(np.abs(difference).max() == 1 and distance <= quantiser.tolerance))
 
 
-def _equal_potentials(layer: Readout, theirs: np.ndarray, recording: Recording, image: int) -> Divergence | None:
-    ours = recording.readouts[layer.tensor]
+def _equal_potentials(name: str, ours: np.ndarray, theirs: np.ndarray, image: int) -> Divergence | None:
     share = _difference(ours[image], theirs.reshape(ours.shape)[image])
-    return None if share <= ROUNDING else Divergence(image, layer.name, ours[image].size, share, False)
+    return None if share <= ROUNDING else Divergence(image, name, ours[image].size, share, False)
 
 
 def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -44,13 +44,14 @@ def quantised_model(network: Network, model: onnx.ModelProto) -> onnx.ModelProto
 def _quantisers(network: Network, model: onnx.ModelProto) -> tuple[list[Quantiser], list[str]]:
     """All quantisers, in topological order, and the names of layers that spike without a tensor of the original."""
     known = {name for node in model.graph.node for name in node.output} | {value.name for value in model.graph.input}
-    counts, layers = network.steps_per_layer(), {layer.name: layer for layer in network.layers}
+    counts, layers = network.grid(), {layer.name: layer for layer in network.layers}
+    coded = {layer.name: layer for layer in network.layers if isinstance(layer, Coded)}
     points: dict[str, tuple[str, str]] = {}  # layer -> the neurons whose spikes it passes on, and the tensor
     missing = []
     for layer in network.layers:
         if isinstance(layer, Spiking) or (isinstance(layer, Input) and layer.coding == "spikes"):
             tensor = layer.onnx_name if isinstance(layer, Input) else layer.tensor
-            found = {layer.name: tensor} if tensor in known else _behind_pools(network, layer.name, known)
+            found = {layer.name: tensor} if tensor is not None and tensor in known else _behind_pools(network, layer.name, known)
             points |= {name: (layer.name, tensor) for name, tensor in (found or {}).items()}
             missing += [] if found else [layer.name]
     read: dict[str, set[str]] = {}  # by layer, the populations that it reads, if need be through wiring without a tensor
@@ -65,10 +66,10 @@ def _quantisers(network: Network, model: onnx.ModelProto) -> tuple[list[Quantise
     for name, (neurons, tensor) in points.items():
         parent = next((each.layer.name for each in quantisers if each.tensor == tensor and each.layer.name in read[neurons]), None)
         readers = frozenset(layer.name for layer in network.layers if name in read[layer.name])
-        steps, fires = counts[neurons], layers[neurons]
-        deviation = weight_sum_deviation(fires) if isinstance(fires, Spiking) and fires.slope == "fan_in" else 0.0
-        tolerance = steps * (ROUNDING + min(deviation, LARGEST_DEVIATION))
-        quantisers.append(Quantiser(layers[name], neurons, tensor, steps, tolerance, parent, readers))
+        steps, fires = counts[neurons], coded[neurons]
+        deviation = weight_sum_deviation(fires) if isinstance(fires, Spiking) and fires.slope == "fan_in" else None
+        tolerance = steps * (ROUNDING + min(deviation or 0.0, LARGEST_DEVIATION))
+        quantisers.append(Quantiser(coded[name], neurons, tensor, steps, tolerance, parent, readers))
     return quantisers, missing
 
 
@@ -77,7 +78,7 @@ def _behind_pools(network: Network, name: str, known: set[str]) -> dict[str, str
     other layers read them before."""
     found: dict[str, str] = {}
     for reader in (layer for layer in network.layers if name in sources(layer)):
-        behind = {reader.name: reader.tensor} if reader.tensor in known else _behind_pools(network, reader.name, known)
+        behind = {reader.name: reader.tensor} if reader.tensor is not None and reader.tensor in known else _behind_pools(network, reader.name, known)
         if not isinstance(reader, MaxPool) or behind is None:
             return None
         found |= behind
@@ -99,8 +100,8 @@ class Insertion:
         self.model.CopyFrom(model)
         self.levels: dict[str, str] = {}
         self.positions: dict[str, str] = {}
-        self.readouts = {layer.tensor: layer.tensor for layer in network.readouts}
-        self._ends = {layer.tensor: {layer.name} for layer in network.readouts}
+        self.readouts = {layer.tensor: layer.tensor for layer in network.readouts if layer.tensor is not None}
+        self._ends = {layer.tensor: {layer.name} for layer in network.readouts if layer.tensor is not None}
         self._taken = {name for node in model.graph.node for name in (node.name, *node.input, *node.output)}
         self._following = _following(
             self.model.graph,
@@ -129,13 +130,11 @@ class Insertion:
                 _rename(node, tensor, result[wanted] if wanted else exact)
             node.output[:] = [exact if name == tensor else name for name in node.output]
         self.readouts |= {tensor: result[ends]} if ends else {}
-        return {
-            exact: [
-                node
-                for each in group
-                for node in self._nodes(each, result.get(each.parent, exact), result[each.layer.name], result.get(_other_half(each, group)))
-            ]
-        }
+        nodes = []
+        for each in group:
+            source, half = exact if each.parent is None else result.get(each.parent, exact), _other_half(each, group)
+            nodes += self._nodes(each, source, result[each.layer.name], None if half is None else result.get(half))
+        return {exact: nodes}
 
     def _chosen(self, group: Sequence[Quantiser], layers: set[str]) -> str | None:
         """Of the quantisers of one tensor the last one that some of `layers` read, by its layer; None if they read none."""

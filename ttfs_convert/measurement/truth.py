@@ -49,7 +49,7 @@ class Truth:
     def _unused(self, data: Dataset, shape: tuple[int, ...]) -> tuple[str, ...]:
         """Notes where the data judges nothing."""
         rule = self.rule
-        if data.y is not None:
+        if data.y is not None and isinstance(rule, NoRule):
             if rule.lone:
                 raise rule.refusal()
             return (f"the labels are not used: output {rule.output!r} has {rule.reason}",)

@@ -28,7 +28,7 @@ def misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
         return "a range that is empty or of another shape"
     if isinstance(layer, Input):
         return None if math.prod(layer.onnx_shape) == size else f"{size} encoders for an input of shape {layer.onnx_shape}"
-    if not has_neurons(layer) and any(isinstance(earlier[source], Input) and earlier[source].coding == "direct" for source in sources(layer)):
+    if not has_neurons(layer) and any(isinstance(before := earlier[source], Input) and before.coding == "direct" for source in sources(layer)):
         return "wiring behind a direct input, which sends no spikes"
     if isinstance(layer, MaxPool):
         fits = math.prod(layer.in_shape) == math.prod(earlier[layer.source].shape) and layer.in_shape[-1] == layer.out_shape[-1]

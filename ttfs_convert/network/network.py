@@ -80,7 +80,7 @@ class Network(Record):
     @property
     def without_batch(self) -> tuple[str, ...]:
         """ONNX tensors that have no axis for the batch, among those that original, head and tail are given."""
-        return (*self.unbatched, *(layer.tensor for layer in self.readouts if not layer.batched))
+        return (*self.unbatched, *(layer.tensor for layer in self.readouts if layer.tensor is not None and not layer.batched))
 
     @property
     def windows(self) -> int:
@@ -149,7 +149,7 @@ class Network(Record):
         """Steps until the potentials can be read, along the longest path of windows; None in continuous time."""
         if self.steps is None:
             return None
-        counts, end = self.steps_per_layer(), {}
+        counts, end = self.grid(), {}
         for layer in self.layers:
             start = max((end[source] for source in sources(layer)), default=0)
             takes_window = isinstance(layer, Spiking) or (isinstance(layer, Input) and layer.coding == "spikes")

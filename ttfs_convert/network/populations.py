@@ -121,7 +121,7 @@ def sources(layer: Layer) -> tuple[str, ...]:
     return () if isinstance(layer, Input) else (layer.source,)
 
 
-def has_neurons(layer: Layer) -> bool:
+def has_neurons(layer: Layer) -> TypeIs[Spiking | Readout]:
     """Whether a population integrates and so takes a window; encoders and wiring do not."""
     return isinstance(layer, (Spiking, Readout))
 

@@ -15,7 +15,7 @@ import tokenize
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, TypeGuard
 
 import numpy as np
 from pydantic import ValidationError
@@ -38,13 +38,13 @@ def save(network: Network, path: str | Path) -> None:
     write_whole(path, archive_of(network))
 
 
-def archive_of(network: Network) -> Callable[[BinaryIO], None]:
+def archive_of(network: Network) -> Callable[[IO[bytes]], None]:
     """What writes `network` to an open file."""
     members: dict[str, np.ndarray] = {}
     manifest = _without_arrays(network.model_dump(mode="python"), "network", members)
     text = np.frombuffer(json.dumps(manifest, sort_keys=True).encode(), np.uint8)
 
-    def write(file: BinaryIO) -> None:
+    def write(file: IO[bytes]) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, array in {MANIFEST: text, **members}.items():
                 with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:  # ZipInfo's fixed date: equal bytes
@@ -59,7 +59,7 @@ def fingerprint(network: Network) -> str:
     manifest = _without_arrays(network.model_dump(mode="python"), "network", members)
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
     for array in members.values():
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
@@ -81,7 +81,7 @@ def _network(where: str, archive: zipfile.ZipFile) -> Network:
     for info in infos.values():
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ModelError(where, f"member {info.filename} is compressed", "plainly stored members")
-    if sum(info.file_size for info in infos.values()) > os.fstat(archive.fp.fileno()).st_size:
+    if archive.fp is None or sum(info.file_size for info in infos.values()) > os.fstat(archive.fp.fileno()).st_size:
         raise ModelError(where, "members larger than the file", "a network written by ttfs-convert", "convert the model again")
     if infos[MANIFEST].file_size > MAX_MANIFEST:
         raise ModelError(where, f"a manifest of {infos[MANIFEST].file_size} bytes", f"at most {MAX_MANIFEST}")
@@ -114,7 +114,7 @@ def _without_arrays(value: object, place: str, members: dict[str, np.ndarray]) -
     return value
 
 
-def _is_array(value: object) -> bool:
+def _is_array(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict) and set(value) == {"array", "dtype", "shape"}
 
 
@@ -158,5 +158,6 @@ def _array(where: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: s
                 f"{dtype} {shape} as the manifest says",
             )
         array = np.empty(found_shape, dtype)
-        member.readinto(array.reshape(-1).view(np.uint8))  # at its end the archive's checksum is verified
+        # At the member's end the archive's checksum is verified. Typeshed calls it IO, which has no readinto.
+        member.readinto(array.reshape(-1).view(np.uint8))  # pyright: ignore[reportAttributeAccessIssue]
     return array

@@ -97,7 +97,7 @@ class Reference:
         """What ONNX Runtime gives for all of `feeds`, which may hold more than it reads, at once, no shape or type changed. Raises ModelError
         if it cannot."""
         try:
-            return dict(zip(self.names, self._session.run(self.names, {name: np.asarray(feeds[name]) for name in self.inputs})))
+            return dict(zip(self.names, arrays_of(self._session.run(self.names, {name: np.asarray(feeds[name]) for name in self.inputs}))))
         except Exception as error:  # as above
             raise ModelError(
                 "model",
@@ -124,6 +124,14 @@ class Reference:
             "as many rows, one for each sample",
             "export the model so that the first axis of its outputs is the batch",
         )
+
+
+def arrays_of(results: Sequence[object]) -> list[np.ndarray]:
+    """What a session gives for outputs that are arrays. Raises TypeError for sequences, maps and sparse tensors."""
+    arrays = [result for result in results if isinstance(result, np.ndarray)]
+    if len(arrays) < len(results):
+        raise TypeError("an output that is no array")
+    return arrays
 
 
 def _by_sample(value: np.ndarray, samples: int) -> np.ndarray:

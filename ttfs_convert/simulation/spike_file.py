@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class SpikeWriter:
                     file.write(np.ascontiguousarray(values))
         self._steps = recording.steps
 
-    def _write(self, file: BinaryIO) -> None:
+    def _write(self, file: IO[bytes]) -> None:
         layers = [
             {"name": layer.name, "window": layer.window, "steps": self._steps[layer.name], "shape": layer.shape}
             for layer in self._network.layers

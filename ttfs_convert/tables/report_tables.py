@@ -98,7 +98,8 @@ def _bars(histogram: tuple[int, ...], per_window: int, windows: int) -> str:
 
 
 def _operations(part: OperationsPart) -> tuple[str, str, str]:
-    return tuple("-" if value is None else f"{value:,.0f}" for value in (part.synops, part.neuronops, part.p_proxy))
+    synops, neuronops, p_proxy = ("-" if value is None else f"{value:,.0f}" for value in (part.synops, part.neuronops, part.p_proxy))
+    return synops, neuronops, p_proxy
 
 
 def _share(value: float | None) -> str:
@@ -119,10 +120,11 @@ def summary(evaluation: Evaluation) -> Table:
     result.show_header = False
     samples = f"{report.data.name}, {report.data.samples:,} sample{'' if report.data.samples == 1 else 's'}"
     result.add_row("data", samples)
-    if evaluation.outcomes is not None:
-        low, high = report.drift.ci95_pp
-        result.add_row("ANN accuracy", f"{100 * report.ann.accuracy:.2f} %")
-        result.add_row("SNN accuracy", f"{100 * report.snn.accuracy:.2f} %")
+    ann, snn, interval = report.ann.accuracy, report.snn.accuracy, report.drift.ci95_pp
+    if evaluation.outcomes is not None and ann is not None and snn is not None and interval is not None:
+        low, high = interval
+        result.add_row("ANN accuracy", f"{100 * ann:.2f} %")
+        result.add_row("SNN accuracy", f"{100 * snn:.2f} %")
         result.add_row("drift", f"{report.drift.accuracy_pp:+.2f} pp, 95 % interval [{low:+.2f}, {high:+.2f}]")
     if report.ann.mean_squared_error is not None:
         result.add_row("mean squared error", f"ANN {report.ann.mean_squared_error:.4g}, SNN {report.snn.mean_squared_error:.4g}")
@@ -174,8 +176,9 @@ def _steps(report: Report) -> str:
 def _engine_check(engine: EnginePart) -> str:
     if engine.name == "event":
         return f"{engine.neurons:,} spike times, the worst {engine.farthest:.1e} windows off"
-    share = f"{engine.differing:,} of {engine.neurons:,} neurons one step apart or more ({100 * engine.differing / engine.neurons:.4f} %)"
-    return share + (f", within {engine.farthest:.1e} windows of a tie" if engine.differing else "")
+    differing, neurons = engine.differing or 0, engine.neurons or 1
+    share = f"{differing:,} of {neurons:,} neurons one step apart or more ({100 * differing / neurons:.4f} %)"
+    return share + (f", within {engine.farthest:.1e} windows of a tie" if differing else "")
 
 
 def _quantised(part: QuantisedPart) -> str:
@@ -185,7 +188,7 @@ def _quantised(part: QuantisedPart) -> str:
 
 
 def _output_error(drift: DriftPart) -> str:
-    if drift.max_output_error is None:
+    if drift.max_output_error is None or drift.output_range is None:
         return "-"
     low, high = drift.output_range
     share = f", {drift.max_output_error / (high - low):.1e} of the outputs' range" if high > low else ""

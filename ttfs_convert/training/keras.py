@@ -13,6 +13,9 @@ update. In a residual sum, ReLU1()(Add()([h, x])), the layer that gives h takes 
 and where x is a convolution of its own, one of the two does. No BatchNorm. `docs/training.md` has the equations.
 """
 
+# Keras' functions have no types, and what is inferred of them may be None.
+# pyright: reportOptionalOperand=false, reportOperatorIssue=false
+
 from __future__ import annotations
 
 import math

@@ -40,6 +40,7 @@ __all__ = [
 
 CONSTRAINED = (nn.Conv1d, nn.Conv2d, nn.Linear)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
+Weighted = nn.Conv1d | nn.Conv2d | nn.Linear | nn.ConvTranspose1d | nn.ConvTranspose2d
 REFUSED = {
     kind: (found, expected, remedy)
     for kinds, found, expected, remedy in [
@@ -149,12 +150,11 @@ def initialise_(model: nn.Module) -> None:
     2/(k^2 n) and 1e-4 are variances; k^2 is the kernel's size and n the number of output channels.
     """
     for layer in model.modules():
-        if isinstance(layer, nn.Linear):
-            layer.weight.normal_(0.0, 0.01)
-        elif isinstance(layer, CONSTRAINED + TRANSPOSED):
-            layer.weight.normal_(0.0, math.sqrt(2 / (math.prod(layer.kernel_size) * layer.out_channels)))
-        if isinstance(layer, CONSTRAINED + TRANSPOSED) and layer.bias is not None:
-            layer.bias.zero_()
+        if isinstance(layer, CONSTRAINED + TRANSPOSED):
+            variance = 1e-4 if isinstance(layer, nn.Linear) else 2 / (math.prod(layer.kernel_size) * layer.out_channels)
+            layer.weight.normal_(0.0, math.sqrt(variance))
+            if layer.bias is not None:
+                layer.bias.zero_()
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Neurons:
     """
 
     name: str
-    layers: tuple[nn.Module, ...]
+    layers: tuple[Weighted, ...]
     target: float | Tensor
     activation: nn.Module | None = None
 
@@ -272,7 +272,7 @@ def _on(weight: Tensor, target: float | Tensor) -> float | Tensor:
     return target.to(weight.device) if isinstance(target, Tensor) else target
 
 
-def _fan_ins(layer: nn.Module) -> Tensor:
+def _fan_ins(layer: Weighted) -> Tensor:
     """The weights as (neurons, fan-in). A transposed convolution has a neuron per output channel and tap, because every tap of its
     kernel reaches other positions."""
     if not isinstance(layer, TRANSPOSED):
@@ -281,7 +281,7 @@ def _fan_ins(layer: nn.Module) -> Tensor:
     return grouped.movedim(1, -1).flatten(0, -2)
 
 
-def _from_fan_ins(layer: nn.Module, rows: Tensor) -> Tensor:
+def _from_fan_ins(layer: Weighted, rows: Tensor) -> Tensor:
     """`_fan_ins` undone: `rows` in the shape of the layer's weights."""
     if not isinstance(layer, TRANSPOSED):
         return rows.reshape(layer.weight.shape)
@@ -343,7 +343,7 @@ def _check_modules(where: str, names: Mapping[nn.Module, str]) -> None:
 
 def _of_residual(where: str, name: str, residual: Residual) -> Neurons:
     """The layers that end the branch and the shortcut, with the weight sum left to them."""
-    ends = []
+    ends: list[Weighted] = []
     for part, module in (("branch", residual.branch), ("shortcut", residual.shortcut)):
         inside = [child for child in module.modules() if isinstance(child, CONSTRAINED + TRANSPOSED + ACTIVATIONS)]
         if inside and isinstance(inside[-1], ACTIVATIONS):
@@ -353,7 +353,7 @@ def _of_residual(where: str, name: str, residual: Residual) -> Neurons:
                 "a convolution or a linear layer",
                 "the Residual applies ReLU1 to the sum; leave it out there",
             )
-        ends += inside[-1:]
+        ends += [child for child in inside[-1:] if isinstance(child, CONSTRAINED + TRANSPOSED)]
         if part == "branch" and not inside:
             raise UsageError(f"{where}: {name}.branch", "no convolution or linear layer", "one that ends it")
     if len(ends) == 2 and any(isinstance(layer, TRANSPOSED) for layer in ends):
@@ -367,7 +367,7 @@ def _of_residual(where: str, name: str, residual: Residual) -> Neurons:
     return Neurons(name, tuple(ends), target, residual.activation)
 
 
-def _target(where: str, name: str, layer: nn.Module, target: float) -> float | Tensor:
+def _target(where: str, name: str, layer: Weighted, target: float) -> float | Tensor:
     """`target`, for a transposed convolution one per neuron.
 
     Along each axis every output position must see exactly one tap whose weights sum to the target, at the borders too; these are
@@ -375,6 +375,8 @@ def _target(where: str, name: str, layer: nn.Module, target: float) -> float | T
     """
     if not isinstance(layer, TRANSPOSED):
         return target
+    if isinstance(layer.padding, str):
+        raise UsageError(f"{where}: {name}", f"padding {layer.padding!r}", "padding in numbers")
     mask = torch.ones(())
     for kernel, stride, padding, extra, dilation in zip(layer.kernel_size, layer.stride, layer.padding, layer.output_padding, layer.dilation):
         first = min(padding, kernel - stride)

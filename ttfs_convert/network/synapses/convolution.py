@@ -14,14 +14,14 @@ from ...kernels.convolve import conv
 from ..per_channel import seen_as
 from ..records import FloatArray, Shape, require
 from .images import image, wide
-from .kind import NOTHING, SharedRows, SynapseKind
+from .kind import NOTHING, FittableKind, SharedRows, SynapseKind
 from .sliding import Sliding
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Conv(Sliding, SynapseKind):
+class Conv(Sliding, FittableKind):
     """V0[y, o] = sum_{k, c} w[k, c, o] a[y stride - pad + k dilation, c], by groups of channels; 1-D or 2-D, of one image or of each.
 
     Behind a spread it is a transposed convolution, which has no padded taps.
@@ -29,7 +29,6 @@ class Conv(Sliding, SynapseKind):
 
     is_convolution: ClassVar[bool] = True
     trained: ClassVar[bool] = True
-    fittable: ClassVar[bool] = True
     programmed: ClassVar[bool] = True
     mixes_channels: ClassVar[bool] = True
 

@@ -11,18 +11,17 @@ from ...kernels.blocking import Weights, pack
 from ...kernels.convolve import conv
 from ..records import FloatArray, Shape, require
 from .images import image
-from .kind import SharedRows, SynapseKind
+from .kind import FittableKind, SharedRows, SynapseKind
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Dense(SynapseKind):
+class Dense(FittableKind):
     """V0[o] = sum_i w[i, o] a[i]."""
 
     is_convolution: ClassVar[bool] = True
     trained: ClassVar[bool] = True
-    fittable: ClassVar[bool] = True
     programmed: ClassVar[bool] = True
     all_to_all: ClassVar[bool] = True
     channels_alike: ClassVar[bool] = False

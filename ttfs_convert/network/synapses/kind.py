@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from ..records import Record, Shape
+from ..records import FloatArray, Record, Shape
 from .reach import Targets, product_of_axes
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ class SynapseKind(Record):
     is_convolution: ClassVar[bool] = False  # whether `kernels.convolve.Convolution` computes it, and so fires neurons straight out of sums
     named: ClassVar[bool] = True  # whether reports name it in a layer's kind
     trained: ClassVar[bool] = False  # whether its weights are the model's parameters
-    fittable: ClassVar[bool] = False  # whether compensation can fit its weights: see `patches`
     programmed: ClassVar[bool] = False  # whether its weights are devices, which noise and few bits change; else they are wiring
     keeps_channels: ClassVar[bool] = False  # whether a factor per channel may be in front of it as well as behind
     mixes_channels: ClassVar[bool] = False  # whether an output reads other channels than its own, in windows
@@ -156,15 +155,19 @@ class SynapseKind(Record):
         """Groups of channels, each of which reads only its own."""
         return 1
 
-    # Compensation
+
+class FittableKind(SynapseKind):
+    """A kind whose weights compensation can fit: each is used by all positions, in rows of inputs that `patches` shows."""
+
+    weights: FloatArray
 
     @property
     def fan_in(self) -> int:
-        """Weights per neuron, padded taps included, of fittable kinds."""
+        """Weights per neuron, padded taps included."""
         raise NotImplementedError
 
     def patches(self, activations: np.ndarray, positions: np.ndarray, padding: float = 0.0) -> np.ndarray:
-        """What fittable weights read: (n p, groups, weights per neuron) float32, in the order of the weights' own axes.
+        """What the weights read: (n p, groups, weights per neuron) float32, in the order of the weights' own axes.
 
         activations: (n, *in_shape) float32. positions: (n, p), which outputs of each sample, flat. padding: what padded taps hold.
         """
