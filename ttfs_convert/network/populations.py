@@ -8,7 +8,7 @@ A decoded spike time a = 1 - tau stands for the original network's value x = lo 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -18,6 +18,9 @@ from .choices import Slope
 from .records import FloatArray, IndexArray, Record, Shape
 from .synapses.connection import Connection
 from .synapses.sliding import Sliding
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 Part = Literal["whole", "positive", "negative", "negated"]  # of a value x: x, max(x, 0), min(x, 0), max(-x, 0)
 
