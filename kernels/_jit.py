@@ -8,6 +8,7 @@ written, kernels compile anew.
 import contextlib
 import hashlib
 from pathlib import Path
+from typing import ClassVar
 
 import llvmlite
 import numba
@@ -58,7 +59,7 @@ class _Locator:
 
 
 class _Files(CompileResultCacheImpl):
-    _locator_classes = [_Locator]
+    _locator_classes: ClassVar = [_Locator]
 
 
 class _Cache(FunctionCache):

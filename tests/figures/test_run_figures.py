@@ -51,7 +51,7 @@ def test_files(drawn):
 
 
 def test_titles_tell_layer_errors_and_the_silent_shares(drawn):
-    folder, network, evaluation = drawn
+    folder, _, evaluation = drawn
     for layer in evaluation.report.layers:
         if layer.slope:
             assert f"largest error {layer.max_error:.1e}" in texts(folder / "activations.svg")
@@ -132,7 +132,7 @@ def test_without_a_layer_that_fires_only_encoders_are_drawn(tmp_path):
 
 
 def test_a_fixed_threshold_shows_spikes_outside_their_windows(tmp_path):
-    network, evaluation = run(small(), tmp_path, mode="unchecked", engine="clock", threshold="fixed")
+    _, evaluation = run(small(), tmp_path, mode="unchecked", engine="clock", threshold="fixed")
     assert_figures(tmp_path, *FIGURES)
     shown = texts(tmp_path / "time_axis.svg")
     assert "early" in shown and "late" in shown and "missing" in shown and "engine clock, fixed threshold" in shown

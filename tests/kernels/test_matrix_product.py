@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.blocking import TILE_PIXELS, pack
-from ttfs_convert.kernels.matrix_product import dense
 
 from tests import naive
 from tests.kernels.cases import OUTPUTS, activations, assert_same_bits
+from ttfs_convert.kernels.blocking import TILE_PIXELS, pack
+from ttfs_convert.kernels.matrix_product import dense
 
 
 def run(activation, weights, start=0.0):

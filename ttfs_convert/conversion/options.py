@@ -35,9 +35,8 @@ class Options:
                 raise UsageError(option, f"{getattr(self, option)!r}", " or ".join(allowed))
         if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
             raise UsageError("steps", f"{self.steps}", f"1 to {MAX_STEPS}, or continuous")
-        if self.input_steps is not None:
-            if not 1 <= self.input_steps <= MAX_STEPS:
-                raise UsageError("input steps", f"{self.input_steps}", f"1 to {MAX_STEPS}")
+        if self.input_steps is not None and not 1 <= self.input_steps <= MAX_STEPS:
+            raise UsageError("input steps", f"{self.input_steps}", f"1 to {MAX_STEPS}")
         if not self.tolerance >= 0:
             raise UsageError("tolerance", f"{self.tolerance}", "a number of at least 0")
         check_input_range(self.input_range)

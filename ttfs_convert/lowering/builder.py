@@ -46,8 +46,8 @@ class Builder:
     """The network under construction: `values` of ONNX tensors by name, `layers` in topological order, `violations` so far.
 
     pooling: `synaptic` or `spiking`. slope: of the layers, `fan_in`, `reference` or `gated`. tolerance: on |weight sum - 1|, which only
-    slope `fan_in` is held to. ranges: what the layers' spikes stand for. opset: the model's version of ONNX's operators. readers: operators of the nodes
-    that read each tensor. max_pooled: tensors that a max-pool reads, maybe scaled or moved.
+    slope `fan_in` is held to. ranges: what the layers' spikes stand for. opset: the model's version of ONNX's operators. readers: operators
+    of the nodes that read each tensor. max_pooled: tensors that a max-pool reads, maybe scaled or moved.
     """
 
     def __init__(self, pooling: str, slope: str, tolerance: float, ranges: Ranges):
@@ -185,7 +185,8 @@ class Builder:
         )
 
     def synapses(self, value: Value, node: Node, steps: Synapses | tuple[Synapses, ...], index: np.ndarray, position: int = 0) -> Potential:
-        """`value`, the input of `node` at `position` read in the flat order `index`, through the synapses `steps`; spike-coded first where no neuron has done so."""
+        """`value`, the input of `node` at `position` read in the flat order `index`, through the synapses `steps`; spike-coded first where no
+        neuron has done so."""
         steps = steps if isinstance(steps, tuple) else (steps,)
         parts = self._parts(value, index)
         if not parts:

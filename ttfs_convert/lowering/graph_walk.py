@@ -1,7 +1,7 @@
 """Walk a simplified graph once, in order, and give every tensor its value in the spiking network.
 
-What stands before the first spiking layer or after the last one and has no spiking form stays ONNX: head and tail (`simulation/head_and_tail.py` cuts them
-out). Between them every node has to convert.
+What stands before the first spiking layer or after the last one and has no spiking form stays ONNX: head and tail
+(`conversion/cut.py` cuts them out). Between them every node has to convert.
 """
 
 from __future__ import annotations

@@ -82,7 +82,8 @@ def ranges(
     depend on how the data is split into batches.
 
     requests: one per tensor. run: gives tensors (n, ...) by name for a batch; may leave out what was not asked for.
-    batches: starts a pass over the data, inputs (n, ...), of several inputs a mapping by name; called once per pass and has to give the same data each time.
+    batches: starts a pass over the data, inputs (n, ...), of several inputs a mapping by name; called once per pass and has to
+        give the same data each time.
     Raises DataError for no data, values that are not finite, or another number of samples in the second pass; ModelError for a tensor
     that `run` does not give or that has no such channel axis; ValueError for two requests of one tensor.
     """

@@ -26,8 +26,8 @@ FEW = 0.1  # share of an input's features that use little of its range by nature
 def measured_ranges(
     layers: Sequence[Unbounded], inputs: Sequence[Unbounded], model: Simplified, data: Dataset, rule: Rule, known: InputRanges
 ) -> tuple[Mapping[str, Range], tuple[str, ...]]:
-    """lo and hi, (channels,) float32, by what is `measured` of each, of `layers` by `rule` and of `inputs`, whose extremes `rule.margin` moves outward, on
-    `data`; and notes on the data. known: of the model's inputs."""
+    """lo and hi, (channels,) float32, by what is `measured` of each, of `layers` by `rule` and of `inputs`, whose extremes `rule.margin` moves
+    outward, on `data`; and notes on the data. known: of the model's inputs."""
     observed = _Observed(layers, model, data, known)
     found = ranges([RangeRequest(layer.measured, 2, layer.low, layer.high) for layer in layers], observed.values, observed.batches, rule)
     ends = {name: measured_ends(*extremes, rule.margin) for name, extremes in _extremes(inputs, model, data, known).items()}
