@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from ttfs_convert import convert
 from ttfs_convert.kernels.blocking import dense_is_faster, in_long_rows, long_row_blocks, pack, slides
 from ttfs_convert.kernels.convolve import Convolution
 from ttfs_convert.kernels.threshold import ramp
-
-from ttfs_convert import convert
 from ttfs_convert.measurement import operation_counts
 from ttfs_convert.simulation.exact_engine import Simulator
 

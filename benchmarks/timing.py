@@ -11,6 +11,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
+
 from ttfs_convert.kernels._llvm import LANES, VECTOR, add_product, integer, loop, splat
 from ttfs_convert.kernels._threads import in_parallel, share
 

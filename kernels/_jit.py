@@ -67,7 +67,7 @@ class _Locator:
 
 
 class _Files(CompileResultCacheImpl):
-    _locator_classes = [_Locator]
+    _locator_classes: ClassVar = [_Locator]
 
 
 class _Cache(FunctionCache):

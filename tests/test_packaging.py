@@ -65,7 +65,8 @@ def test_every_package_is_listed(built):
 
 
 def test_sdist(built):
-    names = {name.split("/", 1)[-1] for name in tarfile.open(next(built.glob("*.tar.gz"))).getnames()}
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.split("/", 1)[-1] for name in archive.getnames()}
     for name in (
         "kernels/convolve.py",
         "ttfs_convert/network/network.py",
@@ -95,7 +96,11 @@ def python(folder, site, *arguments):
     return result.stdout.splitlines()
 
 
-WHERE = "import ttfs_convert.kernels.convolve as kernel, ttfs_convert, ttfs_convert.conversion.pipeline as other; print(kernel.__file__, other.__file__, sep='\\n')"
+WHERE = """
+import ttfs_convert.conversion.pipeline as other
+import ttfs_convert.kernels.convolve as kernel
+print(kernel.__file__, other.__file__, sep="\\n")
+"""
 
 
 def test_the_clone_is_whole_in_its_own_folder_and_the_installation_elsewhere(installed, tmp_path):

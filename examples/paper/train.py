@@ -128,7 +128,8 @@ def row(given: argparse.Namespace, report: ttfs_convert.Report, exact: ttfs_conv
         "| dataset | network | test images | ANN | SNN | drift, 95 % interval | agreement | in continuous time |",
         "|---|---|---|---|---|---|---|---|",
         f"| {given.data} | {name} | {report.data.samples:,} | {100 * report.ann.accuracy:.2f} % | {100 * report.snn.accuracy:.2f} % | "
-        f"{report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | {100 * report.drift.agreement:.2f} % | {100 * exact.drift.agreement:.2f} % |",
+        f"{report.drift.accuracy_pp:+.2f} pp [{low:+.2f}, {high:+.2f}] | {100 * report.drift.agreement:.2f} % | "
+        f"{100 * exact.drift.agreement:.2f} % |",
     ]
     if given.width == 1 and (given.data, given.architecture) in PAPER:
         accuracy, drift = PAPER[given.data, given.architecture]

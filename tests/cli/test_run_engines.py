@@ -83,7 +83,7 @@ def test_engine_clock_agrees_with_the_closed_form(example):
 
 
 def test_engine_event_runs_in_continuous_time(example):
-    text, report, (recording, about) = example["event"]
+    text, report, (recording, _) = example["event"]
     assert report["engine"]["neurons"] == 124_128 and report["engine"]["farthest"] < 2e-5
     assert report["model"]["steps"] is report["snn"]["latency_steps"] is report["energy"]["paper"]["p_proxy"] is None
     assert {layer["steps"] for layer in report["layers"]} == {None} and {layer["spike_times"] for layer in report["layers"]} == {None}
@@ -130,10 +130,8 @@ def test_a_fixed_threshold_is_told(example, name):
 @pytest.mark.parametrize("name", ("continuous", "fixed"))
 def test_silent_neurons_are_those_that_spike_at_the_end(example, folder, name):
     """The layer errors and the spike times tell the same."""
-    if name == "continuous":
-        report = json.loads(run(*two_images(folder), "--steps", name, "--histogram", "--json", "-").stdout)
-    else:
-        report = example[name][1]
+    continuous = (*two_images(folder), "--steps", "continuous", "--histogram", "--json", "-")
+    report = json.loads(run(*continuous).stdout) if name == "continuous" else example[name][1]
     for layer in report["layers"][:-1]:
         times = layer["spike_times"]
         assert layer["silent"] == pytest.approx((times["at_end"] + times["late"] + times["missing"]) / times["neurons"])

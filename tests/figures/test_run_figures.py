@@ -133,7 +133,7 @@ def test_without_a_layer_that_fires_only_encoders_are_drawn(tmp_path):
 
 
 def test_a_fixed_threshold_shows_spikes_outside_their_windows(tmp_path):
-    network, evaluation = run(small(), tmp_path, mode="unchecked", engine="clock", threshold="fixed")
+    _, evaluation = run(small(), tmp_path, mode="unchecked", engine="clock", threshold="fixed")
     assert_figures(tmp_path, *FIGURES)
     shown = texts(tmp_path / "time_axis.svg")
     assert "early" in shown and "late" in shown and "missing" in shown and "engine clock, fixed threshold" in shown

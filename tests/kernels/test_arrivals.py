@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.arrivals import CLOSING, VIRTUAL, dynamic, fixed
 
 from tests.kernels.cases import assert_same_bits
+from ttfs_convert.kernels.arrivals import CLOSING, VIRTUAL, dynamic, fixed
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 POSITIONS, GROUPS, OUTPUTS, CHANNELS, SOURCES = 3, 2, 2, 2, 5

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ttfs_convert.kernels.blocking import FEW_PIXELS, LONG_VECTORS, TILE_PIXELS, block_vectors, columns, in_long_rows, long_row_blocks, pack, tiling
 from ttfs_convert.kernels.vector import ALIGNMENT, LANES, MAX_SLIDING, MAX_VECTORS
 

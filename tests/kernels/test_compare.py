@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from ttfs_convert.kernels.compare import compare
 
 from tests.kernels.cases import with_threads
+from ttfs_convert.kernels.compare import compare
 
 
 def expected(times, steps, silent_from, reference, channels_first, lo, width, margin):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,9 @@ from ttfs_convert.kernels.threshold import fire, ramp
 
 from tests import naive
 from tests.kernels.cases import OUTPUTS, Geometry, activations, assert_same_bits, geometries, with_threads
+from ttfs_convert.kernels.blocking import in_long_rows, pack, slides, tiling
+from ttfs_convert.kernels.convolve import NO_TIMES, Convolution, conv
+from ttfs_convert.kernels.threshold import fire, ramp
 
 PATHS = pytest.mark.parametrize("dense", (False, True))
 
@@ -180,7 +185,8 @@ def test_long_rows_of_weights_give_the_same_bits(outputs, blocks, sliding):
     for threads in (1, 2):
         for image in range(3):
             alone[:] = 0.5
-            with_threads(threads, lambda: conv(activation[image : image + 1], in_long_rows(packed, blocks), *small.arguments, alone))
+            arguments = (activation[image : image + 1], in_long_rows(packed, blocks), *small.arguments, alone)
+            with_threads(threads, partial(conv, *arguments))
             assert alone[0].tobytes() == together[image].tobytes()
 
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels._jit import jit
-from ttfs_convert.kernels.events import compress, decode
 
 from tests.kernels.cases import activations
+from ttfs_convert.kernels._jit import jit
+from ttfs_convert.kernels.events import compress, decode
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 COUNTS = st.sampled_from((0, 1, 7, 8, 9, 24, 33))

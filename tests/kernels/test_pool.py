@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.pool import add_decoded, average_pool, average_pool_decoded, average_pool_steps, max_pool
 
 from tests import naive
 from tests.kernels.cases import Geometry, activations, assert_same_bits, geometries
+from ttfs_convert.kernels.pool import add_decoded, average_pool, average_pool_decoded, average_pool_steps, max_pool
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 SEEDS = st.integers(0, 2**32 - 1)

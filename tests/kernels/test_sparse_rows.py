@@ -1,10 +1,10 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.sparse_rows import sparse
 
 from tests import naive
 from tests.kernels.cases import activations, assert_same_bits
+from ttfs_convert.kernels.sparse_rows import sparse
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 

@@ -3,11 +3,11 @@ import threading
 import numpy as np
 import pytest
 from numba.core import config
+
+from tests.kernels.cases import with_threads
 from ttfs_convert.kernels import _threads
 from ttfs_convert.kernels._jit import jit
 from ttfs_convert.kernels._threads import in_parallel, share
-
-from tests.kernels.cases import with_threads
 
 
 @jit()

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels._jit import jit
-from ttfs_convert.kernels.threshold import crossing_time, encode, fire, fire_at, ramp, time_step
 
 from tests import naive
 from tests.kernels.cases import activations, assert_same_bits
+from ttfs_convert.kernels._jit import jit
+from ttfs_convert.kernels.threshold import crossing_time, encode, fire, fire_at, ramp, time_step
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 STEPS = st.sampled_from((1, 2, 3, 10, 50, 255, 256, 1000, 65535))

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.tick import UNFIRED, tick
 
 from tests.kernels.cases import assert_same_bits
+from ttfs_convert.kernels.tick import UNFIRED, tick
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from ttfs_convert.kernels._jit import jit
 from ttfs_convert.kernels.vector import LANES, MAX_VECTORS, PIXELS, accumulate, accumulate_long, aligned, multiply
 

@@ -116,7 +116,7 @@ def test_with_a_fixed_threshold_late_spikes_have_not_arrived(engine, steps):
 
 def check_potentials(net, x, recording):
     entries = x if isinstance(x, dict) else {net.inputs[0].onnx_name: x}
-    found = dict((layer.name, values) for layer, values in Simulator(net).potentials(recording, entries))
+    found = {layer.name: values for layer, values in Simulator(net).potentials(recording, entries)}
     assert set(found) == {layer.name for layer in net.layers if isinstance(layer, Spiking)}
     for name, values in found.items():
         expected = expected_potentials(net, recording, name)

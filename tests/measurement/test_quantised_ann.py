@@ -350,7 +350,7 @@ def part(recording: Recording, rows: slice | np.ndarray) -> Recording:
 @pytest.mark.parametrize("batch", [1, 7, 40])
 @pytest.mark.parametrize("labelled", [True, False])
 def test_the_tally_adds_up_whatever_the_batch(case, batch, labelled):
-    network, model, x, recording, output = case
+    network, _, x, recording, output = case
     labels, tally = np.arange(len(x)) % 4, tally_of(network, x)
     for first in range(0, len(x), batch):
         rows = slice(first, first + batch)
@@ -389,7 +389,7 @@ def test_slopes_within_the_tolerance_of_strict_mode_move_ties(total, explained):
 
 
 def test_equal_spikes_do_not_excuse_other_potentials_or_outputs(case):
-    network, model, x, recording, output = case
+    network, _, x, recording, output = case
     readouts = {name: np.roll(values, 1, axis=1) for name, values in recording.readouts.items()}
     for spikes, where in ((dataclasses.replace(recording, readouts=readouts), network.readouts[0].name), (recording, None)):
         tally = tally_of(network, x)

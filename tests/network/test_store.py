@@ -358,17 +358,18 @@ def test_random_members_lead_to_model_errors_alone(network, tmp_path):
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(network, tmp_path, monkeypatch):
     path = tmp_path / "net.npz"
     path.write_bytes(b"old")
-    write_array, calls = np.lib.format.write_array, []
+    write_array, calls, failures = np.lib.format.write_array, [], []
 
     def fail_at_the_third(*arguments, **options):
         calls.append(arguments)
         if len(calls) == 3:
-            raise failure
+            raise failures[-1]
         write_array(*arguments, **options)
 
     monkeypatch.setattr(store.np.lib.format, "write_array", fail_at_the_third)
     for failure, expected in ((OSError(28, "No space left on device"), TtfsError), (KeyboardInterrupt(), KeyboardInterrupt)):
         calls.clear()
+        failures.append(failure)
         with pytest.raises(expected):
             save(network, path)
         assert len(calls) == 3 and path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]

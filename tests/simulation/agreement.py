@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from ttfs_convert.kernels._threads import CALLER
 
 from tests.simulation.networks import Entries
+from ttfs_convert.kernels._threads import CALLER
 from ttfs_convert.network.network import Network
 from ttfs_convert.network.populations import Input, Readout, Spiking
 from ttfs_convert.simulation.encoded_inputs import channels_last, encoded, entries_of

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.arrivals import VIRTUAL
 
 from tests.kernels.cases import geometries
 from tests.naive_network import connection_weights, spike_times
@@ -13,6 +12,7 @@ from tests.simulation.networks import FAMILIES, HAND_BUILT, SLOPES, case, sums, 
 from tests.simulation.test_clock_engine import EXAMPLE, example_images
 from tests.test_naive_network import Build, average, dense, scale, tolerances, weights
 from ttfs_convert.conversion.pipeline import convert
+from ttfs_convert.kernels.arrivals import VIRTUAL
 from ttfs_convert.network.network import Network
 from ttfs_convert.network.populations import Spiking
 from ttfs_convert.network.synapses.convolution import Conv

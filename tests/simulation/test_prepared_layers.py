@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+
 from ttfs_convert.kernels._threads import CALLER
 from ttfs_convert.kernels.blocking import pack
 from ttfs_convert.kernels.threshold import time_step
-
 from ttfs_convert.network.network import Network
 from ttfs_convert.network.populations import Input, Readout, Spiking
 from ttfs_convert.network.synapses.connection import Connection

@@ -3,9 +3,6 @@
 import numba
 import numpy as np
 import pytest
-from ttfs_convert.kernels import call_table as program
-from ttfs_convert.kernels._threads import CALLER
-from ttfs_convert.kernels.pool import add_decoded, max_pool
 
 from tests.kernels.cases import with_threads
 from tests.simulation.test_prepared_layers import CASES, _network

@@ -68,7 +68,7 @@ def test_a_file_holds_the_recording_of_all_images(network, tmp_path, engine, thr
     assert found[f"potentials/{MODEL.at}"].dtype == np.float32
     loaded, about = load_spikes(path)
     assert {name: loaded.steps[name] for name in expected.spike_times} == {name: expected.steps[name] for name in expected.spike_times}
-    for name, times in expected.spike_times.items():
+    for name in expected.spike_times:
         np.testing.assert_array_equal(loaded.activations(name), expected.activations(name))
         np.testing.assert_array_equal(loaded.missing(name), expected.missing(name))
     np.testing.assert_array_equal(loaded.potentials, expected.potentials)

@@ -7,6 +7,7 @@ from ttfs_convert.kernels.rounding import TIE
 from tests.naive_network import SPIKE_TIMES, channels_last, check_weight_sums, connection_weights
 from tests.simulation.networks import case
 from tests.test_naive_network import NETWORKS, SLOPES, Build, average, conv, dense, ends, images, scale, sliding, total, weights
+from ttfs_convert.kernels.threshold import TIE
 from ttfs_convert.network.populations import Input, MaxPool, Readout, Spiking
 from ttfs_convert.simulation.engines import simulate
 from ttfs_convert.simulation.exact_engine import Simulator
@@ -83,7 +84,7 @@ def test_drop_loses_the_asked_share_of_the_spikes(slope, drop):
 
 
 def test_noise_is_seeded_and_differs_between_images_and_layers():
-    network, x = case("residuals", "fan_in")
+    network, _ = case("residuals", "fan_in")
     network = network.with_time(50)
     times = np.full((2, 4, 4, 2), 25, np.uint8)
     layers = [layer for layer in network.layers if layer.shape == (4, 4, 2) and isinstance(layer, (Input, Spiking))]
@@ -249,7 +250,7 @@ def wholes(rng, slope):
     return build.watch(), images(rng, 4, 3, 2)
 
 
-WEIGHTED = pytest.mark.parametrize("family", [family for family in (*NETWORKS, wholes)])
+WEIGHTED = pytest.mark.parametrize("family", [*NETWORKS, wholes])
 
 
 def weight_arrays(network):

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from ttfs_convert.kernels.threshold import time_step
 
 from ttfs_convert.errors import UsageError
+from ttfs_convert.kernels.threshold import time_step
 
 
 def test_levels_are_those_of_spike_times(keras, shim):

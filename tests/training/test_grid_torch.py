@@ -7,10 +7,10 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
-from ttfs_convert.kernels.threshold import time_step  # noqa: E402
 
 from ttfs_convert.conversion.pipeline import convert  # noqa: E402
 from ttfs_convert.errors import UsageError  # noqa: E402
+from ttfs_convert.kernels.threshold import time_step  # noqa: E402
 from ttfs_convert.simulation.engines import simulate  # noqa: E402
 from ttfs_convert.training.torch import LcTtfs, ReLU1, Residual, export_onnx, on_grid, train_on_grid  # noqa: E402
 

@@ -12,7 +12,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from ttfs_convert.conversion.pipeline import convert  # noqa: E402
-from ttfs_convert.conversion.refusals import ConstraintError
+from ttfs_convert.conversion.refusals import ConstraintError  # noqa: E402
 from ttfs_convert.errors import UsageError  # noqa: E402
 from ttfs_convert.simulation.engines import simulate  # noqa: E402
 from ttfs_convert.training.torch import LcTtfs, ReLU1, export_onnx, initialise_, pre_activation_loss, project_weight_sum_, weight_sum_loss  # noqa: E402
@@ -173,7 +173,7 @@ def test_weights_are_projected_at_construction_and_after_every_step(optimiser):
     first, second, readout = model[0], model[3], model[7]
     lc = LcTtfs(model, optimiser_ := optimiser(model.parameters()), targets={second: 0.0})
     seen = []
-    for step in range(4):
+    for _ in range(4):
         for layer, target in ((first, 1.0), (second, 0.0)):
             assert np.abs(weight_sums(layer.weight) - target).max() < 1e-6
         assert np.abs(weight_sums(readout.weight) - 1).min() > 1e-3

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from ttfs_convert.conversion.pipeline import convert  # noqa: E402
-from ttfs_convert.conversion.refusals import ConstraintError
+from ttfs_convert.conversion.refusals import ConstraintError  # noqa: E402
 from ttfs_convert.errors import UsageError  # noqa: E402
 from ttfs_convert.simulation.engines import simulate  # noqa: E402
 from ttfs_convert.training.torch import LcTtfs, ReLU1, Residual, export_onnx, pre_activation_loss  # noqa: E402
@@ -70,7 +70,8 @@ def test_residual_is_relu1_of_the_sum():
     branch, shortcut, x = conv(2, 3), conv(2, 3, 1), 4 * torch.randn(4, 2, 5, 5)
     expected = torch.clamp(branch(x) + shortcut(x), 0, 1)
     assert torch.equal(Residual(branch, shortcut)(x), expected) and (expected == 0).any() and (expected == 1).any()
-    assert torch.equal(Residual(branch := conv(2, 2))(x), torch.clamp(branch(x) + x, 0, 1))
+    branch = conv(2, 2)
+    assert torch.equal(Residual(branch)(x), torch.clamp(branch(x) + x, 0, 1))
 
 
 def test_weights_of_a_residual_neuron_sum_to_one_in_total():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ..errors import UsageError
 from ..kernels.rounding import HALF, MAX_STEPS, Rounding
@@ -43,8 +43,8 @@ class Network(Record):
     unbatched: tuple[str, ...] = ()  # inputs of the original without an axis for the batch: it takes one sample at a time
     tail: ByteArray | None  # ONNX model from the readouts' potentials to the outputs, uint8; None: the potentials are the outputs
     precision: str = "float32"  # of the original's weights; all is computed in float32
-    input_ranges: dict[str, tuple[float, float]] = {}  # that the original's inputs are made for, as far as known: what pixels mean
-    input_sizes: dict[str, Shape] = {}  # without the batch, of inputs whose sizes the original leaves open
+    input_ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)  # that its inputs are made for, as far as known: what pixels mean
+    input_sizes: dict[str, Shape] = Field(default_factory=dict)  # without the batch, of inputs whose sizes the original leaves open
     notes: tuple[str, ...] = ()  # what the conversion took for granted
 
     @model_validator(mode="after")

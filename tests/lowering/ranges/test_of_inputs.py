@@ -68,7 +68,7 @@ def test_a_model_that_rescales_pixels(case):
 @pytest.mark.parametrize("case", OTHERWISE)
 def test_a_model_that_does_not(case):
     shape, build = OTHERWISE[case]
-    chain, network = network_of(shape, build)
+    _, network = network_of(shape, build)
     assert (network.inputs[0].lo.min(), network.inputs[0].hi.max()) == (0, 1) and not network.notes
 
 
