@@ -110,7 +110,7 @@ class Steps(click.ParamType):
 def on_grid(network, steps: int | None, rounding: str | None, input_steps: int | None = None):
     """`network` with the grid that `--steps` (None: its own; 0: continuous time), `--rounding` and `--input-steps` ask for."""
     if steps is not None:
-        network = network.with_time(steps or None, rounding)
+        network = network.with_steps(steps or None, rounding)
     elif rounding is not None:
         network = network.model_copy(update={"rounding": rounding})
     return network if input_steps is None else network.with_input_steps(input_steps)

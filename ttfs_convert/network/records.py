@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def finite_array(value: object, dtype: type) -> np.ndarray:
@@ -38,3 +41,8 @@ Offsets = tuple[Annotated[int, Field(ge=0)], ...]
 
 class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    def changed(self, **fields: object) -> Self:
+        """This record with other values in `fields`, checked like a new one; records inside it are not checked again. Raises
+        pydantic.ValidationError, which is a ValueError, for values or names that do not fit."""
+        return type(self).model_validate({**dict(self), **fields})

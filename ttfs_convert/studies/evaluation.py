@@ -74,7 +74,7 @@ def evaluate(
         raise UsageError("quantised", "a fixed threshold", "the dynamic one: with a fixed one spikes are no levels")
     if plot is not None:
         check_plots(plot)
-    network = network.with_time(None) if engine == "event" else network
+    network = network.with_steps(None) if engine == "event" else network
     with numba_threads(threads):
         comparison = Comparison(
             network, data, onnx_file, batch, threads or 0, output=output, decision_threshold=decision_threshold, labels_needed=labels_needed

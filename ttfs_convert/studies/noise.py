@@ -52,8 +52,8 @@ class SpikeNoise:
 
 
 def with_weight_noise(network: Network, deviation: float, seed: tuple[int, ...]) -> Network:
-    """Every weight w + deviation max|w| normal(0, 1), the maximum of its own kernel or matrix; the slopes follow. A reference neuron keeps the weight it was
-    given, so its slope is off by what the weights' sum is off."""
+    """Every weight w + deviation max|w| normal(0, 1), the maximum of its own kernel or matrix; the slopes follow. A reference neuron keeps the
+    weight it was given, so its slope is off by what the weights' sum is off."""
     rng = np.random.default_rng(list(seed))
     return _with_weights(network, lambda w: w + np.float32(deviation) * np.abs(w).max() * rng.standard_normal(w.shape, np.float32), False)
 
@@ -78,9 +78,9 @@ def with_threshold_mismatch(network: Network, deviation: float, seed: tuple[int,
         if not isinstance(layer, Spiking):
             return layer
         charge = -deviation * rng.standard_normal(layer.shape)
-        return layer.model_copy(update={"bias": (charge + (0 if layer.bias is None else layer.bias)).astype(np.float32)})
+        return layer.changed(bias=(charge + (0 if layer.bias is None else layer.bias)).astype(np.float32))
 
-    return network.model_copy(update={"layers": tuple(map(mismatched, network.layers))})
+    return network.changed(layers=tuple(map(mismatched, network.layers)))
 
 
 def _with_weights(network: Network, change: Callable[[np.ndarray], np.ndarray], reference_follows: bool) -> Network:
@@ -92,18 +92,12 @@ def _with_weights(network: Network, change: Callable[[np.ndarray], np.ndarray], 
         update: dict = {"connections": connections, "weight_sums": sums.astype(np.float32)}
         if isinstance(layer, Spiking) and layer.slope == "reference" and not reference_follows:
             update |= {"slope": "fan_in", "weight_sums": (1 + sums - layer.weight_sums).astype(np.float32)}
-        return layer.model_copy(update=update)
+        return layer.changed(**update)
 
-    return network.model_copy(update={"layers": tuple(map(changed, network.layers))})
+    return network.changed(layers=tuple(map(changed, network.layers)))
 
 
 def _connection(connection: Connection, change: Callable[[np.ndarray], np.ndarray]) -> Connection:
     """Pools' and sparse maps' weights are wiring; convolutions', matrix products' and scales' are devices."""
-    return connection.model_copy(
-        update={
-            "path": tuple(
-                step.model_copy(update={"weights": change(step.weights)}) if isinstance(step, (Conv, Dense, Scale)) else step
-                for step in connection.path
-            )
-        }
-    )
+    path = tuple(step.changed(weights=change(step.weights)) if isinstance(step, (Conv, Dense, Scale)) else step for step in connection.path)
+    return connection.changed(path=path)

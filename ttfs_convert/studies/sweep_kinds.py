@@ -47,8 +47,8 @@ SWEEP_KINDS: dict[str, SweepKind] = {
         True,
         lambda network, value, seed: (with_threshold_mismatch(network, value, seed), None),
     ),
-    "steps": SweepKind((4, 8, 16, 32, 64, 128, 256), "steps per window", False, lambda network, value, seed: (network.with_time(int(value)), None)),
-    "rounding": SweepKind(("nearest", "ceil"), "rule", False, lambda network, value, seed: (network.model_copy(update={"rounding": value}), None)),
+    "steps": SweepKind((4, 8, 16, 32, 64, 128, 256), "steps per window", False, lambda network, value, seed: (network.with_steps(int(value)), None)),
+    "rounding": SweepKind(("nearest", "ceil"), "rule", False, lambda network, value, seed: (network.changed(rounding=value), None)),
 }
 
 

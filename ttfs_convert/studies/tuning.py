@@ -164,7 +164,7 @@ class _Chooser:
     def uniform(self, network: Network) -> Network:
         given = max(_own_steps(network).values())
         for steps in [*(steps for steps in LADDER if steps < given), given]:
-            candidate = network.with_time(steps)
+            candidate = network.with_steps(steps)
             if self.within_budget(candidate):
                 return candidate
         raise UsageError(
@@ -181,7 +181,7 @@ class _Chooser:
             return None
         for steps in (rung for rung in LADDER if rung < max(own.values())):
             with contextlib.suppress(ValueError):  # a concatenation joins an input with layers
-                candidate = network.with_time(steps).with_layer_steps(own)
+                candidate = network.with_steps(steps).with_layer_steps(own)
                 if self.within_budget(candidate):
                     return candidate
         return None
