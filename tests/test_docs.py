@@ -3,13 +3,19 @@
 import re
 from pathlib import Path
 
-from ttfs_convert.cli.manual import COMMANDS, reference
+from ttfs_convert.cli.api_manual import api_reference
+from ttfs_convert.cli.commands import COMMANDS
+from ttfs_convert.cli.manual import reference
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_cli_reference_is_current():
     assert (ROOT / "CLI.md").read_text() == reference(), "run: python -m ttfs_convert.cli.manual > CLI.md"
+
+
+def test_api_reference_is_current():
+    assert (ROOT / "docs" / "api.md").read_text() == api_reference(), "run: python -m ttfs_convert.cli.manual api > docs/api.md"
 
 
 def test_every_option_has_a_help_text():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import Command
+from .command import Command
 
 NAMES = ("--input-range",)
 

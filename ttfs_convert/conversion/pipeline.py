@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from ..compensation import check_compensation, compensated
-from ..data import Dataset, fit_to_inputs, image_size, load_dataset
+from ..data import Dataset, fit_to_inputs
+from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
 from ..lowering.builder import Builder
 from ..lowering.graph_walk import lower_graph
@@ -19,13 +20,11 @@ from ..lowering.ranges.of_inputs import InputRange, InputRanges, input_ranges
 from ..network.network import Network
 from ..network.populations import Input, Readout
 from ..network.provenance import Calibration, LayerFit
-from ..onnx_model.dataflow import fed_inputs
+from ..onnx_model.given_model import GivenModel, ModelFile, declared_shapes, model_file
 from ..onnx_model.input_sizes import Sizes, chosen_sizes
 from ..onnx_model.macs import macs
-from ..onnx_model.read import parsed
 from ..onnx_model.reference import Reference
 from ..onnx_model.simplify import Simplified, simplified
-from ..onnx_model.unread_inputs import without_unread_inputs
 from .cut import head_model, tail_model
 from .declared_batch import check_body
 from .freed_memory import give_back
@@ -37,7 +36,7 @@ CALIBRATION_SAMPLES = 1000  # of a named data set or a file
 
 
 def convert(
-    path: str | Path,
+    model: GivenModel,
     *,
     mode: str = "strict",
     slope: str = "gated",
@@ -47,7 +46,7 @@ def convert(
     tolerance: float = 1e-4,
     input_range: InputRange = "auto",
     input_shape: Sizes | Sequence[int] | None = None,
-    calibrate: Dataset | str | None = None,
+    calibrate: GivenData | None = None,
     method: str | None = None,
     margin: float = 0.1,
     embed: bool = True,
@@ -55,43 +54,61 @@ def convert(
     compensate: bool = False,
     progress: Callable[[LayerFit], None] = lambda fit: None,
 ) -> Network:
-    """The spiking network of the ONNX model at `path`.
+    """The spiking network of an ONNX model.
 
+    model: path of the file, or an onnx.ModelProto with its weights inside, whose network is called as its graph and whose SHA-256 is that of
+        its serialised bytes.
     mode: `strict` demands ReLU1 and unity weight sums (LC-TTFS, section III) and raises ConstraintError otherwise; `exact` takes any ReLU
-    network; `unchecked` clamps any ReLU at 1, keeps whatever weight sums there are, and lists them in `network.violations`. slope: of mode
-    exact, `gated` or `reference` (see `ir.Spiking`). steps: N per window, 1 to 65535, or None for continuous time. rounding: `nearest` or
-    `ceil` (see `kernels.threshold.time_step`). pooling: average pools as `synaptic` weights of the next layer or as `spiking` neurons.
-    tolerance: on |weight sum - 1|. input_range: smallest and largest input value; None for inputs without bounds, which then enter as
-    analog current; "data" for those that `calibrate` shows, feature by feature (of two axes) or channel by channel, and `margin`; "auto": 0
-    to 255 where the model rescales pixels itself, else 0 to 1; or one of these by input name. input_shape: sizes, with or without the
-    batch, of an input that leaves some open, or several by name; else they are those of `calibrate`'s samples. calibrate, method, margin:
-    the data that shows mode exact how large unbounded activations get, of a named data set its first 1,000 training samples, and the rule
-    (see `calibration.Rule`; by default `maximum`, with compensate `mse`). embed: keep the ONNX file inside the network. input_steps: N of
-    the input's window, by default that of all others. compensate: fit weights, biases and, in mode exact, ranges anew to the rounding of N
-    steps, on the data of `calibrate` (see `compensation`). progress: told of every layer so fitted. Raises ModelError for a model that is
-    broken or unsupported, UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
+        network; `unchecked` clamps any ReLU at 1, keeps whatever weight sums there are, and lists them in `network.violations`.
+    slope: of mode exact, `gated` or `reference` (see `network.populations.Spiking`).
+    steps: N per window, 1 to 65535, or None for continuous time.
+    rounding: `nearest` or `ceil` (see `kernels.threshold.time_step`).
+    pooling: average pools as `synaptic` weights of the next layer or as `spiking` neurons.
+    tolerance: on |weight sum - 1|.
+    input_range: smallest and largest input value; None for inputs without bounds, which then enter as analog current; "data" for those that
+        `calibrate` shows, feature by feature (of two axes) or channel by channel, and `margin`; "auto": 0 to 255 where the model rescales
+        pixels itself, else 0 to 1; or one of these by input name.
+    input_shape: sizes, with or without the batch, of an input that leaves some open, or several by name; else they are those of
+        `calibrate`'s samples.
+    calibrate: the data that shows mode exact how large unbounded activations get, in any form that `evaluate` takes; of a name or a path the
+        first 1,000 training samples.
+    method, margin: the rule for the ends of a range (see `lowering.ranges.calibration.Rule`); by default `maximum`, with compensate `mse`.
+    embed: keep the ONNX file inside the network.
+    input_steps: N of the input's window, by default that of all others.
+    compensate: fit weights, biases and, in mode exact, ranges anew to the rounding of N steps, on the data of `calibrate` (see
+        `compensation`).
+    progress: told of every layer so fitted.
+
+    Raises ModelError for a model that is broken or unsupported, UsageError for options out of range, CalibrationError for missing data,
+    DataError for data that does not fit.
     """
     options = Options(mode, slope, steps, rounding, pooling, tolerance, input_range, input_steps, compensate)
     options.check()
     method = method or ("mse" if compensate else "maximum")
     rule = _rule(method, margin, steps)
-    if isinstance(calibrate, str):
-        calibrate = load_dataset(calibrate, split="train", limit=CALIBRATION_SAMPLES, size=model_picture_size(path))
+    data = None if calibrate is None else _samples(calibrate, model)
     if compensate:
-        if calibrate is None:
+        if data is None:
             raise UsageError("compensate", "no data", "samples to fit to", "name some with --calibrate DATA: training images, not test images")
-        check_compensation(calibrate, steps)
+        check_compensation(data, steps)
     sizes = input_shape if isinstance(input_shape, Mapping) or input_shape is None else {"": input_shape}
-    try:
-        with simplified(path, lambda model, where: chosen_sizes(model, where, sizes, calibrate)) as model:
-            network = _converted(path, model, options, calibrate, rule, method, embed)
-            return _fitted(network, model, calibrate, progress) if compensate else network
-    except ValidationError as error:
-        raise broken_network(str(path), error) from error
+    with model_file(model) as file:
+        try:
+            with simplified(file.path, lambda model, where: chosen_sizes(model, where, sizes, data), file.where) as simple:
+                network = _converted(file, simple, options, data, rule, method, embed)
+                return _fitted(network, simple, data, progress) if compensate else network
+        except ValidationError as error:
+            raise broken_network(file.where, error) from error
 
 
-def _converted(path: str | Path, model: Simplified, options: Options, data: Dataset | None, rule: Rule, method: str, embed: bool) -> Network:
-    where, ranges = str(path), input_ranges(model, options.input_range)
+def _samples(given: GivenData, model: GivenModel) -> Dataset:
+    """To calibrate on; of a name or a path the first training samples."""
+    named = isinstance(given, (str, Path))
+    return dataset_of(given, declared_shapes(model) if named else (), limit=CALIBRATION_SAMPLES if named else None, split="train")
+
+
+def _converted(file: ModelFile, model: Simplified, options: Options, data: Dataset | None, rule: Rule, method: str, embed: bool) -> Network:
+    where, ranges = file.where, input_ranges(model, options.input_range)
     builder, calibration = _lowered(where, model, options, data, rule, method, ranges)
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
@@ -101,7 +118,7 @@ def _converted(path: str | Path, model: Simplified, options: Options, data: Data
     narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
     head, tail = head_model(model, inputs), tail_model(model, readouts)
     network = Network(
-        name=Path(path).stem,
+        name=file.name,
         mode=options.mode,
         slope=options.network_slope,
         steps=options.steps,
@@ -150,13 +167,6 @@ def _lowered(
     builder = options.builder(found)
     lower_graph(model, builder, where, ranges)
     return builder, calibration
-
-
-def model_picture_size(path: str | Path) -> tuple[int, int] | None:
-    """Height and width of the pictures that the model at `path` takes; None if it takes none, or of any size."""
-    model = without_unread_inputs(parsed(path))
-    shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim][1:] for value in fed_inputs(model.graph)]
-    return image_size(tuple(shapes[0])) if len(shapes) == 1 and 0 not in shapes[0] else None
 
 
 def _rule(method: str, margin: float, steps: int | None) -> Rule:

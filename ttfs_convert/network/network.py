@@ -73,6 +73,11 @@ class Network(Record):
         return tuple(layer for layer in self.layers if isinstance(layer, Input))
 
     @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of what is encoded, in the model's own layout, without the batch."""
+        return tuple(layer.onnx_shape for layer in self.inputs)
+
+    @property
     def readouts(self) -> tuple[Readout, ...]:
         return tuple(layer for layer in self.layers if isinstance(layer, Readout))
 

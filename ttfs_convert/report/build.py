@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ..data import Dataset
 from ..measurement import operation_counts
-from ..measurement.distributions import Distributions
 from ..measurement.drift import PairedOutcomes, newcombe_interval
 from ..measurement.engine_check import EngineCheck
 from ..measurement.layer_errors import LayerErrors
@@ -36,8 +35,8 @@ from .schema import (
 
 @dataclass
 class Measured:
-    """One run: what ran and, as it went along, how long. checked: against the closed form, where another engine ran; timing, rounded,
-    distributions: where asked."""
+    """One run: what ran and, as it went along, how long. checked: against the closed form, where another engine ran; timing, rounded: where
+    asked."""
 
     network: Network
     engine: str
@@ -45,7 +44,6 @@ class Measured:
     checked: EngineCheck | None
     timing: SpikeTiming | None
     rounded: QuantisedTally | None
-    distributions: Distributions | None = None
     ann_seconds: float = 0.0
     snn_seconds: float = 0.0
     compile_seconds: float = 0.0

@@ -74,7 +74,7 @@ class Ends:
 def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str = "exact", threshold: str = "dynamic") -> Recording:
     """Run `network`, its head included, on `x`: (n, ...) in the model's own layout; of several inputs a mapping by name.
 
-    engine, threshold: see `simulate.engines.simulator`. Raises as `simulate`.
+    engine, threshold: see `simulation.engines.simulator`. Raises as `simulate`.
     """
     if network.head is None:
         return simulate(network, x, engine, threshold)
