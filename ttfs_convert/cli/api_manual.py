@@ -41,7 +41,7 @@ def api_reference() -> str:
             parts += _record(inner.__name__, inner, "####")
     parts += ["## Errors", ""]
     for name, each in errors.items():
-        parts += [f"### {name}", "", f"Of {each.__base__.__name__}. {inspect.getdoc(each)}", ""]
+        parts += [f"### {name}", "", f"Of {each.__mro__[1].__name__}. {inspect.getdoc(each)}", ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -57,7 +57,8 @@ def _with_items(doc: str) -> str:
 def _form(name: str, module: str) -> str:
     """How the type is written where it is defined, with its comment."""
     source = inspect.getsource(importlib.import_module(f"ttfs_convert.{module}"))
-    return f"{name} = {re.search(rf'^{name}(?:: TypeAlias)? = (.*)$', source, re.M)[1]}"
+    (written,) = re.findall(rf"^{name}(?:: TypeAlias)? = (.*)$", source, re.M)
+    return f"{name} = {written}"
 
 
 def _signature(name: str, function) -> str:

@@ -27,6 +27,7 @@ class Command(click.Command):
         super().__init__(*args, **{"epilog": EXIT_CODES, "context_settings": context, **kwargs})
 
     def main(self, *args, **kwargs):
+        """As click's, on streams that nothing can break; exits with 1 where output was lost."""
         with sturdy_streams():
             try:
                 return super().main(*args, **kwargs)
@@ -36,11 +37,12 @@ class Command(click.Command):
                 say(f"error: standard output: cannot be written ({undelivered()})")
                 raise SystemExit(end.code or 1) from None
 
-    def invoke(self, context: click.Context):
+    def invoke(self, ctx: click.Context):
+        """As click's, with errors as one line and an exit code."""
         from ..errors import TtfsError
 
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except TtfsError as error:
             _say_error(error)
             sys.exit(error.exit_code)

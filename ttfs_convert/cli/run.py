@@ -15,6 +15,7 @@ from .shared_options import Steps, judging, on_grid
 
 if TYPE_CHECKING:
     from ..data import Dataset
+    from ..measurement.drift import PairedOutcomes
     from ..network.network import Network
     from ..studies.evaluation import Evaluation
     from ..studies.setting import StudyOptions
@@ -201,8 +202,8 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
         write_run(evaluation, options.folder)
     _show(evaluation, options)
     note_subset(dataset)
-    if options.max_drop is not None:
-        sys.exit(_gate(evaluation, options.max_drop))
+    if options.max_drop is not None and evaluation.outcomes is not None:
+        sys.exit(_gate(evaluation.outcomes, evaluation.report.drift.agreement or 0, options.max_drop))
 
 
 def _show(evaluation: Evaluation, options: Options) -> None:
@@ -240,15 +241,14 @@ def _sweep(network: Network, dataset: Dataset, options: Options) -> None:
     note_subset(dataset)
 
 
-def _gate(evaluation: Evaluation, max_drop: float) -> int:
+def _gate(outcomes: PairedOutcomes, agreement: float, max_drop: float) -> int:
     """Say whether the drop is within `max_drop` percentage points, and what this sample can decide; return the exit code."""
     from ..measurement.drift import Verdict, newcombe_interval, samples_needed, smallest_gate, verdict
 
-    outcomes = evaluation.outcomes
     decided = verdict(newcombe_interval(outcomes), max_drop / 100)
     say(f"gate {max_drop:g} pp: {decided.value}")
     text = (
-        f"with {100 * (1 - evaluation.report.drift.agreement):.2f} % disagreement and no true drift, {outcomes.samples:,} samples decide "
+        f"with {100 * (1 - agreement):.2f} % disagreement and no true drift, {outcomes.samples:,} samples decide "
         f"gates from {100 * smallest_gate(outcomes):.2f} pp"
     )
     if decided is Verdict.INCONCLUSIVE:

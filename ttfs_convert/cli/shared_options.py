@@ -17,9 +17,11 @@ class Steps(click.ParamType):
     name = "steps"
 
     def get_metavar(self, param, ctx=None) -> str:
+        """What help calls the value."""
         return "N|continuous"
 
     def convert(self, value, param, ctx) -> int:
+        """N from 1 to 65535, or 0."""
         if value in ("continuous", 0):
             return 0
         try:

@@ -70,6 +70,7 @@ class Network(Record):
 
     @property
     def inputs(self) -> tuple[Input, ...]:
+        """The encoders."""
         return tuple(layer for layer in self.layers if isinstance(layer, Input))
 
     @property
@@ -79,6 +80,7 @@ class Network(Record):
 
     @property
     def readouts(self) -> tuple[Readout, ...]:
+        """The populations whose potentials are read."""
         return tuple(layer for layer in self.layers if isinstance(layer, Readout))
 
     @property

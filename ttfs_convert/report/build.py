@@ -89,7 +89,7 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
         ),
         drift=DriftPart(
             accuracy_pp=None if outcomes is None else 100 * outcomes.drift,
-            ci95_pp=None if outcomes is None else tuple(100 * bound for bound in newcombe_interval(outcomes)),
+            ci95_pp=None if outcomes is None else _interval_pp(outcomes),
             agreement=judged.errors[judged.output].agreement,
             max_output_error=worst and worst.max_error,
             output_range=worst and (worst.smallest, worst.largest),
@@ -107,6 +107,11 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
         timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds),
         notes=tuple(notes),
     )
+
+
+def _interval_pp(outcomes: PairedOutcomes) -> tuple[float, float]:
+    low, high = newcombe_interval(outcomes)
+    return 100 * low, 100 * high
 
 
 def _output(name: str, errors: OutputErrors, judged: bool) -> OutputPart:

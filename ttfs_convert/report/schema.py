@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 class Part(BaseModel):
+    """A part of the report: frozen, and of no other fields than these."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 

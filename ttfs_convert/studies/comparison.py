@@ -49,11 +49,9 @@ class BatchRun:
 class Comparison:
     """`network`'s original, its head and tail, and the data in batches.
 
-    data: see `data.given.dataset_of`. onnx_file: the original model where none is embedded; its SHA-256 must be
-    that of the file that was converted. batch: samples at a time. threads: of ONNX Runtime, 0 for its own choice. output: which of the
-    model's outputs labels judge, by default the first. decision_threshold: from where on a lone value means class 1, where its bounds do
-    not say. labels_needed: refuse data and outputs without labels. Raises ModelError for a model that does not fit, DataError for data
-    that does not, UsageError for options.
+    data: see `data.given.dataset_of`. batch: samples at a time. threads: of ONNX Runtime, 0 for its own choice. onnx_file, output,
+    decision_threshold: see `setting.StudyOptions`. labels_needed: refuse data and outputs without labels. Raises ModelError for a model that
+    does not fit, DataError for data that does not, UsageError for options.
 
     rules: how labels follow from each output, by name. rule: of the judged one. notes: what a reader of the figures must know.
     together: samples that are run at a time, None for any number: every figure is that of a sample alone, or in the batch that the model
@@ -81,7 +79,7 @@ class Comparison:
                 to_float32(self.model, Path(folder))
         set_sizes(self.model, network.input_sizes)
         self._threads, self._unbatched, self._tensors = threads, network.unbatched, [layer.tensor for layer in network.layers if layer.tensor]
-        self._readouts = [layer.tensor for layer in network.readouts]
+        self._readouts = [layer.tensor for layer in network.readouts if layer.tensor]
         self.original, self.ends = Reference(self.model, threads=threads, unbatched=network.unbatched), Ends(network, threads)
         self.outputs = [value.name for value in self.model.graph.output]
         self.output = _judged(self.outputs, output)
@@ -184,6 +182,13 @@ class Comparison:
     ) -> np.ndarray:
         """The label of every sample (n,) by what a simulator makes of it. starting: see `runs`. Raises as `labels`."""
         return np.concatenate([self.labels(run.outputs) for run in self.runs(simulate, starting)])
+
+    @property
+    def true_labels(self) -> np.ndarray:
+        """The data's labels (n,), as `labels` gives them. Raises UsageError where it has none."""
+        if self.truth.labels is None:
+            raise UsageError("data", f"{self.data.name} has no labels", "labelled data")
+        return self.truth.labels
 
     @functools.cached_property
     def original_predictions(self) -> np.ndarray:

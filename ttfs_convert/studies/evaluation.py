@@ -99,7 +99,7 @@ def evaluate(
     Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
     """
     asked = _Asked(engine, threshold, histogram, quantised, distributions)
-    setting = setting_of(network, data, **options)
+    setting = setting_of(network, data, options)
     if engine == "event":
         setting = dataclasses.replace(setting, network=setting.network.with_steps(None))
     with numba_threads(setting.threads):
@@ -187,8 +187,9 @@ def _warnings(network: Network, data: Dataset, layer_errors: LayerErrors, measur
     remedy = "; calibrate on more data, or with a larger --margin" if network.calibration else ""
     if measured.threshold == "dynamic":
         found += [
-            f"layer {name}: {100 * layer_errors.layers[name].saturated_share:.2f} % of its values lie outside its range and are cut off{remedy}"
+            f"layer {name}: {100 * share:.2f} % of its values lie outside its range and are cut off{remedy}"
             for name in layer_errors.saturated()
+            if (share := layer_errors.layers[name].saturated_share) is not None
         ]
     if measured.rounded is not None:
         found += measured.rounded.outcome().notes

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..errors import UsageError
 from ..network.network import Network
 from ..network.per_channel import compact
 from ..network.populations import Input, Spiking, has_neurons
@@ -20,7 +21,7 @@ from ..network.synapses.weight_sums import weight_sums
 
 
 class SpikeNoise:
-    """A `simulate.exact.Disturbance` on every spike that encoders and neurons send.
+    """A `simulation.exact_engine.Disturbance` on every spike that encoders and neurons send.
 
     jitter: standard deviation of a spike's time, in steps of its layer; the sum is rounded to a step and clipped to the window.
     drop: probability that a spike is lost; with slopes fan_in and reference its weight is then missing in the ramp too. seed: of images
@@ -37,7 +38,9 @@ class SpikeNoise:
         """The next batch begins with this image."""
         self._first = image
 
-    def __call__(self, layer: Input | Spiking, times: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def __call__(self, layer: Input | Spiking, times: np.ndarray, steps: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+        if steps is None:
+            raise UsageError("noise on spikes", "continuous time", "a number of steps", "set --steps N")
         noisy, lost = times.copy(), np.zeros(times.shape, bool)
         for image in range(len(times)):
             rng = np.random.default_rng([*self._seed, self._first + image, self._index[layer.name]])

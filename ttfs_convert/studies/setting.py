@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -52,21 +52,19 @@ class Setting:
         )
 
 
-def setting_of(
-    network: Network | str | Path,
-    data: GivenData,
-    *,
-    steps: int | Literal["own"] | None = "own",
-    limit: int | None = None,
-    data_dir: str | Path | None = None,
-    **others,
-) -> Setting:
-    """network: or the path of its .npz. data: see `data.given.dataset_of`. steps, limit, data_dir, others: see `StudyOptions`.
+def setting_of(network: Network | str | Path, data: GivenData, options: StudyOptions) -> Setting:
+    """network: or the path of its .npz. data: see `data.given.dataset_of`.
 
-    Raises as `load`, `with_steps` and `load_dataset`.
+    Raises TypeError for options that there are none of, else as `load`, `with_steps` and `load_dataset`.
     """
+    unknown = sorted(set(options) - StudyOptions.__optional_keys__)
+    if unknown:
+        raise TypeError(f"unexpected keyword argument {unknown[0]!r}; options are {', '.join(sorted(StudyOptions.__optional_keys__))}")
     if not isinstance(network, Network):
         network = load(network)
+    steps = options.get("steps", "own")
     if steps != "own":
         network = network.with_steps(steps)
-    return Setting(network, dataset_of(data, network.input_shapes, limit=limit, data_dir=data_dir), **others)
+    dataset = dataset_of(data, network.input_shapes, limit=options.get("limit"), data_dir=options.get("data_dir"))
+    others = {name: value for name, value in options.items() if name not in ("steps", "limit", "data_dir")}
+    return replace(Setting(network, dataset), **others)

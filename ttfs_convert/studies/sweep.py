@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas
     from typing_extensions import Unpack
 
+_Named = tuple[str, float | str | None]  # kind and value of a point
+
 
 @dataclass(frozen=True)
 class Point:
@@ -87,9 +89,10 @@ def sweep(
 
     Raises as `evaluate`; UsageError for points that there are none of, and for jitter and drop in continuous time, which has no steps.
     """
-    setting = setting_of(network, data, **options)
-    points = list(dict.fromkeys([("none", None), *(parsed_points(points) if isinstance(points, str) else points)]))
-    spiky = [kind for kind, _ in points if kind in ("jitter", "drop")]
+    setting = setting_of(network, data, options)
+    named = parsed_points(points) if isinstance(points, str) else points
+    wanted: list[_Named] = list(dict.fromkeys([("none", None), *named]))
+    spiky = [kind for kind, _ in wanted if kind in ("jitter", "drop")]
     if setting.network.steps is None and spiky:
         raise UsageError(f"--sweep {spiky[0]}", "continuous time", "a number of steps", "set --steps N")
     if repeats < 1:
@@ -99,7 +102,7 @@ def sweep(
         if isinstance(comparison.rule, NoRule):
             raise comparison.rule.refusal()
         about = {"network": fingerprint(setting.network), "data": comparison.data.sha256, "samples": len(comparison.data), "seed": seed}
-        found = _found(_Runner(setting.network, comparison, seed), points, repeats, SweepLog(log, about), progress)
+        found = _found(_Runner(setting.network, comparison, seed), wanted, repeats, SweepLog(log, about), progress)
         ann_accuracy, suspicions = _of_original(comparison)
     undisturbed = found["none", None][0][0]
     return Sweep(
@@ -108,18 +111,18 @@ def sweep(
         len(comparison.data),
         seed,
         ann_accuracy,
-        tuple(_point(kind, value, found[kind, value], undisturbed) for kind, value in points),
+        tuple(_point(kind, value, found[kind, value], undisturbed) for kind, value in wanted),
         (*comparison.data.notes, *comparison.notes, *suspicions),
         str(comparison.rule),
     )
 
 
 def _found(
-    runner: _Runner, points: Sequence[tuple[str, float | str | None]], repeats: int, log: SweepLog, progress: Callable[[int, int], None]
-) -> dict[tuple[str, float | str | None], list[tuple[float | None, float]]]:
+    runner: _Runner, points: Sequence[_Named], repeats: int, log: SweepLog, progress: Callable[[int, int], None]
+) -> dict[_Named, list[tuple[float | None, float]]]:
     """(accuracy or None, agreement) of every run of each point; from the log where it has them."""
     runs = [(*point, repeat) for point in points for repeat in range(repeats if point[0] in SWEEP_KINDS and SWEEP_KINDS[point[0]].noisy else 1)]
-    found: dict[tuple[str, float | str | None], list[tuple[float | None, float]]] = {}
+    found: dict[_Named, list[tuple[float | None, float]]] = {}
     for done, run in enumerate(runs, 1):
         found.setdefault(run[:2], []).append(log.get(run) or log.add(run, runner(*run)))
         progress(done, len(runs))
@@ -147,7 +150,7 @@ def _point(kind: str, value: float | str | None, runs: Sequence[tuple[float | No
         mean,
         _spread(accuracies),
         min(accuracies, default=None),
-        None if mean is None else 100 * (undisturbed - mean),
+        None if mean is None or undisturbed is None else 100 * (undisturbed - mean),
         statistics.fmean(agreements),
         _spread(agreements),
     )

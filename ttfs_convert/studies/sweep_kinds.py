@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import UsageError
 from ..network.network import Network
@@ -12,13 +13,12 @@ from .noise import SpikeNoise, with_threshold_mismatch, with_weight_bits, with_w
 
 @dataclass(frozen=True)
 class SweepKind:
-    """One way to get worse. values: those swept unless others are named. unit: of a value. noisy: whether repeats differ.
-    prepare: (network, value, seed) -> the network as it runs, and noise on its spikes."""
+    """One way to get worse."""
 
-    values: tuple
-    unit: str
-    noisy: bool
-    prepare: Callable[[Network, float, tuple[int, ...]], tuple[Network, SpikeNoise | None]]
+    values: tuple  # those swept unless others are named
+    unit: str  # of a value
+    noisy: bool  # whether repeats differ
+    prepare: Callable[[Network, Any, tuple[int, ...]], tuple[Network, SpikeNoise | None]]  # (network, value, seed) -> as it runs, noise on its spikes
 
 
 SWEEP_KINDS: dict[str, SweepKind] = {

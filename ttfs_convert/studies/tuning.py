@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas
     from typing_extensions import Unpack
 
+Figure = TypeVar("Figure", int, float)
 LADDER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 512, 1024)
 
 
@@ -119,7 +120,7 @@ def tune(
     Raises as `evaluate`; UsageError for a network in continuous time, data without labels or with too few samples, and where even the
     network's own steps exceed the budget.
     """
-    setting = setting_of(network, data, **options)
+    setting = setting_of(network, data, options)
     given, data = setting.network, setting.data
     if given.steps is None:
         raise UsageError("network", "continuous time", "a number of steps to come down from", "convert with --steps N")
@@ -175,7 +176,7 @@ class _Chooser:
 
     def __init__(self, comparison: Comparison, max_drop: float, progress: Callable[[str], None]):
         self._comparison, self._max_drop, self._progress = comparison, max_drop / 100, progress
-        self.original, self.truth = comparison.original_predictions, comparison.truth.labels  # of the samples that choose
+        self.original, self.truth = comparison.original_predictions, comparison.true_labels  # of the samples that choose
         self._accuracy = _accuracy(comparison, self.original)
         self._known: dict[tuple, float] = {}
 
@@ -196,7 +197,7 @@ class _Chooser:
         """The network as given and those with fewest steps, by the name of the variant. Raises UsageError where even the network's own steps
         exceed the budget."""
         uniform, fine = self.uniform(network), self.input_as_given(network)
-        tuned = self.per_layer(min((each for each in (uniform, fine) if each), key=lambda each: each.latency_steps))
+        tuned = self.per_layer(min((each for each in (uniform, fine) if each), key=lambda each: _of_grid(each.latency_steps)))
         return {"as given": network, "uniform": uniform, **({"input as given": fine} if fine else {}), "per layer": tuned}
 
     def uniform(self, network: Network) -> Network:
@@ -240,13 +241,20 @@ class _Chooser:
 
 
 def _accuracy(comparison: Comparison, predicted: np.ndarray) -> float:
-    return float((predicted == comparison.truth.labels).mean())
+    return float((predicted == comparison.true_labels).mean())
+
+
+def _of_grid(figure: Figure | None) -> Figure:
+    """A figure that networks have unless they are in continuous time, as none is that gets here."""
+    if figure is None:
+        raise ValueError("a network in continuous time")
+    return figure
 
 
 def _own_steps(network: Network) -> dict[str, int]:
     """N of every encoder and every layer of neurons."""
-    counts = network.steps_per_layer()
-    return {layer.name: counts[layer.name] for layer in network.layers if isinstance(layer, (Input, Spiking)) and counts[layer.name]}
+    counts = network.grid()
+    return {layer.name: counts[layer.name] for layer in network.layers if isinstance(layer, (Input, Spiking)) and layer.name in counts}
 
 
 def _groups(network: Network) -> list[tuple[str, ...]]:
@@ -273,9 +281,9 @@ def _judged(name: str, network: Network, comparison: Comparison) -> Variant:
     return Variant(
         name,
         _own_steps(network),
-        network.latency_steps,
-        events.p_proxy,
-        operation_counts.synaptic(network).p_proxy,
-        PairedOutcomes.of(ann, snn, comparison.truth.labels),
+        _of_grid(network.latency_steps),
+        _of_grid(events.p_proxy),
+        _of_grid(operation_counts.synaptic(network).p_proxy),
+        PairedOutcomes.of(ann, snn, comparison.true_labels),
         float((ann == snn).mean()),
     )

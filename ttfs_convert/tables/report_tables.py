@@ -11,6 +11,7 @@ from .style import table
 
 
 def layers_table(report: Report) -> Table:
+    """How far each layer is from ONNX Runtime, one row per population."""
     result = table(
         "Layer errors: each layer against ONNX Runtime",
         "layer",
@@ -51,6 +52,7 @@ SENT = {
 
 
 def energy_table(report: Report, slope: str) -> Table:
+    """Operations in four counts, beside the original's. slope: of the network, which says what is sent."""
     result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", "what it counts", left=("count", "what it counts"))
     rows = (
         ("paper", report.energy.paper, "weight parameters, shared by all positions: flatters convolutions"),
