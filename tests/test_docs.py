@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.printed_figures import FIGURE, differences, output_shown
-from ttfs_convert.cli.manual import COMMANDS, reference
+from ttfs_convert.cli.api_manual import api_reference
+from ttfs_convert.cli.commands import COMMANDS
+from ttfs_convert.cli.manual import reference
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "fashion_mnist"
@@ -18,6 +20,10 @@ README = (ROOT / "README.md").read_text()
 
 def test_cli_reference_is_current():
     assert (ROOT / "CLI.md").read_text() == reference(), "run: python -m ttfs_convert.cli.manual > CLI.md"
+
+
+def test_api_reference_is_current():
+    assert (ROOT / "docs" / "api.md").read_text() == api_reference(), "run: python -m ttfs_convert.cli.manual api > docs/api.md"
 
 
 def test_every_option_has_a_help_text():

@@ -49,7 +49,7 @@ def test_the_trained_resnet_is_converted_without_loss(tmp_path):
         padded = np.pad(archive["x"][:200], ((0, 0), (2, 2), (2, 2)))
         np.savez(tmp_path / "images.npz", x=padded, y=archive["y"][:200])
     images = load_dataset(str(tmp_path / "images.npz"))
-    continuous = ttfs_convert.evaluate(network.with_time(None), images)
+    continuous = ttfs_convert.evaluate(network.with_steps(None), images)
     assert continuous.report.drift.agreement == 1 and continuous.layer_errors.first_out_of_tolerance() is None
     assert continuous.layer_errors.not_compared() == []
     assert ttfs_convert.evaluate(network, images).report.drift.agreement >= 0.98

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ttfs_convert.cli.manual import COMMANDS
+from ttfs_convert.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,9 +36,10 @@ def test_wheel(built):
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
     for module in (
         "ttfs_convert/__init__.py",
-        "ttfs_convert/kernels/conv.py",
+        "ttfs_convert/py.typed",
+        "ttfs_convert/kernels/convolve.py",
         "ttfs_convert/lowering/operators/table.py",
-        "ttfs_convert/datasets/__init__.py",
+        "ttfs_convert/data/__init__.py",
         "ttfs_convert/training/torch.py",
         "ttfs_convert/cli/inspect.py",
     ):
@@ -105,7 +106,7 @@ print(kernel.__file__, other.__file__, sep="\\n")
 
 def test_the_clone_is_whole_in_its_own_folder_and_the_installation_elsewhere(installed, tmp_path):
     site, clone = installed
-    assert python(clone, site, "-c", WHERE) == [str(clone / "kernels" / "conv.py"), str(clone / "ttfs_convert" / "conversion/pipeline.py")]
+    assert python(clone, site, "-c", WHERE) == [str(clone / "kernels" / "convolve.py"), str(clone / "ttfs_convert" / "conversion/pipeline.py")]
     assert python(tmp_path, site, "-c", WHERE) == [str(site / "ttfs_convert" / name) for name in ("kernels/convolve.py", "conversion/pipeline.py")]
 
 

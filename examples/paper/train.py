@@ -115,7 +115,7 @@ def measured(folder: Path, test: Dataset, steps: int, threads: int | None, mode:
 
 def continuous(folder: Path, test: Dataset, threads: int | None) -> ttfs_convert.Report:
     """Run `folder`'s snn.npz in continuous time; written to continuous.json."""
-    report = ttfs_convert.evaluate(ttfs_convert.load(folder / "snn.npz").with_time(None), test, threads=threads).report
+    report = ttfs_convert.evaluate(ttfs_convert.load(folder / "snn.npz").with_steps(None), test, threads=threads).report
     (folder / "continuous.json").write_text(report.model_dump_json(indent=2) + "\n")
     return report
 

@@ -81,7 +81,7 @@ def test_other_grids_are_swept_too(folder):
     """--steps and --rounding change the network that is disturbed."""
     coarse = run(folder, "--sweep", "threshold=0", "--steps", "2", "--rounding", "ceil", "--json", "-")
     network = load(folder / "snn.npz")
-    expected = sweep(network.with_time(2, "ceil"), str(folder / "data.npz"), parse("threshold=0"), threads=1)
+    expected = sweep(network.with_steps(2, "ceil"), str(folder / "data.npz"), parse("threshold=0"), threads=1)
     assert json.loads(coarse.stdout) == json.loads(json.dumps(expected.as_json()))
     assert expected.points != sweep(network, str(folder / "data.npz"), parse("threshold=0"), threads=1).points
 

@@ -165,7 +165,7 @@ def test_the_file_says_what_was_done(tmp_path):
     assert record == fitted.compensation and again.on_fitted_grid
     assert (record.samples, record.unseen, record.rounding) == (100, 20, "ceil") and set(record.steps.values()) == {8}
     assert record.sha256 == data_of(samples(line(), 100, 1)).sha256
-    for other in (again.with_time(9), again.with_time(None), again.with_time(8, "nearest"), again.with_input_steps(255)):
+    for other in (again.with_steps(9), again.with_steps(None), again.with_steps(8, "nearest"), again.with_input_steps(255)):
         assert not other.on_fitted_grid
 
 

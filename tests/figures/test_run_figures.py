@@ -6,6 +6,7 @@ import pytest
 from tests.figures.pictures import assert_figures, texts
 from tests.models import Chain, converted, dataset
 from ttfs_convert.figures.page import LONGEST_NAME, percent, short, signed
+from ttfs_convert.figures.run_figures import write_run
 from ttfs_convert.measurement.distributions import POTENTIAL_EDGES
 from ttfs_convert.network.populations import Spiking
 from ttfs_convert.studies.evaluation import evaluate
@@ -30,7 +31,13 @@ def small() -> Chain:
 
 def run(chain, folder, images=12, threads=1, mode="strict", **options):
     network, x = converted(chain.model(), steps=20, mode=mode), dataset(chain.images(images))
-    return network, evaluate(network, x, plot=folder, threads=threads, **options)
+    return network, drawn_run(network, x, folder, threads=threads, **options)
+
+
+def drawn_run(network, x, folder, **options):
+    evaluation = evaluate(network, x, distributions=True, **options)
+    write_run(evaluation, folder)
+    return evaluation
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +127,7 @@ def test_many_layers_take_several_pages(tmp_path, monkeypatch):
 def test_a_direct_input_sends_no_spikes(tmp_path):
     chain = Chain((6,), seed=1).gemm(4).relu1().readout(2)
     network = converted(chain.model(), mode="exact", input_range=None)
-    evaluate(network, dataset(chain.images(4, -2, 2)), plot=tmp_path, threads=1)
+    drawn_run(network, dataset(chain.images(4, -2, 2)), tmp_path, threads=1)
     assert_figures(tmp_path, *FIGURES)
     assert "x" not in texts(tmp_path / "time_axis.svg").splitlines() and "gemm0" in texts(tmp_path / "time_axis.svg")
     shown = texts(tmp_path / "preactivations.svg")
@@ -164,7 +171,7 @@ def test_odd_names_in_a_file(tmp_path):
         if hasattr(layer, "source"):
             update["source"] = odd[layer.source]
         layers.append(layer.model_copy(update=update))
-    evaluate(network.model_copy(update={"layers": tuple(layers)}), x, plot=tmp_path, threads=1)
+    drawn_run(network.model_copy(update={"layers": tuple(layers)}), x, tmp_path, threads=1)
     assert_figures(tmp_path, *FIGURES)
     shown = texts(tmp_path / "time_axis.svg").splitlines()
     assert {"in$put$", "a$b$", "<&>?", "図", "…" + "e" * 23} <= set(shown)

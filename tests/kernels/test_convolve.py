@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ttfs_convert.kernels.blocking import TILE_PIXELS, in_long_rows, pack, slides, tiling
-from ttfs_convert.kernels.convolve import NO_TIMES, Convolution, conv
-from ttfs_convert.kernels.threshold import fire, ramp
 
 from tests import naive
 from tests.kernels.cases import OUTPUTS, Geometry, activations, assert_same_bits, geometries, with_threads
-from ttfs_convert.kernels.blocking import in_long_rows, pack, slides, tiling
+from ttfs_convert.kernels.blocking import TILE_PIXELS, in_long_rows, pack, slides, tiling
 from ttfs_convert.kernels.convolve import NO_TIMES, Convolution, conv
 from ttfs_convert.kernels.threshold import fire, ramp
 

@@ -29,7 +29,7 @@ def dyadic() -> tuple[Network, np.ndarray]:
     rng = np.random.default_rng(8)
     weights = [rng.integers(-7, 9, shape).astype(np.float32) / 4 for shape in ((3, 4), (4, 2))]
     net = Build((3,), "gated").fire("h", (4,), {"x": dense(weights[0])}, weights[0].sum(0), bias=[0, 0.25, -0.5, 3])
-    net = net.fire("g", (2,), {"h": dense(weights[1])}, weights[1].sum(0), bias=[0.5, 1.5]).watch().with_time(16)
+    net = net.fire("g", (2,), {"h": dense(weights[1])}, weights[1].sum(0), bias=[0.5, 1.5]).watch().with_steps(16)
     net = net.model_copy(update={"layers": tuple(layer.model_copy(update={"tensor": layer.name}) for layer in net.layers)})
     return net, rng.integers(0, 17, (40, 3)).astype(np.float32) / 16
 
@@ -100,14 +100,14 @@ def test_a_constant_has_no_deviation():
 )
 def test_potentials_are_the_sums_of_what_the_sources_sent(family, engine, steps, slope):
     net, x = case(family, slope)
-    net = net.with_time(steps)
+    net = net.with_steps(steps)
     check_potentials(net, x, simulate(net, x, engine))
 
 
 @pytest.mark.parametrize("engine, steps", FIXED)
 def test_with_a_fixed_threshold_late_spikes_have_not_arrived(engine, steps):
     net, x = case("residuals", "fan_in")
-    net = net.with_time(steps)
+    net = net.with_steps(steps)
     recording = simulate(net, x, engine, "fixed")
     assert any((times > 1.01).any() for times in recording.spike_times.values())
     assert any((times < -0.01).any() for times in recording.spike_times.values())
@@ -169,7 +169,7 @@ def test_every_bin_holds_as_many_steps(steps, bins):
 @pytest.mark.parametrize("engine, steps", (("exact", 20), *FIXED))
 def test_finer_histograms_of_spike_times_add_up_to_the_report_s(engine, steps):
     net, x = case("residuals", "fan_in")
-    net = net.with_time(steps)
+    net = net.with_steps(steps)
     recording = simulate(net, x, engine, "dynamic" if engine == "exact" else "fixed")
     coarse, fine = SpikeTiming(net), SpikeTiming(net, dict.fromkeys(recording.spike_times, 50))
     for timing in (coarse, fine):

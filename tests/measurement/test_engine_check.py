@@ -28,7 +28,7 @@ def checked(network, recording, x):
 def test_the_closed_form_does_not_differ_from_itself(family, slope):
     network, x = case(family, slope)
     for steps in (None, 20, 300):
-        net = network.with_time(steps)
+        net = network.with_steps(steps)
         check = checked(net, simulate(net, x), x)
         times = simulate(net, x).spike_times
         assert (check.differing, check.farthest) == (0, 0)
@@ -40,7 +40,7 @@ def test_the_closed_form_does_not_differ_from_itself(family, slope):
 @pytest.mark.parametrize("family", ("wires", "residuals", "analog"))
 def test_clean_runs_differ_by_ties_alone(family, engine, steps):
     network, x = case(family, "fan_in")
-    network = network.with_time(steps)
+    network = network.with_steps(steps)
     check = checked(network, simulate(network, x, engine), x)
     assert check.farthest <= AT_A_TIE and (engine == "event" or check.differing <= 0.002 * check.neurons + 1)
 
@@ -53,7 +53,7 @@ SUMS = np.array([1, 0.5, 4, -1])
 def neurons(slope="fan_in", rounding="nearest", steps=20):
     """The network and its image, with which no neuron fires near a boundary between two steps."""
     bias = np.array([0.163, 0.5263, -0.3883, 0.2])
-    network = Build((4,), slope).fire("h", (4,), {"x": dense(np.diag(SUMS))}, SUMS, bias).watch().with_time(steps, rounding)
+    network = Build((4,), slope).fire("h", (4,), {"x": dense(np.diag(SUMS))}, SUMS, bias).watch().with_steps(steps, rounding)
     x = np.array([[0.3, 0.6, 0.15, 0.35]], np.float32)
     return network, x
 
@@ -116,7 +116,7 @@ def test_in_continuous_time_the_distance_is_that_of_the_times(neuron, by):
 def test_an_encoder_is_checked_and_its_error_does_not_spread():
     """Later layers are judged on the spikes they really got."""
     network, x = case("residuals", "fan_in")
-    network = network.with_time(20)
+    network = network.with_steps(20)
     recording = simulate(network, x)
     good = recording.spike_times["x"].copy()
     later = simulate(network, np.clip(x + 0.1, 0, 1))
@@ -127,7 +127,7 @@ def test_an_encoder_is_checked_and_its_error_does_not_spread():
 
 def test_batches_add_up():
     network, x = case("residuals", "fan_in")
-    network = network.with_time(20)
+    network = network.with_steps(20)
     recording = simulate(network, x)
     recording.spike_times["f"].reshape(-1)[::7] ^= 1
     whole, parts = checked(network, recording, x), EngineCheck(network)

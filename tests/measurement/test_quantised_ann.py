@@ -271,7 +271,8 @@ def test_what_cannot_be_quantised():
 
 
 def tally_of(network: Network, x: np.ndarray) -> QuantisedTally:
-    return QuantisedTally(network, Comparison(network, dataset(x), threads=1))
+    comparison = Comparison(network, dataset(x), threads=1)
+    return QuantisedTally(network, comparison.model, comparison.output, comparison.rule, comparison.reference)
 
 
 def test_an_image_has_no_predictions_to_count():

@@ -78,7 +78,7 @@ def sums(timing):
 @pytest.mark.parametrize("family", ("wires", "residuals"))
 def test_with_the_dynamic_threshold_every_spike_is_in_its_window(family, engine, steps, slope):
     net, x = case(family, slope)
-    net = net.with_time(steps)
+    net = net.with_steps(steps)
     whole, parts = SpikeTiming(net), SpikeTiming(net)
     recording = simulate(net, x, engine)
     whole.add(recording)
@@ -97,7 +97,7 @@ def test_with_the_dynamic_threshold_every_spike_is_in_its_window(family, engine,
 @pytest.mark.parametrize("engine, steps", (("event", None), ("clock", 20)))
 def test_with_a_fixed_threshold_they_are_premature_late_and_missing(engine, steps):
     net, x = case("residuals", "fan_in")
-    net = net.with_time(steps)
+    net = net.with_steps(steps)
     recording, timing = simulate(net, x, engine, "fixed"), SpikeTiming(net)
     timing.add(recording)
     for name, (counted, neurons) in sums(timing).items():

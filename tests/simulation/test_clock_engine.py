@@ -44,7 +44,7 @@ def example_images(count: int) -> np.ndarray:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_steps_are_those_of_the_closed_form(family, slope):
     network, x = case(family, slope)
-    different, total = np.sum([compare(network.with_time(*grid), x) for grid in GRIDS[slope]], axis=0)
+    different, total = np.sum([compare(network.with_steps(*grid), x) for grid in GRIDS[slope]], axis=0)
     assert different <= SHARE * total
 
 
@@ -71,7 +71,7 @@ def test_any_convolution(geometry, groups, slope, steps, line, seed):
     kernel = weights(rng, *sliding["kernel"], 2, 3 * groups)
     step = Conv(in_shape=in_shape, out_shape=out_shape, groups=groups, weights=kernel, **sliding)
     network = Build(in_shape, slope).fire("h", out_shape, {"x": step}, sums(out_shape, (step,)), rng.normal(0, 0.3, out_shape)).watch()
-    different, _ = compare(network.with_time(steps), np.clip(rng.uniform(-0.3, 1.1, (2, *in_shape)), 0, 1).astype(np.float32))
+    different, _ = compare(network.with_steps(steps), np.clip(rng.uniform(-0.3, 1.1, (2, *in_shape)), 0, 1).astype(np.float32))
     assert not different
 
 
@@ -99,13 +99,13 @@ def test_any_average(geometry, include_pad, slope, steps, spiking, seed):
     path = (last,) if spiking else (pool, last)
     network = build.fire("h", (3,), {"p" if spiking else "x": path}, sums((3,), path), [0.5, 0, 0.2]).watch()
     x = np.clip(rng.uniform(-0.3, 1.1, (2, *geometry.size, 2)), 0, 1).astype(np.float32)
-    different, _ = compare(network.with_time(steps, rng.choice(["nearest", "ceil"])), np.round(x * steps) / np.float32(steps))
+    different, _ = compare(network.with_steps(steps, rng.choice(["nearest", "ceil"])), np.round(x * steps) / np.float32(steps))
     assert not different
 
 
 def test_the_trained_example():
     network, x = convert(EXAMPLE / "model.onnx"), example_images(24)
-    different, total = compare(network.with_time(8), x)
+    different, total = compare(network.with_steps(8), x)
     assert total > 1_000_000 and different <= SHARE * total
     different, total = compare(network, x[:3])
     assert total > 100_000 and different <= SHARE * total
@@ -124,7 +124,7 @@ def test_the_trained_residual_network():
 @pytest.mark.parametrize("rounding", ("nearest", "ceil"))
 def test_ties_fire_earlier(steps, half_fires_at, rounding):
     """A neuron due halfway between steps 1 and 2, and one due at step 2 itself."""
-    network = Build((2,), "gated").fire("h", (2,), {"x": ()}, 1).watch().with_time(steps, rounding)
+    network = Build((2,), "gated").fire("h", (2,), {"x": ()}, 1).watch().with_steps(steps, rounding)
     recording = simulate(network, np.array([[1 - 1.5 / steps, 1 - 2 / steps]], np.float32), "clock")
     assert recording.spike_times["x"].tolist() == recording.spike_times["h"].tolist() == [[half_fires_at[rounding], 2]]
 
@@ -140,7 +140,7 @@ def test_a_number_of_steps_is_needed():
 def broken(family: str, slope: str, steps: int = 16, rounding: str = "nearest") -> bool:
     network, x = case(family, slope)
     try:
-        different, total = compare(network.with_time(steps, rounding), x)
+        different, total = compare(network.with_steps(steps, rounding), x)
     except AssertionError:
         return True
     return different > SHARE * total
@@ -150,7 +150,7 @@ def test_wrong_weight_sums_would_be_noticed():
     """`clock` never reads them with slope fan_in: the slope comes from the spikes themselves."""
     network, x = case("separable", "fan_in")
     with pytest.raises(AssertionError, match="neurons, by"):
-        compare(with_weight_sums(network, 1.01).with_time(50), x)
+        compare(with_weight_sums(network, 1.01).with_steps(50), x)
 
 
 def test_padded_taps_that_do_not_spike_would_be_noticed(monkeypatch):
@@ -165,6 +165,6 @@ def test_a_spike_that_arrives_one_step_late_would_be_noticed(monkeypatch):
 
 def test_ties_that_fire_later_would_be_noticed(monkeypatch):
     monkeypatch.setattr(clock, "TIE", -1e-4)
-    network = Build((4,), "gated").fire("p", (1,), {"x": dense(np.full((4, 1), 0.25))}, 1).watch().with_time(4)
+    network = Build((4,), "gated").fire("p", (1,), {"x": dense(np.full((4, 1), 0.25))}, 1).watch().with_steps(4)
     x = np.array([[0.75, 0.75, 0.5, 0.5]], np.float32)
     assert simulate(network, x, "clock").spike_times["p"] != simulate(network, x).spike_times["p"]

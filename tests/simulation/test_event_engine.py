@@ -57,7 +57,7 @@ def test_the_twin_agrees(family, slope):
 
 def test_the_trained_example():
     network, x = convert(EXAMPLE / "model.onnx"), example_images(6)
-    assert_same_times(network.with_time(None), x, simulate(network, x, "event"))  # a grid is left aside
+    assert_same_times(network.with_steps(None), x, simulate(network, x, "event"))  # a grid is left aside
 
 
 def test_a_wrong_weight_sum_would_be_noticed():

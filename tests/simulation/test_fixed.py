@@ -18,7 +18,7 @@ FINE = 1000  # steps; ceil is at most one of them late
 def runs(network: Network, x: object) -> list[tuple[Recording, float]]:
     """By either engine, and how much its times may differ from those of continuous time."""
     batch = np.array([x], np.float32)
-    clock = simulate(network.with_time(FINE, "ceil"), batch, "clock", "fixed")
+    clock = simulate(network.with_steps(FINE, "ceil"), batch, "clock", "fixed")
     return [(simulate(network, batch, "event", "fixed"), 1e-6), (clock, 8 / FINE)]
 
 
@@ -147,7 +147,7 @@ def excitatory(slope: str) -> Network:
 def test_it_equals_the_dynamic_threshold_where_nothing_fires_outside_its_window(slope):
     network, x = excitatory(slope), np.random.default_rng(1).random((5, 4, 4, 2), np.float32)
     x[0] = 0
-    for engine, net in (("event", network), ("clock", network.with_time(40))):
+    for engine, net in (("event", network), ("clock", network.with_steps(40))):
         fixed, dynamic = simulate(net, x, engine, "fixed"), simulate(net, x, engine)
         for layer in network.layers[:-1]:
             found = fixed.tau(layer.name)
@@ -178,7 +178,7 @@ def test_the_closed_form_needs_the_dynamic_threshold(slope):
 def test_gates_need_the_dynamic_threshold(family, slope, layers, engine):
     network, x = case(family, slope)
     with pytest.raises(UsageError, match=f"threshold fixed: slope gated in {layers}; expected slope fan_in or reference"):
-        simulate(network.with_time(4), x, engine, "fixed")
+        simulate(network.with_steps(4), x, engine, "fixed")
 
 
 def test_one_clock_needs_one_number_of_steps():
@@ -207,7 +207,7 @@ def test_names_that_do_not_exist(options, text):
 def test_a_neuron_due_as_the_run_ends_fires(engine, rounding):
     network = Build((2,)).fire("h", (2,), {"x": ()}, 1).watch()
     x = np.array([[0, 0.5]], np.float32)
-    network = network.with_time(8, rounding) if engine == "clock" else network
+    network = network.with_steps(8, rounding) if engine == "clock" else network
     assert simulate(network, x, engine).tau("h").tolist() == [[1, 0.5]]
     assert simulate(network, x, engine, "fixed").tau("h").tolist() == [[1, 0.5]]
 

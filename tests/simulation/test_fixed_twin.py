@@ -46,7 +46,7 @@ def test_event_by_event(family, slope):
 def test_step_by_step(number, family, slope):
     network, x = case(family, slope)
     steps, rounding = GRIDS[number % len(GRIDS)]
-    assert_equals_the_twin(network.with_time(steps, rounding), two(x), "clock", steps)
+    assert_equals_the_twin(network.with_steps(steps, rounding), two(x), "clock", steps)
 
 
 def test_the_networks_put_the_engines_to_the_test():
@@ -63,7 +63,7 @@ def test_shorter_steps_approach_continuous_time(family):
     expected = simulate(network, x, "event", "fixed").spike_times["h"]
     distances = []
     for steps in (16, 64, 256, 1024):
-        found = simulate(network.with_time(steps), x, "clock", "fixed").spike_times["h"]
+        found = simulate(network.with_steps(steps), x, "clock", "fixed").spike_times["h"]
         both = ~np.isnan(found) & ~np.isnan(expected)
         assert (np.isnan(found) != np.isnan(expected)).mean() <= 0.5 / steps**0.5
         distances.append(np.abs(found - expected)[both].mean())
@@ -77,7 +77,7 @@ def test_padded_taps_that_do_not_spike_would_be_noticed(monkeypatch):
     leave_out_padding(monkeypatch)
     network, x = case("residuals", "fan_in")
     with pytest.raises(AssertionError):
-        assert_equals_the_twin(network.with_time(10), two(x), "clock", 10)
+        assert_equals_the_twin(network.with_steps(10), two(x), "clock", 10)
 
 
 def test_an_average_whose_padding_counts_twice_would_be_noticed(monkeypatch):

@@ -29,7 +29,7 @@ def bits(*recordings: Recording) -> list[bytes]:
 @pytest.mark.parametrize("engine, threshold, steps, family, slope", CASES)
 def test_no_bit_depends_on_the_batch_or_on_threads(engine, threshold, steps, family, slope):
     network, x = case(family, slope)
-    run = simulator(network.with_time(steps), engine, threshold)
+    run = simulator(network.with_steps(steps), engine, threshold)
     name = network.inputs[0].onnx_name
     whole = bits(run({name: x}))
     for size in (1, 3):
@@ -44,6 +44,6 @@ def test_no_bit_depends_on_the_batch_or_on_threads(engine, threshold, steps, fam
 def test_the_inputs_stay_as_they_are(engine, threshold, steps):
     network, x = case("lines", "fan_in")
     before = x.copy()
-    first = simulate(network.with_time(steps), x, engine, threshold)
+    first = simulate(network.with_steps(steps), x, engine, threshold)
     assert x.tobytes() == before.tobytes()
-    assert bits(simulate(network.with_time(steps), x, engine, threshold)) == bits(first)
+    assert bits(simulate(network.with_steps(steps), x, engine, threshold)) == bits(first)

@@ -6,6 +6,9 @@ import pytest
 
 from tests.kernels.cases import with_threads
 from tests.simulation.test_prepared_layers import CASES, _network
+from ttfs_convert.kernels import call_table as program
+from ttfs_convert.kernels._threads import CALLER
+from ttfs_convert.kernels.pool import add_decoded, max_pool
 from ttfs_convert.network.synapses.connection import Connection
 from ttfs_convert.network.synapses.dense import Dense
 from ttfs_convert.simulation import exact_engine as exact

@@ -77,7 +77,7 @@ def test_decoded_steps_are_correctly_rounded(steps):
 )
 def test_engines_record_alike(engine, threshold, steps):
     network, x = case("wires", "fan_in")
-    recording = simulate(network.with_time(steps), x, engine, threshold)
+    recording = simulate(network.with_steps(steps), x, engine, threshold)
     counted = steps is not None and threshold == "dynamic"
     assert set(recording.steps) == {layer.name for layer in network.layers}
     assert set(recording.steps.values()) == {steps if counted else None}

@@ -57,7 +57,7 @@ def opened(path):
 )
 def test_a_file_holds_the_recording_of_all_images(network, tmp_path, engine, threshold, steps, dtype):
     """Written in batches, equal to a run over all images at once; NumPy opens it without pickles."""
-    network, path = network.with_time(steps), tmp_path / "spikes.npz"
+    network, path = network.with_steps(steps), tmp_path / "spikes.npz"
     evaluate(network, dataset(IMAGES), batch=4, engine=engine, threshold=threshold, spikes=path)
     expected, found = simulate(network, IMAGES, engine, threshold), opened(path)
     assert set(found) == {"about", *(f"spikes/{layer.name}" for layer in network.layers[:-1]), f"potentials/{MODEL.at}"}
@@ -230,7 +230,7 @@ def test_a_full_disk_leaves_nothing_behind(network, tmp_path, monkeypatch):
 
 
 def test_a_path_that_cannot_be_written_is_refused_before_any_work(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluation, "_compare", lambda *arguments: pytest.fail("it ran"))
+    monkeypatch.setattr(evaluation, "_evaluated", lambda *arguments: pytest.fail("it ran"))
     for path in (tmp_path, tmp_path / "none" / "spikes.npz", "/dev/null"):
         with pytest.raises(UsageError, match="cannot be written"):
             evaluate(network, dataset(IMAGES), spikes=path)

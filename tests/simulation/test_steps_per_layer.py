@@ -109,10 +109,10 @@ def test_numbers_that_are_none(steps):
 @pytest.mark.parametrize("steps", (None, 12))
 def test_another_time_clears_them(steps):
     network, x = mixed("lines", "fan_in"), case("lines", "fan_in")[1]
-    found = network.with_time(steps, "ceil")
+    found = network.with_steps(steps, "ceil")
     assert (found.steps, found.rounding) == (steps, "ceil")
-    assert set(found.steps_per_layer().values()) == {steps} and found.with_time(steps).rounding == "ceil"
-    plain = case("lines", "fan_in")[0].with_time(steps, "ceil")
+    assert set(found.steps_per_layer().values()) == {steps} and found.with_steps(steps).rounding == "ceil"
+    plain = case("lines", "fan_in")[0].with_steps(steps, "ceil")
     assert simulate(found, x).potentials.tobytes() == simulate(plain, x).potentials.tobytes()
 
 
@@ -127,7 +127,7 @@ def test_latency_is_the_longest_path_of_steps():
     """It need not be the path of most windows."""
     build = Build((2,)).fire("h", (2,), {"x": ()}, 1).fire("short", (2,), {"h": ()}, 1).fire("long", (2,), {"x": ()}, 1)
     network = build.read((1,), {"short": dense([[1], [1]]), "long": dense([[1], [1]])}, 4)
-    assert (network.windows, network.latency_steps, network.with_time(10).latency_steps) == (3, None, 30)
+    assert (network.windows, network.latency_steps, network.with_steps(10).latency_steps) == (3, None, 30)
     assert with_steps(network, 10, long=100).latency_steps == 10 + 100
     assert with_steps(network, 10, x=1, h=2, short=3, long=4).latency_steps == 1 + 2 + 3
     assert with_steps(network, 10, short=40, long=45).latency_steps == 10 + 10 + 40

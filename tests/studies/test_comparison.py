@@ -37,13 +37,27 @@ def data(y=LABELS):
 @pytest.mark.parametrize("batch", (1, 7, 23, 64))
 def test_batches_cover_every_sample_once_and_in_order(network, batch):
     comparison, told = Comparison(network, data(), batch=batch, threads=1), []
-    rows = [row for part in comparison.batches() for row in range(part.start, part.stop)]
-    assert rows == list(range(23)) and max(part.stop - part.start for part in comparison.batches()) == min(batch, 23)
-    runs = list(comparison.runs(Simulator(network), lambda part: told.append(part.start)))
-    assert told == list(range(0, 23, batch))
-    assert np.array_equal(np.concatenate([labels for _, labels in runs]), LABELS), "in continuous time both networks say the same"
-    assert sum(len(recording.potentials) for recording, _ in runs) == 23
-    assert np.array_equal(comparison.original_predictions(), LABELS)
+    parts = [part for part, _ in comparison.batches()]
+    rows = [row for part in parts for row in range(part.start, part.stop)]
+    assert rows == list(range(23)) and max(part.stop - part.start for part in parts) == min(batch, 23)
+    runs = [
+        (comparison.labels(run.outputs), run, len(run.recording.potentials))
+        for run in comparison.runs(Simulator(network), lambda part: told.append(part.start))
+    ]
+    assert told == list(range(0, 23, batch)) and [run.rows for _, run, _ in runs] == parts
+    assert np.array_equal(np.concatenate([labels for labels, _, _ in runs]), LABELS), "in continuous time both networks say the same"
+    assert sum(samples for _, _, samples in runs) == 23
+    assert np.array_equal(comparison.original_predictions, LABELS)
+    assert np.array_equal(comparison.predictions(Simulator(network)), LABELS)
+
+
+def test_the_original_runs_where_it_is_asked_for(network):
+    comparison = Comparison(network, data(), batch=9, threads=1)
+    assert not any(run.original or run.ann_seconds > 0.01 for run in comparison.runs(Simulator(network)))
+    both = [
+        comparison.labels(run.original) for run in comparison.runs(Simulator(network), original=True) if run.ann_seconds > 0 and run.snn_seconds > 0
+    ]
+    assert np.array_equal(np.concatenate(both), LABELS)
 
 
 def test_inputs_are_those_of_the_rows(network):
@@ -57,8 +71,8 @@ def test_a_tail_is_part_of_the_prediction():
     score = next(iter(Reference(model, threads=1)(IMAGES).values()))[:, 0]
     cut = converted(model, mode="strict")
     comparison = Comparison(cut, data(y=None), threads=1)
-    assert np.array_equal(comparison.original_predictions(), score >= 0.5) and 0 < (score >= 0.5).mean() < 1
-    assert np.array_equal(np.concatenate([labels for _, labels in comparison.runs(Simulator(cut))]), score >= 0.5)
+    assert np.array_equal(comparison.original_predictions, score >= 0.5) and 0 < (score >= 0.5).mean() < 1
+    assert np.array_equal(comparison.predictions(Simulator(cut)), score >= 0.5)
 
 
 def test_labels_that_the_model_has_no_score_for(network):
@@ -71,7 +85,7 @@ def test_labels_that_the_model_has_no_score_for(network):
 def test_the_original_may_come_from_its_file_alone(network, tmp_path):
     path = save(MODEL, tmp_path)
     bare = network.model_copy(update={"onnx": None})
-    assert np.array_equal(Comparison(bare, data(), path, threads=1).original_predictions(), LABELS)
+    assert np.array_equal(Comparison(bare, data(), path, threads=1).original_predictions, LABELS)
     with pytest.raises(UsageError, match="the original model is not inside; name it with --onnx FILE"):
         Comparison(bare, data())
     onnx.save(Chain((6,), seed=4).gemm(14).relu1().readout(3).model(), path)

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from ttfs_convert.kernels.rounding import TIE
 
 from tests.naive_network import SPIKE_TIMES, channels_last, check_weight_sums, connection_weights
 from tests.simulation.networks import case
 from tests.test_naive_network import NETWORKS, SLOPES, Build, average, conv, dense, ends, images, scale, sliding, total, weights
-from ttfs_convert.kernels.threshold import TIE
+from ttfs_convert.kernels.rounding import TIE
 from ttfs_convert.network.populations import Input, MaxPool, Readout, Spiking
 from ttfs_convert.simulation.engines import simulate
 from ttfs_convert.simulation.exact_engine import Simulator
@@ -27,7 +26,7 @@ def one_thread():
 
 def line(size=4000, slope="fan_in", steps=200):
     """A network of `size` encoders that are read out, and its input population."""
-    network = Build((size,), slope).watch().with_time(steps)
+    network = Build((size,), slope).watch().with_steps(steps)
     return network, network.layers[0]
 
 
@@ -85,7 +84,7 @@ def test_drop_loses_the_asked_share_of_the_spikes(slope, drop):
 
 def test_noise_is_seeded_and_differs_between_images_and_layers():
     network, _ = case("residuals", "fan_in")
-    network = network.with_time(50)
+    network = network.with_steps(50)
     times = np.full((2, 4, 4, 2), 25, np.uint8)
     layers = [layer for layer in network.layers if layer.shape == (4, 4, 2) and isinstance(layer, (Input, Spiking))]
     drawn = [SpikeNoise(network, 3.0, 0.2, (seed, 1))(layer, times, 50)[0] for seed in (7, 8) for layer in layers]
@@ -97,7 +96,7 @@ def test_noise_is_seeded_and_differs_between_images_and_layers():
 @pytest.mark.parametrize("slope", ("fan_in", "gated"))
 def test_batches_and_threads_change_no_spike(slope):
     network, x = case("wires", slope)
-    network = network.with_time(STEPS)
+    network = network.with_steps(STEPS)
     noise = SpikeNoise(network, 1.5, 0.1, (3,))
     with numba_threads(None):
         whole = Simulator(network, noise)({"x": x})
@@ -161,7 +160,7 @@ def ramps(network, x, recording, lost):
 def test_a_noisy_run_equals_a_computation_in_numpy(family, slope, jitter, drop):
     """Also through max-pools, concatenations and reorderings; steps differ only where float32 potentials lie on the threshold."""
     network, x = family(np.random.default_rng(1), slope)
-    network = network.with_time(STEPS)
+    network = network.with_steps(STEPS)
     spy = Spy(SpikeNoise(network, jitter, drop, (0,)))
     recording = Simulator(network, spy)({"x": x})
     compared = 0
@@ -214,7 +213,7 @@ def test_a_lost_spike_is_a_synapse_that_is_not_there(slope, engine, steps):
     without[:, :, 1] = 0
     steps_of = (conv((4, 5, 2), each, pads=1) for each in (w, without))
     full, cut = (
-        Build((4, 5, 2), slope).fire("h", (4, 5, 4), {"x": step}, total(w), [0.3, 0.5, 0, 0.2]).watch().with_time(steps) for step in steps_of
+        Build((4, 5, 2), slope).fire("h", (4, 5, 4), {"x": step}, total(w), [0.3, 0.5, 0, 0.2]).watch().with_steps(steps) for step in steps_of
     )
     found = Simulator(full, losing(*range(1, 40, 2), silent=slope == "gated"))({"x": x}).spike_times["h"]
     # Padded taps of the channel are not lost: their weights stay, on the border

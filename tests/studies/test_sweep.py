@@ -121,8 +121,8 @@ def test_undisturbed_figures_are_those_of_a_single_run(network, data):
 
 def test_points_without_noise_equal_runs_of_the_changed_network(network, data, runs):
     changes = {
-        ("steps", 3): network.with_time(3),
-        ("rounding", "ceil"): network.with_time(10, "ceil"),
+        ("steps", 3): network.with_steps(3),
+        ("rounding", "ceil"): network.with_steps(10, "ceil"),
         ("weight-bits", 3): with_weight_bits(network, 3),
     }
     found = sweep(network, data, changes, repeats=4)
@@ -185,7 +185,7 @@ def test_unlabelled_data(network, data):
 
 
 def test_continuous_time_has_no_steps_to_jitter_by(network, data, runs):
-    continuous = network.with_time(None)
+    continuous = network.with_steps(None)
     for kind in ("jitter", "drop"):
         with pytest.raises(UsageError, match="continuous time; expected a number of steps; set --steps N"):
             sweep(continuous, data, [("steps", 3), (kind, 0.1)])
@@ -245,7 +245,7 @@ def test_runs_of_other_settings_in_one_log_do_not_mix(network, data, log, runs):
     whole = path.read_text()
     others = [
         (network, data, 1),
-        (network.with_time(9), data, 0),
+        (network.with_steps(9), data, 0),
         (network, dataclasses.replace(data, sha256="e" * 64), 0),
         (network, dataclasses.replace(data, x=data.x[:100], y=data.y[:100]), 0),
     ]

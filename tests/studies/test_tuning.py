@@ -17,7 +17,7 @@ from ttfs_convert.measurement.layer_errors import LayerErrors
 from ttfs_convert.network.populations import Input, Spiking
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.simulation.engines import simulate
-from ttfs_convert.studies import evaluation, tuning
+from ttfs_convert.studies import evaluation, setting, tuning
 from ttfs_convert.studies.tuning import LADDER
 
 tune, evaluate = (functools.partial(function, threads=1) for function in (tuning.tune, evaluation.evaluate))
@@ -56,12 +56,12 @@ def parts(monkeypatch):
     """The data sets that a tuning compares on: the part that chooses, the part that judges."""
     seen = []
 
-    class Seeing(tuning.Comparison):
+    class Seeing(setting.Comparison):
         def __init__(self, network, data, *arguments, **options):
             seen.append(data)
             super().__init__(network, data, *arguments, **options)
 
-    monkeypatch.setattr(tuning, "Comparison", Seeing)
+    monkeypatch.setattr(setting, "Comparison", Seeing)
     return seen
 
 
@@ -96,7 +96,7 @@ def steps_of(network):
 def test_the_smallest_uniform_number_of_steps_within_the_budget(network, data, parts, runs, budget):
     found = tune(network, data, budget, seed=1)
     chosen, judged = parts
-    smallest = next(steps for steps in LADDER if drop(network.with_time(steps), chosen) <= budget + 1e-9)
+    smallest = next(steps for steps in LADDER if drop(network.with_steps(steps), chosen) <= budget + 1e-9)
     given, uniform, per_layer = found.variants
     assert [each.name for each in found.variants] == ["as given", "uniform", "per layer"]
     assert set(uniform.steps.values()) == {smallest} and set(given.steps.values()) == {64}
@@ -121,7 +121,7 @@ def test_layers_need_fewer_steps_than_all_of_them_at_once(network, data, parts):
 def test_variants_are_judged_on_the_other_part(network, data, parts):
     found = tune(network, data, 5, seed=2, share=0.25)
     assert (found.chosen_on, found.judged_on) == (60, 180)
-    networks = network, network.with_time(next(iter(found.variants[1].steps.values()))), network.with_layer_steps(found.variants[2].steps)
+    networks = network, network.with_steps(next(iter(found.variants[1].steps.values()))), network.with_layer_steps(found.variants[2].steps)
     for variant, each in zip(found.variants, networks, strict=True):
         report = evaluate(each, parts[1]).report
         assert (variant.outcomes.ann_accuracy, variant.outcomes.snn_accuracy) == (report.ann.accuracy, report.snn.accuracy)
@@ -144,7 +144,7 @@ def test_the_cheapest_that_keeps_the_budget_on_the_other_part_is_kept(network, d
 @pytest.mark.parametrize("share", (0.25, 0.5, 0.9))
 def test_the_parts_are_disjoint_seeded_and_keep_their_labels(network, data, parts, share):
     for seed in (0, 0, 1):
-        tune(network.with_time(2), data, 100, seed=seed, share=share)
+        tune(network.with_steps(2), data, 100, seed=seed, share=share)
     rows = [[int(np.flatnonzero((data.x == x).all(1))[0]) for x in part.x] for part in parts]
     for chosen, judged, *_ in (rows[:2], rows[4:]):
         assert len(chosen) == round(share * 240) and sorted(chosen + judged) == list(range(240))
@@ -257,7 +257,7 @@ def test_a_network_fitted_to_its_grid_is_told_apart(data):
 
 def test_no_steps_no_labels_no_samples(network, data, runs):
     with pytest.raises(UsageError, match="continuous time; expected a number of steps to come down from"):
-        tune(network.with_time(None), data, 1)
+        tune(network.with_steps(None), data, 1)
     with pytest.raises(UsageError, match="images has no labels; expected labelled data"):
         tune(network, dataset(data.x), 1)
     one = dataclasses.replace(data, x=data.x[:1], y=data.y[:1])
@@ -276,7 +276,7 @@ def test_labels_that_the_model_has_no_class_for(network, data):
 
 def test_a_budget_that_even_all_steps_exceed(network, data):
     """Two steps lose more; the message says how much."""
-    coarse = network.with_time(2)
+    coarse = network.with_steps(2)
     with pytest.raises(UsageError, match=r"max-drop: a drop of (\d+\.\d\d) pp with all 2 steps; expected at most 0.5 pp") as caught:
         tune(coarse, data, 0.5)
     assert "convert with more steps, or allow a larger drop" in str(caught.value)
@@ -314,15 +314,15 @@ def test_latency_and_operations_follow_the_layers_own_steps():
 def test_errors_are_held_against_the_longest_step():
     _, network = uneven()
     assert LayerErrors(network).tolerance() == ("mean", 1 / 10)
-    assert LayerErrors(network.with_time(None)).tolerance()[0] == "max"
+    assert LayerErrors(network.with_steps(None)).tolerance()[0] == "max"
 
 
 def test_another_grid_replaces_the_layers_own_steps():
     _, network = uneven()
     for steps in (7, None):
-        assert set(network.with_time(steps).steps_per_layer().values()) == {steps}
-    assert network.with_time(7, "ceil").rounding == "ceil" and network.with_time(7).rounding == "nearest"
-    assert network.with_time(7).latency_steps == 28 and network.with_time(None).latency_steps is None
+        assert set(network.with_steps(steps).steps_per_layer().values()) == {steps}
+    assert network.with_steps(7, "ceil").rounding == "ceil" and network.with_steps(7).rounding == "nearest"
+    assert network.with_steps(7).latency_steps == 28 and network.with_steps(None).latency_steps is None
 
 
 def test_steps_that_contradict_the_network_are_refused():
@@ -331,7 +331,7 @@ def test_steps_that_contradict_the_network_are_refused():
     with pytest.raises(ValueError, match="joins layers of .* steps: one spike train has one grid"):
         network.with_layer_steps({joined[0]: 11})
     with pytest.raises(ValueError, match="in continuous time"):
-        network.with_time(None).with_layer_steps({"x": 10})
+        network.with_steps(None).with_layer_steps({"x": 10})
 
 
 @pytest.mark.parametrize("steps", ({"x": 0}, {"x": -3}, {"x": 70_000}))

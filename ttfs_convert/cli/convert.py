@@ -8,12 +8,14 @@ import click
 
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
 from ..network.choices import EXACT_SLOPES, MODES, POOLINGS
-from .common import EXIT_CODES, Steps, check_outputs, console, json_text, note, write_json
+from .console import console, note
 from .input_range_option import RangePart, WithRanges, input_range_of
+from .output_files import check_outputs, json_text, write_json
+from .shared_options import Steps
 from .streams import undelivered
 
 
-@click.command(cls=WithRanges, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.command(cls=WithRanges)
 @click.argument("model", metavar="MODEL.onnx", type=click.Path(exists=True, dir_okay=False))
 @click.option("--out", required=True, metavar="SNN.npz", type=click.Path(dir_okay=False), help="File to write the spiking network to.")
 @click.option(
@@ -131,11 +133,12 @@ def main(
     """
     from pathlib import Path
 
-    from ..conversion.pipeline import convert, model_picture_size
-    from ..data import load_dataset
+    from ..conversion.pipeline import convert
+    from ..data.given import dataset_of
     from ..errors import UsageError
     from ..files.atomic import write_all
     from ..network.store import archive_of
+    from ..onnx_model.given_model import declared_shapes
     from ..onnx_model.input_sizes import parsed_sizes
     from ..tables.network_json import network_json
     from ..tables.network_tables import compensation_table, grid, network_table
@@ -151,9 +154,7 @@ def main(
             raise UsageError(option, f"given with mode {mode}", "mode exact", "add --mode exact, or leave it out")
     if direct_input and input_ranges:
         raise UsageError("--direct-input", "given with --input-range", "one of them")
-    data = calibrate and load_dataset(
-        calibrate, data_dir=data_dir and Path(data_dir), limit=calibration_limit, split="train", size=model_picture_size(model)
-    )
+    data = calibrate and dataset_of(calibrate, declared_shapes(model), limit=calibration_limit, data_dir=data_dir, split="train")
     network = convert(
         model,
         mode=mode,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import Command
+from .command import Command
 
 NAMES = ("--input-range",)
 
@@ -48,7 +48,7 @@ def input_range_of(given: tuple[tuple[float | str, float | str], ...]):
         return "auto"
     if plain:
         return plain[0][0] if isinstance(plain[0][0], str) else plain[0]
-    return dict(_named(text) for text, _ in given)
+    return dict(_named(text) for text, _ in given if isinstance(text, str))
 
 
 def _named(text: str):

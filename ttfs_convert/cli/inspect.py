@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
-from .common import EXIT_CODES, Command, check_outputs, console, note, write_json
+from .command import Command
+from .console import console, note
+from .output_files import check_outputs, write_json
 
 
-@click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.command(cls=Command)
 @click.argument("file", metavar="MODEL.onnx|SNN.npz", type=click.Path(exists=True, dir_okay=False))
 @click.option("--json", "json_file", metavar="FILE", help="Also write it as JSON; - for standard output alone.")
 @click.option(

@@ -1,12 +1,17 @@
-"""CLI.md from the commands themselves:  python -m ttfs_convert.cli.manual > CLI.md"""
+"""CLI.md from the commands themselves:  python -m ttfs_convert.cli.manual > CLI.md
+
+docs/api.md from the docstrings:  python -m ttfs_convert.cli.manual api > docs/api.md
+"""
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from . import convert, inspect, run, tune
-
-COMMANDS = {"ttfs-convert": convert.main, "ttfs-run": run.main, "ttfs-inspect": inspect.main, "ttfs-tune": tune.main}
+from ..tables import widths
+from .api_manual import api_reference
+from .commands import COMMANDS
 
 
 def reference() -> str:
@@ -17,7 +22,7 @@ def reference() -> str:
 
     parts = ["# Command line", "", "Generated from the commands' help by `python -m ttfs_convert.cli.manual > CLI.md`.", ""]
     for name, command in COMMANDS.items():
-        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+        context = click.Context(command, info_name=name, terminal_width=widths.HELP, **command.context_settings)
         parts += [f"## {name}", "", "```", command.get_help(context).rstrip(), "```", ""]
     parts += ["## Operators", "", "| ONNX operator | what is taken |", "|---|---|"]
     parts += [f"| {name} | {operator.takes} |" for name, operator in OPERATORS.items()]
@@ -46,4 +51,4 @@ def reference() -> str:
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    print(api_reference() if sys.argv[1:] == ["api"] else reference(), end="")

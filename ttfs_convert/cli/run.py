@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
-from .common import EXIT_CODES, INCONCLUSIVE, Command, Steps, check_outputs, console, judging, note, on_grid, say, write_json
+from .command import GATE_FAILED, INCONCLUSIVE, Command
+from .console import console, note, note_subset, progress_bar, say
+from .output_files import check_outputs, write_json
+from .shared_options import Steps, judging, on_grid
 
-GATE_FAILED = 99
+if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..measurement.drift import PairedOutcomes
+    from ..network.network import Network
+    from ..studies.evaluation import Evaluation
+    from ..studies.setting import StudyOptions
 
 
-@click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.command(cls=Command)
 @click.argument("network", metavar="SNN.npz", type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--data",
@@ -86,129 +94,162 @@ GATE_FAILED = 99
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
-def main(
-    network,
-    data,
-    data_dir,
-    limit,
-    batch,
-    steps,
-    input_steps,
-    rounding,
-    engine,
-    threshold,
-    histogram,
-    quantised,
-    spike_file,
-    folder,
-    sweeps,
-    repeats,
-    seed,
-    log,
-    max_drop,
-    output,
-    decision_threshold,
-    onnx_file,
-    json_file,
-    threads,
-):
+def main(**options):
     """Run a spiking network on data and report what the conversion cost.
 
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency
     and operations.
     """
-    from ..data import load_dataset
-    from ..errors import UsageError
-    from ..figures.figure_folder import check_plots
-    from ..network.store import load
-    from ..studies.evaluation import evaluate
-    from ..studies.picture_size import picture_size
-    from ..tables.report_tables import energy_table, layers_table, spike_times_table, summary
+    _run(Options(**options))
 
-    check_outputs(json=json_file, spikes=spike_file)
-    if folder is not None:
-        check_plots(folder)
-    loaded = on_grid(load(network), steps, rounding, input_steps)
-    dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit, size=picture_size(loaded))
-    judged = {"output": output, "decision_threshold": decision_threshold}
-    if sweeps:
-        if (engine, threshold, histogram, quantised, spike_file, folder, max_drop) != ("exact", "dynamic", False, False, None, None, None):
+
+@dataclass(frozen=True)
+class Options:
+    """The command's, by the names that click gives them."""
+
+    network: str
+    data: str
+    data_dir: str | None
+    limit: int | None
+    batch: int
+    steps: int | None
+    input_steps: int | None
+    rounding: str | None
+    engine: str
+    threshold: str
+    histogram: bool
+    quantised: bool
+    spike_file: str | None
+    folder: str | None
+    sweeps: tuple[str, ...]
+    repeats: int | None
+    seed: int | None
+    log: str | None
+    max_drop: float | None
+    output: str | None
+    decision_threshold: float | None
+    onnx_file: str | None
+    json_file: str | None
+    threads: int | None
+
+    @property
+    def of_study(self) -> StudyOptions:
+        """Those that evaluations and sweeps share."""
+        return {
+            "onnx_file": self.onnx_file,
+            "batch": self.batch,
+            "threads": self.threads,
+            "output": self.output,
+            "decision_threshold": self.decision_threshold,
+        }
+
+    def check(self) -> None:
+        """Raise UsageError for options that do not fit together, or for files that cannot be written."""
+        from ..errors import UsageError
+        from ..figures.figure_folder import check_plots
+
+        check_outputs(json=self.json_file, spikes=self.spike_file)
+        if self.folder is not None:
+            check_plots(self.folder)
+        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.max_drop)
+        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, None):
             raise UsageError(
                 "--sweep",
                 "an option for single runs beside it",
                 "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot nor --max-drop",
             )
-        _sweep(
-            loaded,
-            dataset,
-            sweeps,
-            json_file,
-            {**judged, **dict(repeats=repeats or 3, seed=seed or 0, log=log, onnx_file=onnx_file, batch=batch, threads=threads)},
-        )
-        return
-    if (repeats, seed, log) != (None, None, None):
-        raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
-    if max_drop is not None and dataset.y is None:
+        if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
+            raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
+
+
+def _run(options: Options) -> None:
+    from ..data.given import dataset_of
+    from ..network.store import load
+
+    options.check()
+    network = on_grid(load(options.network), options.steps, options.rounding, options.input_steps)
+    dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir)
+    if options.sweeps:
+        _sweep(network, dataset, options)
+    else:
+        _evaluate(network, dataset, options)
+
+
+def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
+    """One run: its tables, JSON and figures, and the gate."""
+    from ..errors import UsageError
+    from ..studies.evaluation import evaluate
+
+    gated = options.max_drop is not None
+    if gated and dataset.y is None:
         raise UsageError("--max-drop", f"{dataset.name} has no labels", "labelled data", "add y to the .npz")
-    with _progress("running", len(dataset.x)) as progress:
+    with progress_bar("running", len(dataset)) as progress:
         evaluation = evaluate(
-            loaded,
+            network,
             dataset,
-            onnx_file=onnx_file,
-            batch=batch,
-            threads=threads,
-            engine=engine,
-            threshold=threshold,
-            histogram=histogram,
-            quantised=quantised,
-            spikes=spike_file,
-            plot=folder,
-            labels_needed=max_drop is not None,
+            engine=options.engine,
+            threshold=options.threshold,
+            histogram=options.histogram,
+            quantised=options.quantised,
+            distributions=options.folder is not None,
+            spikes=options.spike_file,
+            labels_needed=gated,
             progress=progress,
-            **judged,
+            **options.of_study,
         )
-    if json_file != "-":
-        timing = [spike_times_table(evaluation.report)] if histogram or threshold == "fixed" else []
-        for part in (layers_table(evaluation.report), *timing, energy_table(evaluation.report, loaded.slope), summary(evaluation)):
+    if options.folder is not None:
+        from ..figures.run_figures import write_run
+
+        write_run(evaluation, options.folder)
+    _show(evaluation, options)
+    note_subset(dataset)
+    if options.max_drop is not None and evaluation.outcomes is not None:
+        sys.exit(_gate(evaluation.outcomes, evaluation.report.drift.agreement or 0, options.max_drop))
+
+
+def _show(evaluation: Evaluation, options: Options) -> None:
+    """Tables, JSON and notes of a run."""
+    from ..tables.report_tables import energy_table, layers_table, spike_times_table, summary
+
+    report = evaluation.report
+    if options.json_file != "-":
+        timing = [spike_times_table(report)] if options.histogram or options.threshold == "fixed" else []
+        for part in (layers_table(report), *timing, energy_table(report, evaluation.slope), summary(evaluation)):
             console().print(part)
-    if json_file:
-        write_json(evaluation.report.model_dump(mode="json"), json_file)
-    for text in (*evaluation.notes, *_subset(dataset)):
+    if options.json_file:
+        write_json(report.model_dump(mode="json"), options.json_file)
+    for text in evaluation.notes:
         note(text)
-    if max_drop is not None:
-        sys.exit(_gate(evaluation, max_drop))
 
 
-def _subset(dataset) -> list[str]:
-    return [f"--limit: a subset, {len(dataset.x):,} of {dataset.total:,} samples"] if len(dataset.x) < dataset.total else []
-
-
-def _sweep(network, dataset, sweeps: tuple[str, ...], json_file: str | None, options: dict) -> None:
+def _sweep(network: Network, dataset: Dataset, options: Options) -> None:
     """Run all points named, print their table, write their JSON."""
     from ..studies.sweep import sweep
     from ..studies.sweep_kinds import parsed_points
     from ..tables.sweep_table import sweep_table
 
-    points = [point for text in sweeps for point in parsed_points(text)]
-    with _progress("sweeping", 1) as progress:
-        found = sweep(network, dataset, points, progress=progress, **options)
-    if json_file != "-":
+    points = [point for text in options.sweeps for point in parsed_points(text)]
+    with progress_bar("sweeping", 1) as progress:
+        found = sweep(
+            network, dataset, points, repeats=options.repeats or 3, seed=options.seed or 0, log=options.log, progress=progress, **options.of_study
+        )
+    if options.json_file != "-":
         console().print(sweep_table(found))
-    if json_file:
-        write_json(found.as_json(), json_file)
-    for text in (*found.notes, *_subset(dataset)):
+    if options.json_file:
+        write_json(found.as_json(), options.json_file)
+    for text in found.notes:
         note(text)
+    note_subset(dataset)
 
 
-def _gate(evaluation, max_drop: float) -> int:
+def _gate(outcomes: PairedOutcomes, agreement: float, max_drop: float) -> int:
     """Say whether the drop is within `max_drop` percentage points, and what this sample can decide; return the exit code."""
     from ..measurement.drift import Verdict, newcombe_interval, samples_needed, smallest_gate, verdict
 
-    outcomes = evaluation.outcomes
     decided = verdict(newcombe_interval(outcomes), max_drop / 100)
     say(f"gate {max_drop:g} pp: {decided.value}")
     text = (
-        f"with {100 * (1 - evaluation.report.drift.agreement):.2f} % disagreement and no true drift, {outcomes.samples:,} samples decide "
+        f"with {100 * (1 - agreement):.2f} % disagreement and no true drift, {outcomes.samples:,} samples decide "
         f"gates from {100 * smallest_gate(outcomes):.2f} pp"
     )
     if decided is Verdict.INCONCLUSIVE:
@@ -221,16 +262,3 @@ def _gate(evaluation, max_drop: float) -> int:
             text += f"; {max_drop:g} pp is beyond any sample"
     note(text)
     return {Verdict.PASSED: 0, Verdict.FAILED: GATE_FAILED, Verdict.INCONCLUSIVE: INCONCLUSIVE}[decided]
-
-
-@contextlib.contextmanager
-def _progress(what: str, total: int):
-    """A function (done, of) that moves a bar on a terminal and does nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda done, of: None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
-from .common import EXIT_CODES, INCONCLUSIVE, Command, check_outputs, console, judging, note, say, write_json
+from .command import INCONCLUSIVE, Command
+from .console import console, note, note_subset, say
+from .output_files import check_outputs, write_json
+from .shared_options import judging
+
+if TYPE_CHECKING:
+    from ..studies.tuning import Tuning
 
 
-@click.command(cls=Command, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.command(cls=Command)
 @click.argument("network", metavar="SNN.npz", type=click.Path(exists=True, dir_okay=False))
 @click.option("--data", required=True, metavar="NAME|PATH", help="Labelled data, as for ttfs-run.")
 @click.option("--data-dir", type=click.Path(file_okay=False, exists=True), help="Where raw data sets are looked for first.")
@@ -40,52 +47,78 @@ from .common import EXIT_CODES, INCONCLUSIVE, Command, check_outputs, console, j
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="All cores by default.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the result as JSON; - for standard output alone.")
 @click.version_option(package_name="ttfs-convert")
-def main(network, data, data_dir, limit, max_drop, share, seed, out, output, decision_threshold, onnx_file, batch, threads, json_file):
+def main(**options):
     """Find the smallest numbers of time steps, uniform and then per layer, that keep the accuracy.
 
     One part of the data chooses, another judges: the table's accuracies are of samples that had no say.
     """
-    from ..data import load_dataset
-    from ..network.store import load, save
-    from ..studies.picture_size import picture_size
+    _tune(Options(**options))
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command's, by the names that click gives them."""
+
+    network: str
+    data: str
+    data_dir: str | None
+    limit: int | None
+    max_drop: float
+    share: float
+    seed: int
+    out: str | None
+    output: str | None
+    decision_threshold: float | None
+    onnx_file: str | None
+    batch: int
+    threads: int | None
+    json_file: str | None
+
+
+def _tune(options: Options) -> None:
+    from ..data.given import dataset_of
+    from ..network.store import load
     from ..studies.tuning import tune
     from ..tables.tuning_table import as_json, tuning_table
 
-    check_outputs(json=json_file, out=out)
-    loaded = load(network)
-    dataset = load_dataset(data, data_dir=None if data_dir is None else Path(data_dir), limit=limit, size=picture_size(loaded))
+    check_outputs(json=options.json_file, out=options.out)
+    network = load(options.network)
+    dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir)
     found = tune(
-        loaded,
+        network,
         dataset,
-        max_drop,
-        share=share,
-        seed=seed,
-        onnx_file=onnx_file,
-        batch=batch,
-        threads=threads,
-        output=output,
-        decision_threshold=decision_threshold,
+        options.max_drop,
+        share=options.share,
+        seed=options.seed,
         progress=say,
+        onnx_file=options.onnx_file,
+        batch=options.batch,
+        threads=options.threads,
+        output=options.output,
+        decision_threshold=options.decision_threshold,
     )
-    if json_file != "-":
+    if options.json_file != "-":
         console().print(tuning_table(found))
-    if json_file:
-        write_json(as_json(found, dataset, max_drop, seed), json_file)
+    if options.json_file:
+        write_json(as_json(found, dataset, options.max_drop, options.seed), options.json_file)
     note(
-        f"steps chosen on {found.chosen_on:,} samples in {found.runs} runs, for a drop of at most {max_drop:g} pp; all figures are of the other "
-        f"{found.judged_on:,}"
+        f"steps chosen on {found.chosen_on:,} samples in {found.runs} runs, for a drop of at most {options.max_drop:g} pp; all figures are of the "
+        f"other {found.judged_on:,}"
     )
     for text in found.notes:
         note(text)
-    if len(dataset) < dataset.total:
-        note(f"--limit: a subset, {len(dataset):,} of {dataset.total:,} samples")
-    if found.kept is None:
-        note(
-            f"no variant stays within {max_drop:g} pp on the samples that had no say"
-            + ("" if out is None else f"; {out} is not written")
-            + ": name more data, or allow a larger drop"
-        )
+    note_subset(dataset)
+    _write(found, options)
+
+
+def _write(found: Tuning, options: Options) -> None:
+    """The tuned network, if one keeps the budget; else exit."""
+    from ..network.store import save
+
+    if found.network is None:
+        unwritten = "" if options.out is None else f"; {options.out} is not written"
+        note(f"no variant stays within {options.max_drop:g} pp on the samples that had no say{unwritten}: name more data, or allow a larger drop")
         sys.exit(INCONCLUSIVE)
-    if out is not None:
-        save(found.network, out)
-        say(f"Wrote {out}: the variant {found.kept}.")
+    if options.out is not None:
+        save(found.network, options.out)
+        say(f"Wrote {options.out}: the variant {found.kept}.")

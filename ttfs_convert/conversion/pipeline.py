@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from ..compensation import check_compensation, compensated
-from ..data import Dataset, fit_to_inputs, image_size, load_dataset
+from ..data import Dataset, fit_to_inputs
+from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
 from ..lowering.builder import Builder
 from ..lowering.graph_walk import lower_graph
@@ -19,13 +20,11 @@ from ..lowering.ranges.of_inputs import InputRanges, input_ranges
 from ..network.network import Network
 from ..network.populations import Input, Readout
 from ..network.provenance import Calibration, LayerFit
-from ..onnx_model.dataflow import fed_inputs
+from ..onnx_model.given_model import GivenModel, ModelFile, declared_shapes, model_file
 from ..onnx_model.input_sizes import chosen_sizes
 from ..onnx_model.macs import macs
-from ..onnx_model.read import parsed
 from ..onnx_model.reference import Reference
 from ..onnx_model.simplify import Simplified, simplified
-from ..onnx_model.unread_inputs import without_unread_inputs
 from .cut import head_model, tail_model
 from .declared_batch import check_body
 from .freed_memory import give_back
@@ -40,35 +39,44 @@ CALIBRATION_SAMPLES = 1000  # of a named data set or a file
 
 
 def convert(
-    path: str | Path, *, calibrate: Dataset | str | None = None, progress: Callable[[LayerFit], None] = lambda fit: None, **options: Unpack[Keywords]
+    model: GivenModel, *, calibrate: GivenData | None = None, progress: Callable[[LayerFit], None] = lambda fit: None, **options: Unpack[Keywords]
 ) -> Network:
-    """The spiking network of the ONNX model at `path`.
+    """The spiking network of an ONNX model.
 
-    calibrate: the data that shows mode exact how large unbounded activations get, and that `compensate` fits to: samples, or the name or
-    path of a data set, of which the first 1,000 training samples are taken. progress: told of every layer that `compensate` has fitted.
+    model: path of the file, or an onnx.ModelProto with its weights inside, whose network is called as its graph and whose SHA-256 is that of
+        its serialised bytes.
+    calibrate: the data that shows mode exact how large unbounded activations get, and that `compensate` fits to, in any form that `evaluate`
+        takes; of a name or a path the first 1,000 training samples.
+    progress: told of every layer that `compensate` has fitted.
     options: mode, slope, steps, rounding, pooling, tolerance, input_range, input_shape, method, margin, embed, input_steps and compensate, with
-    the meanings and defaults of `Options`.
+        the meanings and defaults of `Options`.
 
     Raises ConstraintError where mode strict finds a constraint of the paper broken, other ModelErrors for a model that is broken or
     unsupported, UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
     """
     chosen = Options(**options)
-    if isinstance(calibrate, str):
-        calibrate = load_dataset(calibrate, split="train", limit=CALIBRATION_SAMPLES, size=model_picture_size(path))
+    data = None if calibrate is None else _samples(calibrate, model)
     if chosen.compensate:
-        if calibrate is None:
+        if data is None:
             raise UsageError("compensate", "no data", "samples to fit to", "name some with --calibrate DATA: training images, not test images")
-        check_compensation(calibrate, chosen.steps)
-    try:
-        with simplified(path, lambda model, where: chosen_sizes(model, where, chosen.input_shape, calibrate)) as model:
-            network = _converted(path, model, chosen, calibrate)
-            return _fitted(network, model, calibrate, progress) if chosen.compensate else network
-    except ValidationError as error:
-        raise broken_network(str(path), error) from error
+        check_compensation(data, chosen.steps)
+    with model_file(model) as file:
+        try:
+            with simplified(file.path, lambda original, where: chosen_sizes(original, where, chosen.input_shape, data), file.where) as simple:
+                network = _converted(file, simple, chosen, data)
+                return network if data is None or not chosen.compensate else _fitted(network, simple, data, progress)
+        except ValidationError as error:
+            raise broken_network(file.where, error) from error
 
 
-def _converted(path: str | Path, model: Simplified, options: Options, data: Dataset | None) -> Network:
-    where, ranges = str(path), input_ranges(model, options.input_range)
+def _samples(given: GivenData, model: GivenModel) -> Dataset:
+    """To calibrate on; of a name or a path the first training samples."""
+    named = isinstance(given, (str, Path))
+    return dataset_of(given, declared_shapes(model) if named else (), limit=CALIBRATION_SAMPLES if named else None, split="train")
+
+
+def _converted(file: ModelFile, model: Simplified, options: Options, data: Dataset | None) -> Network:
+    where, ranges = file.where, input_ranges(model, options.input_range)
     builder, calibration = _lowered(where, model, options, data, ranges)
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
@@ -79,7 +87,7 @@ def _converted(path: str | Path, model: Simplified, options: Options, data: Data
     narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
     head, tail = head_model(model, inputs), tail_model(model, readouts)
     network = Network(
-        name=Path(path).stem,
+        name=file.name,
         mode=options.mode,
         slope=options.network_slope,
         steps=options.steps,
@@ -126,10 +134,3 @@ def _lowered(where: str, model: Simplified, options: Options, data: Dataset | No
     builder = options.builder(found)
     lower_graph(model, builder, where, ranges)
     return builder, calibration
-
-
-def model_picture_size(path: str | Path) -> tuple[int, int] | None:
-    """Height and width of the pictures that the model at `path` takes; None if it takes none, or of any size."""
-    model = without_unread_inputs(parsed(path))
-    shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim][1:] for value in fed_inputs(model.graph)]
-    return image_size(tuple(shapes[0])) if len(shapes) == 1 and 0 not in shapes[0] else None

@@ -15,7 +15,7 @@ from ..files.content_kind import DATA, refuse_others
 from . import cifar, idx, image_folder, npz, raw_files
 from .fit_to_model import Batches, fit_to_input, fit_to_inputs, image_size
 
-__all__ = ["Batches", "Dataset", "fit_to_input", "fit_to_inputs", "image_size", "load_dataset"]
+__all__ = ["Batches", "Dataset", "dataset_of_arrays", "fit_to_input", "fit_to_inputs", "image_size", "load_dataset"]
 
 EXPECTED = "data: an .npz with x and, for accuracy, y, or a folder of pictures"
 
@@ -47,11 +47,18 @@ class Dataset:
         x = inputs[self.x_name] if self.x is self.inputs.get(self.x_name) else self.x[rows]
         return replace(self, x=x, y=y, targets=targets, inputs=inputs)
 
+    def first(self, limit: int | None) -> Dataset:
+        """The first `limit` samples, None for all, with the SHA-256 of these; `total` stays. Raises UsageError for a limit below 1."""
+        _check_limit(limit)
+        data = self.take(slice(limit))
+        others = [array for array in data.inputs.values() if array is not data.x]
+        return replace(data, sha256=_sha256(data.x, data.y, None if data.y is not None else data.targets, *others))
+
 
 def load_dataset(
-    source: str,
+    source: str | Path,
     *,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     limit: int | None = None,
     split: Literal["test", "train"] = "test",
     size: tuple[int, int] | None = None,
@@ -59,18 +66,19 @@ def load_dataset(
     """The test or the training samples of a data set.
 
     source: `mnist`, `fashion-mnist`, `cifar10`, `cifar100` (a folder of such a name: write ./mnist), or the path of an .npz with x and
-    optionally y, or a usual pair of other names (see `npz.read`), or, for a model with several inputs, an array per input under its name,
-    or of a folder with one sub-folder of images per class.
-    data_dir: where the raw files of a named data set are looked for first (see `raw_files.find`).
+        optionally y, or a usual pair of other names (see `data.npz.read`), or, for a model with several inputs, an array per input under its
+        name, or of a folder with one sub-folder of images per class.
+    data_dir: where the raw files of a named data set are looked for first (see `data.raw_files.find`).
     limit: take the first `limit` samples; from a folder of images these are spread over the classes.
-    split: which images of a named data set, and which part of an .npz that has several (x_train, x_test). size: height and width that
-    the model takes, which images of a folder are held against.
+    split: which images of a named data set, and which part of an .npz that has several (x_train, x_test).
+    size: height and width that the model takes, which images of a folder are held against.
+
     Raises UsageError for a limit below 1 or an unknown split and DataError for data that is missing or broken.
     """
-    if limit is not None and limit < 1:
-        raise UsageError("--limit", f"{limit}", "1 or more")
+    _check_limit(limit)
     if split not in raw_files.SPLITS:
         raise UsageError("split", f"{split}", " or ".join(raw_files.SPLITS))
+    source, data_dir = str(source), None if data_dir is None else Path(data_dir)
     if source in raw_files.SOURCES:
         paths = raw_files.find(source, split, data_dir)
         if source in cifar.FORMATS:
@@ -84,19 +92,29 @@ def load_dataset(
         data = Dataset(Path(source).resolve().name, x, y, "", total, notes, True, class_names=names)
     elif Path(source).suffix.lower() == ".npz" and Path(source).is_file():
         refuse_others(source, DATA, DataError, EXPECTED)
-        found = npz.read(Path(source), split)
-        x = found.inputs[found.x_name] if found.x_name else next(iter(found.inputs.values()))
-        data = Dataset(
-            Path(source).name, x, found.y, "", len(x), found.notes, False, found.inputs, found.targets, x_name=found.x_name, arrays=found.names
-        )
+        data = _of_contents(Path(source).name, npz.read(Path(source), split))
     else:
         if Path(source).is_file():
             refuse_others(source, DATA, DataError, EXPECTED)
         found = "not an .npz file" if Path(source).is_file() else "no such data set, file or folder"
         raise DataError(source, found, f"{', '.join(raw_files.SOURCES)}, or the path of an .npz or of a folder with images")
-    data = data.take(slice(limit))
-    others = [array for name, array in data.inputs.items() if array is not data.x]
-    return replace(data, sha256=_sha256(data.x, data.y, None if data.y is not None else data.targets, *others))
+    return data.first(limit)
+
+
+def dataset_of_arrays(x: np.ndarray | Mapping[str, np.ndarray], y: np.ndarray | None, name: str = "arrays") -> Dataset:
+    """Samples x (n, ...), or for several inputs a mapping from the model's inputs to arrays (n, ...), and labels (n,), targets, or None: as
+    `load_dataset` makes it of an .npz with these arrays. name: of the data set. Raises DataError for arrays that do not fit."""
+    return _of_contents(name, npz.of_arrays(x, y, name)).first(None)
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise UsageError("--limit", f"{limit}", "1 or more")
+
+
+def _of_contents(name: str, found: npz.Contents) -> Dataset:
+    x = found.inputs[found.x_name] if found.x_name else next(iter(found.inputs.values()))
+    return Dataset(name, x, found.y, "", len(x), found.notes, False, found.inputs, found.targets, x_name=found.x_name, arrays=found.names)
 
 
 def _sha256(*arrays: np.ndarray | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +70,23 @@ def read(path: Path, split: str = "test") -> Contents:
         return Contents(arrays, choice.x, names, notes=choice.notes)
     labels, targets, notes = labels_or_targets(y, f"{path}", choice.y, samples, first)
     return Contents(arrays, choice.x, names, labels, targets, (*choice.notes, *notes))
+
+
+def of_arrays(x: object, y: object | None, where: str) -> Contents:
+    """As `read`, of arrays at hand: samples x (n, ...), or a mapping from the model's inputs to arrays (n, ...), and labels y or None. where: what
+    errors call them."""
+    given = x if isinstance(x, Mapping) else {"x": x}
+    if not given:
+        raise DataError(where, "no samples", "an array x, or one per input of the model")
+    arrays = {str(name): _samples(np.asarray(array), where, str(name)) for name, array in given.items()}
+    sizes = {name: len(array) for name, array in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        raise DataError(where, f"samples per input {sizes}", "as many of each")
+    lone = next(iter(arrays)) if len(arrays) == 1 else ""
+    if y is None:
+        return Contents(arrays, lone, tuple(arrays))
+    labels, targets, notes = labels_or_targets(np.asarray(y), where, "y", next(iter(sizes.values())), lone or next(iter(arrays)))
+    return Contents(arrays, lone, (*arrays, "y"), labels, targets, notes)
 
 
 def _chosen(names: Sequence[str], path: Path, split: str) -> _Choice:
@@ -143,7 +160,7 @@ def _array(archive: np.lib.npyio.NpzFile, path: Path, name: str) -> np.ndarray:
     return array
 
 
-def _samples(x: np.ndarray, path: Path, name: str) -> np.ndarray:
+def _samples(x: np.ndarray, path: str | Path, name: str) -> np.ndarray:
     if x.ndim < 1 or x.size == 0:
         raise DataError(f"{path}", f"{name} of shape {x.shape}", "one or more samples along the first axis and their values along others")
     if x.dtype.kind in "biu":

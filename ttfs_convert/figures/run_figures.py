@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from ..errors import UsageError
 from ..measurement.distributions import POTENTIAL_EDGES, Distributions
 from ..measurement.layer_errors import LayerErrors
 from ..network.populations import Coded, Layer, Spiking
@@ -27,9 +28,12 @@ RAREST = 1e-6  # share of a layer's values at the lower end of the colours
 ROWS = 24  # layers on a page of the time axis
 
 
-def write_run(found: Distributions, evaluation: Evaluation, folder: str | Path) -> None:
-    """Write the figures of a run, and `histograms.npz`, into `folder`. Raises UsageError if they cannot be written."""
-    report = evaluation.report
+def write_run(evaluation: Evaluation, folder: str | Path) -> None:
+    """Write the figures of a run, and `histograms.npz`, into `folder`. Raises UsageError if they cannot be written, or if the run did not count
+    distributions."""
+    report, found = evaluation.report, evaluation.distributions
+    if found is None:
+        raise UsageError("figures", "a run without distributions", "those that they show", "evaluate(..., distributions=True)")
     about = about_network(found.network, report.engine.name, report.engine.threshold)
     figures = run_figures(found, evaluation.layer_errors, f"{about}; data {report.data.name}, N = {report.data.samples:,}")
     write_figures(figures, folder, {"histograms.npz": histograms(found)})
@@ -46,7 +50,7 @@ def run_figures(found: Distributions, layer_errors: LayerErrors, about: str) -> 
 
 def histograms(found: Distributions) -> bytes:
     """What the figures show as an .npz. `preactivation_edges`: (121,), in units of the threshold. Counts, int64, as
-    `measure.distributions` has them: `preactivations/<layer>` (120,), `activations/<layer>` (101, bins + 1), and
+    `measurement.distributions` has them: `preactivations/<layer>` (120,), `activations/<layer>` (101, bins + 1), and
     `spike_times/<layer>` (windows x bins,), from the opening of the input's window."""
     counts = {"preactivation_edges": POTENTIAL_EDGES}
     for name, kind in (("preactivations", found.potentials), ("activations", found.pairs), ("spike_times", found.timing.layers)):

@@ -21,8 +21,7 @@ from ..network.populations import Readout, sources
 from ..network.tensor_order import in_neuron_order
 from ..onnx_model.reference import Reference
 from ..simulation.recording import Recording
-from ..studies.comparison import Comparison
-from .prediction import NoRule
+from .prediction import NoRule, Rule
 from .quantised_graph import ROUNDING, Insertion, Quantiser, quantised_model
 
 __all__ = ["Divergence", "QuantisedAnn", "QuantisedOutcome", "QuantisedTally", "QuantisedValues", "quantised_model", "spiked_levels", "trace"]
@@ -166,14 +165,24 @@ class QuantisedOutcome:
 
 
 class QuantisedTally:
-    """Holds a spiking network's outputs against those of its quantised original, batch by batch. comparison: of `network` with the original.
-    Raises as `quantised_model`; UsageError where no labels follow from the judged output."""
+    """Holds a spiking network's outputs against those of its quantised original, batch by batch.
 
-    def __init__(self, network: Network, comparison: Comparison):
-        if isinstance(comparison.rule, NoRule):
-            raise comparison.rule.refusal()
-        self._network, self._ann = network, QuantisedAnn(network, comparison.model, comparison.reference)
-        self._output, self._rule = comparison.output, comparison.rule
+    model, session: see `QuantisedAnn`. output: the one that is judged. rule: how labels follow from it. Raises as `quantised_model`; UsageError
+    where none do.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        model: onnx.ModelProto,
+        output: str,
+        rule: Rule | NoRule,
+        session: Callable[[onnx.ModelProto, Sequence[str]], Reference] = Reference,
+    ):
+        if isinstance(rule, NoRule):
+            raise rule.refusal()
+        self._network, self._ann = network, QuantisedAnn(network, model, session)
+        self._output, self._rule = output, rule
         self._samples = self._right = self._mismatches = self._traced = self._differing = self._compared = 0
         self._labelled, self._unexplained = True, None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from ..errors import UsageError
@@ -71,10 +72,17 @@ class Network(Record):
 
     @property
     def inputs(self) -> tuple[Input, ...]:
+        """The encoders."""
         return tuple(layer for layer in self.layers if isinstance(layer, Input))
 
     @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of what is encoded, in the model's own layout, without the batch."""
+        return tuple(layer.onnx_shape for layer in self.inputs)
+
+    @property
     def readouts(self) -> tuple[Readout, ...]:
+        """The populations whose potentials are read."""
         return tuple(layer for layer in self.layers if isinstance(layer, Readout))
 
     @property
@@ -109,10 +117,17 @@ class Network(Record):
         fitted = self.compensation
         return fitted is None or (fitted.steps == self.grid() and fitted.rounding == self.rounding)
 
-    def with_time(self, steps: int | None, rounding: str | None = None) -> Network:
-        """This network on another grid: `steps` for every window, None for continuous time; `rounding` if given."""
-        layers = tuple(layer.model_copy(update={"steps": None}) if isinstance(layer, (Input, Spiking)) else layer for layer in self.layers)
-        return self.model_copy(update={"steps": steps, "rounding": rounding or self.rounding, "layers": layers})
+    def with_steps(self, steps: int | None, rounding: str | None = None) -> Network:
+        """This network with `steps` time steps in every window, 1 to 65535, or None for continuous time; layers lose the numbers of their own.
+
+        rounding: "nearest" or "ceil", if not the network's own. Raises UsageError for anything else.
+        """
+        if steps is not None:
+            steps = _step_count(steps)
+        if rounding not in (None, "nearest", "ceil"):
+            raise UsageError("rounding", f"{rounding!r}", "nearest or ceil")
+        layers = tuple(layer.changed(steps=None) if isinstance(layer, (Input, Spiking)) and layer.steps else layer for layer in self.layers)
+        return self.changed(steps=steps, rounding=rounding or self.rounding, layers=layers)
 
     def with_input_steps(self, steps: int) -> Network:
         """This network with a window of `steps` steps for every input that spikes. Raises UsageError in continuous time, without such an
@@ -141,8 +156,7 @@ class Network(Record):
         tunable = {layer.name for layer in self.layers if isinstance(layer, (Input, Spiking))}
         require(tunable.issuperset(steps), f"no encoders or neurons named {sorted(set(steps) - tunable)}")
         require(all(1 <= count <= MAX_STEPS for count in steps.values()), f"numbers of steps outside 1 to {MAX_STEPS}")
-        layers = tuple(layer.model_copy(update={"steps": steps[layer.name]}) if layer.name in steps else layer for layer in self.layers)
-        return Network.model_validate(self.model_copy(update={"layers": layers}).__dict__)
+        return self.changed(layers=tuple(layer.changed(steps=steps[layer.name]) if layer.name in steps else layer for layer in self.layers))
 
     @property
     def latency_steps(self) -> int | None:
@@ -160,6 +174,13 @@ class Network(Record):
     def half(self) -> float:
         """h of the rounding rule, in steps."""
         return HALF[self.rounding]
+
+
+def _step_count(steps: object) -> int:
+    """`steps` if it is a whole number that spikes can be stored with. Raises UsageError."""
+    if isinstance(steps, (bool, np.bool_)) or not isinstance(steps, (int, np.integer)) or not 1 <= steps <= MAX_STEPS:
+        raise UsageError("steps", f"{steps!r}", f"a whole number from 1 to {MAX_STEPS}, or None for continuous time")
+    return int(steps)
 
 
 def step_counts(grid: Mapping[str, int]) -> str:

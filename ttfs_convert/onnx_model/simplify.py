@@ -63,20 +63,20 @@ class Simplified:
 
 
 @contextlib.contextmanager
-def simplified(path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping[str, tuple[int, ...]]] | None = None) -> Iterator[Simplified]:
+def simplified(
+    path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping[str, tuple[int, ...]]] | None = None, where: str | None = None
+) -> Iterator[Simplified]:
     """The model at `path`, checked, and simplified by ONNX Runtime's basic rewrites for one image.
 
     The batch axis (the first one of every input that has one, see `batch_axis`) becomes 1, and with it all shapes are known. sizes: gives, for
-    the model and its path, the sizes of inputs that leave others open (see `input_sizes.chosen_sizes`, without data and options). Raises
-    ModelError for a file that is no
-    model, when ONNX Runtime cannot run it, or for an input with another axis of unknown size. Memory: hardly more than the weights once;
-    the rest is in a temporary folder.
-    """
-    where = str(path)
+    the model and its path, the sizes of inputs that leave others open (see `input_sizes.chosen_sizes`, without data and options). where: what
+    errors call the model, by default its path. Raises ModelError for a file that is no model, when ONNX Runtime cannot run it, or for an input
+    with another axis of unknown size. Memory: hardly more than the weights once; the rest is in a temporary folder."""
+    where = where or str(path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with writing(folder, "free some space, or set TMPDIR to a folder on another disk"):
-            original, external = _without_weights(Path(path), folder)
+            original, external = _without_weights(Path(path), folder, where)
             check_onnx(folder / "original.onnx", where)
             original = without_unread_inputs(said_plainly(original, where))
             refuse_random(original, where)
@@ -101,15 +101,15 @@ def simplified(path: str | Path, sizes: Callable[[onnx.ModelProto, str], Mapping
         )
 
 
-def _without_weights(path: Path, folder: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
+def _without_weights(path: Path, folder: Path, where: str) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
     """The model at `path` with its large weights in `folder`, where it is saved as original.onnx, and the files that held some of them."""
     model = parsed(path)
     external = external_files(model, path.parent)
     try:
         load_weights(model, path.parent)
     except (OSError, onnx.checker.ValidationError, ValueError) as error:
-        raise no_external_data(str(path), error) from error
-    move_weights(model, folder / WEIGHTS, str(path))
+        raise no_external_data(where, error) from error
+    move_weights(model, folder / WEIGHTS, where)
     onnx.save(model, str(folder / "original.onnx"))
     return onnx.load(str(folder / "original.onnx"), load_external_data=False), external  # `model` keeps the memory of what it has lost
 

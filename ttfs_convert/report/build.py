@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ..data import Dataset
 from ..measurement import operation_counts
-from ..measurement.distributions import Distributions
 from ..measurement.drift import PairedOutcomes, newcombe_interval
 from ..measurement.engine_check import EngineCheck
 from ..measurement.layer_errors import LayerErrors
@@ -36,8 +35,8 @@ from .schema import (
 
 @dataclass
 class Measured:
-    """One run: what ran and, as it went along, how long. checked: against the closed form, where another engine ran; timing, rounded,
-    distributions: where asked."""
+    """One run: what ran and, as it went along, how long. checked: against the closed form, where another engine ran; timing, rounded: where
+    asked."""
 
     network: Network
     engine: str
@@ -45,7 +44,6 @@ class Measured:
     checked: EngineCheck | None
     timing: SpikeTiming | None
     rounded: QuantisedTally | None
-    distributions: Distributions | None = None
     ann_seconds: float = 0.0
     snn_seconds: float = 0.0
     compile_seconds: float = 0.0
@@ -91,7 +89,7 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
         ),
         drift=DriftPart(
             accuracy_pp=None if outcomes is None else 100 * outcomes.drift,
-            ci95_pp=None if outcomes is None else tuple(100 * bound for bound in newcombe_interval(outcomes)),
+            ci95_pp=None if outcomes is None else _interval_pp(outcomes),
             agreement=judged.errors[judged.output].agreement,
             max_output_error=worst and worst.max_error,
             output_range=worst and (worst.smallest, worst.largest),
@@ -109,6 +107,11 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
         timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds),
         notes=tuple(notes),
     )
+
+
+def _interval_pp(outcomes: PairedOutcomes) -> tuple[float, float]:
+    low, high = newcombe_interval(outcomes)
+    return 100 * low, 100 * high
 
 
 def _output(name: str, errors: OutputErrors, judged: bool) -> OutputPart:

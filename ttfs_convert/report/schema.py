@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict
+
+from .frames import flat, frame
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Part(BaseModel):
+    """A part of the report: frozen, and of no other fields than these."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ModelPart(Part):
+    """The spiking network."""
+
     name: str
-    onnx_sha256: str
+    onnx_sha256: str  # of the model file that was converted
     layers: int  # populations with neurons, readout included
     neurons: int
     synapses: int  # existing connections
     windows: int  # until the output can be read, the input's included
     steps: int | None  # N per window, of layers that state none of their own; null in continuous time
-    rounding: str
+    rounding: str  # nearest or ceil
     spiking_mac_share: float  # of the original network's multiply-accumulates
 
 
 class EnginePart(Part):
+    """What ran, and how far it was from the closed form."""
+
     name: str  # exact, clock or event
     threshold: str  # dynamic or fixed
     neurons: int | None  # times images, each held against the closed form; null for exact and for a fixed threshold
@@ -30,27 +43,35 @@ class EnginePart(Part):
 
 
 class DataPart(Part):
+    """The samples."""
+
     name: str
-    sha256: str
+    sha256: str  # over dtype, shape and bytes of samples and labels
     samples: int
     treatments: dict[str, str] = {}  # what became of them, by input of the model: "uint8 divided by 255", "float32 as they are"
 
 
 class AnnPart(Part):
+    """The original under ONNX Runtime."""
+
     accuracy: float | None  # fraction; null without labels
     mean_squared_error: float | None = None  # of the judged output against the data's values for it; null without
 
 
 class SnnPart(Part):
-    accuracy: float | None
-    mean_squared_error: float | None = None
-    latency_steps: int | None
+    """The spiking network on the data."""
+
+    accuracy: float | None  # fraction; null without labels
+    mean_squared_error: float | None = None  # as the original's
+    latency_steps: int | None  # until the output can be read; null in continuous time
     spikes_per_neuron: float  # spikes that the slope case sends, input and windowed pools out
 
 
 class DriftPart(Part):
+    """The difference between both."""
+
     accuracy_pp: float | None  # SNN - ANN, percentage points
-    ci95_pp: tuple[float, float] | None
+    ci95_pp: tuple[float, float] | None  # 95 % interval of the paired difference (Newcombe), percentage points
     agreement: float | None  # share of equal predictions of the judged output; null where no labels follow from it
     max_output_error: float | None  # of the readout's potentials, before any softmax; null where nothing matches them
     output_range: tuple[float, float] | None  # smallest and largest of the original's values there
@@ -65,71 +86,86 @@ class OutputPart(Part):
     rule: str  # how labels follow from it, or why none do
     agreement: float | None  # share of equal predictions
     max_error: float | None  # of its values; null for labels and names
-    mean_error: float | None
+    mean_error: float | None  # as max_error
     range: tuple[float, float] | None  # smallest and largest of the original's values
     psnr: float | None  # dB, relative to that range; null where nothing differs
 
 
 class QuantisedPart(Part):
+    """The original with its activations rounded to the spiking network's levels."""
+
     accuracy: float | None  # of the original with as many levels as spike times have; null without labels
     agreement: float  # share of its predictions that are the spiking network's
-    mismatches: int
+    mismatches: int  # predictions that differ
     traced_to_ties: int  # mismatches that begin with a neuron on a rounding boundary
     spikes_differing: float  # share of all spike times that stand for another level
 
 
 class OperationsPart(Part):
-    synops: float
-    neuronops: float | None  # null in continuous time
-    p_proxy: float | None
+    """Operations per inference: synaptic ones, updates of neurons, and their sum P_proxy (LC-TTFS, Eq. 22)."""
+
+    synops: float  # synaptic operations
+    neuronops: float | None  # updates of neurons; null in continuous time
+    p_proxy: float | None  # the sum of both
 
 
 class EnergyPart(Part):
-    paper: OperationsPart
-    synaptic: OperationsPart
-    event: OperationsPart
-    event_if_gated: OperationsPart
-    ann_macs: int
+    """The counts of operations, see `measurement.operation_counts`; multiply-accumulates of the original."""
+
+    paper: OperationsPart  # as LC-TTFS counts: weights once, however many positions share them
+    synaptic: OperationsPart  # every existing connection once; all neurons at all steps
+    event: OperationsPart  # what the network transmits on this data
+    event_if_gated: OperationsPart  # the same run if silent neurons sent nothing
+    ann_macs: int  # multiply-accumulates of the original, padded taps included
 
 
 class SpikeTimesPart(Part):
+    """When a layer spikes."""
+
     neurons: int  # times images
     premature: int  # spikes before the layer's window
     late: int  # after it
     missing: int  # neurons that did not spike
     at_end: int  # neurons that spike as the window closes: silent ones
-    bins_per_window: int
+    bins_per_window: int  # of the histogram
     histogram: tuple[int, ...]  # all other spikes by time since the input's window opened
 
 
 class LayerPart(Part):
+    """One population: what it is, and how far it is from its tensor in the original."""
+
     name: str
-    kind: str
+    kind: str  # of the synapses that feed a neuron, "average_pool+conv", else of the population
     slope: str | None  # null where no neuron ramps
     tensor: str | None  # of the original graph, that the layer is compared with; null where nothing matches
     range: tuple[float, float] | None  # smallest lo and largest hi of its channels; null for wiring and the readout
-    window: int
+    window: int  # in which its spikes travel; the input's is 0
     steps: int | None  # N of its spike times; null in continuous time and for analog input
     neurons: int
-    synapses: int
-    weight_sum_max_deviation: float | None
+    synapses: int  # existing connections
+    weight_sum_max_deviation: float | None  # largest |weight sum - 1|; null where no neuron integrates
     max_error: float | None  # in units of the range; null where the original graph has no matching tensor
-    mean_error: float | None
+    mean_error: float | None  # as max_error
     tolerance: float | None  # what float32 rounding and earlier layers' explain of max_error (continuous time) or one step of mean_error
     saturated: float | None  # share of values; null like the errors
-    silent: float | None
+    silent: float | None  # share of neurons with no a > 0; null of a readout
     synops: float  # of the count `event`
-    neuronops: float | None
+    neuronops: float | None  # as synops; null in continuous time
     spike_times: SpikeTimesPart | None  # null unless asked for, or of a readout
 
 
 class TimingPart(Part):
-    ann_seconds: float
-    snn_seconds: float
-    compile_seconds: float
+    """Wall-clock seconds of both engines over all samples, and of compilation before."""
+
+    ann_seconds: float  # ONNX Runtime's
+    snn_seconds: float  # ours, head and tail included
+    compile_seconds: float  # the first sample's, before
 
 
 class Report(Part):
+    """What a conversion cost, measured on one data set: the whole network, each output, and layer by layer. `model_dump(mode="json")` is what
+    `ttfs-run --json` writes."""
+
     schema_version: int = 1
     model: ModelPart
     engine: EnginePart
@@ -143,3 +179,13 @@ class Report(Part):
     layers: tuple[LayerPart, ...]
     timing: TimingPart
     notes: tuple[str, ...]  # what a reader of the figures must know
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row per layer, columns as the fields of `LayerPart`; pairs as `range.low` and `range.high`, spike times as
+        `spike_times.late` and so on, without the histogram. Raises UsageError where pandas is not installed."""
+        return frame([flat(layer.model_dump()) for layer in self.layers])
+
+    def to_row(self) -> pandas.DataFrame:
+        """One row for the whole network, to be joined with those of other runs: columns such as `model.name`, `snn.accuracy`, `drift.ci95_pp.low`,
+        `energy.event.p_proxy`. Raises UsageError where pandas is not installed."""
+        return frame([flat(self.model_dump(exclude={"layers", "outputs", "notes"}))])

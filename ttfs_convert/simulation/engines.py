@@ -36,7 +36,7 @@ def simulator(network: Network, engine: str = "exact", threshold: str = "dynamic
     if engine == "clock" and network.steps is None:
         raise UsageError("engine clock", "continuous time", "a number of steps", "set --steps N, or use --engine event")
     if engine == "event" and network.steps is not None:
-        network = network.with_time(None)
+        network = network.with_steps(None)
     if threshold == "dynamic":
         return ENGINES[engine](network)
     _check_fixed(network, engine)

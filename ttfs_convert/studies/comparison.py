@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 
-from ..data import Dataset, fit_to_inputs, load_dataset
+from ..data import fit_to_inputs
+from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
 from ..measurement.prediction import NoRule, Rule, rule_of
 from ..measurement.truth import Truth
@@ -23,19 +26,32 @@ from ..onnx_model.reference import Reference
 from ..simulation.head_and_tail import Ends
 from ..simulation.recording import Recording
 from .original import original_model
-from .picture_size import picture_size
 
 FEW = 4  # samples on which it is tried whether they mix, or as many as two of the model's own batches
+
+
+@dataclass(frozen=True)
+class BatchRun:
+    """What one batch came to. rows: which samples. x: the model's inputs (n, ...), by name. entries: what the input populations encode, by tensor.
+    outputs: of the spiking network; original: of the original, both by name; empty unless asked for. Recording and outputs are good until
+    the next batch. ann_seconds, snn_seconds: wall-clock time of either, head and tail included."""
+
+    rows: slice
+    x: Mapping[str, np.ndarray]
+    entries: Mapping[str, np.ndarray]
+    recording: Recording
+    outputs: Mapping[str, np.ndarray]
+    original: Mapping[str, np.ndarray]
+    ann_seconds: float
+    snn_seconds: float
 
 
 class Comparison:
     """`network`'s original, its head and tail, and the data in batches.
 
-    data: a data set, or what `datasets.load_dataset` takes. onnx_file: the original model where none is embedded; its SHA-256 must be
-    that of the file that was converted. batch: samples at a time. threads: of ONNX Runtime, 0 for its own choice. output: which of the
-    model's outputs labels judge, by default the first. decision_threshold: from where on a lone value means class 1, where its bounds do
-    not say. labels_needed: refuse data and outputs without labels. Raises ModelError for a model that does not fit, DataError for data
-    that does not, UsageError for options.
+    data: see `data.given.dataset_of`. batch: samples at a time. threads: of ONNX Runtime, 0 for its own choice. onnx_file, output,
+    decision_threshold: see `setting.StudyOptions`. labels_needed: refuse data and outputs without labels. Raises ModelError for a model that
+    does not fit, DataError for data that does not, UsageError for options.
 
     rules: how labels follow from each output, by name. rule: of the judged one. notes: what a reader of the figures must know.
     together: samples that are run at a time, None for any number: every figure is that of a sample alone, or in the batch that the model
@@ -45,7 +61,7 @@ class Comparison:
     def __init__(
         self,
         network: Network,
-        data: Dataset | str,
+        data: GivenData,
         onnx_file: str | Path | None = None,
         batch: int = 64,
         threads: int = 0,
@@ -56,14 +72,14 @@ class Comparison:
     ):
         if batch < 1:
             raise UsageError("batch", f"{batch}", "at least 1")
-        self.data = load_dataset(data, size=picture_size(network)) if isinstance(data, str) else data
+        self.data = dataset_of(data, network.input_shapes)
         self.model = original_model(network, onnx_file)
         if network.precision != "float32":
             with tempfile.TemporaryDirectory() as folder:
                 to_float32(self.model, Path(folder))
         set_sizes(self.model, network.input_sizes)
         self._threads, self._unbatched, self._tensors = threads, network.unbatched, [layer.tensor for layer in network.layers if layer.tensor]
-        self._readouts = [layer.tensor for layer in network.readouts]
+        self._readouts = [layer.tensor for layer in network.readouts if layer.tensor]
         self.original, self.ends = Reference(self.model, threads=threads, unbatched=network.unbatched), Ends(network, threads)
         self.outputs = [value.name for value in self.model.graph.output]
         self.output = _judged(self.outputs, output)
@@ -130,10 +146,6 @@ class Comparison:
             return inside.together
         return self.together
 
-    def batches(self) -> Iterator[slice]:
-        for first in range(0, len(self.data), self._batch):
-            yield slice(first, min(first + self._batch, len(self.data)))
-
     def inputs(self, rows: slice) -> dict[str, np.ndarray]:
         """The model's inputs for the samples `rows`, by name."""
         return self._fitted(rows)
@@ -144,20 +156,44 @@ class Comparison:
             raise self.rule.refusal()
         return self.rule.labels(outputs[self.output])
 
-    def original_predictions(self) -> np.ndarray:
-        """The original's label of every sample. Raises as `labels`."""
-        return np.concatenate([self.labels(self.original(self.inputs(rows))) for rows in self.batches()])
+    def batches(self) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+        """The data from its beginning: which samples, and the model's inputs for them."""
+        for first in range(0, len(self.data), self._batch):
+            rows = slice(first, min(first + self._batch, len(self.data)))
+            yield rows, self.inputs(rows)
 
     def runs(
-        self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None
-    ) -> Iterator[tuple[Recording, np.ndarray]]:
-        """Batch by batch what a simulator makes of the data, good until the next one, and its labels (n,). starting: told which samples come next."""
-        for rows in self.batches():
+        self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None, original: bool = False
+    ) -> Iterator[BatchRun]:
+        """Batch by batch what a simulator makes of the data. starting: told which samples come next. original: whether to run that too."""
+        for rows, x in self.batches():
             starting(rows)
-            x = self.inputs(rows)
-            recording = simulate(self.ends.entries(x))
-            yield recording, self.labels(self.ends.outputs(recording, x))
+            start = time.perf_counter()
+            expected = self.original(x) if original else {}
+            between = time.perf_counter()
+            entries = self.ends.entries(x)
+            recording = simulate(entries)
+            outputs = self.ends.outputs(recording, x)
+            yield BatchRun(rows, x, entries, recording, outputs, expected, between - start, time.perf_counter() - between)
             recording.done()
+
+    def predictions(
+        self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None
+    ) -> np.ndarray:
+        """The label of every sample (n,) by what a simulator makes of it. starting: see `runs`. Raises as `labels`."""
+        return np.concatenate([self.labels(run.outputs) for run in self.runs(simulate, starting)])
+
+    @property
+    def true_labels(self) -> np.ndarray:
+        """The data's labels (n,), as `labels` gives them. Raises UsageError where it has none."""
+        if self.truth.labels is None:
+            raise UsageError("data", f"{self.data.name} has no labels", "labelled data")
+        return self.truth.labels
+
+    @functools.cached_property
+    def original_predictions(self) -> np.ndarray:
+        """The original's label of every sample (n,). Raises as `labels`."""
+        return np.concatenate([self.labels(self.original(x)) for _, x in self.batches()])
 
 
 def _judged(outputs: Sequence[str], wanted: str | None) -> str:

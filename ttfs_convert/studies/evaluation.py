@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..compensation.fitting_notes import fitting_notes
 from ..data import Dataset
+from ..data.given import GivenData
 from ..errors import UsageError
-from ..figures.figure_folder import check_plots
 from ..measurement.distributions import Distributions
 from ..measurement.drift import PairedOutcomes
 from ..measurement.engine_check import AT_A_TIE, EngineCheck
@@ -24,123 +28,156 @@ from ..network.network import Network
 from ..report.build import Judged, Measured, report_of
 from ..report.schema import Report
 from ..simulation.engines import simulator
+from ..simulation.recording import Recording
 from ..simulation.spike_file import SpikeWriter
 from ..simulation.threads import numba_threads
-from .comparison import Comparison
+from .comparison import BatchRun, Comparison
+from .setting import Setting, StudyOptions, setting_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A report and what its JSON does not hold. outcomes: None without labels. notes: what a reader of the figures must know."""
+    """A report and what its JSON does not hold."""
 
-    report: Report
-    layer_errors: LayerErrors
-    outcomes: PairedOutcomes | None
+    report: Report  # all figures
+    layer_errors: LayerErrors  # of every layer against its tensor in the original
+    outcomes: PairedOutcomes | None  # predictions of both, right and wrong; None without labels
     slope: str  # case of the network's layers
     has_tail: bool  # whether ONNX Runtime computes the outputs from the potentials
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what a reader of the figures must know
+    distributions: Distributions | None = None  # None unless asked for
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What runs, and what is measured beside the errors."""
+
+    engine: str
+    threshold: str
+    histogram: bool
+    quantised: bool
+    distributions: bool
+
+    def __post_init__(self):
+        if self.quantised and self.threshold == "fixed":
+            raise UsageError("quantised", "a fixed threshold", "the dynamic one: with a fixed one spikes are no levels")
 
 
 def evaluate(
-    network: Network,
-    data: Dataset | str,
+    network: Network | str | Path,
+    data: GivenData,
     *,
-    onnx_file: str | Path | None = None,
-    batch: int = 64,
-    threads: int | None = None,
     engine: str = "exact",
     threshold: str = "dynamic",
     histogram: bool = False,
     quantised: bool = False,
+    distributions: bool = False,
     spikes: str | Path | None = None,
-    plot: str | Path | None = None,
-    output: str | None = None,
-    decision_threshold: float | None = None,
     labels_needed: bool = False,
     progress: Callable[[int, int], None] = lambda done, of: None,
+    **options: Unpack[StudyOptions],
 ) -> Evaluation:
-    """Compare `network` on `data` with its original under ONNX Runtime.
+    """Compare a spiking network on `data` with its original under ONNX Runtime.
 
-    data: a data set, or what `datasets.load_dataset` takes. onnx_file: the original model where none is embedded; its SHA-256 must be
-    that of the file that was converted. batch: images at a time; no figure but the times depends on it. threads: for both engines, by
-    default all cores. engine: `exact`, `clock`, or `event`, which runs the network in continuous time; the last two are also held against
-    the closed form, layer by layer. threshold: `dynamic` or, with the last two, `fixed`. histogram: count spikes over time; a fixed
-    threshold always does. quantised: also run the original rounded to the network's levels, see `quantised`. spikes: file for
-    all spike times, see `spike_file`. plot: folder for figures, see `plots.run`. progress: called with images done and images in all.
-    output, decision_threshold, labels_needed: see `comparison.Comparison`.
+    network: or the path of its .npz.
+    data: a name or a path, as for `load_dataset`; samples x, or a mapping from the model's inputs to arrays; a pair (x, y) with labels; or a
+        `Dataset`.
+    engine: `exact`, `clock`, or `event`, which runs the network in continuous time; the last two are also held against the closed form, layer
+        by layer.
+    threshold: `dynamic` or, with the last two, `fixed`: 1 at all times.
+    histogram: count spikes over time; a fixed threshold always does.
+    quantised: also run the original rounded to the network's levels, see `measurement.quantised_ann`.
+    distributions: count pre-activations, activations and spike times per layer, see `measurement.distributions`.
+    spikes: file for all spike times, which `load_spikes` reads.
+    labels_needed: refuse data and outputs without labels.
+    progress: called with samples done and samples in all.
+    options: see `StudyOptions`.
+
     Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
     """
-    if quantised and threshold == "fixed":
-        raise UsageError("quantised", "a fixed threshold", "the dynamic one: with a fixed one spikes are no levels")
-    if plot is not None:
-        check_plots(plot)
-    network = network.with_time(None) if engine == "event" else network
-    with numba_threads(threads):
-        comparison = Comparison(
-            network, data, onnx_file, batch, threads or 0, output=output, decision_threshold=decision_threshold, labels_needed=labels_needed
-        )
-        simulate = simulator(network, engine, threshold)
-        checked = EngineCheck(network) if engine != "exact" and threshold == "dynamic" else None
-        rounded = QuantisedTally(network, comparison) if quantised else None
-        timing = SpikeTiming(network) if histogram or threshold == "fixed" else None
-        distributions = Distributions(network) if plot is not None else None
+    asked = _Asked(engine, threshold, histogram, quantised, distributions)
+    setting = setting_of(network, data, options)
+    if engine == "event":
+        setting = dataclasses.replace(setting, network=setting.network.with_steps(None))
+    with numba_threads(setting.threads):
+        comparison = setting.comparison(labels_needed=labels_needed)
+        simulate = simulator(setting.network, engine, threshold)
         about = {"engine": engine, "threshold": threshold, "data": comparison.data.name, "data_sha256": comparison.data.sha256}
         with contextlib.ExitStack() as stack:
-            writer = None if spikes is None else stack.enter_context(SpikeWriter(spikes, network, len(comparison.data), about))
-            measured = Measured(network, engine, threshold, checked, timing, rounded, distributions)
-            evaluation = _compare(network, comparison, simulate, measured, writer, progress)
-    if distributions is not None:
-        from ..figures.run_figures import write_run
-
-        write_run(distributions, evaluation, plot)
-    return evaluation
+            writer = None if spikes is None else stack.enter_context(SpikeWriter(spikes, setting.network, len(comparison.data), about))
+            return _evaluated(_Tallies(setting, comparison, asked, writer), comparison, simulate, progress)
 
 
-def _compare(
-    network: Network, comparison: Comparison, simulate: Callable, measured: Measured, writer: SpikeWriter | None, progress: Callable[[int, int], None]
+def _evaluated(
+    tallies: _Tallies, comparison: Comparison, simulate: Callable[[Mapping[str, np.ndarray]], Recording], progress: Callable[[int, int], None]
 ) -> Evaluation:
-    tapped = comparison.reference(comparison.model, [layer.tensor for layer in network.layers if layer.tensor])
-    layer_errors, outcomes, truth = LayerErrors(network), PairedOutcomes(0, 0, 0, 0), comparison.truth
-    errors = {name: OutputErrors(rule) for name, rule in comparison.rules.items()}
-    plausibility = Plausibility()
+    tapped = comparison.reference(comparison.model, [layer.tensor for layer in tallies.network.layers if layer.tensor])
     start = time.perf_counter()
     simulate(comparison.ends.entries(comparison.inputs(slice(0, 1))))
-    measured.compile_seconds = time.perf_counter() - start
-    for rows in comparison.batches():
-        x = comparison.inputs(rows)
-        start = time.perf_counter()
-        original = comparison.original(x)
-        between = time.perf_counter()
-        entries = comparison.ends.entries(x)
-        recording = simulate(entries)
-        outputs = comparison.ends.outputs(recording, x)
-        measured.ann_seconds += between - start
-        measured.snn_seconds += time.perf_counter() - between
-        reference = {**entries, **tapped(x)}
-        layer_errors.add(recording, reference)
+    tallies.measured.compile_seconds = time.perf_counter() - start
+    for run in comparison.runs(simulate, original=True):
+        tallies.add(run, {**run.entries, **tapped(run.x)})
+        progress(run.rows.stop, len(comparison.data))
+    return tallies.evaluation()
+
+
+class _Tallies:
+    """All that is measured of a run, batch by batch."""
+
+    def __init__(self, setting: Setting, comparison: Comparison, asked: _Asked, writer: SpikeWriter | None):
+        network, fixed = setting.network, asked.threshold == "fixed"
+        self.network, self._comparison, self._writer = network, comparison, writer
+        self.measured = Measured(
+            network,
+            asked.engine,
+            asked.threshold,
+            checked=EngineCheck(network) if asked.engine != "exact" and not fixed else None,
+            timing=SpikeTiming(network) if asked.histogram or fixed else None,
+            rounded=QuantisedTally(network, comparison.model, comparison.output, comparison.rule, comparison.reference) if asked.quantised else None,
+        )
+        self._distributions = Distributions(network) if asked.distributions else None
+        self._layer_errors, self._outcomes, self._plausibility = LayerErrors(network), PairedOutcomes(0, 0, 0, 0), Plausibility()
+        self._errors = {name: OutputErrors(rule) for name, rule in comparison.rules.items()}
+
+    def add(self, run: BatchRun, reference: Mapping[str, np.ndarray]) -> None:
+        """reference: what the layers stand for, by tensor."""
+        measured = self.measured
+        measured.ann_seconds += run.ann_seconds
+        measured.snn_seconds += run.snn_seconds
+        self._layer_errors.add(run.recording, reference)
         if measured.checked is not None:
-            measured.checked.add(recording, entries)
-        if measured.distributions is not None:
-            measured.distributions.add(recording, entries, reference)
-        for consumer in (measured.timing, writer):
+            measured.checked.add(run.recording, run.entries)
+        if self._distributions is not None:
+            self._distributions.add(run.recording, run.entries, reference)
+        for consumer in (measured.timing, self._writer):
             if consumer is not None:
-                consumer.add(recording)
-        for name, each in errors.items():
-            targets = truth.targets[rows] if truth.targets is not None and name == comparison.output else None
-            each.add(outputs[name], original[name], targets)
-        labels = None if truth.labels is None else truth.labels[rows]
-        if measured.rounded is not None:
-            measured.rounded.add(x, recording, outputs[comparison.output], labels)
+                consumer.add(run.recording)
+        self._add_outputs(run)
+
+    def _add_outputs(self, run: BatchRun) -> None:
+        comparison = self._comparison
+        labels, targets = (None if each is None else each[run.rows] for each in (comparison.truth.labels, comparison.truth.targets))
+        for name, each in self._errors.items():
+            each.add(run.outputs[name], run.original[name], targets if name == comparison.output else None)
+        if self.measured.rounded is not None:
+            self.measured.rounded.add(run.x, run.recording, run.outputs[comparison.output], labels)
         if labels is not None:
-            ann = comparison.labels(original)
-            outcomes += PairedOutcomes.of(ann, comparison.labels(outputs), labels)
-            plausibility.add(ann, labels)
-        recording.done()
-        progress(rows.stop, len(comparison.data))
-    outcomes = None if truth.labels is None else outcomes
-    notes = (*comparison.data.notes, *comparison.notes, *plausibility.suspicions(), *_warnings(network, comparison.data, layer_errors, measured))
-    report = report_of(measured, comparison.data, comparison.treatments, Judged(comparison.output, errors, outcomes), layer_errors, notes)
-    return Evaluation(report, layer_errors, outcomes, network.slope, network.tail is not None, notes)
+            ann = comparison.labels(run.original)
+            self._outcomes += PairedOutcomes.of(ann, comparison.labels(run.outputs), labels)
+            self._plausibility.add(ann, labels)
+
+    def evaluation(self) -> Evaluation:
+        """Of all batches."""
+        network, comparison = self.network, self._comparison
+        outcomes = None if comparison.truth.labels is None else self._outcomes
+        warnings = _warnings(network, comparison.data, self._layer_errors, self.measured)
+        notes = (*comparison.data.notes, *comparison.notes, *self._plausibility.suspicions(), *warnings)
+        judged = Judged(comparison.output, self._errors, outcomes)
+        report = report_of(self.measured, comparison.data, comparison.treatments, judged, self._layer_errors, notes)
+        return Evaluation(report, self._layer_errors, outcomes, network.slope, network.tail is not None, notes, self._distributions)
 
 
 def _warnings(network: Network, data: Dataset, layer_errors: LayerErrors, measured: Measured) -> list[str]:
@@ -150,8 +187,9 @@ def _warnings(network: Network, data: Dataset, layer_errors: LayerErrors, measur
     remedy = "; calibrate on more data, or with a larger --margin" if network.calibration else ""
     if measured.threshold == "dynamic":
         found += [
-            f"layer {name}: {100 * layer_errors.layers[name].saturated_share:.2f} % of its values lie outside its range and are cut off{remedy}"
+            f"layer {name}: {100 * share:.2f} % of its values lie outside its range and are cut off{remedy}"
             for name in layer_errors.saturated()
+            if (share := layer_errors.layers[name].saturated_share) is not None
         ]
     if measured.rounded is not None:
         found += measured.rounded.outcome().notes

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
 from pydantic import ValidationError
@@ -20,6 +19,7 @@ from ..measurement.operation_counts import spiking_macs
 from ..network.choices import MODES
 from ..network.populations import Layer
 from ..network.provenance import Violation
+from ..onnx_model.given_model import GivenModel, ModelFile, model_file
 from ..onnx_model.input_sizes import Sizes, chosen_sizes
 from ..onnx_model.macs import macs
 from ..onnx_model.simplify import Simplified, simplified
@@ -27,16 +27,17 @@ from ..onnx_model.simplify import Simplified, simplified
 
 @dataclass(frozen=True)
 class ModeVerdict:
-    """What one mode would make of a model. error: why it makes nothing of it, besides unsupported nodes and violations."""
+    """What one mode would make of a model."""
 
-    layers: tuple[Layer, ...]
-    violations: tuple[Violation, ...] = ()
+    layers: tuple[Layer, ...]  # as far as it gets
+    violations: tuple[Violation, ...] = ()  # of the constraints of mode strict
     unbounded: tuple[Unbounded, ...] = ()  # layers whose range --calibrate would have to find
     unsupported: tuple[tuple[str, str, str, str], ...] = ()  # (node, operator, why, remedy)
-    error: ModelError | None = None
+    error: ModelError | None = None  # why it makes nothing of it, besides unsupported nodes and violations
 
     @property
     def unmeasured(self) -> set[str]:
+        """Names of the layers whose range data would have to show."""
         return {layer.layer for layer in self.unbounded}
 
 
@@ -45,16 +46,17 @@ class ModelInspection:
     """An ONNX model and its verdict per mode."""
 
     name: str
-    onnx_sha256: str
+    onnx_sha256: str  # of the file
     inputs: dict[str, list[int | str]]  # shapes as the model declares them
-    outputs: dict[str, list[int | str]]
-    opset: int
+    outputs: dict[str, list[int | str]]  # as inputs
+    opset: int  # of ONNX's own operators
     operators: dict[str, int]  # how many nodes are left after simplification
-    ann_macs: int
-    modes: dict[str, ModeVerdict]
+    ann_macs: int  # multiply-accumulates per inference
+    modes: dict[str, ModeVerdict]  # strict, exact and unchecked
     notes: tuple[str, ...]  # what was taken for granted
 
     def converts(self, mode: str) -> bool:
+        """Whether `mode` makes a network of it, given data to calibrate on where that is needed."""
         verdict = self.modes[mode]
         return not (verdict.error or verdict.unsupported or (mode == "strict" and verdict.violations))
 
@@ -69,26 +71,34 @@ class ModelInspection:
         return min(1.0, spiking_macs(self.modes["exact"].layers) / self.ann_macs) if self.ann_macs else 1.0
 
 
-def inspect_model(path: str | Path, input_shape: Sizes | Sequence[int] | None = None) -> ModelInspection:
-    """Look at the ONNX model at `path`. input_shape: as for `convert`. Raises ModelError for a file that is no model or that ONNX Runtime
-    cannot run."""
-    with simplified(path, lambda model, where: chosen_sizes(model, where, input_shape, None)) as model:
-        return _inspected(path, model)
+def inspect_model(model: GivenModel, input_shape: Sizes | Sequence[int] | None = None) -> ModelInspection:
+    """What each mode would make of an ONNX model.
+
+    model: path of the file, or an onnx.ModelProto with its weights inside.
+    input_shape: as for `convert`.
+
+    Raises ModelError for a file that is no model or that ONNX Runtime cannot run.
+    """
+    with (
+        model_file(model) as file,
+        simplified(file.path, lambda original, name: chosen_sizes(original, name, input_shape, None), file.where) as found,
+    ):
+        return _inspected(file, found)
 
 
-def _inspected(path: str | Path, model: Simplified) -> ModelInspection:
+def _inspected(file: ModelFile, model: Simplified) -> ModelInspection:
     original, graph = model.original.graph, model.graph.graph
     constants = {tensor.name for tensor in original.initializer}
     ranges = input_ranges(model, "auto")
     return ModelInspection(
-        name=Path(path).stem,
+        name=file.name,
         onnx_sha256=model.sha256,
         inputs={value.name: _shape(value) for value in original.input if value.name not in constants},
         outputs={value.name: _shape(value) for value in original.output},
         opset=max((entry.version for entry in model.original.opset_import if entry.domain in ("", "ai.onnx")), default=0),
         operators=dict(sorted(Counter(node.op_type for node in graph.node).items())),
         ann_macs=macs(model.graph),
-        modes={mode: _verdict(model, str(path), mode, ranges) for mode in MODES},
+        modes={mode: _verdict(model, file.where, mode, ranges) for mode in MODES},
         notes=ranges.notes,
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..errors import UsageError
 from ..network.network import Network
 from ..network.per_channel import compact
 from ..network.populations import Input, Spiking, has_neurons
@@ -17,7 +18,7 @@ from ..network.synapses.weight_sums import weight_sums
 
 
 class SpikeNoise:
-    """A `simulate.exact.Disturbance` on every spike that encoders and neurons send.
+    """A `simulation.exact_engine.Disturbance` on every spike that encoders and neurons send.
 
     jitter: standard deviation of a spike's time, in steps of its layer; the sum is rounded to a step and clipped to the window.
     drop: probability that a spike is lost; with slopes fan_in and reference its weight is then missing in the ramp too. seed: of images
@@ -34,7 +35,9 @@ class SpikeNoise:
         """The next batch begins with this image."""
         self._first = image
 
-    def __call__(self, layer: Input | Spiking, times: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def __call__(self, layer: Input | Spiking, times: np.ndarray, steps: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+        if steps is None:
+            raise UsageError("noise on spikes", "continuous time", "a number of steps", "set --steps N")
         noisy, lost = times.copy(), np.zeros(times.shape, bool)
         for image in range(len(times)):
             rng = np.random.default_rng([*self._seed, self._first + image, self._index[layer.name]])
@@ -75,9 +78,9 @@ def with_threshold_mismatch(network: Network, deviation: float, seed: tuple[int,
         if not isinstance(layer, Spiking):
             return layer
         charge = -deviation * rng.standard_normal(layer.shape)
-        return layer.model_copy(update={"bias": (charge + (0 if layer.bias is None else layer.bias)).astype(np.float32)})
+        return layer.changed(bias=(charge + (0 if layer.bias is None else layer.bias)).astype(np.float32))
 
-    return network.model_copy(update={"layers": tuple(map(mismatched, network.layers))})
+    return network.changed(layers=tuple(map(mismatched, network.layers)))
 
 
 def _with_weights(network: Network, change: Callable[[np.ndarray], np.ndarray], reference_follows: bool) -> Network:
@@ -89,13 +92,12 @@ def _with_weights(network: Network, change: Callable[[np.ndarray], np.ndarray], 
         update: dict = {"connections": connections, "weight_sums": sums.astype(np.float32)}
         if isinstance(layer, Spiking) and layer.slope == "reference" and not reference_follows:
             update |= {"slope": "fan_in", "weight_sums": (1 + sums - layer.weight_sums).astype(np.float32)}
-        return layer.model_copy(update=update)
+        return layer.changed(**update)
 
-    return network.model_copy(update={"layers": tuple(map(changed, network.layers))})
+    return network.changed(layers=tuple(map(changed, network.layers)))
 
 
 def _connection(connection: Connection, change: Callable[[np.ndarray], np.ndarray]) -> Connection:
     """Pools' and sparse maps' weights are wiring; convolutions', matrix products' and scales' are devices."""
-    return connection.model_copy(
-        update={"path": tuple(step.model_copy(update={"weights": change(step.weights)}) if step.programmed else step for step in connection.path)}
-    )
+    path = tuple(step.changed(weights=change(step.weights)) if step.programmed else step for step in connection.path)
+    return connection.changed(path=path)

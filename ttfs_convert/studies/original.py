@@ -15,6 +15,8 @@ from ..onnx_model.sha256 import sha256_of
 
 
 def original_model(network: Network, onnx_file: str | Path | None) -> onnx.ModelProto:
+    """The model that `network` was converted from, in `onnx_file` if that is given, else inside the network. Raises ModelError for a file that is
+    another one, UsageError where there is neither."""
     if onnx_file is not None:
         found = sha256_of(onnx_file)
         if found != network.onnx_sha256:

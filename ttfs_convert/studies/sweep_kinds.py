@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import UsageError
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
@@ -13,13 +14,12 @@ from .noise import SpikeNoise, with_threshold_mismatch, with_weight_bits, with_w
 
 @dataclass(frozen=True)
 class SweepKind:
-    """One way to get worse. values: those swept unless others are named. unit: of a value. noisy: whether repeats differ.
-    prepare: (network, value, seed) -> the network as it runs, and noise on its spikes."""
+    """One way to get worse."""
 
-    values: tuple
-    unit: str
-    noisy: bool
-    prepare: Callable[[Network, float, tuple[int, ...]], tuple[Network, SpikeNoise | None]]
+    values: tuple  # those swept unless others are named
+    unit: str  # of a value
+    noisy: bool  # whether repeats differ
+    prepare: Callable[[Network, Any, tuple[int, ...]], tuple[Network, SpikeNoise | None]]  # (network, value, seed) -> as it runs, noise on its spikes
 
 
 SWEEP_KINDS: dict[str, SweepKind] = {
@@ -48,8 +48,8 @@ SWEEP_KINDS: dict[str, SweepKind] = {
         True,
         lambda network, value, seed: (with_threshold_mismatch(network, value, seed), None),
     ),
-    "steps": SweepKind((4, 8, 16, 32, 64, 128, 256), "steps per window", False, lambda network, value, seed: (network.with_time(int(value)), None)),
-    "rounding": SweepKind(ROUNDINGS, "rule", False, lambda network, value, seed: (network.model_copy(update={"rounding": value}), None)),
+    "steps": SweepKind((4, 8, 16, 32, 64, 128, 256), "steps per window", False, lambda network, value, seed: (network.with_steps(int(value)), None)),
+    "rounding": SweepKind(ROUNDINGS, "rule", False, lambda network, value, seed: (network.changed(rounding=value), None)),
 }
 
 

@@ -35,9 +35,11 @@ class SweepLog:
             write_whole(path, lambda file: file.write((whole + "\n" * bool(whole)).encode()))
 
     def get(self, run: tuple) -> tuple[float | None, float] | None:
+        """(accuracy or None, agreement) of the run (kind, value, repeat); None if it has not finished."""
         return self._runs.get(run)
 
     def add(self, run: tuple, found: tuple[float | None, float]) -> tuple[float | None, float]:
+        """Write what was `found` by a run, and give it back. Raises TtfsError if it cannot be written."""
         if self._path is not None:
             entry = {**self._setting, **dict(zip(("kind", "value", "repeat"), run)), **dict(zip(("accuracy", "agreement"), found))}
             with writing(self._path), open(self._path, "a") as file:

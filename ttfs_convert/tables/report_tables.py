@@ -6,10 +6,12 @@ from rich.table import Table
 
 from ..report.schema import DriftPart, EnginePart, OperationsPart, OutputPart, QuantisedPart, Report
 from ..studies.evaluation import Evaluation
+from . import widths
 from .style import table
 
 
 def layers_table(report: Report) -> Table:
+    """How far each layer is from ONNX Runtime, one row per population."""
     result = table(
         "Layer errors: each layer against ONNX Runtime",
         "layer",
@@ -50,6 +52,7 @@ SENT = {
 
 
 def energy_table(report: Report, slope: str) -> Table:
+    """Operations in four counts, beside the original's. slope: of the network, which says what is sent."""
     result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", "what it counts", left=("count", "what it counts"))
     rows = (
         ("paper", report.energy.paper, "weight parameters, shared by all positions: flatters convolutions"),
@@ -64,7 +67,6 @@ def energy_table(report: Report, slope: str) -> Table:
 
 
 BARS = " ▁▂▃▄▅▆▇█"
-BARS_WIDTH = 56
 
 
 def spike_times_table(report: Report) -> Table:
@@ -90,7 +92,7 @@ def spike_times_table(report: Report) -> Table:
 
 
 def _bars(histogram: tuple[int, ...], per_window: int, windows: int) -> str:
-    joined = next(size for size in (1, 2, 5, 10) if windows * per_window / size <= BARS_WIDTH or size == 10)  # deep networks: wider bins
+    joined = next(size for size in (1, 2, 5, 10) if windows * per_window / size <= widths.HISTOGRAM or size == 10)  # deep networks: wider bins
     counts = [sum(histogram[i : i + joined]) for i in range(0, len(histogram), joined)]
     bars = "".join(BARS[-(-count * (len(BARS) - 1) // max(1, *counts))] for count in counts)
     width = per_window // joined

@@ -46,6 +46,7 @@ def tuning_table(tuning: Tuning) -> Table:
 
 
 def as_json(tuning: Tuning, data: Dataset, max_drop: float, seed: int) -> dict:
+    """What `ttfs-tune --json` writes, schema version 1. data: all of it. max_drop: the budget in percentage points. seed: of the split."""
     return {
         "schema_version": 1,
         "network": tuning.name,

@@ -246,7 +246,7 @@ def test_zero_channels_on_every_engine(engine, slope):
     chain = option_a(1)
     chain = chain.relu1().add("Pad", np.array([0, 1, 1, 0, 0, 0, 0, 1])).conv(3, pads=[1] * 4).relu1().readout()
     network, x = converted(chain.model(), **mode, steps=20), chain.images()
-    network = network.with_time(None) if engine == "event" else network
+    network = network.with_steps(None) if engine == "event" else network
     ours, theirs = simulate(network, x, engine), simulate(network, x)
     for name, times in theirs.spike_times.items():
         np.testing.assert_allclose(ours.spike_times[name], times, rtol=0, atol=1e-4)

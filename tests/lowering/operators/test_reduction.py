@@ -136,7 +136,7 @@ def test_every_engine(engine, slope):
     chain = Chain((3, 6, 5)).conv(4, pads=[1] * 4).relu1().add("ReduceMean", axes=[1], keepdims=1).conv(3, pads=[1] * 4).relu1()
     chain.add("ReduceMean", axes=[2], keepdims=0).conv(4, (3,), pads=[1, 1]).relu1().add("ReduceMax", axes=[1], keepdims=0).readout()
     network, x = converted(chain.model(), **mode, steps=20), chain.images()
-    network = network.with_time(None) if engine == "event" else network
+    network = network.with_steps(None) if engine == "event" else network
     ours, theirs = simulate(network, x, engine), simulate(network, x)
     for name, times in theirs.spike_times.items():
         np.testing.assert_allclose(ours.spike_times[name], times, rtol=0, atol=2e-4)

@@ -7,8 +7,8 @@ import typing
 
 import numpy as np
 import pytest
-from ttfs_convert.kernels.arrivals import VIRTUAL
 
+from ttfs_convert.kernels.arrivals import VIRTUAL
 from ttfs_convert.network.synapses.average_pool import AveragePool
 from ttfs_convert.network.synapses.axis_product import AxisProduct
 from ttfs_convert.network.synapses.chains import then

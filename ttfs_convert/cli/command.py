@@ -1,0 +1,61 @@
+"""What every command is: errors as one line on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ..tables import widths
+from .console import console, say
+from .streams import sturdy_streams, undelivered
+
+INCONCLUSIVE = 5  # exit code
+GATE_FAILED = 99  # exit code
+
+EXIT_CODES = """\b
+Exit codes: 0 good; 1 internal error, or output that cannot be written;
+2 usage; 3 model invalid or unsupported; 4 data missing or broken;
+5 inconclusive (the interval straddles the gate); 99 a gate failed."""
+
+
+class Command(click.Command):
+    """A command whose errors are one line on standard error and an exit code, and which no console can break."""
+
+    def __init__(self, *args, **kwargs):
+        context = {"max_content_width": widths.HELP, "help_option_names": ["-h", "--help"]}
+        super().__init__(*args, **{"epilog": EXIT_CODES, "context_settings": context, **kwargs})
+
+    def main(self, *args, **kwargs):
+        """As click's, on streams that nothing can break; exits with 1 where output was lost."""
+        with sturdy_streams():
+            try:
+                return super().main(*args, **kwargs)
+            except SystemExit as end:
+                if not undelivered():
+                    raise
+                say(f"error: standard output: cannot be written ({undelivered()})")
+                raise SystemExit(end.code or 1) from None
+
+    def invoke(self, ctx: click.Context):
+        """As click's, with errors as one line and an exit code."""
+        from ..errors import TtfsError
+
+        try:
+            return super().invoke(ctx)
+        except TtfsError as error:
+            _say_error(error)
+            sys.exit(error.exit_code)
+        except OSError as error:  # of a file that no part of the program has a better sentence for
+            say(f"error: {error.filename or 'a file'}: {error.strerror or error}")
+            sys.exit(1)
+
+
+def _say_error(error) -> None:
+    """One line, behind its table if it has one."""
+    from ..tables.refusal_tables import details
+
+    table = details(error)
+    if table is not None:
+        console(stderr=True).print(table)
+    say(f"error: {error}")

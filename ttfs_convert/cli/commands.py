@@ -1,0 +1,7 @@
+"""The commands by the names that they are installed under."""
+
+from __future__ import annotations
+
+from . import convert, inspect, run, tune
+
+COMMANDS = {"ttfs-convert": convert.main, "ttfs-run": run.main, "ttfs-inspect": inspect.main, "ttfs-tune": tune.main}

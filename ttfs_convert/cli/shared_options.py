@@ -1,0 +1,59 @@
+"""Options that several commands take: which data, which grid, which output labels judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from ..kernels.rounding import MAX_STEPS
+
+if TYPE_CHECKING:
+    from ..network.network import Network
+
+
+class Steps(click.ParamType):
+    """A whole number of steps, or `continuous`, which becomes 0."""
+
+    name = "steps"
+
+    def get_metavar(self, param, ctx=None) -> str:
+        """What help calls the value."""
+        return "N|continuous"
+
+    def convert(self, value, param, ctx) -> int:
+        """N from 1 to 65535, or 0."""
+        if value in ("continuous", 0):
+            return 0
+        try:
+            steps = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor 'continuous'", param, ctx)
+        if not 1 <= steps <= MAX_STEPS:
+            self.fail(f"{steps} is not between 1 and {MAX_STEPS}", param, ctx)
+        return steps
+
+
+def on_grid(network: Network, steps: int | None, rounding: str | None, input_steps: int | None = None) -> Network:
+    """`network` with the grid that `--steps` (None: its own; 0: continuous time), `--rounding` and `--input-steps` ask for."""
+    if steps is not None:
+        network = network.with_steps(steps or None, rounding)
+    elif rounding is not None:
+        network = network.changed(rounding=rounding)
+    return network if input_steps is None else network.with_input_steps(input_steps)
+
+
+def judging(command: Callable) -> Callable:
+    """Options that say which output labels judge, and how."""
+    for option in (
+        click.option(
+            "--decision-threshold",
+            type=float,
+            metavar="X",
+            help="A lone output means class 1 from X on; needed where its bounds do not say: 0.5 in [0, 1], 0 if it has none or symmetric ones.",
+        ),
+        click.option("--output", metavar="NAME", help="The model's output that labels judge; the first by default."),
+    ):
+        command = option(command)
+    return command

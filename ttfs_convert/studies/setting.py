@@ -1,0 +1,70 @@
+"""What every study is given: a network and data in any of their forms, and how both are run beside the original."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from ..data import Dataset
+from ..data.given import GivenData, dataset_of
+from ..network.network import Network
+from ..network.store import load
+from .comparison import Comparison
+
+
+class StudyOptions(TypedDict, total=False):
+    """Keywords that `evaluate`, `sweep` and `tune` share; all may be left out."""
+
+    steps: int | Literal["own"] | None  # time steps per window, 1 to 65535, None for continuous time; by default "own": those of the network
+    limit: int | None  # use the first samples only
+    data_dir: str | Path | None  # where the raw files of a named data set are looked for first
+    onnx_file: str | Path | None  # the original model where none is embedded; its SHA-256 must be that of the file that was converted
+    batch: int  # samples at a time, 64 by default; changes no figure but the times
+    threads: int | None  # of both engines; by default as many as there are cores
+    output: str | None  # which of the model's outputs labels judge, by default the first
+    decision_threshold: float | None  # from where on a lone value means class 1, where its bounds do not say
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A network on its grid, its data, and the options of `StudyOptions` that are left."""
+
+    network: Network
+    data: Dataset
+    onnx_file: str | Path | None = None
+    batch: int = 64
+    threads: int | None = None
+    output: str | None = None
+    decision_threshold: float | None = None
+
+    def comparison(self, data: Dataset | None = None, labels_needed: bool = False) -> Comparison:
+        """The network beside its original on `data`, by default all of it. Raises as `Comparison`."""
+        return Comparison(
+            self.network,
+            self.data if data is None else data,
+            self.onnx_file,
+            self.batch,
+            self.threads or 0,
+            output=self.output,
+            decision_threshold=self.decision_threshold,
+            labels_needed=labels_needed,
+        )
+
+
+def setting_of(network: Network | str | Path, data: GivenData, options: StudyOptions) -> Setting:
+    """network: or the path of its .npz. data: see `data.given.dataset_of`.
+
+    Raises TypeError for options that there are none of, else as `load`, `with_steps` and `load_dataset`.
+    """
+    unknown = sorted(set(options) - StudyOptions.__optional_keys__)
+    if unknown:
+        raise TypeError(f"unexpected keyword argument {unknown[0]!r}; options are {', '.join(sorted(StudyOptions.__optional_keys__))}")
+    if not isinstance(network, Network):
+        network = load(network)
+    steps = options.get("steps", "own")
+    if steps != "own":
+        network = network.with_steps(steps)
+    dataset = dataset_of(data, network.input_shapes, limit=options.get("limit"), data_dir=options.get("data_dir"))
+    others = {name: value for name, value in options.items() if name not in ("steps", "limit", "data_dir")}
+    return replace(Setting(network, dataset), **others)
