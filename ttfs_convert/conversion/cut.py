@@ -24,13 +24,14 @@ def tail_model(source: Simplified, readouts: Sequence[Readout]) -> bytes | None:
     outputs = [value.name for value in source.original.graph.output]
     if outputs == [layer.tensor for layer in readouts]:
         return None
-    return _cut(source, {layer.tensor: len(layer.onnx_shape) + layer.batched for layer in readouts}, outputs)
+    return _cut(source, {layer.tensor: len(layer.onnx_shape) + layer.batched for layer in readouts if layer.tensor is not None}, outputs)
 
 
 def body_model(source: Simplified, inputs: Sequence[Input], readouts: Sequence[Readout]) -> bytes | None:
     """ONNX model from the tensors that `inputs` encode to those of `readouts`; None if the original has no such tensors."""
-    roots, wanted = {layer.onnx_name: len(layer.onnx_shape) + 1 for layer in inputs}, [layer.tensor for layer in readouts]
-    return _cut(source, roots, wanted) if _in_original(source, [*roots, *wanted]) else None
+    roots = {layer.onnx_name: len(layer.onnx_shape) + 1 for layer in inputs}
+    wanted = [layer.tensor for layer in readouts if layer.tensor is not None]
+    return _cut(source, roots, wanted) if len(wanted) == len(readouts) and _in_original(source, [*roots, *wanted]) else None
 
 
 def _in_original(source: Simplified, tensors: Sequence[str]) -> bool:

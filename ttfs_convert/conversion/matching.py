@@ -28,8 +28,7 @@ def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str
     """`layers` with the tensor names of the original model instead of the simplified graph's. known: ranges of inputs."""
     computed = data_tensors(model.original.graph)
     produced = [name for node in model.original.graph.node for name in node.output if name in computed]
-    present = {None, *computed}
-    renamed = {layer.name: layer.tensor for layer in layers if layer.tensor not in present}
+    renamed = {layer.name: layer.tensor for layer in layers if layer.tensor is not None and layer.tensor not in computed}
     if not renamed:
         return list(layers)
     original, simplified = (
@@ -47,7 +46,7 @@ def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str
     else:
         return [layer.changed(tensor=None) if layer.name in renamed else layer for layer in layers]
     theirs = {name: value for name, value in theirs.items() if value.dtype == np.float32}
-    return [_renamed(layer, ours[layer.tensor], theirs) if layer.name in renamed else layer for layer in layers]
+    return [_renamed(layer, ours[renamed[layer.name]], theirs) if layer.name in renamed else layer for layer in layers]
 
 
 def _probes(layers: Sequence[Layer], reference: Reference, known: Mapping[str, tuple[float, float]], highest: int) -> dict[str, np.ndarray]:
@@ -55,12 +54,13 @@ def _probes(layers: Sequence[Layer], reference: Reference, known: Mapping[str, t
     ranges = {**known, **{layer.onnx_name: (layer.lo.min(), layer.hi.max()) for layer in layers if isinstance(layer, Input)}}
     rng = np.random.default_rng(0)
     return {
-        name: _random(rng, *ranges.get(name, (0, 1 if is_float(kind) else highest)), (PROBES, *shape), kind)
+        name: _random(rng, ranges.get(name, (0, 1 if is_float(kind) else highest)), (PROBES, *shape), kind)
         for name, (shape, kind) in reference.inputs.items()
     }
 
 
-def _random(rng: np.random.Generator, low: float, high: float, shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
+def _random(rng: np.random.Generator, ends: tuple[float, float], shape: tuple[int, ...], kind: np.dtype) -> np.ndarray:
+    low, high = ends
     if is_float(kind):
         return rng.uniform(low, high, shape).astype(kind)
     smallest, largest = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)

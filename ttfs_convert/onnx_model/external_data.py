@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
+from onnx import external_data_helper
 
 from ..errors import ModelError
 
@@ -48,7 +49,7 @@ def load_weights(model: onnx.ModelProto, base: Path) -> None:
     """Into `model`, from its external data below `base`."""
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            onnx.external_data_helper.load_external_data_for_tensor(tensor, str(base))
+            external_data_helper.load_external_data_for_tensor(tensor, str(base))
             tensor.data_location = onnx.TensorProto.DEFAULT
             del tensor.external_data[:]
 
@@ -72,5 +73,5 @@ def move_weights(model: onnx.ModelProto, target: Path, where: str) -> None:
                 )
             offset = file.seek(-file.tell() % 64, 1)
             file.write(tensor.raw_data)
-            onnx.external_data_helper.set_external_data(tensor, WEIGHTS, offset, len(tensor.raw_data))
+            external_data_helper.set_external_data(tensor, WEIGHTS, offset, len(tensor.raw_data))
             tensor.ClearField("raw_data")

@@ -34,9 +34,9 @@ def chosen_sizes(model: onnx.ModelProto, where: str, given: Sizes | Sequence[int
     unset = [name for name, sizes in declared.items() if None in sizes]
     chosen = {name: _checked(sizes, declared[name], name) for name, sizes in _by_name(dict(given or {}), list(declared), unset).items()}
     for name in unset:
-        if name not in chosen and data is None:
-            raise _left_open(where, name, declared[name])
         if name not in chosen:
+            if data is None:
+                raise _left_open(where, name, declared[name])
             chosen[name] = _of_samples(model, name, declared[name], data, len(declared) == 1)
     return {name: sizes for name, sizes in chosen.items() if name in unset}
 

@@ -8,7 +8,7 @@ from onnx import TensorProto
 
 from ..errors import ModelError
 
-INPUT_TYPES = {
+INPUT_TYPES: dict[int, type[np.generic]] = {
     TensorProto.FLOAT: np.float32,
     TensorProto.FLOAT16: np.float16,
     TensorProto.DOUBLE: np.float64,

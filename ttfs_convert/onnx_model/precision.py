@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, external_data_helper
 
-OTHER_FLOATS = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16", TensorProto.DOUBLE: "float64"}
+OTHER_FLOATS: dict[int, str] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16", TensorProto.DOUBLE: "float64"}
 WEIGHTS = "float32.bin"
 FLOAT_TYPED = {("Cast", "to"), ("EyeLike", "dtype")}  # attributes that name an element type
 
@@ -25,7 +25,7 @@ def to_float32(model: onnx.ModelProto, folder: Path) -> str:
                 tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
                 if external:
                     file.write(tensor.raw_data)
-                    onnx.external_data_helper.set_external_data(tensor, WEIGHTS, offset, array.nbytes)
+                    external_data_helper.set_external_data(tensor, WEIGHTS, offset, array.nbytes)
                     tensor.ClearField("raw_data")
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         if value.type.tensor_type.elem_type in OTHER_FLOATS:
@@ -45,6 +45,6 @@ def weight(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
     of them in `tensor`."""
     if tensor.data_location != TensorProto.EXTERNAL:
         return onnx.numpy_helper.to_array(tensor)
-    place = onnx.external_data_helper.ExternalDataInfo(tensor)
+    place = external_data_helper.ExternalDataInfo(tensor)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
     return np.fromfile(folder / place.location, dtype, math.prod(tensor.dims), offset=place.offset or 0).reshape(tuple(tensor.dims))

@@ -11,7 +11,7 @@ import onnx
 from ..errors import DataError, ModelError
 from .input_types import input_type
 from .read import one_line
-from .session import quiet_options, session
+from .session import arrays_of, quiet_options, session
 from .unread_inputs import without_unread_inputs
 
 
@@ -97,7 +97,7 @@ class Reference:
         """What ONNX Runtime gives for all of `feeds`, which may hold more than it reads, at once, no shape or type changed. Raises ModelError
         if it cannot."""
         try:
-            return dict(zip(self.names, self._session.run(self.names, {name: np.asarray(feeds[name]) for name in self.inputs})))
+            return dict(zip(self.names, arrays_of(self._session.run(self.names, {name: np.asarray(feeds[name]) for name in self.inputs}))))
         except Exception as error:  # as above
             raise ModelError(
                 "model",
