@@ -62,7 +62,7 @@ def convert(
     try:
         with simplified(path, lambda model, where: chosen_sizes(model, where, chosen.input_shape, calibrate)) as model:
             network = _converted(path, model, chosen, calibrate)
-            return _fitted(network, model, calibrate, progress) if chosen.compensate else network
+            return _fitted(network, model, calibrate, progress) if chosen.compensate and calibrate is not None else network
     except ValidationError as error:
         raise broken_network(str(path), error) from error
 
@@ -73,7 +73,8 @@ def _converted(path: str | Path, model: Simplified, options: Options, data: Data
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
     give_back()
-    inputs, readouts = ([layer for layer in builder.layers if isinstance(layer, kind)] for kind in (Input, Readout))
+    inputs = [layer for layer in builder.layers if isinstance(layer, Input)]
+    readouts = [layer for layer in builder.layers if isinstance(layer, Readout)]
     check_body(model, inputs, readouts, where)
     narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
     head, tail = head_model(model, inputs), tail_model(model, readouts)
