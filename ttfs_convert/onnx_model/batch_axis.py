@@ -73,4 +73,4 @@ def _rows(model: onnx.ModelProto, folder: Path, sizes: dict[str, int]) -> list[i
         results = session(folder / "batch.onnx", quiet_options(optimised=False)).run(None, feeds)
     except Exception:  # see `session`
         return None
-    return [len(result) if np.ndim(result) else 1 for result in results]
+    return [len(result) if isinstance(result, (np.ndarray, list)) and np.ndim(result) else 1 for result in results]

@@ -16,7 +16,7 @@ import onnx
 from .dataflow import data_tensors, needed_nodes
 from .node import Node
 from .reference import Reference
-from .session import session
+from .session import arrays_of, session
 from .single_node import one_node_model
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -125,7 +125,7 @@ class Bounds:
             onnx.helper.make_tensor_value_info(each, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape) for each, array in given.items()
         ]
         model = one_node_model(node, infos, [name], self._model.opset_import, self._model.ir_version)
-        return session(model).run([name], given)[0].astype(np.float64)
+        return arrays_of(session(model).run([name], given))[0].astype(np.float64)
 
 
 Rule = Callable[[Bounds, Node, str], Interval]

@@ -11,7 +11,7 @@ import onnx
 from ..errors import DataError, ModelError
 from .input_types import input_type
 from .read import one_line
-from .session import quiet_options, session
+from .session import arrays_of, quiet_options, session
 from .unread_inputs import without_unread_inputs
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnxruntime
 
@@ -27,3 +29,11 @@ def session(model: onnx.ModelProto | Path, options: onnxruntime.SessionOptions |
     """
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
     return onnxruntime.InferenceSession(source, options or quiet_options(), providers=["CPUExecutionProvider"])
+
+
+def arrays_of(results: Sequence[object]) -> list[np.ndarray]:
+    """What a session gives for outputs that are arrays. Raises TypeError for sequences, maps and sparse tensors."""
+    arrays = [result for result in results if isinstance(result, np.ndarray)]
+    if len(arrays) < len(results):
+        raise TypeError("an output that is no array")
+    return arrays

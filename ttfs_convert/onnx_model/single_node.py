@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from .node import Node
-from .session import quiet_options, session
+from .session import arrays_of, quiet_options, session
 
 
 def alone(
@@ -23,7 +23,7 @@ def alone(
         node, [onnx.helper.make_tensor_value_info(entry, kind, [None] * rank)], outputs, [onnx.helper.make_opsetid("", opset)], 8, constants
     )
     ready = session(model, quiet_options(optimised=False))
-    return lambda array: ready.run(outputs, {entry: array})
+    return lambda array: arrays_of(ready.run(outputs, {entry: array}))
 
 
 def one_node_model(

@@ -18,7 +18,7 @@ def without_unread_inputs(model: onnx.ModelProto, also: Collection[str] = ()) ->
         return model
     trimmed = onnx.ModelProto()
     trimmed.CopyFrom(model)
-    for part, values in ((trimmed.graph.node, kept), (trimmed.graph.input, [value for value in graph.input if value.name in needed])):
-        del part[:]
-        part.extend(values)
+    del trimmed.graph.node[:], trimmed.graph.input[:]
+    trimmed.graph.node.extend(kept)
+    trimmed.graph.input.extend(value for value in graph.input if value.name in needed)
     return trimmed
