@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +16,9 @@ from .input_range_option import RangePart, WithRanges, input_range_of
 from .output_files import check_outputs, json_text, write_json
 from .shared_options import Steps
 from .streams import undelivered
+
+if TYPE_CHECKING:
+    from ..network.network import Network
 
 
 @click.command(cls=WithRanges)
@@ -104,97 +110,126 @@ from .streams import undelivered
 @click.option("--no-embed", is_flag=True, help="Leave the original model out of the file; ttfs-run then needs --onnx.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the table of layers as JSON; - for standard output alone.")
 @click.version_option(package_name="ttfs-convert")
-def main(
-    model,
-    out,
-    mode,
-    slope,
-    steps,
-    input_steps,
-    rounding,
-    pooling,
-    tolerance,
-    calibrate,
-    calibration_limit,
-    data_dir,
-    compensate,
-    method,
-    margin,
-    input_ranges,
-    shapes,
-    direct_input,
-    no_embed,
-    json_file,
-):
+def main(**options):
     """Convert a trained network to a spiking one with time-to-first-spike coding (LC-TTFS).
 
     Every neuron fires at most once per inference, the earlier the larger its activation. Nothing is written unless the whole model
     converts.
     """
-    from pathlib import Path
-
-    from ..conversion.pipeline import convert
-    from ..data.given import dataset_of
-    from ..errors import UsageError
-    from ..files.atomic import write_all
-    from ..network.store import archive_of
-    from ..onnx_model.given_model import declared_shapes
-    from ..onnx_model.input_sizes import parsed_sizes
-    from ..tables.network_json import network_json
-    from ..tables.network_tables import compensation_table, grid, network_table
-    from ..tables.refusal_tables import violations_table
-
-    check_outputs(out=out, json=json_file)
-    if any(target not in (None, "-") and Path(target).resolve() == Path(model).resolve() for target in (out, json_file)):
-        raise UsageError("--out", "the model itself", "another file")
-    given = input_range_of(input_ranges)
-    from_data = "data" in (given.values() if isinstance(given, dict) else [given])
-    for option, value in (("--slope", slope), ("--calibrate", None if from_data else calibrate)):
-        if value is not None and mode != "exact" and not (compensate and option == "--calibrate"):
-            raise UsageError(option, f"given with mode {mode}", "mode exact", "add --mode exact, or leave it out")
-    if direct_input and input_ranges:
-        raise UsageError("--direct-input", "given with --input-range", "one of them")
-    data = calibrate and dataset_of(calibrate, declared_shapes(model), limit=calibration_limit, data_dir=data_dir, split="train")
-    network = convert(
-        model,
-        mode=mode,
-        slope=slope or "gated",
-        steps=steps or None,
-        rounding=rounding,
-        pooling=pooling,
-        tolerance=tolerance,
-        input_range=None if direct_input else given,
-        input_shape=parsed_sizes(shapes),
-        calibrate=data,
-        method=method,
-        margin=margin,
-        embed=not no_embed,
-        input_steps=input_steps,
-        compensate=compensate,
-    )
-    if json_file == "-":
-        write_json(network_json(network), json_file)
-    else:
-        screen = console()
-        screen.print(network_table(network))
-        if network.violations:
-            screen.print(violations_table(network.violations))
-        if compensate:
-            screen.print(compensation_table(network.compensation))
+    chosen = Options(**options)
+    chosen.check()
+    network = _network(chosen)
+    _show(network, chosen)
     if undelivered():
         sys.exit(1)  # Command says why
-    files = {out: archive_of(network)}
-    if json_file not in (None, "-"):
-        files[json_file] = lambda file: file.write(json_text(network_json(network)).encode())
+    _write(network, chosen)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command's, by the names that click gives them."""
+
+    model: str
+    out: str
+    mode: str
+    slope: str | None
+    steps: int
+    input_steps: int | None
+    rounding: str
+    pooling: str
+    tolerance: float
+    calibrate: str | None
+    calibration_limit: int
+    data_dir: str | None
+    compensate: bool
+    method: str | None
+    margin: float
+    input_ranges: tuple
+    shapes: tuple[str, ...]
+    direct_input: bool
+    no_embed: bool
+    json_file: str | None
+
+    def check(self) -> None:
+        """Raise UsageError for options that do not fit together, or for files that cannot be written."""
+        from ..errors import UsageError
+
+        check_outputs(out=self.out, json=self.json_file)
+        if any(target not in (None, "-") and Path(target).resolve() == Path(self.model).resolve() for target in (self.out, self.json_file)):
+            raise UsageError("--out", "the model itself", "another file")
+        given = input_range_of(self.input_ranges)
+        from_data = "data" in (given.values() if isinstance(given, dict) else [given])
+        for option, value in (("--slope", self.slope), ("--calibrate", None if from_data else self.calibrate)):
+            if value is not None and self.mode != "exact" and not (self.compensate and option == "--calibrate"):
+                raise UsageError(option, f"given with mode {self.mode}", "mode exact", "add --mode exact, or leave it out")
+        if self.direct_input and self.input_ranges:
+            raise UsageError("--direct-input", "given with --input-range", "one of them")
+
+
+def _network(options: Options) -> Network:
+    """What the model converts to."""
+    from ..conversion.pipeline import convert
+    from ..data.given import dataset_of
+    from ..onnx_model.given_model import declared_shapes
+    from ..onnx_model.input_sizes import parsed_sizes
+
+    data = options.calibrate and dataset_of(
+        options.calibrate, declared_shapes(options.model), limit=options.calibration_limit, data_dir=options.data_dir, split="train"
+    )
+    return convert(
+        options.model,
+        mode=options.mode,
+        slope=options.slope or "gated",
+        steps=options.steps or None,
+        rounding=options.rounding,
+        pooling=options.pooling,
+        tolerance=options.tolerance,
+        input_range=None if options.direct_input else input_range_of(options.input_ranges),
+        input_shape=parsed_sizes(options.shapes),
+        calibrate=data,
+        method=options.method,
+        margin=options.margin,
+        embed=not options.no_embed,
+        input_steps=options.input_steps,
+        compensate=options.compensate,
+    )
+
+
+def _show(network: Network, options: Options) -> None:
+    """Its tables, or JSON alone, on standard output."""
+    from ..tables.network_json import network_json
+    from ..tables.network_tables import compensation_table, network_table
+    from ..tables.refusal_tables import violations_table
+
+    if options.json_file == "-":
+        write_json(network_json(network), options.json_file)
+        return
+    console().print(network_table(network))
+    if network.violations:
+        console().print(violations_table(network.violations))
+    if network.compensation is not None:
+        console().print(compensation_table(network.compensation))
+
+
+def _write(network: Network, options: Options) -> None:
+    """Its files, all or none, and what a user of it must know."""
+    from ..files.atomic import write_all
+    from ..network.store import archive_of
+    from ..tables.network_json import network_json
+    from ..tables.network_tables import grid
+
+    files = {options.out: archive_of(network)}
+    if options.json_file not in (None, "-"):
+        files[options.json_file] = lambda file: file.write(json_text(network_json(network)).encode())
     write_all(files)
-    if json_file == "-":
+    if options.json_file == "-":
         return
     for text in _notes(network):
         note(text)
-    click.echo(f"Wrote {out}: {network.windows} windows, {grid(network)}.")
+    click.echo(f"Wrote {options.out}: {network.windows} windows, {grid(network)}.")
 
 
-def _notes(network) -> list[str]:
+def _notes(network: Network) -> list[str]:
     """What a user of the network must know."""
     from ..tables.network_tables import coarse_input
 
