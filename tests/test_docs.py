@@ -33,15 +33,6 @@ def test_every_option_has_a_help_text():
             assert parameter.param_type_name == "argument" or parameter.help, parameter.name
 
 
-def test_operator_recipe_names_files_that_exist():
-    recipe = (ROOT / "CONTRIBUTING.md").read_text()
-    modules = re.findall(r"`((?:lowering|network|simulation|measurement)/[\w/]+\.py)`", recipe)
-    paths = re.findall(r"`((?:ttfs_convert|tests|kernels)/[\w./]*)`", recipe)
-    assert len(modules) >= 5 and len(paths) >= 5, "the recipe names its files in another way"
-    for name in [*(f"ttfs_convert/{module}" for module in modules), *paths]:
-        assert (ROOT / name).exists(), name
-
-
 @pytest.fixture(scope="module")
 def snn(tmp_path_factory):
     """The example network as the README's first command writes it, and what that prints."""

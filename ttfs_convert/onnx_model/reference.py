@@ -126,14 +126,6 @@ class Reference:
         )
 
 
-def arrays_of(results: Sequence[object]) -> list[np.ndarray]:
-    """What a session gives for outputs that are arrays. Raises TypeError for sequences, maps and sparse tensors."""
-    arrays = [result for result in results if isinstance(result, np.ndarray)]
-    if len(arrays) < len(results):
-        raise TypeError("an output that is no array")
-    return arrays
-
-
 def _by_sample(value: np.ndarray, samples: int) -> np.ndarray:
     """A tensor that was computed for so many samples as one row each, where rows can be made of it."""
     if samples == 1 and (value.ndim == 0 or len(value) != 1):
