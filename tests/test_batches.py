@@ -92,7 +92,7 @@ def test_figures_are_those_of_the_samples_alone(name):
     network, expected = converted(model, mode="exact", calibrate=dataset(X)), alone(model, X)
     for batch in (1, 4, 64):
         comparison = Comparison(network, dataset(X), batch=batch, threads=1)
-        found = np.concatenate([comparison.original(comparison.inputs(rows))["y"] for rows in comparison.batches()])
+        found = np.concatenate([comparison.original(x)["y"] for _, x in comparison.batches()])
         np.testing.assert_allclose(found.reshape(len(X), -1).astype(float), expected, atol=1e-6)
         report = evaluate(network, dataset(X), batch=batch, threads=1).report
         (output,) = report.outputs
