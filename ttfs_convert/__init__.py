@@ -16,6 +16,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .conversion.options import ConversionOptions
     from .conversion.pipeline import convert
     from .data import Dataset, load_dataset
     from .errors import DataError, ModelError, TtfsError, UsageError
@@ -33,13 +34,12 @@ if TYPE_CHECKING:
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 if not os.path.isdir(os.path.join(_FOLDER, "kernels")):
-    __path__.append(
-        os.path.dirname(_FOLDER)
-    )  # a clone, where kernels/ lies beside this folder; it hides what is installed from programs started in it
+    __path__.append(os.path.dirname(_FOLDER))  # a clone, whose kernels/ lie beside this folder; it hides what is installed
 
 __version__ = "0.1.0"
 
-__all__ = [  # the public names: those of verbs, what they give back, and errors
+__all__ = [  # the public names: those of verbs, what they take and give back, and errors
+    "ConversionOptions",
     "DataError",
     "Dataset",
     "Evaluation",
@@ -67,6 +67,7 @@ __all__ = [  # the public names: those of verbs, what they give back, and errors
 ]
 
 _MODULES = {  # where they are defined, for loading on first use; the imports above say the same to type checkers
+    "conversion.options": ("ConversionOptions",),
     "conversion.pipeline": ("convert",),
     "data": ("Dataset", "load_dataset"),
     "errors": ("DataError", "ModelError", "TtfsError", "UsageError"),

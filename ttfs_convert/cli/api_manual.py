@@ -19,7 +19,7 @@ FORMS = {  # types of arguments that have a name: the modules that say what they
     "GivenData": "data.given",
     "Arrays": "data.given",
     "InputRange": "lowering.ranges.of_inputs",
-    "Ends": "lowering.ranges.of_inputs",
+    "OneRange": "lowering.ranges.of_inputs",
     "Sizes": "onnx_model.input_sizes",
 }
 
@@ -88,7 +88,7 @@ def _record(name: str, kind: type, level: str) -> list[str]:
     doc = kind.__doc__ or ""
     parts = [f"{level} {name}", "", "" if doc.startswith(f"{name}(") else _with_items(inspect.cleandoc(doc)), ""]
     fields = list(_fields(kind))
-    if fields:
+    if any(comment for _, _, comment in fields):
         parts += ["| field | type | meaning |", "|---|---|---|"]
         parts += [f"| `{field}` | `{annotation}` | {comment} |".replace(" | None`", " \\| None`") for field, annotation, comment in fields]
         parts += [""]

@@ -19,7 +19,7 @@ CHOICES = {"mode": MODES, "slope": EXACT_SLOPES, "rounding": ROUNDINGS, "pooling
 
 
 @dataclass(frozen=True)
-class Options:
+class ConversionOptions:
     """Of one conversion. Raises UsageError for values out of range.
 
     mode: `strict` demands ReLU1 and unity weight sums (LC-TTFS, section III) and refuses other networks; `exact` takes any ReLU network, with a
@@ -97,7 +97,7 @@ class Options:
 
 
 class Keywords(TypedDict, total=False):
-    """The fields of `Options` as keyword arguments, for type checkers and editors; a test holds the two together."""
+    """The fields of `ConversionOptions` as keyword arguments, for type checkers and editors; a test holds the two together."""
 
     mode: Mode
     slope: Slope

@@ -29,7 +29,7 @@ from .cut import head_model, tail_model
 from .declared_batch import check_body
 from .freed_memory import give_back
 from .matching import match_tensors
-from .options import Keywords, Options
+from .options import Keywords, ConversionOptions
 from .refusals import CalibrationError, ConstraintError, broken_network
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ def convert(
         takes; of a name or a path the first 1,000 training samples.
     progress: told of every layer that `compensate` has fitted.
     options: mode, slope, steps, rounding, pooling, tolerance, input_range, input_shape, method, margin, embed, input_steps and compensate, with
-        the meanings and defaults of `Options`.
+        the meanings and defaults of `ConversionOptions`.
 
     Raises ConstraintError where mode strict finds a constraint of the paper broken, other ModelErrors for a model that is broken or
     unsupported, UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
     """
-    chosen = Options(**options)
+    chosen = ConversionOptions(**options)
     data = None if calibrate is None else _samples(calibrate, model)
     if chosen.compensate:
         if data is None:
@@ -75,7 +75,7 @@ def _samples(given: GivenData, model: GivenModel) -> Dataset:
     return dataset_of(given, declared_shapes(model) if named else (), limit=CALIBRATION_SAMPLES if named else None, split="train")
 
 
-def _converted(file: ModelFile, model: Simplified, options: Options, data: Dataset | None) -> Network:
+def _converted(file: ModelFile, model: Simplified, options: ConversionOptions, data: Dataset | None) -> Network:
     where, ranges = file.where, input_ranges(model, options.input_range)
     builder, calibration = _lowered(where, model, options, data, ranges)
     if options.mode == "strict" and builder.violations:
@@ -116,7 +116,9 @@ def _fitted(network: Network, model: Simplified, data: Dataset, progress: Callab
     return compensated(network, data, fit_to_inputs(data, inputs, bounds, {**bounds, **network.input_ranges}), progress)
 
 
-def _lowered(where: str, model: Simplified, options: Options, data: Dataset | None, ranges: InputRanges) -> tuple[Builder, Calibration | None]:
+def _lowered(
+    where: str, model: Simplified, options: ConversionOptions, data: Dataset | None, ranges: InputRanges
+) -> tuple[Builder, Calibration | None]:
     """The layers; twice if data has to show ranges, the first time to find out which."""
     builder = options.builder({})
     lower_graph(model, builder, where, ranges)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from ..conversion.options import Options
+from ..conversion.options import ConversionOptions
 from ..network.network import Network
 from ..network.populations import Layer, Readout, Spiking, has_neurons
 from ..studies.inspection import ModelInspection
@@ -116,7 +116,13 @@ def _deviations(page: Sequence[_Sums], addition: str, about: str) -> Figure:
         axes.plot([smallest, largest], [row, row], color=colour, linewidth=0.8, marker="|", markersize=5, label=named["smallest to largest"])
         axes.plot([lower, upper], [row, row], color=colour, linewidth=4, solid_capstyle="butt", label=named["middle half"])
         axes.plot(median, row, "D", color="white", markeredgecolor="black", markeredgewidth=0.6, markersize=3.5, linestyle="", label=named["median"])
-    axes.axvline(Options.tolerance, color=VERMILION, linestyle="--", linewidth=0.8, label=f"tolerance of mode strict, {Options.tolerance:g}")
+    axes.axvline(
+        ConversionOptions.tolerance,
+        color=VERMILION,
+        linestyle="--",
+        linewidth=0.8,
+        label=f"tolerance of mode strict, {ConversionOptions.tolerance:g}",
+    )
     axes.axvline(2**-23, color=ORANGE, linestyle=":", linewidth=0.8, label="one float32 step at 1, 1.2e-07")
     axes.set_xscale("log")
     axes.set_xlim(SMALLEST / 2, max(10.0, 2 * max(sums.deviations.max() for sums in page)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import onnx
 from pydantic import ValidationError
 
-from ..conversion.options import Options
+from ..conversion.options import ConversionOptions
 from ..conversion.refusals import broken_network
 from ..errors import ModelError
 from ..lowering.graph_walk import UnsupportedModel, lower_graph
@@ -104,7 +104,7 @@ def _inspected(file: ModelFile, model: Simplified) -> ModelInspection:
 
 
 def _verdict(model: Simplified, where: str, mode: str, ranges: InputRanges) -> ModeVerdict:
-    options = Options(mode=mode)
+    options = ConversionOptions(mode=mode)
     builder, unsupported, error = options.builder({}), (), None
     try:
         lower_graph(model, builder, where, ranges)
