@@ -6,7 +6,7 @@ from typing import get_type_hints
 import pytest
 
 from ttfs_convert.cli.convert import main
-from ttfs_convert.conversion.options import CHOICES, Keywords, ConversionOptions
+from ttfs_convert.conversion.options import CHOICES, ConversionOptions, Keywords
 from ttfs_convert.conversion.pipeline import convert
 from ttfs_convert.errors import UsageError
 

@@ -29,7 +29,7 @@ from .cut import head_model, tail_model
 from .declared_batch import check_body
 from .freed_memory import give_back
 from .matching import match_tensors
-from .options import Keywords, ConversionOptions
+from .options import ConversionOptions, Keywords
 from .refusals import CalibrationError, ConstraintError, broken_network
 
 if TYPE_CHECKING:
