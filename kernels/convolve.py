@@ -88,6 +88,6 @@ def _prepared(
     """What `integrate` needs to know of a layer, integers and columns, and the multiply-adds of one image."""
     strides, dilations, pads = geometry
     groups, blocks, _, _, vectors, channels, _, height, width, _ = sizes
-    slide = Slide(in_size[0], *out_size, strides[0], dilations[0], pads[0], in_steps, *outputs)
+    slide = Slide(in_size[0], out_size[0], out_size[1], strides[0], dilations[0], pads[0], in_steps, *outputs)
     taps = columns(in_size[1], width, strides[1], dilations[1], pads[1], out_size[1])
     return np.array([*sizes, *slide], np.int64), *taps, out_size[0] * out_size[1] * groups * blocks * vectors * LANES * height * width * channels

@@ -18,6 +18,11 @@ from .shared_options import Steps
 from .streams import undelivered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+    from ..kernels.rounding import Rounding
+    from ..network.choices import Mode, Pooling, Slope
     from ..network.network import Network
 
 
@@ -131,12 +136,12 @@ class Options:
 
     model: str
     out: str
-    mode: str
-    slope: str | None
+    mode: Mode
+    slope: Slope | None
     steps: int
     input_steps: int | None
-    rounding: str
-    pooling: str
+    rounding: Rounding
+    pooling: Pooling
     tolerance: float
     calibrate: str | None
     calibration_limit: int
@@ -218,8 +223,8 @@ def _write(network: Network, options: Options) -> None:
     from ..tables.network_json import network_json
     from ..tables.network_tables import grid
 
-    files = {options.out: archive_of(network)}
-    if options.json_file not in (None, "-"):
+    files: dict[str | Path, Callable[[IO[bytes]], object]] = {options.out: archive_of(network)}
+    if options.json_file is not None and options.json_file != "-":
         files[options.json_file] = lambda file: file.write(json_text(network_json(network)).encode())
     write_all(files)
     if options.json_file == "-":
@@ -236,7 +241,7 @@ def _notes(network: Network) -> list[str]:
     found = ["mode unchecked let these pass: expect the accuracy to fall"] if network.violations else []
     found += network.notes
     found += dict.fromkeys(f"calibration: {text}" for part in (network.calibration, network.compensation) if part for text in part.notes)
-    if coarse_input(network):
+    if network.steps is not None and coarse_input(network):
         found.append(
             f"the input has {network.steps} steps like the layers, pictures of 8 bits have 255: --input-steps 255 takes "
             f"{255 - network.steps} steps more per inference and often keeps more accuracy than as many steps anywhere else"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .command import Command
+
+if TYPE_CHECKING:
+    from ..lowering.ranges.of_inputs import InputRange, OneRange
 
 NAMES = ("--input-range",)
 
@@ -37,7 +42,7 @@ class RangePart(click.ParamType):
             self.fail(f"{value!r} is neither a number nor data nor NAME:LO:HI", param, ctx)
 
 
-def input_range_of(given: tuple[tuple[float | str, float | str], ...]):
+def input_range_of(given: tuple[tuple[float | str, float | str], ...]) -> InputRange:
     """What `convert` takes as input_range. Raises UsageError."""
     from ..errors import UsageError
 
@@ -47,11 +52,12 @@ def input_range_of(given: tuple[tuple[float | str, float | str], ...]):
     if not given:
         return "auto"
     if plain:
-        return plain[0][0] if isinstance(plain[0][0], str) else plain[0]
+        low, high = plain[0]
+        return "data" if isinstance(low, str) or isinstance(high, str) else (low, high)
     return dict(_named(text) for text, _ in given if isinstance(text, str))
 
 
-def _named(text: str):
+def _named(text: str) -> tuple[str, OneRange]:
     from ..errors import UsageError
 
     name, *ends = text.rsplit(":", 1) if text.endswith((":data", ":direct")) else text.rsplit(":", 2)

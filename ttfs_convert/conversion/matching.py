@@ -29,8 +29,9 @@ def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str
     """`layers` with the tensor names of the original model instead of the simplified graph's. known: ranges of inputs."""
     computed = data_tensors(model.original.graph)
     produced = [name for node in model.original.graph.node for name in node.output if name in computed]
-    present = {None, *computed}
-    renamed = {layer.name: layer.tensor for layer in layers if layer.tensor not in present and not isinstance(layer, Readout)}
+    renamed = {
+        layer.name: layer.tensor for layer in layers if layer.tensor is not None and layer.tensor not in computed and not isinstance(layer, Readout)
+    }
     if not renamed:
         return list(layers)
     original, simplified = (

@@ -22,8 +22,9 @@ import numpy as np
 
 from ..network.network import Network
 from ..network.populations import Layer, Spiking, has_neurons, neurons, sources
-from ..network.synapses.connection import Connection, Synapses
+from ..network.synapses.connection import Connection
 from ..network.synapses.fan_out import existing_connections, fan_out, virtual_connections
+from ..network.synapses.kind import WeightedKind
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,10 @@ class Operations:
         return None if self.neuronops is None else self.synops + self.neuronops
 
 
-def trained_steps(layer: Layer) -> list[Synapses]:
+def trained_steps(layer: Layer) -> list[WeightedKind]:
     """The synapses into `layer` whose weights are the model's parameters."""
     connections = layer.connections if has_neurons(layer) else ()
-    return [step for connection in connections for step in connection.path if step.trained]
+    return [step for connection in connections for step in connection.path if isinstance(step, WeightedKind) and step.trained]
 
 
 def layer_macs(layer: Layer, twins: Container[str] = ()) -> int:
@@ -78,7 +79,7 @@ def paper(network: Network) -> Operations:
     layers = [layer for layer in network.layers if trained_steps(layer)]
     synops = sum(step.weights.size for layer in layers for step in trained_steps(layer))
     counts = network.steps_per_layer()
-    updates = None if network.steps is None else sum(map(neurons, layers)) * sum(counts[layer.name] for layer in layers)
+    updates = None if network.steps is None else sum(map(neurons, layers)) * sum(counts[layer.name] or 0 for layer in layers)
     return Operations(synops, updates)
 
 

@@ -16,7 +16,7 @@ from ..lowering.graph_walk import UnsupportedModel, lower_graph
 from ..lowering.ranges.of_inputs import InputRanges, input_ranges
 from ..lowering.ranges.of_layers import Unbounded
 from ..measurement.operation_counts import spiking_macs
-from ..network.choices import MODES
+from ..network.choices import MODES, Mode
 from ..network.populations import Layer
 from ..network.provenance import Violation
 from ..onnx_model.given_model import GivenModel, ModelFile, model_file
@@ -103,7 +103,7 @@ def _inspected(file: ModelFile, model: Simplified) -> ModelInspection:
     )
 
 
-def _verdict(model: Simplified, where: str, mode: str, ranges: InputRanges) -> ModeVerdict:
+def _verdict(model: Simplified, where: str, mode: Mode, ranges: InputRanges) -> ModeVerdict:
     options = ConversionOptions(mode=mode)
     builder, unsupported, error = options.builder({}), (), None
     try:

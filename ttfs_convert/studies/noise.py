@@ -13,7 +13,8 @@ from ..errors import UsageError
 from ..network.network import Network
 from ..network.per_channel import compact
 from ..network.populations import Input, Spiking, has_neurons
-from ..network.synapses.connection import Connection
+from ..network.synapses.connection import Connection, Synapses
+from ..network.synapses.kind import WeightedKind
 from ..network.synapses.weight_sums import weight_sums
 
 
@@ -99,5 +100,7 @@ def _with_weights(network: Network, change: Callable[[np.ndarray], np.ndarray], 
 
 def _connection(connection: Connection, change: Callable[[np.ndarray], np.ndarray]) -> Connection:
     """Pools' and sparse maps' weights are wiring; convolutions', matrix products' and scales' are devices."""
-    path = tuple(step.changed(weights=change(step.weights)) if step.programmed else step for step in connection.path)
+    path = tuple(
+        step.changed(weights=change(step.weights)) if isinstance(step, WeightedKind) and step.programmed else step for step in connection.path
+    )
     return connection.changed(path=path)

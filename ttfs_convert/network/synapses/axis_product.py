@@ -10,14 +10,14 @@ from pydantic import model_validator
 from ...kernels.blocking import Weights, pack
 from ...kernels.convolve import conv
 from ..records import FloatArray, Shape, require
-from .kind import SynapseKind
+from .kind import SynapseKind, WeightedKind
 from .reach import Targets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class AxisProduct(SynapseKind):
+class AxisProduct(WeightedKind):
     """V0[o, c] = sum_p w[p, o] a[p, c]: what MatMul with a constant on the left does, such as the mixing of tokens."""
 
     trained: ClassVar[bool] = True

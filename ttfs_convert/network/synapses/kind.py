@@ -71,10 +71,6 @@ class SynapseKind(Record):
         """kernel, strides, dilations, pads as (y, x) pairs."""
         return (1, 1), (1, 1), (1, 1), (0, 0)
 
-    def with_weights(self, weights: np.ndarray) -> Self:
-        """The same kind with other weights, which become float32."""
-        return type(self)(**{**dict(self), "weights": np.ascontiguousarray(weights, np.float32)})
-
     # Padded taps
 
     def has_virtual_neurons(self, before: SynapseKind | None) -> bool:
@@ -146,7 +142,7 @@ class SynapseKind(Record):
 
     def reached(self, sent: np.ndarray) -> np.ndarray:
         """1 for every neuron, (*out_shape), that a spike of some neuron with a 1 in `sent`, (*in_shape), reaches; else 0."""
-        ones = self.with_weights(np.ones_like(dict(self)["weights"])) if "weights" in type(self).model_fields else self
+        ones = self.with_weights(np.ones_like(self.weights)) if isinstance(self, WeightedKind) else self
         return (ones.apply(sent) > 0).astype(np.float64)
 
     def reached_positions(self) -> np.ndarray | None:
@@ -158,10 +154,18 @@ class SynapseKind(Record):
         return 1
 
 
-class FittableKind(SynapseKind):
-    """A kind whose weights compensation can fit: each is used by all positions, in rows of inputs that `patches` shows."""
+class WeightedKind(SynapseKind):
+    """A kind with weights of its own."""
 
     weights: FloatArray
+
+    def with_weights(self, weights: np.ndarray) -> Self:
+        """The same kind with other weights, which become float32."""
+        return type(self)(**{**dict(self), "weights": np.ascontiguousarray(weights, np.float32)})
+
+
+class FittableKind(WeightedKind):
+    """A kind whose weights compensation can fit: each is used by all positions, in rows of inputs that `patches` shows."""
 
     @property
     def fan_in(self) -> int:

@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from ..per_channel import compact
 from ..records import FloatArray, Shape, require
-from .kind import SynapseKind
+from .kind import WeightedKind
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROUNDING = 2.0**-23
 
 
-class Scale(SynapseKind):
+class Scale(WeightedKind):
     """V0[..., c] = w[..., c] a[..., c]: one connection per neuron."""
 
     named: ClassVar[bool] = False

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from ...kernels.sparse_rows import sparse
 from ..records import FloatArray, IndexArray, Shape, require
-from .kind import SynapseKind
+from .kind import SynapseKind, WeightedKind
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...kernels.blocking import Weights
 
 
-class Sparse(SynapseKind):
+class Sparse(WeightedKind):
     """V0[o, c] = sum_p w[o, p] a[p, c]: any linear map between positions, the same for every channel; with one channel, between neurons.
 
     Row o of w is weights[indptr[o]:indptr[o + 1]] at the input positions indices[indptr[o]:indptr[o + 1]]; an empty row is a 0. Its
