@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests import naive
 
 OUTPUTS = (1, 10, 24, 65, 130)
+IMAGES = 1 if numba.config.DISABLE_JIT else 3  # uncompiled, a loop over images is slow and reads no other element of the weights
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import naive
-from tests.kernels.cases import OUTPUTS, Geometry, activations, assert_same_bits, geometries, with_threads
+from tests.kernels.cases import IMAGES, OUTPUTS, Geometry, activations, assert_same_bits, geometries, with_threads
 from ttfs_convert.kernels.blocking import TILE_PIXELS, in_long_rows, pack, slides, tiling
 from ttfs_convert.kernels.convolve import NO_TIMES, Convolution, conv
 from ttfs_convert.kernels.threshold import fire, ramp
@@ -121,7 +121,7 @@ SLIDING = (
 @pytest.mark.parametrize("outputs", (1, 8, 10, 24, 32, 48, 64, 130))
 def test_sliding_along_a_row(geometry, outputs):
     rng = np.random.default_rng(outputs)
-    activation, weights = activations(rng, (3, *geometry.size, 70), 0.5), random_weights(rng, geometry, 70, outputs)
+    activation, weights = activations(rng, (IMAGES, *geometry.size, 70), 0.5), random_weights(rng, geometry, 70, outputs)
     expected = naive.conv(activation, weights, 1, *geometry.arguments, geometry.out)
     for sliding in (False, True):
         events = run(activation, weights, 1, geometry, False, sliding=sliding)

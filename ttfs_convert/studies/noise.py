@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..network.network import Network
 from ..network.per_channel import compact
 from ..network.populations import Input, Spiking, has_neurons
-from ..network.synapses.connection import Connection, Synapses
+from ..network.synapses.connection import Connection
 from ..network.synapses.kind import WeightedKind
 from ..network.synapses.weight_sums import weight_sums
 
