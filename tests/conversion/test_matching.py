@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.models import Chain, converted, dataset, exact, layer_errors_of, save
+from tests.models import Chain, assert_equals_onnx_runtime, converted, dataset, exact, layer_errors_of, save
 from ttfs_convert.conversion.matching import match_tensors
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.onnx_model.simplify import simplified
@@ -78,6 +78,15 @@ def test_a_layer_without_equal_values_anywhere_is_not_compared(pair, layer):
             tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * np.float32(1.001), tensor.name))
     _, matched = match_tensors(layer, dataclasses.replace(pair, original=other))
     assert matched.tensor is None
+
+
+def test_what_a_tail_reads_keeps_its_name():
+    """ONNX Runtime moves a sum in front of a Transpose, under a new name, and the tail begins behind it."""
+    chain = keras_conv(keras_conv(Chain((6, 6, 3)), 4), 5, activation=False)
+    chain.add("Add", chain.constant(np.arange(5, dtype=np.float32))).add("Sin").add("Transpose", perm=[0, 3, 1, 2])
+    model, x = chain.model(), chain.images(4)
+    network = assert_equals_onnx_runtime(model, x, mode="exact", calibrate=dataset(x))
+    assert network.tail is not None and network.readouts[0].tensor not in outputs(model), "nothing was renamed: the test proves nothing"
 
 
 @pytest.mark.parametrize("input_range", ((0, 1), (-1, 1), None))

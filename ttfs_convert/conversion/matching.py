@@ -3,6 +3,7 @@
 1. The original has a tensor of that name    -> that one: ONNX Runtime's rewrites keep the names of what they leave or fuse.
 2. A tensor of the original has equal values -> that one, in its own order of channels.
 3. None has                                  -> the layer is not compared, and reports say so.
+A readout keeps its name: it is what the tail, cut out of the graph that has it, reads.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..data.casting import is_float
-from ..network.populations import Input, Layer
+from ..network.populations import Input, Layer, Readout
 from ..onnx_model.dataflow import data_tensors
 from ..onnx_model.reference import Reference
 from ..onnx_model.simplify import Simplified
@@ -28,7 +29,9 @@ def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str
     """`layers` with the tensor names of the original model instead of the simplified graph's. known: ranges of inputs."""
     computed = data_tensors(model.original.graph)
     produced = [name for node in model.original.graph.node for name in node.output if name in computed]
-    renamed = {layer.name: layer.tensor for layer in layers if layer.tensor is not None and layer.tensor not in computed}
+    renamed = {
+        layer.name: layer.tensor for layer in layers if layer.tensor is not None and layer.tensor not in computed and not isinstance(layer, Readout)
+    }
     if not renamed:
         return list(layers)
     original, simplified = (
