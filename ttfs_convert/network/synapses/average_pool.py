@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache, reduce
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import model_validator
@@ -14,12 +14,22 @@ from ...kernels.pool import average_pool
 from ..records import require
 from .images import image, wide
 from .kind import NOTHING, SynapseKind
-from .sliding import Sliding
+from .sliding import Pair, Sliding
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ...kernels.blocking import Weights
+
+
+class Windows(NamedTuple):
+    """Windows of an average pool, as the kernels of pools take them."""
+
+    divisor: np.ndarray  # (out height, out width) float32, the same in every image
+    kernel: Pair
+    strides: Pair
+    dilations: Pair
+    pads: Pair
 
 
 class AveragePool(Sliding, SynapseKind):
@@ -29,6 +39,10 @@ class AveragePool(Sliding, SynapseKind):
 
     kind: Literal["average_pool"] = "average_pool"
     include_pad: bool
+
+    if TYPE_CHECKING:  # pydantic makes it for frozen records, out of all fields: here these are hashable
+
+        def __hash__(self) -> int: ...
 
     @model_validator(mode="after")
     def _keeps_channels(self) -> Self:
@@ -46,8 +60,8 @@ class AveragePool(Sliding, SynapseKind):
             counts.append(((position >= -before) & (position < self.in_shape[axis] + after)).sum(1))
         return reduce(np.multiply.outer, counts).astype(np.float32)
 
-    def windows(self) -> tuple:
-        """As the kernels of pools take them: divisors (out height, out width) float32, the same in every image, and the geometry."""
+    def windows(self) -> Windows:
+        """As the kernels of pools take them."""
         return _windows(self)
 
     def apply(self, activations: np.ndarray) -> np.ndarray:
@@ -80,5 +94,5 @@ class AveragePool(Sliding, SynapseKind):
 
 
 @lru_cache(maxsize=1024)
-def _windows(pool: AveragePool) -> tuple:
-    return (pool.divisor.reshape(wide(pool.out_shape)[:3])[0], *pool.kernel_geometry())
+def _windows(pool: AveragePool) -> Windows:
+    return Windows(pool.divisor.reshape(wide(pool.out_shape)[:3])[0], *pool.kernel_geometry())

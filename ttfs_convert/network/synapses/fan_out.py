@@ -123,8 +123,9 @@ def _position_counts(steps: Sequence[SynapseKind], together: Sequence[int], padd
     apart = [step.in_shape[-1] // count for step, count in zip(steps, together)]
     same_axes = all(near.out_shape[:-1] == far.in_shape[:-1] for near, far in zip(steps, steps[1:]))
     if max(apart) == 1 and same_axes:
-        axes = [[step.targets(axis, padded and not number) for number, step in enumerate(steps)] for axis in range(len(steps[0].in_shape) - 1)]
-        if all(each is not None for along in axes for each in along):
+        number_of_axes = len(steps[0].in_shape) - 1
+        axes = [along for axis in range(number_of_axes) if (along := _targets(steps, axis, padded)) is not None]
+        if len(axes) == number_of_axes:
             return reduce(np.multiply.outer, map(_along_axis, axes)).reshape(-1)
     reached = steps[0].reached_positions() if len(steps) == 1 else None
     if reached is not None:
@@ -132,6 +133,12 @@ def _position_counts(steps: Sequence[SynapseKind], together: Sequence[int], padd
     return _chained(
         [_with_channels_apart(step.between_positions(padded and not number), count) for number, (step, count) in enumerate(zip(steps, apart))]
     )
+
+
+def _targets(steps: Sequence[SynapseKind], axis: int, padded: bool) -> list[Targets] | None:
+    """Of each step along an axis; None where a step's axes do not stand apart."""
+    found = [targets for number, step in enumerate(steps) if (targets := step.targets(axis, padded and not number)) is not None]
+    return found if len(found) == len(steps) else None
 
 
 def _along_axis(steps: Sequence[Targets]) -> np.ndarray:
@@ -146,20 +153,20 @@ def _along_axis(steps: Sequence[Targets]) -> np.ndarray:
 def _chained(matrices: list[csr_matrix]) -> np.ndarray:
     """(rows of the first,) int64: how many columns of the last each reaches. matrices: bool, (from, to)."""
     first, *others = matrices
-    each = max(1, math.prod(max(1, -(-matrix.nnz // matrix.shape[0])) for matrix in matrices))
+    each = max(1, math.prod(max(1, -(-matrix.nnz // matrix.get_shape()[0])) for matrix in matrices))
     return np.concatenate(
         [np.diff(reduce(lambda near, far: near @ far, others, part).indptr).astype(np.int64) for part in _parts(first, max(1, CONNECTIONS // each))]
     )
 
 
 def _parts(matrix: csr_matrix, rows: int) -> Iterator[csr_matrix]:
-    return (matrix[start : start + rows] for start in range(0, matrix.shape[0], rows))
+    return (matrix[start : start + rows] for start in range(0, matrix.get_shape()[0], rows))
 
 
 def _with_channels_apart(matrix: csr_matrix, channels: int) -> csr_matrix:
-    from scipy.sparse import identity, kron
+    from scipy.sparse import csr_matrix, identity, kron
 
-    return matrix if channels == 1 else kron(matrix, identity(channels, bool), "csr").astype(bool)
+    return matrix if channels == 1 else csr_matrix(kron(matrix, identity(channels, "bool"), "csr"), dtype=bool)
 
 
 def _neuron_counts(steps: Sequence[SynapseKind], padded: bool) -> np.ndarray:
@@ -170,10 +177,10 @@ def _neuron_counts(steps: Sequence[SynapseKind], padded: bool) -> np.ndarray:
     matrices, alike = [], 1
     for number, step in enumerate(steps):
         if alike > 1:
-            matrices.append(kron(identity(matrices[-1].shape[1], bool), np.ones((1, alike), bool), "csr").astype(bool))
+            matrices.append(csr_matrix(kron(identity(matrices[-1].get_shape()[1], "bool"), np.ones((1, alike), bool), "csr"), dtype=bool))
         positions, units, alike = step.between_positions(padded and not number), step.in_shape[-1], 1
         if step.mixes_channels:
-            groups = np.arange(positions.shape[0] * units) // (units // step.channel_groups())
+            groups = np.arange(positions.get_shape()[0] * units) // (units // step.channel_groups())
             matrices.append(csr_matrix((np.ones(groups.size, bool), groups, np.arange(groups.size + 1))))
             units, alike = step.channel_groups(), step.out_shape[-1] // step.channel_groups()
         matrices.append(_with_channels_apart(positions, units))

@@ -9,13 +9,14 @@ import numpy as np
 
 def wide(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """(images, height, width, channels) of one sample: one-dimensional positions are one row of an image, features one pixel."""
-    return (1,) * (4 - len(shape)) + shape
+    images, height, width, channels = (1,) * (4 - len(shape)) + shape
+    return images, height, width, channels
 
 
 def wide_batch(samples: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """As `wide`, of all images of `samples` together."""
-    images, *image = wide(shape)
-    return samples * images, *image
+    images, height, width, channels = wide(shape)
+    return samples * images, height, width, channels
 
 
 def image(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

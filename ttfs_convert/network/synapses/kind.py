@@ -13,12 +13,14 @@ import numpy as np
 
 from ..records import FloatArray, Record, Shape
 from .reach import Targets, product_of_axes
+from .sliding import Geometry
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from typing_extensions import Self
 
     from ...kernels.blocking import Weights
+    from .connection import Synapses
 
 NOTHING = -2  # in place of a relay: this tap has no synapse
 
@@ -65,7 +67,7 @@ class SynapseKind(Record):
         """Its weights as `add` wants them, made once per network; None: as they are."""
         return None
 
-    def kernel_geometry(self) -> tuple[tuple[int, int], ...]:
+    def kernel_geometry(self) -> Geometry:
         """kernel, strides, dilations, pads as (y, x) pairs."""
         return (1, 1), (1, 1), (1, 1), (0, 0)
 
@@ -84,7 +86,7 @@ class SynapseKind(Record):
         """Whether there are padded taps at all."""
         return False
 
-    def padded_with(self, value: float, activations: np.ndarray) -> tuple[SynapseKind, np.ndarray]:
+    def padded_with(self, value: float, activations: np.ndarray) -> tuple[Self, np.ndarray]:
         """The same kind without padding, and `activations` (n, *in_shape) with `value` in their padding."""
         return self, activations
 
@@ -95,7 +97,7 @@ class SynapseKind(Record):
         s holds at all positions. Not asked of kinds whose sums differ by position."""
         raise NotImplementedError
 
-    def of_one_channel(self) -> SynapseKind:
+    def of_one_channel(self) -> Self:
         """What it makes of channels that are all alike, one of which it is given; of kinds that leave channels alike."""
         return self.model_copy(update={"in_shape": (*self.in_shape[:-1], 1), "out_shape": (*self.out_shape[:-1], 1)})
 
@@ -109,15 +111,15 @@ class SynapseKind(Record):
 
     # Folding: see `chains`
 
-    def scaled_outputs(self, factors: np.ndarray, shape: Shape) -> SynapseKind | None:
+    def scaled_outputs(self, factors: np.ndarray, shape: Shape) -> Synapses | None:
         """Itself with outputs times `factors`, per channel or whole of the neurons in `shape`; None: a Scale has to follow."""
         return None
 
-    def scaled_inputs(self, factors: np.ndarray, shape: Shape) -> SynapseKind | None:
+    def scaled_inputs(self, factors: np.ndarray, shape: Shape) -> Synapses | None:
         """Itself with inputs times `factors`, likewise; None: its weights cannot hold them."""
         return None
 
-    def merged_with(self, before: SynapseKind) -> SynapseKind | None:
+    def merged_with(self, before: SynapseKind) -> Synapses | None:
         """Both steps in one; None where they stay two."""
         return None
 

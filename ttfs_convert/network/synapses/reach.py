@@ -58,6 +58,6 @@ class Targets:
 
 def product_of_axes(axes: Sequence[Targets]) -> csr_matrix:
     """(positions in, positions out) bool: what is reached along every axis."""
-    from scipy.sparse import kron
+    from scipy.sparse import csr_matrix, kron
 
-    return reduce(lambda one, other: kron(one, other, "csr"), [axis.matrix() for axis in axes]).astype(bool)
+    return reduce(lambda one, other: csr_matrix(kron(one, other, "csr"), dtype=bool), [axis.matrix() for axis in axes])

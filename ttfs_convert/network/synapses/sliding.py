@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+Pair = tuple[int, int]  # (y, x)
+
+
+Geometry = tuple[Pair, Pair, Pair, Pair]  # kernel, strides, dilations, pads
+
+
 class Sliding(Record):
     """Geometry of anything that slides over positions. All per axis; output y reads inputs y stride - pad + k dilation.
 
@@ -42,10 +48,9 @@ class Sliding(Record):
             require(-(-room // stride) >= out - 1 >= room // stride, f"{out} outputs do not fit {size} inputs")
         return self
 
-    def kernel_geometry(self) -> tuple[tuple[int, int], ...]:
+    def kernel_geometry(self) -> Geometry:
         """kernel, strides, dilations, pads as (y, x) pairs, as the kernels take them."""
-        neutral = (1, 1, 1, 0)
-        return tuple((value,) * (2 - len(axes)) + axes[-2:] for axes, value in zip((self.kernel, self.strides, self.dilations, self.pads), neutral))
+        return _pair(self.kernel, 1), _pair(self.strides, 1), _pair(self.dilations, 1), _pair(self.pads, 0)
 
     @property
     def is_padded(self) -> bool:
@@ -107,3 +112,9 @@ class Sliding(Record):
             (self.pads[axis], self.pads_end[axis]),
             padded,
         )
+
+
+def _pair(axes: tuple[int, ...], neutral: int) -> Pair:
+    """Of height and width, the last two of `axes`; `neutral` for a height that is not there."""
+    *before, x = axes
+    return (before[-1] if before else neutral), x
