@@ -35,7 +35,8 @@ class Build:
 
     def _add(self, kind: type, name: str, shape: tuple[int, ...], *sources: str, **fields) -> Build:
         window = max((self.layers[source].window for source in sources), default=-(fields.get("coding") == "direct"))
-        self.layers[name] = kind(name=name, shape=shape, window=window + (kind in (Spiking, Readout)), tensor=None, **fields)
+        tensor = name if kind is Readout else None
+        self.layers[name] = kind(name=name, shape=shape, window=window + (kind in (Spiking, Readout)), tensor=tensor, **fields)
         return self
 
     def _neurons(self, kind: type, name: str, shape: tuple[int, ...], fan_in: dict, sums: object, bias: object, **fields) -> Build:

@@ -37,7 +37,7 @@ def network(paths, in_shape, steps=50, slope="fan_in", coding="spikes"):
             name=f"l{position}",
             shape=shape,
             window=position - analog,
-            tensor=None,
+            tensor=None if position < len(paths) else "y",
             bias=None,
             weight_sums=np.ones(shape[-1], np.float32),
             connections=(Connection(source=f"l{position - 1}", path=path),),

@@ -104,6 +104,7 @@ class Readout(Population):
     """Neurons whose threshold is infinite: the output is V0 itself."""
 
     kind: Literal["readout"] = "readout"
+    tensor: str  # pyright: ignore[reportIncompatibleVariableOverride] - records are frozen, so a field may be narrower
     connections: tuple[Connection, ...]
     bias: FloatArray | None  # (channels,) or the whole shape, float32
     weight_sums: FloatArray  # (channels,) or the whole shape, float32; reported, not used
