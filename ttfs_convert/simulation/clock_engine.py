@@ -34,7 +34,7 @@ class ClockSimulator:
     every layer then lives through all steps of the run. Needs a network with `steps`; for a fixed threshold the same for every layer."""
 
     def __init__(self, network: Network, fixed: bool = False):
-        self.network, self.fixed, self.steps = network, fixed, network.steps_per_layer()
+        self.network, self.fixed, self._grid = network, fixed, network.grid()
         self._integrator = Integrator(network)
 
     def __call__(self, entries: Mapping[str, np.ndarray]) -> Recording:
@@ -59,11 +59,12 @@ class ClockSimulator:
                     else:
                         times[layer.name] = neurons.times.reshape(images, *layer.shape)
                 else:
-                    silent = UNFIRED if self.fixed else self.steps[layer.name]
+                    silent = UNFIRED if self.fixed else self._grid[layer.name]
                     times[layer.name] = WIRING[layer.kind](layer, times, silent)
+        steps_per_layer = self.network.steps_per_layer()
         if self.fixed:
-            return Recording({name: _tau(steps, self.steps[name]) for name, steps in times.items()}, readouts, dict.fromkeys(self.steps))
-        return Recording({name: steps.astype(step_dtype(self.steps[name])) for name, steps in times.items()}, readouts, self.steps)
+            return Recording({name: _tau(steps, self._grid[name]) for name, steps in times.items()}, readouts, dict.fromkeys(steps_per_layer))
+        return Recording({name: steps.astype(step_dtype(self._grid[name])) for name, steps in times.items()}, readouts, steps_per_layer)
 
     def _encode(self, layer: Input, x: np.ndarray) -> np.ndarray:
         """An encoder charges to a at once and ramps with unit current."""
@@ -71,7 +72,7 @@ class ClockSimulator:
         neurons = _Neurons.at_rest(len(x), layer.shape)
         neurons.potential += values.reshape(len(x), -1)
         neurons.current += 1
-        self._window(neurons, self.steps[layer.name])
+        self._window(neurons, self._grid[layer.name])
         return neurons.times.reshape(values.shape)
 
     def _live(self, layer: Spiking | Readout, neurons: _Neurons, times: Mapping[str, np.ndarray], analog: Mapping[str, np.ndarray]) -> None:
@@ -80,10 +81,10 @@ class ClockSimulator:
             flowing = np.zeros_like(neurons.current)
             if connection.source in analog:
                 flowing += self._arriving(connection, analog[connection.source], neurons)
-                for _ in range(self.steps[layer.name]):
-                    neurons.flow(flowing, 1 / self.steps[layer.name])
+                for _ in range(self._grid[layer.name]):
+                    neurons.flow(flowing, 1 / self._grid[layer.name])
                 continue
-            steps = self.steps[connection.source]
+            steps = self._grid[connection.source]
             for k in range(steps):
                 spikes = times[connection.source] == k
                 if spikes.any():
@@ -99,7 +100,7 @@ class ClockSimulator:
             neurons.current[:] = 1
         elif layer.slope == "reference":
             neurons.current += 1 - per_neuron(layer.weight_sums, layer.shape)
-        self._window(neurons, self.steps[layer.name])
+        self._window(neurons, self._grid[layer.name])
 
     def _window(self, neurons: _Neurons, steps: int) -> None:
         for k in range(steps):
@@ -110,7 +111,7 @@ class ClockSimulator:
         self, layer: Spiking | Readout, neurons: _Neurons, times: Mapping[str, np.ndarray], analog: Mapping[str, np.ndarray]
     ) -> None:
         """All steps of the run, counted from the opening of the inputs' window; spikes of earlier windows come out of a delay line."""
-        steps, first = self.steps[layer.name], layer.window - 1
+        steps, first = self._grid[layer.name], layer.window - 1
         bias = 0 if layer.bias is None else per_neuron(layer.bias, layer.shape)
         threshold = NEVER if isinstance(layer, Readout) else OPEN
         end = layer.window if isinstance(layer, Readout) else self.network.windows

@@ -32,11 +32,12 @@ class EventSimulator:
         self.network, self.fixed, self._integrator = network, fixed, Integrator(network)
         sizes = {layer.name: math.prod(layer.shape) for layer in network.layers}
         self._direct = {layer.name for layer in network.inputs if layer.coding == "direct"}
-        self._fields: dict[str, ReceptiveFields | None] = {}
+        self._fields: dict[str, ReceptiveFields] = {}  # of layers that read spikes
         for layer in network.layers:
             if isinstance(layer, (Spiking, Readout)):
                 spiking = tuple(connection for connection in layer.connections if connection.source not in self._direct)
-                self._fields[layer.name] = receptive_fields(layer.model_copy(update={"connections": spiking}), sizes) if spiking else None
+                if spiking:
+                    self._fields[layer.name] = receptive_fields(layer.model_copy(update={"connections": spiking}), sizes)
 
     def __call__(self, entries: Mapping[str, np.ndarray]) -> Recording:
         """Spike times and potentials of one batch. entries: arrays by ONNX tensor of what the input populations encode."""
@@ -74,7 +75,7 @@ class EventSimulator:
         size = math.prod(layer.shape)
         slope = layer.slope if isinstance(layer, Spiking) else "gated"  # a readout is over when its window would open
         current, potential = np.zeros((images, size)), np.zeros((images, size))
-        fields = self._fields[layer.name]
+        fields = self._fields.get(layer.name)
         if fields is not None:
             latest = BEFORE_THE_END if slope == "gated" else 1.0
             dynamic(_listed(fields), fields.weights, self._arrivals(layer, images, times), latest, current, potential)
