@@ -27,18 +27,27 @@ from .recording import Recording
 POTENTIALS = 3.0  # standard deviation of those on which a tail is tried
 
 
+class _End:
+    """Head or tail. threads: as for `Reference`."""
+
+    def __init__(self, part: np.ndarray, unbatched: tuple[str, ...], threads: int):
+        self._model, self._unbatched = onnx.ModelProto.FromString(part.tobytes()), unbatched
+        self.session = Reference(self._model, threads=threads, unbatched=unbatched)
+
+    def settle(self, feeds: Mapping[str, np.ndarray], unit: int) -> str | None:
+        """As `Reference.settle`, but it watches all tensors inside."""
+        watched = Reference(self._model, floats(self._model), unbatched=self._unbatched)
+        mixed = watched.settle(feeds, unit)
+        self.session.together = watched.together
+        return mixed
+
+
 class Ends:
     """Head and tail of `network`. threads: as for `Reference`. Samples are taken to be independent, see `settle`."""
 
     def __init__(self, network: Network, threads: int = 0):
-        self._inputs, self._readouts, self._without_batch = network.inputs, network.readouts, network.without_batch
-        self._head_model, self._tail_model = (
-            None if part is None else onnx.ModelProto.FromString(part.tobytes()) for part in (network.head, network.tail)
-        )
-        self._head, self._tail = (
-            None if model is None else Reference(model, threads=threads, unbatched=network.without_batch)
-            for model in (self._head_model, self._tail_model)
-        )
+        self._inputs, self._readouts = network.inputs, network.readouts
+        self._head, self._tail = (None if part is None else _End(part, network.without_batch, threads) for part in (network.head, network.tail))
 
     def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
         """The tensor in which head or tail mixes the samples of a batch, tried on `feeds`, a few different ones, and on random potentials;
@@ -46,28 +55,22 @@ class Ends:
         rng, samples = np.random.default_rng(0), len(next(iter(feeds.values())))
         potentials = {layer.tensor: rng.normal(0, POTENTIALS, (samples, *layer.onnx_shape)).astype(np.float32) for layer in self._readouts}
         mixed = self.settle_head(feeds, unit)
-        return (self._tail and self._settled(self._tail_model, self._tail, {**feeds, **potentials}, unit)) or mixed
+        return (self._tail and self._tail.settle({**feeds, **potentials}, unit)) or mixed
 
     def settle_head(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
         """As `settle`, for the head alone."""
-        return self._head and self._settled(self._head_model, self._head, feeds, unit)
-
-    def _settled(self, model: onnx.ModelProto, part: Reference, feeds: Mapping[str, np.ndarray], unit: int) -> str | None:
-        watched = Reference(model, floats(model), unbatched=self._without_batch)
-        mixed = watched.settle(feeds, unit)
-        part.together = watched.together
-        return mixed
+        return self._head and self._head.settle(feeds, unit)
 
     def run_by(self, unit: int) -> None:
         """Run both parts `unit` samples at a time."""
         for part in (self._head, self._tail):
             if part is not None:
-                part.together = part.fixed_batch or unit
+                part.session.together = part.session.fixed_batch or unit
 
     def entries(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the input populations encode, by tensor. feeds: the model's inputs, by name. Raises DataError for what the head makes of them
         that is outside its range."""
-        computed = self._head(feeds) if self._head else {}
+        computed = self._head.session(feeds) if self._head else {}
         for layer in self._inputs:
             if layer.onnx_name in computed:
                 checked(layer, computed[layer.onnx_name])
@@ -77,7 +80,7 @@ class Ends:
         """The model's outputs, by name, from the readouts' potentials and, where the tail reads them, its inputs."""
         if self._tail is None:
             return recording.readouts
-        computed = self._tail({**feeds, **recording.readouts})
+        computed = self._tail.session({**feeds, **recording.readouts})
         return {name: recording.readouts.get(name, value) for name, value in computed.items()}  # what passes through may share memory that ends here
 
 
