@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Protocol
 
-import numba
 import numpy as np
 
 from ..kernels._threads import CALLER, threads
@@ -17,7 +16,7 @@ from ..kernels.call_table import through_run
 from ..kernels.pool import average_pool_steps
 from ..kernels.threshold import fire
 from ..network.network import Network
-from ..network.populations import Coded, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
+from ..network.populations import Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.images import image
 from .batch import Batch
@@ -26,6 +25,7 @@ from .plan import plans
 from .prepared_layers import Encoder, Pooled, Sums
 from .recorded_calls import Program
 from .recording import EIGHT_BITS, Recording, step_dtype
+from .threads import numba_setting
 from .weighted_sums import Integrator
 from .wiring import WIRING
 
@@ -39,13 +39,15 @@ class Disturbance(Protocol):
     def __call__(self, layer: Input | Spiking, times: np.ndarray, steps: int | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Spike times as other layers receive them, of the same shape and dtype; and where a spike is lost (its time says silent), None
         where none is."""
+        ...
 
 
 class Simulator:
     """Runs batches on one network, whose weights are laid out for the kernels once. disturb: noise on the spikes of every population."""
 
     def __init__(self, network: Network, disturb: Disturbance | None = None):
-        self.network, self.steps, self._disturb = network, network.steps_per_layer(), disturb
+        self.network, self._disturb = network, disturb
+        self.steps, self._grid = network.steps_per_layer(), network.grid()
         self._integrator, self._plans = Integrator(network), plans(network)
         self._first_input = network.inputs[0].onnx_name
         self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
@@ -71,14 +73,15 @@ class Simulator:
     def _first(self, batch: Batch) -> Callable[[Batch], None] | Program:
         """Run a batch of a size that is new, and return what runs others of that size."""
         runs, compiled = zip(*(self._run(layer, batch.images) for layer in self.network.layers))
-        if numba.config.DISABLE_JIT or not all(compiled):
+        if numba_setting("DISABLE_JIT") or not all(compiled):
             by_layer = functools.partial(_one_by_one, runs, nullcontext)
         elif batch.images * sum(math.prod(layer.shape) for layer in self.network.layers) > PROGRAM_BYTES:
             by_layer = functools.partial(_one_by_one, runs, through_run)
         else:
-            calls, batch.results = [], []
+            calls, results = [], []
+            batch.results = results
             _one_by_one(runs, functools.partial(through_run, calls), batch)
-            return Program(batch, calls)
+            return Program(batch, results, calls)
         by_layer(batch)
         return by_layer
 
@@ -95,7 +98,8 @@ class Simulator:
                 with CALLER:
                     times = self._computed(layer, batch.images)(batch)
                 yield layer, times, functools.partial(self._any, layer, None, batch)
-            batch.times[layer.name] = recording.spike_times.get(layer.name)
+            if layer.name in recording.spike_times:
+                batch.times[layer.name] = recording.spike_times[layer.name]
 
     def potentials(self, recording: Recording, x: np.ndarray | Mapping[str, np.ndarray]) -> Iterator[tuple[Spiking, np.ndarray]]:
         """V0 of every layer of neurons as its window opens, (n, *shape) float32, if its sources fired as `recording`, of any engine, says:
@@ -124,34 +128,35 @@ class Simulator:
 
     def _run(self, layer: Layer, images: int) -> tuple[Callable[[Batch], None], bool]:
         """What runs a layer, and whether it is nothing but calls of kernels."""
-        pools = isinstance(layer, MaxPool) and self.steps[layer.name] in EIGHT_BITS and self._disturb is None
-        if layer.kind in WIRING and not pools:
-            return functools.partial(_wire, layer), False
+        disturb = self._disturb
         if isinstance(layer, Input) and layer.coding == "direct":
             return functools.partial(_direct, layer), False
-        computed = Pooled(layer, self.steps[layer.name], images) if pools else self._computed(layer, images)
+        if isinstance(layer, MaxPool) and self._grid.get(layer.name) in EIGHT_BITS and disturb is None:
+            return functools.partial(_spike, layer.name, Pooled(layer, self._grid[layer.name], images)), Pooled.compiled
+        if isinstance(layer, (MaxPool, Reorder, Concat)):
+            return functools.partial(_wire, layer), False
+        computed = self._computed(layer, images)
         compiled = getattr(computed, "compiled", False)
         if isinstance(layer, Readout):
             shaped = _shaped(layer)
             return functools.partial(_read_out, layer, computed, shaped), compiled and shaped is not None
-
-        def spike(batch: Batch) -> None:
-            batch.times[layer.name] = computed(batch)
+        if disturb is None:
+            return functools.partial(_spike, layer.name, computed), compiled
 
         def spike_in_noise(batch: Batch) -> None:
             times = computed(batch) if not batch.lost else self._any(layer, self.steps[layer.name], batch)
-            batch.times[layer.name], lost = self._disturb(layer, times, self.steps[layer.name])
+            batch.times[layer.name], lost = disturb(layer, times, self.steps[layer.name])
             if lost is not None:
                 batch.lost[layer.name] = lost.astype(np.uint8)
 
-        return (spike, compiled) if self._disturb is None else (spike_in_noise, False)
+        return spike_in_noise, False
 
     def _computed(self, layer: Input | Spiking | Readout, images: int) -> Callable[[Batch], np.ndarray]:
         """What gives spike times of an encoder or of neurons, (n, *shape), or a readout's potentials, where no spikes are lost."""
         if isinstance(layer, Input):
             return Encoder(layer, self.steps[layer.name], self.network.half, images)
         if layer.name in self._plans:
-            return Sums(self._plans[layer.name], self.steps, self._integrator, images)
+            return Sums(self._plans[layer.name], self._grid, self._integrator, images)
         return functools.partial(self._any, layer, self.steps[layer.name])
 
     def _any(self, layer: Input | Spiking | Readout, steps: int | None, batch: Batch) -> np.ndarray:
@@ -173,6 +178,10 @@ def _direct(layer: Input, batch: Batch) -> None:
     batch.decoded[layer.name] = channels_last(layer, batch.entries[layer.onnx_name])
 
 
+def _spike(name: str, computed: Callable[[Batch], np.ndarray], batch: Batch) -> None:
+    batch.times[name] = computed(batch)
+
+
 def _read_out(layer: Readout, computed: Callable[[Batch], np.ndarray], shaped: Callable[[np.ndarray], np.ndarray] | None, batch: Batch) -> None:
     potentials = computed(batch)
     batch.readouts[layer.tensor] = (
@@ -191,7 +200,7 @@ def _shaped(layer: Readout) -> Callable[[np.ndarray], np.ndarray] | None:
     return None
 
 
-def _wire(layer: Coded | Reorder | Concat, batch: Batch) -> None:
+def _wire(layer: MaxPool | Reorder | Concat, batch: Batch) -> None:
     batch.times[layer.name] = WIRING[layer.kind](layer, batch.times, batch.steps[layer.name] or 1)
     if any(source in batch.lost for source in sources(layer)):  # of a pool's window all spikes must be lost
         whole = {source: batch.lost.get(source, np.zeros(batch.times[source].shape, np.uint8)) for source in sources(layer)}

@@ -12,7 +12,7 @@ from ..kernels.blocking import Weights, dense_is_faster, in_long_rows, long_row_
 from ..kernels.convolve import NO_RAMP
 from ..kernels.threshold import Ramp, ramp
 from ..network.network import Network
-from ..network.populations import Readout, Spiking, has_neurons
+from ..network.populations import Readout, Spiking
 from ..network.synapses.connection import Connection, Synapses
 from .recording import EIGHT_BITS
 
@@ -32,23 +32,25 @@ class Plan:
 
 def layouts(network: Network) -> dict[int, Weights]:
     """Weights laid out for the kernels, by the `id` of each path step that has a layout."""
-    steps = [step for layer in network.layers if has_neurons(layer) for connection in layer.connections for step in connection.path]
+    steps = [
+        step for layer in network.layers if isinstance(layer, (Spiking, Readout)) for connection in layer.connections for step in connection.path
+    ]
     found = {id(step): step.kernel_layout() for step in steps}
     return {key: layout for key, layout in found.items() if layout is not None}
 
 
 def plans(network: Network) -> dict[str, Plan]:
     """By name, of readouts and of the layers whose steps fit eight bits, if they have a connection that ends in a convolution."""
-    steps = network.steps_per_layer()
+    steps = network.grid()
     found = {
-        layer.name: _plan(layer, steps[layer.name], network.half)
+        layer.name: _plan(layer, steps.get(layer.name, 0), network.half)
         for layer in network.layers
-        if isinstance(layer, Readout) or (isinstance(layer, Spiking) and steps[layer.name] in EIGHT_BITS)
+        if isinstance(layer, Readout) or (isinstance(layer, Spiking) and steps.get(layer.name) in EIGHT_BITS)
     }
     return {name: plan for name, plan in found.items() if plan is not None}
 
 
-def _plan(layer: Spiking | Readout, steps: int | None, half: float) -> Plan | None:
+def _plan(layer: Spiking | Readout, steps: int, half: float) -> Plan | None:
     others = list(layer.connections)
     weighted = [number for number, each in enumerate(others) if each.path and each.path[-1].is_convolution]
     if not weighted:
@@ -56,12 +58,13 @@ def _plan(layer: Spiking | Readout, steps: int | None, half: float) -> Plan | No
     last = others.pop(weighted[-1])
     outputs = last.path[-1].out_shape[-1]
     bias = np.zeros(outputs, np.float32) if layer.bias is None else layer.bias
-    rise, fires = NO_RAMP, isinstance(layer, Spiking)
-    if fires:
+    if isinstance(layer, Spiking):
         slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
         rise = ramp(_rows(slopes, layer, outputs), steps, half)
+    else:
+        steps, rise = 0, NO_RAMP
     others.sort(key=lambda each: not each.path)
-    return Plan(last, tuple(others), _rows(bias, layer, outputs), steps if fires else 0, rise, last.path[-1].out_shape, layer.shape)
+    return Plan(last, tuple(others), _rows(bias, layer, outputs), steps, rise, last.path[-1].out_shape, layer.shape)
 
 
 def _rows(values: np.ndarray, layer: Spiking | Readout, outputs: int) -> np.ndarray:

@@ -62,9 +62,9 @@ class Pooled:
 
 
 class Sums:
-    """Spike times (n, *shape) of a planned layer, or its potentials if it is a readout."""
+    """Spike times (n, *shape) of a planned layer, or its potentials if it is a readout. steps: N of the layers on a grid."""
 
-    def __init__(self, plan: Plan, steps: Mapping[str, int | None], integrator: Integrator, images: int):
+    def __init__(self, plan: Plan, steps: Mapping[str, int], integrator: Integrator, images: int):
         self._plan, self._size, self._shape = plan, wide_batch(images, plan.out_shape), (images, *plan.shape)
         self._start, self._dtype = plan.start, np.uint8 if plan.steps else np.float32
         others = list(plan.others)
@@ -104,7 +104,7 @@ class Weighted:
     def __init__(
         self,
         connection: Connection,
-        steps: Mapping[str, int | None],
+        steps: Mapping[str, int],
         integrator: Integrator,
         images: int,
         out_shape: tuple[int, ...],
@@ -134,9 +134,9 @@ class Weighted:
         return Convolution(weights, *place, self._in_shape, self._out_shape, self._in_steps, self._steps_out, dense, self._shortcut_steps)
 
 
-def _reader(connection: Connection, steps: Mapping[str, int | None]) -> tuple[Callable[[Batch], np.ndarray], int]:
+def _reader(connection: Connection, steps: Mapping[str, int]) -> tuple[Callable[[Batch], np.ndarray], int]:
     """What a connection's last step reads, and N if these are spike steps, 0 for activations."""
-    source, path, count = connection.source, connection.path, steps[connection.source]
+    source, path, count = connection.source, connection.path, steps.get(connection.source, 0)
     if len(path) == 1 and count in EIGHT_BITS:
         return (lambda batch: batch.times[source]), count
     if len(path) == 2 and isinstance(path[0], AveragePool) and count:
@@ -157,5 +157,5 @@ class _AveragePooled:
         return values
 
 
-def _is_shortcut(connection: Connection, steps: Mapping[str, int | None]) -> bool:
-    return not connection.path and steps[connection.source] in EIGHT_BITS
+def _is_shortcut(connection: Connection, steps: Mapping[str, int]) -> bool:
+    return not connection.path and steps.get(connection.source) in EIGHT_BITS

@@ -18,12 +18,13 @@ ALIGNMENT = 64  # bytes between the starts of results are multiples of it
 class Program:
     """Spike times and readouts' potentials of batches like the recorded one.
 
-    batch: of which `results` holds the arrays of all spike times and potentials. calls: those that made them, which `kernels.program` knows.
+    batch: the recorded one. results: the arrays of all its spike times and potentials. calls: those that made them, which `kernels.program`
+    knows.
     """
 
-    def __init__(self, batch: Batch, calls: Sequence[Call]):
-        offsets = np.cumsum([0, *(-(-each.nbytes // ALIGNMENT) * ALIGNMENT for each in batch.results)], dtype=np.int64).tolist()
-        ranges = [(address(each), each.nbytes, RESULTS, offset) for each, offset in zip(batch.results, offsets)]
+    def __init__(self, batch: Batch, results: Sequence[np.ndarray], calls: Sequence[Call]):
+        offsets = np.cumsum([0, *(-(-each.nbytes // ALIGNMENT) * ALIGNMENT for each in results)], dtype=np.int64).tolist()
+        ranges = [(address(each), each.nbytes, RESULTS, offset) for each, offset in zip(results, offsets)]
         ranges += [(address(each), each.nbytes, ENTRIES + k, 0) for k, each in enumerate(batch.entries.values())]
         ranges.sort()
         starts = [start for start, *_ in ranges]

@@ -66,7 +66,7 @@ class SpikeWriter:
                     if new:
                         header = np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(values))
                         np.lib.format.write_array_header_1_0(file, {**header, "shape": (self._images, *values.shape[1:])})
-                    file.write(np.ascontiguousarray(values))
+                    file.write(np.ascontiguousarray(values).data)
         self._steps = recording.steps
 
     def _write(self, file: IO[bytes]) -> None:
