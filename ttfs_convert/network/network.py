@@ -88,7 +88,7 @@ class Network(Record):
     @property
     def without_batch(self) -> tuple[str, ...]:
         """ONNX tensors that have no axis for the batch, among those that original, head and tail are given."""
-        return (*self.unbatched, *(layer.tensor for layer in self.readouts if layer.tensor is not None and not layer.batched))
+        return (*self.unbatched, *(layer.tensor for layer in self.readouts if not layer.batched))
 
     @property
     def windows(self) -> int:

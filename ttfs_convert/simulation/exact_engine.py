@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..kernels._jit import JIT_OFF
 from ..kernels._threads import CALLER, threads
 from ..kernels.call_table import through_run
 from ..kernels.pool import average_pool_steps
@@ -25,7 +26,6 @@ from .plan import plans
 from .prepared_layers import Encoder, Pooled, Sums
 from .recorded_calls import Program
 from .recording import EIGHT_BITS, Recording, step_dtype
-from .threads import numba_setting
 from .weighted_sums import Integrator
 from .wiring import WIRING
 
@@ -73,7 +73,7 @@ class Simulator:
     def _first(self, batch: Batch) -> Callable[[Batch], None] | Program:
         """Run a batch of a size that is new, and return what runs others of that size."""
         runs, compiled = zip(*(self._run(layer, batch.images) for layer in self.network.layers))
-        if numba_setting("DISABLE_JIT") or not all(compiled):
+        if JIT_OFF or not all(compiled):
             by_layer = functools.partial(_one_by_one, runs, nullcontext)
         elif batch.images * sum(math.prod(layer.shape) for layer in self.network.layers) > PROGRAM_BYTES:
             by_layer = functools.partial(_one_by_one, runs, through_run)
