@@ -1,4 +1,4 @@
-"""Membrane potentials of any sliding layer, from events or densely, and their firing, tile by tile: see `layout` for the cuts.
+"""Membrane potentials of any sliding layer, from events or densely, and their firing, tile by tile: see `blocking` for the cuts.
 
 A tile is a few rows of outputs, a few small images, or a strip of a wide row. For each tile the inputs are gathered once, either as
 events (the inputs that are not silent, with their place) or as plain values. Then each block of outputs adds up one tile of weights after

@@ -20,7 +20,7 @@ COMPILED = sorted(set(CASES) - {"scaled", "two shortcuts"})
 
 
 def _network_of_weights(case, kind, rng):
-    """As in test_ready, but its readout too has weights."""
+    """As in test_prepared_layers, but its readout too has weights."""
     connections, shape = CASES[case]
     network = _network(connections, shape, rng.normal(0.1, 0.1, shape[-1:]).astype(np.float32), kind)
     *layers, last = network.layers

@@ -164,7 +164,7 @@ class LayerErrors:
 
     def tolerances(self) -> dict[str, float]:
         """By layer whose spikes are compared, what its error may be: that of `tolerance` and, in continuous time, all that rounding may
-        come to, see `measure.rounding`; behind a layer that cuts values off also what that passes on."""
+        come to, see `float_rounding`; behind a layer that cuts values off also what that passes on."""
         which, limit = self.tolerance()
         compared = {
             layer.name: self.layers[layer.name]

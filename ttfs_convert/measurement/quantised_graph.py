@@ -1,4 +1,4 @@
-"""The quantised ANN as a graph: the original with nodes that round what spikes carry. See `quantised`."""
+"""The quantised ANN as a graph: the original with nodes that round what spikes carry. See `quantised_ann`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Layers made ready for batches of one size: what stays the same from batch to batch is worked out once.
 
 A small layer's sums take less time than finding out where its arrays lie. What is here knows the usual cases only; `exact` has all of them.
-`compiled` says of a layer that kernels do all of its work, so that a `program.Program` can.
+`compiled` says of a layer that kernels do all of its work, so that a `recorded_calls.Program` can.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Operators that move, repeat or leave out elements: ONNX Runtime runs them on the index arrays of `values.py`, attributes, opset and all.
+"""Operators that move, repeat or leave out elements: ONNX Runtime runs them on the index arrays of `lowering/values.py`, attributes, opset and all.
 
 They leave no trace in the network where the next layer can read its neurons in the new order; else a Reorder. The batch is an axis like
 the others: what a tensor is for a sample alone is what counts (`onnx_model/reference.py`), wherever that leaves its axis of size 1.

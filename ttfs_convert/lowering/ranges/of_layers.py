@@ -24,7 +24,7 @@ Range = tuple[np.ndarray, np.ndarray]  # lo and hi, (channels,) float32
 
 @dataclass(frozen=True)
 class Unbounded:
-    """A layer whose range has to be measured. tensor: the ONNX tensor with its values, seen through `index` (see `values.py`) in a
+    """A layer whose range has to be measured. tensor: the ONNX tensor with its values, seen through `index` (see `lowering/values.py`) in a
     population of `channels` channels. low, high: the ends that the activation gives it, infinite where it gives none. part: of these
     values, that its spikes carry."""
 
