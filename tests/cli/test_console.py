@@ -47,12 +47,13 @@ def shell(files, out, command, redirection, limit=None, **environment):
     """`command` under bash, in the folder `out`, with its exit code and what arrived. limit: of a file's size, in KiB."""
     name, *arguments = command.format(files=files).split()
     code = f"from ttfs_convert.cli.{name} import main; main(prog_name='ttfs-{name}')"
+    kept = {name: value for name, value in os.environ.items() if not (limit and name == "COVERAGE_PROCESS_CONFIG")}  # its file is over the limit
     line = f'"{sys.executable}" -c "{code}" {" ".join(arguments)} {redirection}; exit ${{PIPESTATUS[0]}}'
     return subprocess.run(
         ["bash", "-c", f"ulimit -f {limit}; {line}" if limit else line],
         capture_output=True,
         cwd=out,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+        env={**kept, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
     )
 
 
