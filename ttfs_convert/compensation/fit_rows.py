@@ -68,13 +68,13 @@ class Sampler:
     ) -> None:
         """rows: which samples. values: activations of the sources, as spikes carry them, and now: what the original's weights make of
         them, (n, *shape); exact: the original's potentials, wanted: its activations."""
-        numbers = np.arange(rows.start, rows.stop)
+        numbers = np.arange(rows.start, rows.stop, dtype=np.int64)
         used = numbers // UNSEEN % self._every == 0
         if not used.any():
             return
         count = int(used.sum())
         at = (
-            np.broadcast_to(np.arange(self._positions), (count, self._positions))
+            np.broadcast_to(np.arange(self._positions, dtype=np.int64), (count, self._positions))
             if self._each == self._positions
             else self._rng.integers(0, self._positions, (count, self._each))
         )
@@ -85,7 +85,7 @@ class Sampler:
         slopes = np.broadcast_to(slopes_of(self._layer), exact.shape)
         target = 1 - slopes * (1 - exact) if isinstance(self._layer, Spiking) else exact
         planes = [
-            plane[used].reshape(count, self._positions, self._outputs)[np.arange(count)[:, None], at].reshape(-1, self._outputs)
+            plane[used].reshape(count, self._positions, self._outputs)[np.arange(count, dtype=np.int64)[:, None], at].reshape(-1, self._outputs)
             for plane in (now, target, wanted, slopes)
         ]
         unseen = np.repeat(numbers[used] % UNSEEN == UNSEEN - 1, self._each)
@@ -121,7 +121,7 @@ def unchanged_sums(layer: Spiking | Readout, integrator: Integrator) -> list[np.
         connection = layer.connections[number]
         before = next(iter(connection.path[-2:-1]), None)
         ones = before_last(connection, integrator, np.ones((1, *connection.path[0].in_shape), np.float32), 1)
-        positions = np.arange(math.prod(step.out_shape[:-1]))[None]
+        positions = np.arange(math.prod(step.out_shape[:-1]), dtype=np.int64)[None]
         sums.append(step.patches(ones, positions, float(step.has_virtual_neurons(before))))
     sizes = np.cumsum([each[0].size for each in sums])[:-1]
     distinct = np.unique(np.concatenate([each.reshape(len(each), -1) for each in sums], 1), axis=0)

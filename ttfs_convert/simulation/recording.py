@@ -62,4 +62,4 @@ def decode(times: np.ndarray, steps: int | None) -> np.ndarray:
     """a = 1 - tau as float32, 0 where a spike is missing; on a grid a = (N - k) / N, correctly rounded."""
     if steps is None:
         return np.nan_to_num(np.float32(1) - times, nan=0.0)
-    return np.take((1 - np.arange(steps + 1) / steps).astype(np.float32), times, mode="clip")
+    return np.take((1 - np.arange(steps + 1, dtype=np.int64) / steps).astype(np.float32), times, mode="clip")

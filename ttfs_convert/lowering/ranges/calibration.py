@@ -12,7 +12,7 @@ from ...errors import DataError, ModelError, UsageError
 
 BINS = 2048
 # where a histogram's values are, as (v - smallest) / (largest - smallest): the smallest itself, the bins' centres, the largest itself
-POSITIONS = np.concatenate([[0], (np.arange(BINS) + 0.5) / BINS, [1]])
+POSITIONS = np.concatenate([[0], (np.arange(BINS, dtype=np.int64) + 0.5) / BINS, [1]])
 SHARES = np.linspace(1, 0.02, 99)  # of the way from a free end's anchor to its extreme, tried by `mse`; of equal errors the first wins
 LARGEST = float(np.finfo(np.float32).max)
 Batch = TypeVar("Batch", bound="np.ndarray | Mapping[str, np.ndarray]")
@@ -166,7 +166,7 @@ class _Histogram:
         slots += 1
         slots[values <= smallest] = 0
         slots[values >= largest] = BINS + 1
-        slots += np.arange(len(self.counts)).reshape(along) * len(POSITIONS)
+        slots += np.arange(len(self.counts), dtype=np.int64).reshape(along) * len(POSITIONS)
         self.counts += np.bincount(slots.ravel(), minlength=self.counts.size).reshape(self.counts.shape)
 
     def values(self, positions: np.ndarray) -> np.ndarray:
@@ -246,7 +246,7 @@ def _best_positions(counts: np.ndarray, low: float | None, high: float | None, s
     lows = (1 - SHARES) * anchor_low if low is None else np.array([low])
     highs = 1 - (1 - SHARES) * (1 - anchor_high) if high is None else np.array([high])
     sums = np.zeros((3, len(counts) + 1))
-    np.cumsum(counts * POSITIONS ** np.arange(3)[:, None], axis=1, out=sums[:, 1:])
+    np.cumsum(counts * POSITIONS ** np.arange(3, dtype=np.int64)[:, None], axis=1, out=sums[:, 1:])
     to_low, to_high = np.searchsorted(POSITIONS, lows, side="right"), np.searchsorted(POSITIONS, highs, side="left")
     below, above = sums[:, to_low], sums[:, -1:] - sums[:, to_high]
     clipped_low, clipped_high = (ones * end**2 - 2 * end * first + second for end, (ones, first, second) in ((lows, below), (highs, above)))

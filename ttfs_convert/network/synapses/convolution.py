@@ -121,9 +121,9 @@ class Conv(Sliding, FittableKind):
         sizes = padded.shape[1:-1]
         at = np.unravel_index(positions, self.out_shape[:-1])
         first = np.ravel_multi_index([axis * stride for axis, stride in zip(at, self.strides)], sizes)
-        offsets = np.indices(self.kernel).reshape(len(self.kernel), -1)
+        offsets = np.indices(self.kernel, dtype=np.int64).reshape(len(self.kernel), -1)
         taps = np.ravel_multi_index([axis * dilation for axis, dilation in zip(offsets, self.dilations)], sizes)
-        first = first + np.arange(len(padded))[:, None] * math.prod(sizes)
+        first = first + np.arange(len(padded), dtype=np.int64)[:, None] * math.prod(sizes)
         rows = np.take(padded.reshape(-1, padded.shape[-1]), first.reshape(-1, 1) + taps, axis=0)  # (n p, taps, channels)
         if self.groups == 1:
             return rows.reshape(len(rows), 1, -1)

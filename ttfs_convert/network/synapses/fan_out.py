@@ -180,8 +180,8 @@ def _neuron_counts(steps: Sequence[SynapseKind], padded: bool) -> np.ndarray:
             matrices.append(csr_matrix(kron(identity(matrices[-1].get_shape()[1], "bool"), np.ones((1, alike), bool), "csr"), dtype=bool))
         positions, units, alike = step.between_positions(padded and not number), step.in_shape[-1], 1
         if step.mixes_channels:
-            groups = np.arange(positions.get_shape()[0] * units) // (units // step.channel_groups())
-            matrices.append(csr_matrix((np.ones(groups.size, bool), groups, np.arange(groups.size + 1))))
+            groups = np.arange(positions.get_shape()[0] * units, dtype=np.int64) // (units // step.channel_groups())
+            matrices.append(csr_matrix((np.ones(groups.size, bool), groups, np.arange(groups.size + 1, dtype=np.int64))))
             units, alike = step.channel_groups(), step.out_shape[-1] // step.channel_groups()
         matrices.append(_with_channels_apart(positions, units))
     return _chained(matrices) * alike

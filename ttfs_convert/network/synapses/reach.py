@@ -29,7 +29,7 @@ class Targets:
         """Output o reads input i if i + pad = o stride + k dilation with 0 <= k < kernel: solved for o, which gives every (dilation /
         gcd(stride, dilation))-th of an interval. pads: before and after; padded: whether these positions send too."""
         before, after = pads if padded else (0, 0)
-        place = np.arange(-before, size + after) + pads[0]
+        place = np.arange(-before, size + after, dtype=np.int64) + pads[0]
         common = math.gcd(stride, dilation)
         spacing = dilation // common
         low = np.maximum(0, -(((kernel - 1) * dilation - place) // stride))
@@ -41,7 +41,7 @@ class Targets:
 
     def dense(self) -> np.ndarray:
         """As `matrix`, (inputs, outputs) float32."""
-        place = np.arange(self.size) - self.first[:, None]
+        place = np.arange(self.size, dtype=np.int64) - self.first[:, None]
         return ((place >= 0) & (place % self.spacing == 0) & (place < self.count[:, None] * self.spacing)).astype(np.float32)
 
     def matrix(self) -> csr_matrix:

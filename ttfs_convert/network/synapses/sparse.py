@@ -55,7 +55,7 @@ class Sparse(WeightedKind):
     @property
     def rows(self) -> np.ndarray:
         """(synapses,) int64: the output position of each."""
-        return np.repeat(np.arange(self.out_shape[0]), np.diff(self.indptr))
+        return np.repeat(np.arange(self.out_shape[0], dtype=np.int64), np.diff(self.indptr))
 
     @property
     def is_between_neurons(self) -> bool:

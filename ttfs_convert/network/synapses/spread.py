@@ -57,4 +57,4 @@ class Spread(SynapseKind):
 
     def targets(self, axis: int, padded: bool = False) -> Targets:
         size = self.in_shape[axis]
-        return Targets(np.arange(size) * self.strides[axis], np.ones(size, np.int64), 1, self.out_shape[axis])
+        return Targets(np.arange(size, dtype=np.int64) * self.strides[axis], np.ones(size, np.int64), 1, self.out_shape[axis])
