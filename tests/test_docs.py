@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.printed_figures import FIGURE, differences, output_shown
 from ttfs_convert.cli.api_manual import api_reference
-from ttfs_convert.cli.commands import COMMANDS
+from ttfs_convert.cli.command_list import COMMANDS
 from ttfs_convert.cli.manual import reference
 
 ROOT = Path(__file__).parent.parent

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ttfs_convert.cli.commands import COMMANDS
+from ttfs_convert.cli.command_list import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 

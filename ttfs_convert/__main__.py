@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from .cli.commands import COMMANDS
+from .cli.command_list import COMMANDS
 from .cli.streams import sturdy_streams
 
 PROGRAM = "python -m ttfs_convert"

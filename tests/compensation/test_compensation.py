@@ -178,8 +178,8 @@ def test_results_do_not_depend_on_where_activations_are_kept(monkeypatch):
 
 
 def test_more_samples_than_the_rows_have_room_for(monkeypatch):
-    monkeypatch.setattr("ttfs_convert.compensation.fit_rows.MEMORY", 0)
-    monkeypatch.setattr("ttfs_convert.compensation.fit_rows.FEWEST", 40)
+    monkeypatch.setattr("ttfs_convert.compensation.regression_rows.MEMORY", 0)
+    monkeypatch.setattr("ttfs_convert.compensation.regression_rows.FEWEST", 40)
     _, _, after, before = fitted_and_plain(averages)
     assert after < before
 

@@ -12,8 +12,8 @@ from ttfs_convert.network.network import Network
 from ttfs_convert.network.populations import Input, Readout, Spiking
 from ttfs_convert.simulation.encoded_inputs import channels_last, encoded, entries_of
 from ttfs_convert.simulation.exact_engine import Simulator
+from ttfs_convert.simulation.integrator import Integrator
 from ttfs_convert.simulation.recording import Recording
-from ttfs_convert.simulation.weighted_sums import Integrator
 
 TIE = 1e-4  # in steps: what the rounding rule lets a crossing lie behind a grid point
 NEAR = 2e-5  # of the threshold: a potential for which float32 rounding may decide whether a neuron fires

@@ -18,7 +18,7 @@ from tests.naive_network import connection_weights
 from tests.test_naive_network import Build, average, conv, dense, images, scale, sparse, weights
 from ttfs_convert.network.network import Network
 from ttfs_convert.network.synapses.connection import Connection
-from ttfs_convert.simulation.weighted_sums import Integrator
+from ttfs_convert.simulation.integrator import Integrator
 
 SLOPES = ("fan_in", "reference", "gated")
 EVERYWHERE = [1] * 4

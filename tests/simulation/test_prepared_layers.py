@@ -14,10 +14,10 @@ from ttfs_convert.network.synapses.dense import Dense
 from ttfs_convert.network.synapses.scale import Scale
 from ttfs_convert.simulation.batch import Batch
 from ttfs_convert.simulation.encoded_inputs import encoded
+from ttfs_convert.simulation.integrator import Integrator
 from ttfs_convert.simulation.plan import Paths, plans
 from ttfs_convert.simulation.prepared_layers import Encoder, Sums
 from ttfs_convert.simulation.recording import decode
-from ttfs_convert.simulation.weighted_sums import Integrator
 
 
 @pytest.mark.parametrize("steps", (None, 1, 50, 300))

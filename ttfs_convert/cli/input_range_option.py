@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .command import Command
+from .base_command import Command
 
 if TYPE_CHECKING:
     from ..lowering.ranges.of_inputs import InputRange, OneRange

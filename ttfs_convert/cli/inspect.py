@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .command import Command
+from .base_command import Command
 from .console import console, note
 from .output_files import check_outputs, write_json
 

@@ -11,7 +11,7 @@ import click
 
 from ..tables import widths
 from .api_manual import api_reference
-from .commands import COMMANDS
+from .command_list import COMMANDS
 
 
 def reference() -> str:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
-from .command import GATE_FAILED, INCONCLUSIVE, Command
+from .base_command import GATE_FAILED, INCONCLUSIVE, Command
 from .console import console, note, note_subset, progress_bar, say
 from .output_files import check_outputs, write_json
 from .shared_options import Steps, judging, on_grid
 
 if TYPE_CHECKING:
     from ..data import Dataset
-    from ..measurement.drift import PairedOutcomes
+    from ..measurement.accuracy_drift import PairedOutcomes
     from ..network.network import Network
     from ..studies.evaluation import Evaluation
     from ..studies.setting import StudyOptions
@@ -244,7 +244,7 @@ def _sweep(network: Network, dataset: Dataset, options: Options) -> None:
 
 def _gate(outcomes: PairedOutcomes, agreement: float, max_drop: float) -> int:
     """Say whether the drop is within `max_drop` percentage points, and what this sample can decide; return the exit code."""
-    from ..measurement.drift import Verdict, newcombe_interval, samples_needed, smallest_gate, verdict
+    from ..measurement.accuracy_drift import Verdict, newcombe_interval, samples_needed, smallest_gate, verdict
 
     decided = verdict(newcombe_interval(outcomes), max_drop / 100)
     say(f"gate {max_drop:g} pp: {decided.value}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .command import INCONCLUSIVE, Command
+from .base_command import INCONCLUSIVE, Command
 from .console import console, note, note_subset, say
 from .output_files import check_outputs, write_json
 from .shared_options import judging

@@ -25,9 +25,9 @@ from ..network.network import Network
 from ..network.populations import Readout, Spiking, has_neurons
 from ..network.provenance import Compensation, LayerFit
 from ..simulation.head_and_tail import Ends
-from .fit_rows import UNSEEN, fitted_steps
 from .layer_by_layer import fitted_network
 from .layer_fit import Fit
+from .regression_rows import UNSEEN, fitted_steps
 
 
 def check_compensation(data: Dataset, steps: int | None) -> None:

@@ -16,12 +16,12 @@ from ..network.per_channel import compact
 from ..network.populations import Input, Layer, Readout, Spiking, sources
 from ..network.synapses.weight_sums import weight_sums
 from ..simulation.encoded_inputs import channels_last, encoded
+from ..simulation.integrator import Integrator
 from ..simulation.recording import decode, step_dtype
-from ..simulation.weighted_sums import Integrator
 from ..simulation.wiring import WIRING
 from .activation_store import Activations
-from .fit_rows import Rows, Sampler, fitted_steps, slopes_of, unchanged_sums
 from .layer_fit import Change, Fit, fit
+from .regression_rows import Rows, Sampler, fitted_steps, slopes_of, unchanged_sums
 
 BATCH = 64 << 20  # bytes of activations at a time
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..kernels.rounding import TIE
 from ..network.populations import Readout, Spiking
 from ..network.synapses.kind import FittableKind
-from .fit_rows import Rows, fitted_steps
+from .regression_rows import Rows, fitted_steps
 from .ridge import Ridge
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)

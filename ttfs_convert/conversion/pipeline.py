@@ -15,7 +15,7 @@ from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
 from ..lowering.builder import Builder
 from ..lowering.graph_walk import lower_graph
-from ..lowering.ranges.observation import measured_ranges, narrow_channels
+from ..lowering.ranges.observed_on_data import measured_ranges, narrow_channels
 from ..lowering.ranges.of_inputs import InputRanges, input_ranges
 from ..network.network import Network
 from ..network.populations import Input, Readout

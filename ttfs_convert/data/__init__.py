@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DataError, UsageError
 from ..files.content_kind import DATA, refuse_others
 from . import cifar, idx, image_folder, npz, raw_files
-from .fit_to_model import Batches, fit_to_input, fit_to_inputs, image_size
+from .model_inputs import Batches, fit_to_input, fit_to_inputs, image_size
 
 __all__ = ["Batches", "Dataset", "dataset_of_arrays", "fit_to_input", "fit_to_inputs", "image_size", "load_dataset"]
 

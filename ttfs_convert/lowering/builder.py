@@ -22,7 +22,7 @@ from ..network.synapses.chains import Linear
 from ..network.synapses.connection import Synapses
 from ..onnx_model.node import Node
 from .neurons import Neurons
-from .sums import spike_trains
+from .sums_of_trains import spike_trains
 from .values import Potential, Spikes, channels_first, flat_index, is_flat_order
 
 

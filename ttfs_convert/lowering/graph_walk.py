@@ -20,13 +20,13 @@ from ..onnx_model.node import Node
 from ..onnx_model.simplify import Simplified
 from .builder import Builder
 from .encoders import enter
+from .graph_regions import WEIGHTED, Regions, is_body
 from .operators.activation import COMPARISONS
 from .operators.affine import PRODUCT_OF_COMPUTED
 from .operators.probed import lower_probed
 from .operators.spellings import with_two_slopes
 from .operators.table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
 from .ranges.of_inputs import InputRanges
-from .regions import WEIGHTED, Regions, is_body
 from .unsupported import AnalogMoved, UnsupportedNode
 from .values import Compared, Constant, Head, Potential, Spikes, Tail, Unknown, Value
 

@@ -19,7 +19,7 @@ from ..network.synapses.weight_sums import weight_sums
 from ..onnx_model.node import Node
 from .ranges.of_layers import UNIT, Ranges, measured
 from .reordering import Reordering
-from .sums import factors_of
+from .sums_of_trains import factors_of
 from .unsupported import UnsupportedNode
 from .values import Geometry, Potential, Spikes, Value, channels_first, flat_index, is_flat_order, same_index
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..kernels.compare import Errors, compare
+from ..kernels.spike_errors import Errors, compare
 from ..network.network import Network
 from ..network.populations import Coded, Input, Layer, MaxPool, Readout, neurons, sources
 from ..network.tensor_order import in_neuron_order, in_tensor_order, part_of
 from ..simulation.recording import ROUNDING as SILENT_ROUNDING
 from ..simulation.recording import Recording
-from .float_rounding import rounding_bounds
+from .rounding_bounds import rounding_bounds
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
 SATURATION_WARNING = 1e-3  # share of a layer's values that its range cuts off
@@ -164,7 +164,7 @@ class LayerErrors:
 
     def tolerances(self) -> dict[str, float]:
         """By layer whose spikes are compared, what its error may be: that of `tolerance` and, in continuous time, all that rounding may
-        come to, see `float_rounding`; behind a layer that cuts values off also what that passes on."""
+        come to, see `rounding_bounds`; behind a layer that cuts values off also what that passes on."""
         which, limit = self.tolerance()
         compared = {
             layer.name: self.layers[layer.name]

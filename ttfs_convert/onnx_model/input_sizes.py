@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import onnx
 
 from ..data import Dataset
-from ..data.fit_to_model import shapes_of_samples
+from ..data.model_inputs import shapes_of_samples
 from ..errors import DataError, ModelError, UsageError
 from .dataflow import fed_inputs
 

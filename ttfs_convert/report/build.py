@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..data import Dataset
 from ..measurement import operation_counts
-from ..measurement.drift import PairedOutcomes, newcombe_interval
-from ..measurement.engine_check import EngineCheck
+from ..measurement.accuracy_drift import PairedOutcomes, newcombe_interval
+from ..measurement.engine_agreement import EngineCheck
 from ..measurement.layer_errors import LayerErrors
 from ..measurement.output_errors import OutputErrors
 from ..measurement.quantised_ann import QuantisedTally

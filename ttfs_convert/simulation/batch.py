@@ -12,8 +12,8 @@ from ..network.populations import Readout, Spiking
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.connection import Connection
 from ..network.synapses.images import image
+from .integrator import Integrator
 from .recording import decode
-from .weighted_sums import Integrator
 
 
 @dataclass

@@ -22,8 +22,8 @@ from ..network.per_channel import per_neuron
 from ..network.populations import Input, Readout, Spiking
 from ..network.synapses.connection import Connection
 from .encoded_inputs import channels_last, encoded
+from .integrator import Integrator
 from .recording import Recording, step_dtype
-from .weighted_sums import Integrator
 from .wiring import WIRING
 
 OPEN, NEVER, AT_ONCE = 1.0, np.inf, -np.inf  # the threshold: in its window, before it, at its end

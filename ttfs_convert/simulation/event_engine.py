@@ -16,9 +16,9 @@ from ..network.network import Network
 from ..network.per_channel import per_neuron
 from ..network.populations import Input, Readout, Spiking
 from .encoded_inputs import channels_last, encoded
+from .integrator import Integrator
 from .receptive_fields import ReceptiveFields, receptive_fields
 from .recording import Recording
-from .weighted_sums import Integrator
 from .wiring import WIRING
 
 BEFORE_THE_END = np.nextafter(1.0, 0.0)  # a gated neuron that would fire at its window's end, tau = 1, sends nothing

@@ -22,11 +22,11 @@ from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.images import image
 from .batch import Batch
 from .encoded_inputs import channels_last, within_range
+from .integrator import Integrator
 from .plan import plans
 from .prepared_layers import Encoder, Pooled, Sums
 from .recorded_calls import Program
 from .recording import EIGHT_BITS, Recording, step_dtype
-from .weighted_sums import Integrator
 from .wiring import WIRING
 
 SIZES = 16  # of batches that are kept ready

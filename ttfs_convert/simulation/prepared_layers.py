@@ -19,9 +19,9 @@ from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.connection import Connection
 from ..network.synapses.images import image, wide_batch
 from .batch import Batch
+from .integrator import Integrator
 from .plan import Plan
 from .recording import EIGHT_BITS, step_dtype
-from .weighted_sums import Integrator
 
 
 class Encoder:

@@ -15,8 +15,8 @@ import onnx
 from ..data import fit_to_inputs
 from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
+from ..measurement.ground_truth import Truth
 from ..measurement.prediction import NoRule, Rule, rule_of
-from ..measurement.truth import Truth
 from ..network.network import Network
 from ..onnx_model.class_names import listed_names
 from ..onnx_model.input_sizes import set_sizes

@@ -16,12 +16,12 @@ from ..compensation.fitting_notes import fitting_notes
 from ..data import Dataset
 from ..data.given import GivenData
 from ..errors import UsageError
+from ..measurement.accuracy_drift import PairedOutcomes
 from ..measurement.distributions import Distributions
-from ..measurement.drift import PairedOutcomes
-from ..measurement.engine_check import AT_A_TIE, EngineCheck
+from ..measurement.engine_agreement import AT_A_TIE, EngineCheck
+from ..measurement.label_plausibility import Plausibility
 from ..measurement.layer_errors import LayerErrors
 from ..measurement.output_errors import OutputErrors
-from ..measurement.plausibility import Plausibility
 from ..measurement.quantised_ann import QuantisedTally
 from ..measurement.spike_timing import SpikeTiming
 from ..network.network import Network

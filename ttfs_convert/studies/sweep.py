@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..data.given import GivenData
 from ..errors import UsageError
-from ..measurement.plausibility import Plausibility
+from ..measurement.label_plausibility import Plausibility
 from ..measurement.prediction import NoRule
 from ..network.network import Network
 from ..network.store import fingerprint

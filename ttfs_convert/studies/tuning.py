@@ -19,9 +19,9 @@ from ..data import Dataset
 from ..data.given import GivenData
 from ..errors import UsageError
 from ..measurement import operation_counts
-from ..measurement.drift import PairedOutcomes, newcombe_interval
+from ..measurement.accuracy_drift import PairedOutcomes, newcombe_interval
+from ..measurement.label_plausibility import Plausibility
 from ..measurement.layer_errors import LayerErrors
-from ..measurement.plausibility import Plausibility
 from ..network.network import Network
 from ..network.populations import Input, Readout, Spiking, sources
 from ..report.frames import frame

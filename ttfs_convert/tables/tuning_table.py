@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from ..data import Dataset
-from ..measurement.drift import newcombe_interval
+from ..measurement.accuracy_drift import newcombe_interval
 from ..studies.tuning import Tuning, Variant
 from .style import table
 

@@ -28,7 +28,7 @@ import keras
 from keras import ops
 
 from ..errors import UsageError
-from .grid import LEAD, set_steps
+from .time_grid import LEAD, set_steps
 
 __all__ = ["ReLU1", "UnityWeightSum", "WeightSumRegularizer", "export_onnx", "lc_ttfs", "on_grid", "pre_activation_loss", "project", "train_on_grid"]
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from .grid import LEAD, set_steps
+from .time_grid import LEAD, set_steps
 from .torch_export import export_onnx
 
 __all__ = [

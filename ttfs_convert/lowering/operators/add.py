@@ -14,7 +14,7 @@ import numpy as np
 
 from ...onnx_model.node import Node
 from ..builder import Builder
-from ..sums import spike_trains
+from ..sums_of_trains import spike_trains
 from ..unsupported import UnsupportedNode
 from ..values import Constant, Potential, Spikes, Value, same_index
 from .affine import affine

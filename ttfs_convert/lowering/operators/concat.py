@@ -9,7 +9,7 @@ import numpy as np
 from ...network.per_channel import compact
 from ...onnx_model.node import Node
 from ..builder import Builder
-from ..sums import spike_trains
+from ..sums_of_trains import spike_trains
 from ..unsupported import UnsupportedNode
 from ..values import Potential, Spikes, channels_first
 from .sliding_geometry import image_index

@@ -15,7 +15,7 @@ from ...onnx_model.node import Node
 from ...onnx_model.read import one_line
 from ...onnx_model.single_node import alone
 from ..builder import Builder
-from ..sums import spike_trains
+from ..sums_of_trains import spike_trains
 from ..unsupported import UnsupportedNode
 from ..values import Potential
 

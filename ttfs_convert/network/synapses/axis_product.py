@@ -10,8 +10,8 @@ from pydantic import model_validator
 from ...kernels.blocking import Weights, pack
 from ...kernels.convolve import conv
 from ..records import FloatArray, Shape, require
+from .axis_targets import Targets
 from .kind import SynapseKind, WeightedKind
-from .reach import Targets
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..records import Shape
+from .axis_targets import Targets
 from .connection import Connection
 from .kind import SynapseKind
-from .reach import Targets
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

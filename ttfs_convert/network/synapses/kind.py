@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 
 from ..records import FloatArray, Record, Shape
-from .reach import Targets, product_of_axes
+from .axis_targets import Targets, product_of_axes
 from .sliding import Geometry
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ..records import Offsets, Record, Shape, require
-from .reach import Targets
+from .axis_targets import Targets
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import model_validator
 
 from ..records import Shape, require
+from .axis_targets import Targets
 from .kind import SynapseKind
-from .reach import Targets
 
 if TYPE_CHECKING:
     from typing_extensions import Self

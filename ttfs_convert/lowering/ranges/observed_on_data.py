@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ...data import Dataset, fit_to_inputs
-from ...data.fit_to_model import NARROW
+from ...data.model_inputs import NARROW
 from ...network.populations import Input
 from ...network.tensor_order import part_of
 from ...onnx_model.dataflow import fed_inputs

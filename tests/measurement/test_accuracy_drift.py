@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from ttfs_convert.measurement.drift import PairedOutcomes, Verdict, newcombe_interval, samples_needed, smallest_gate, verdict, wilson_interval
+from ttfs_convert.measurement.accuracy_drift import (
+    PairedOutcomes,
+    Verdict,
+    newcombe_interval,
+    samples_needed,
+    smallest_gate,
+    verdict,
+    wilson_interval,
+)
 
 
 def test_wilson_interval_of_a_textbook_case():

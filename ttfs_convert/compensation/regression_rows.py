@@ -11,7 +11,7 @@ import numpy as np
 from ..network.populations import Readout, Spiking
 from ..network.synapses.connection import Connection
 from ..network.synapses.kind import FittableKind
-from ..simulation.weighted_sums import Integrator
+from ..simulation.integrator import Integrator
 
 MEMORY = 64 << 20  # bytes of a layer's rows
 FEWEST = 256  # samples that even the widest layer is fitted to and judged on

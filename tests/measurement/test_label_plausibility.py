@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ttfs_convert.measurement.plausibility import Plausibility
+from ttfs_convert.measurement.label_plausibility import Plausibility
 
 
 def suspicions(predicted, labels):

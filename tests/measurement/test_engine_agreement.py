@@ -5,7 +5,7 @@ import pytest
 
 from tests.simulation.networks import case
 from tests.test_naive_network import Build, dense
-from ttfs_convert.measurement.engine_check import AT_A_TIE, EngineCheck
+from ttfs_convert.measurement.engine_agreement import AT_A_TIE, EngineCheck
 from ttfs_convert.simulation.encoded_inputs import entries_of
 from ttfs_convert.simulation.engines import simulate
 from ttfs_convert.simulation.threads import numba_threads

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.kernels.cases import with_threads
-from ttfs_convert.kernels.compare import compare
+from ttfs_convert.kernels.spike_errors import compare
 
 
 def expected(times, steps, silent_from, reference, channels_first, lo, width, margin):
