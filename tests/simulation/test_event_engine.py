@@ -10,7 +10,7 @@ from tests.naive_network import connection_weights, spike_times
 from tests.simulation.agreement import assert_same_times, slopes
 from tests.simulation.networks import FAMILIES, HAND_BUILT, SLOPES, case, sums, with_weight_sums
 from tests.simulation.test_clock_engine import EXAMPLE, example_images
-from tests.test_naive_network import Build, average, dense, scale, tolerances, weights
+from tests.test_naive_network import Build, average, conv, dense, images, scale, tolerances, weights
 from ttfs_convert.conversion.pipeline import convert
 from ttfs_convert.kernels.arrivals import VIRTUAL
 from ttfs_convert.network.network import Network
@@ -141,3 +141,20 @@ def test_every_synapse_of_any_geometry_is_listed(geometry, groups, kind, include
         build.fire(name, shape, {"x": dense(np.zeros((int(np.prod(in_shape)), int(np.prod(shape)))))}, 0)
     fan_in = {"x": path, **others}
     assert_every_synapse_is_listed(build.fire("h", out_shape, fan_in, sums(out_shape, *fan_in.values())).watch())
+
+
+@pytest.mark.parametrize("slope", SLOPES)
+@pytest.mark.parametrize("turned", (False, True))
+def test_convolutions_that_see_the_layer_in_other_shapes(slope, turned):
+    """(4, 3, 6) as an image, and the same neurons as a line of 24 positions with 3 channels."""
+    rng, shape = np.random.default_rng(0), (4, 3, 6)
+    image = conv((4, 3, 2), weights(rng, 3, 3, 2, 6), pads=1)
+    line = conv((24, 1), weights(rng, 3, 1, 3), pads=1)
+    paths = {"x": image, "h": line}
+    factors = scale(weights(rng, 2), (4, 3, 2))
+    build = Build((4, 3, 2), slope).fire("h", (4, 3, 2), {"x": factors}, sums((4, 3, 2), (factors,)))
+    paths = dict(reversed(paths.items())) if turned else paths
+    network = build.fire("f", shape, paths, sums(shape, (image,), (line,))).watch()
+    x = images(rng, 4, 3, 2)
+    ours, theirs = simulate(network, x, "event"), simulate(network, x)
+    np.testing.assert_allclose(ours.potentials, theirs.potentials, rtol=0, atol=3e-5)

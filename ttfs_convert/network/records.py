@@ -16,7 +16,7 @@ def finite_array(value: object, dtype: type) -> np.ndarray:
         raise ValueError(f"expected an array of {np.dtype(dtype)}, found {getattr(value, 'dtype', type(value).__name__)}")
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         raise ValueError("found values that are not finite")
-    return value
+    return np.asarray(value, order="C")  # as kernels read it
 
 
 def require(holds: bool, problem: str) -> None:

@@ -57,8 +57,8 @@ class _Part:
 
 def receptive_fields(layer: Spiking | Readout, sizes: dict[str, int]) -> ReceptiveFields:
     """Those of `layer`. Its sources number their neurons one behind another, in the order of the connections. sizes: neurons by source."""
-    windows = [connection.path[-1] for connection in layer.connections if connection.path and connection.path[-1].mixes_channels]
-    outputs = windows[0].out_shape[-1] if windows else layer.shape[-1]
+    windows = [each.path[-1] for each in layer.connections if each.path and each.path[-1].is_convolution and each.path[-1].mixes_channels]
+    outputs = windows[0].out_shape[-1] if windows else layer.shape[-1]  # others that see other positions are taken synapse by synapse
     positions = math.prod(layer.shape) // outputs
     parts = [_part(connection, sizes[connection.source], positions, outputs) for connection in layer.connections]
     groups = parts[0].groups if len({part.groups for part in parts}) == 1 else 1

@@ -54,7 +54,8 @@ class SpikeNoise:
 
 def with_weight_noise(network: Network, deviation: float, seed: tuple[int, ...]) -> Network:
     """Every weight w + deviation max|w| normal(0, 1), the maximum of its own kernel or matrix; the slopes follow. A reference neuron keeps the
-    weight it was given, so its slope is off by what the weights' sum is off."""
+    weight it was given, so its slope is off by what the weights' sum is off: such a network is one for engine `exact` alone, which takes slopes
+    as they are said."""
     rng = np.random.default_rng(list(seed))
     return _with_weights(network, lambda w: w + np.float32(deviation) * np.abs(w).max() * rng.standard_normal(w.shape, np.float32), False)
 

@@ -73,9 +73,9 @@ def test_einsum_of_two_computed_tensors_is_refused():
 
 
 OPERATORS = {
-    "running sums": lambda chain: chain.add("CumSum", np.array(3), exclusive=1, reverse=1),
+    "upper triangle": lambda chain: chain.add("Trilu", np.array(1)),
     "lower triangle": lambda chain: chain.add("Trilu", upper=0),
-    "roi average": lambda chain: chain.add("MaxPool", kernel_shape=[1, 1]).add("CumSum", np.array(2)),
+    "behind a max-pool": lambda chain: chain.add("MaxPool", kernel_shape=[1, 1]).add("Trilu", upper=0),
     "grid": lambda chain: chain.add("GridSample", chain.rng.uniform(-1.2, 1.2, (1, 4, 3, 2)).astype(np.float32), mode="bilinear"),
 }
 
@@ -105,7 +105,7 @@ def test_what_is_not_linear_is_refused(build):
 
 
 def test_what_is_too_large_is_refused_with_its_size():
-    chain = Chain((4, 40, 40)).conv(4, (1, 1)).add("Relu").add("CumSum", np.array(3)).conv(3).add("Relu").readout()
+    chain = Chain((4, 40, 40)).conv(4, (1, 1)).add("Relu").add("Trilu").conv(3).add("Relu").readout()
     with pytest.raises(UnsupportedModel, match="too large: 6,400 inputs"):
         converted(chain.model(), mode="unchecked")
 

@@ -22,6 +22,7 @@ from ...network.synapses.chains import Linear
 from ...network.synapses.sparse import Sparse
 from ...onnx_model.node import Node
 from ..builder import Builder
+from ..unsupported import UnsupportedNode
 from ..values import Potential, Spikes, flat_index, is_flat_order, same_index, without_batch
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def population_shape(value: Spikes | Potential) -> Shape:
 
 
 def map_axes(value: Spikes | Potential, matrices: Mapping[int, csr_matrix], node: Node, builder: Builder) -> Potential:
-    """`value` with the tensor's axes multiplied by `matrices`, axis -> (size out, size in), one after another; a batch of 1 is no axis."""
+    """`value` with the tensor's axes multiplied by `matrices`, axis -> (size out, size in), one after another. Raises
+    UnsupportedNode for one that changes a batch of 1, which is no axis of a sample."""
+    if _first_axis(value) and 0 in matrices and matrices[0].toarray().tolist() != [[1]]:
+        raise UnsupportedNode("it works across the samples of a batch", "work along other axes than the first")
     value = _without_pools(value, node, builder)
     axes = population_axes(value)
     sizes = [_rows(matrices[axis]) if axis in matrices else size for axis, size in enumerate(value.index.shape)]

@@ -1,4 +1,4 @@
-"""Every operator that conversion takes: one row each. `body` marks those whose inputs have to be spikes."""
+"""Every operator that conversion takes: one row each. `body` marks those that make a model worth spiking."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from .affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
 from .concat import lower_concat
 from .conv import lower_conv
 from .conv_transpose import lower_conv_transpose
+from .cumulative_sum import lower_cumulative_sum
 from .einsum import lower_einsum
 from .matmul import lower_gemm, lower_matmul
 from .pad import lower_pad
@@ -35,8 +36,9 @@ from .two_slopes import lower_abs, lower_leaky_relu, lower_prelu
 
 @dataclass(frozen=True)
 class Operator:
-    """lower: sets the values of a node's outputs, or raises UnsupportedNode. takes: what it takes, for CLI.md. body: whether its inputs have to be
-    spikes. activation: whether it is a layer's activation."""
+    """lower: sets the values of a node's outputs, or raises UnsupportedNode. takes: what it takes, for CLI.md. body: whether it sums or picks
+    among many values, as a layer's synapses do: what reads raw inputs on the way to such an operator is spike-coded, what leads to none is left
+    to ONNX Runtime, and a potential that several of them read gets neurons once. activation: whether it is a layer's activation."""
 
     lower: Callable[[Node, Builder], None]
     takes: str
@@ -57,6 +59,7 @@ OPERATORS = {
         body=True,
     ),
     "ConvTranspose": Operator(lower_conv_transpose, "1-D and 2-D; as Conv, with output_padding and output_shape", body=True),
+    "CumSum": Operator(lower_cumulative_sum, "along a constant axis; exclusive, reverse"),
     "Div": Operator(lower_div, "by constants, also such as repeat the tensor"),
     "Dropout": Operator(lower_identity, "of evaluation, as the identity"),
     "Einsum": Operator(lower_einsum, "with one computed factor; a product with a constant matrix over any axes", body=True),

@@ -103,7 +103,9 @@ class Conv(Sliding, FittableKind):
         kept = slice(None) if virtual else source >= 0
         return (out * outputs + o)[kept], source[kept], weights[tap, c, o][kept]
 
-    def shared_rows(self, positions: int, outputs: int, virtual: bool) -> SharedRows:
+    def shared_rows(self, positions: int, outputs: int, virtual: bool) -> SharedRows | None:
+        if (math.prod(self.out_shape[:-1]), self.out_shape[-1]) != (positions, outputs):
+            return None
         position = self.positions()
         weights = self.weights.reshape(-1, *self.weights.shape[-2:])
         tap = np.broadcast_to(np.arange(position.shape[1], dtype=np.int64), position.shape)

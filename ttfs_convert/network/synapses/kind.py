@@ -1,4 +1,5 @@
-"""What a kind of synapse has to say of itself. Each kind is one file here, and one row of `connection.Synapses`; nobody else knows kinds apart.
+"""What a kind of synapse has to say of itself. Each kind is one file here, and one row of `connection.Synapses`. Others ask
+the methods here; only shortcuts of single kinds (`AveragePool` straight from spike steps, `Scale` in chains) know them by name.
 
 A kind is a linear map from the activations of one population to potentials of another. It gives its fields, `apply` in plain NumPy and `add`
 by compiled kernels. The rest has a default that holds for most: padded taps, weight sums, scales folded into weights, fan-out, single
@@ -40,17 +41,20 @@ class SynapseKind(Record):
     in_shape: Shape
     out_shape: Shape
 
-    is_convolution: ClassVar[bool] = False  # whether `kernels.convolve.Convolution` computes it, and so fires neurons straight out of sums
-    named: ClassVar[bool] = True  # whether reports name it in a layer's kind
-    trained: ClassVar[bool] = False  # whether its weights are the model's parameters
-    programmed: ClassVar[bool] = False  # whether its weights are devices, which noise and few bits change; else they are wiring
-    keeps_channels: ClassVar[bool] = False  # whether a factor per channel may be in front of it as well as behind
-    mixes_channels: ClassVar[bool] = False  # whether an output reads other channels than its own, in windows
-    one_to_one: ClassVar[bool] = False  # whether every neuron has one synapse, to the neuron in its place
-    all_to_all: ClassVar[bool] = False  # whether every output reads every input
-    spreads: ClassVar[bool] = False  # whether it makes room between inputs, so that a convolution behind it is a transposed one
-    sums_by_position: ClassVar[bool] = False  # whether weight sums differ by position even where there is no padding
-    channels_alike: ClassVar[bool] = True  # whether channels that are alike in front of it are so behind it
+    # What it is, and who asks
+
+    named: ClassVar[bool] = True  # reports name it in a layer's kind (`populations.label`)
+    trained: ClassVar[bool] = False  # its weights are parameters: counted (`operation_counts.paper`), multiplied (`macs`)
+    programmed: ClassVar[bool] = False  # its weights are devices, which noise and few bits change (`studies/noise.py`); else they are wiring
+    is_convolution: ClassVar[bool] = False  # `kernels.convolve.Convolution` computes it, from `images.wide` of in_shape to that of out_shape by
+    # `kernel_layout` and `kernel_geometry`, and so fires neurons straight out of sums (`simulation/plan.py`); `shared_rows` are its weights
+    keeps_channels: ClassVar[bool] = False  # a factor per channel may be in front of it as well as behind (`chains.then`)
+    mixes_channels: ClassVar[bool] = False  # an output reads all channels of its group, at the positions that `targets` gives (`fan_out`)
+    one_to_one: ClassVar[bool] = False  # every neuron has one synapse, to the neuron in its place (`fan_out`)
+    all_to_all: ClassVar[bool] = False  # every output reads every input (`fan_out`); `targets` are then not asked
+    spreads: ClassVar[bool] = False  # it makes room between inputs, so that a convolution behind it is a transposed one, without padding
+    sums_by_position: ClassVar[bool] = False  # weight sums differ by position even without padding: they follow from `apply`, not `weight_sum`
+    channels_alike: ClassVar[bool] = True  # from inputs that are alike in all channels `of_one_channel` makes what it makes (`weight_sums`)
 
     # What it computes
 
@@ -126,8 +130,8 @@ class SynapseKind(Record):
         raise NotImplementedError
 
     def shared_rows(self, positions: int, outputs: int, virtual: bool) -> SharedRows | None:
-        """Weights that the layer's positions share, where it is the last step in front of one of so many positions and outputs; None: each
-        neuron has its own synapses."""
+        """Weights that the layer's positions share, where it is the last step in front of so many positions and outputs; None: each neuron has
+        its own synapses, or positions are others."""
         return None
 
     # Fan-out: see `fan_out`
