@@ -36,14 +36,17 @@ class PairedOutcomes:
 
     @property
     def samples(self) -> float:
+        """How many were judged."""
         return self.both + self.ann_only + self.snn_only + self.neither
 
     @property
     def ann_accuracy(self) -> float:
+        """Share that the original predicts rightly."""
         return (self.both + self.ann_only) / self.samples
 
     @property
     def snn_accuracy(self) -> float:
+        """Share that the spiking network predicts rightly."""
         return (self.both + self.snn_only) / self.samples
 
     @property
@@ -57,6 +60,7 @@ class PairedOutcomes:
         return PairedOutcomes(self.both, half, half, self.neither)
 
     def scaled(self, samples: float) -> PairedOutcomes:
+        """The same shares in so many samples."""
         factor = samples / self.samples
         return PairedOutcomes(self.both * factor, self.ann_only * factor, self.snn_only * factor, self.neither * factor)
 
@@ -103,6 +107,8 @@ def _combined(first: float, second: float, phi: float) -> float:
 
 
 class Verdict(Enum):
+    """What an interval of the drift says of a gate: see `verdict`."""
+
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"

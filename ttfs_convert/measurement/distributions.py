@@ -54,6 +54,7 @@ class PreActivations:
 
     @property
     def mean(self) -> float:
+        """Of all potentials so far."""
         return self.total / self.count
 
     @property

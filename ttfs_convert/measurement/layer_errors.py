@@ -49,18 +49,22 @@ class LayerError:
 
     @property
     def largest_error(self) -> float | None:
+        """Largest |decoded spike time - activation|, in units of the range; None where nothing was compared."""
         return self.max_error if self.compared else None
 
     @property
     def saturated_share(self) -> float | None:
+        """Share of the original's values outside the range; None likewise."""
         return self.saturated / self.compared if self.compared else None
 
     @property
     def mean_error(self) -> float | None:
+        """Mean of the same errors; None likewise."""
         return self.sum_error / self.compared if self.compared else None
 
     @property
     def silent_share(self) -> float:
+        """Share of neurons and images with a = 0."""
         return 1 - float(self.active.sum()) / (self.active.size * self.images)
 
     def add(self, found: Errors, values: int) -> None:

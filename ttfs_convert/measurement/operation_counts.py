@@ -36,6 +36,7 @@ class Operations:
 
     @property
     def p_proxy(self) -> float | None:
+        """P_proxy = SynOPs + NeuronOPs (LC-TTFS, Eq. 22); None in continuous time."""
         return None if self.neuronops is None else self.synops + self.neuronops
 
 
@@ -76,6 +77,7 @@ def spiking_mac_share(network: Network) -> float:
 
 
 def paper(network: Network) -> Operations:
+    """The paper's count: weights once, whatever positions share them; neurons of weight layers times the steps of all of these."""
     layers = [layer for layer in network.layers if trained_steps(layer)]
     synops = sum(step.weights.size for layer in layers for step in trained_steps(layer))
     counts = network.steps_per_layer()
@@ -94,6 +96,7 @@ def layer_connections(layers: Sequence[Layer], layer: Layer) -> tuple[int, int]:
 
 
 def synaptic(network: Network) -> Operations:
+    """Every existing connection once; all neurons at every step until the output can be read."""
     latency = network.latency_steps
     return Operations(
         sum(layer_connections(network.layers, layer)[0] for layer in network.layers),
@@ -149,5 +152,6 @@ def spikes_per_neuron(network: Network, active: Mapping[str, np.ndarray], sent: 
 
 
 def total(operations: list[Operations]) -> Operations:
+    """The sum; updates are None where one of them is."""
     updates = [each.neuronops for each in operations if each.neuronops is not None]
     return Operations(sum(each.synops for each in operations), sum(updates) if len(updates) == len(operations) else None)

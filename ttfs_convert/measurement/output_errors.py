@@ -60,14 +60,17 @@ class OutputErrors:
 
     @property
     def mean_error(self) -> float | None:
+        """Mean |ours - theirs| over all values; None where no values were compared."""
         return self.sum_error / self.values if self.values else None
 
     @property
     def largest_error(self) -> float | None:
+        """Largest |ours - theirs|; None likewise."""
         return self.max_error if self.values else None
 
     @property
     def range(self) -> tuple[float, float] | None:
+        """Smallest and largest finite value of the original's; None without any."""
         return (self.smallest, self.largest) if self.smallest <= self.largest else None
 
     @property

@@ -37,6 +37,7 @@ class SpikeTiming:
     layers: dict[str, LayerTiming] = field(default_factory=dict)
 
     def add(self, recording: Recording) -> None:
+        """recording: of one batch."""
         windows = {layer.name: layer.window for layer in self.network.layers}
         for name in recording.spike_times:
             per_window = self.bins.get(name, BINS)

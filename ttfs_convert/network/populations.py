@@ -29,6 +29,8 @@ StepCount = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 
 
 class Population(Record):
+    """A group of neurons, encoders or wires in one shape, whose spikes travel in one window."""
+
     name: str
     shape: Shape
     window: int = Field(ge=-1)  # index of the window in which its spikes travel; the input's is 0, a direct input has none: -1

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def finite_array(value: object, dtype: type) -> np.ndarray:
+    """`value` if it is an array of `dtype` without infinities and NaN, contiguous. Raises ValueError."""
     if not isinstance(value, np.ndarray) or value.dtype != dtype:
         raise ValueError(f"expected an array of {np.dtype(dtype)}, found {getattr(value, 'dtype', type(value).__name__)}")
     if value.dtype.kind == "f" and not np.isfinite(value).all():
@@ -20,6 +21,7 @@ def finite_array(value: object, dtype: type) -> np.ndarray:
 
 
 def require(holds: bool, problem: str) -> None:
+    """Raise ValueError with the problem unless it holds: pydantic makes a ValidationError of it."""
     if not holds:
         raise ValueError(problem)
 

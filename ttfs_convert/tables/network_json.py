@@ -37,6 +37,7 @@ def network_json(network: Network) -> dict:
 
 
 def layers_json(layers: Sequence[Layer], unmeasured: Collection[str] = ()) -> list[dict]:
+    """One object per layer. unmeasured: names of layers whose range only calibration will tell."""
     return [
         {
             "name": layer.name,

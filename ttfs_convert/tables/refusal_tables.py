@@ -36,6 +36,7 @@ def unsupported_table(nodes: Iterable[tuple[str, str, str, str]]) -> Table:
 
 
 def violations_table(violations: Iterable[Violation]) -> Table:
+    """One row per constraint of the paper that a layer breaks."""
     result = table("Not lossless", "layer", "problem", "neurons", "worst deviation", "what to do", left=("layer", "problem", "what to do"))
     for violation in violations:
         worst = "-" if violation.worst is None else f"{violation.worst:.3g}"

@@ -133,6 +133,7 @@ class _Extremes:
         return np.where(self.known[0], low, self.smallest), np.where(self.known[1], high, self.largest)
 
     def add(self, values: np.ndarray) -> None:
+        """values: (n, positions, channels) of one batch."""
         axis, name = self.request.axis, self.request.tensor
         channels = len(self.smallest)
         if not 1 <= axis < values.ndim or channels not in (0, values.shape[axis]):
@@ -157,6 +158,7 @@ class _Histogram:
         self.counts = np.zeros((len(self.seen.smallest), len(POSITIONS)), np.int64)
 
     def add(self, values: np.ndarray) -> None:
+        """values: (n, positions, channels) of one batch."""
         along = [1] * values.ndim
         along[self.seen.request.axis] = -1
         smallest, largest = self.seen.smallest.reshape(along), self.seen.largest.reshape(along)

@@ -100,4 +100,5 @@ class _Observed:
         }
 
     def batches(self) -> Iterable[dict[str, np.ndarray]]:
+        """The model's inputs, so many samples at a time that their activations fit the memory."""
         return (self.fitted(slice(first, min(first + self._batch, self._samples))) for first in range(0, self._samples, self._batch))

@@ -38,10 +38,12 @@ class Linear:
         return Linear(self.source, then(self.path, step), step.out_shape, offset)
 
     def through(self, steps: tuple[Synapses, ...]) -> Linear:
+        """The same values behind several steps, one after another."""
         return reduce(Linear.then, steps, self)
 
     @property
     def connection(self) -> Connection:
+        """The path as what feeds a layer; the offset is left to its bias."""
         return Connection(source=self.source, path=self.path)
 
 
