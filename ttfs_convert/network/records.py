@@ -42,6 +42,8 @@ Offsets = tuple[Annotated[int, Field(ge=0)], ...]
 
 
 class Record(BaseModel):
+    """Base of all that a network is made of: frozen, without unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     def changed(self, **fields: object) -> Self:
