@@ -99,7 +99,7 @@ def test_any_average(geometry, include_pad, slope, steps, spiking, seed):
     path = (last,) if spiking else (pool, last)
     network = build.fire("h", (3,), {"p" if spiking else "x": path}, sums((3,), path), [0.5, 0, 0.2]).watch()
     x = np.clip(rng.uniform(-0.3, 1.1, (2, *geometry.size, 2)), 0, 1).astype(np.float32)
-    different, _ = compare(network.with_steps(steps, rng.choice(["nearest", "ceil"])), np.round(x * steps) / np.float32(steps))
+    different, _ = compare(network.with_steps(steps, str(rng.choice(["nearest", "ceil"]))), np.round(x * steps) / np.float32(steps))
     assert not different
 
 
