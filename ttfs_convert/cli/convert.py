@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -130,8 +129,7 @@ def main(**options):
     _write(network, chosen)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """The command's, by the names that click gives them."""
 
     model: str

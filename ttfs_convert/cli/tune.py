@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -55,8 +54,7 @@ def main(**options):
     _tune(Options(**options))
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """The command's, by the names that click gives them."""
 
     network: str
