@@ -52,8 +52,8 @@ class Sampler:
 
     def __init__(self, layer: Spiking | Readout, samples: int, rng: np.random.Generator):
         self._layer, self._rng = layer, rng
-        self._connections = [layer.connections[number] for number, _ in fitted_steps(layer)]
-        self._steps = [step for _, step in fitted_steps(layer)]
+        fitted = fitted_steps(layer)
+        self._connections, self._steps = [layer.connections[number] for number, _ in fitted], [step for _, step in fitted]
         self._outputs = self._steps[0].out_shape[-1]
         self._positions = math.prod(layer.shape) // self._outputs
         width = sum(step.fan_in * step.channel_groups() for step in self._steps) + 4 * self._outputs

@@ -10,10 +10,9 @@ from pydantic import Field, model_validator
 
 from ...kernels.arrivals import VIRTUAL
 from ...kernels.blocking import Weights, pack, slides
-from ...kernels.convolve import conv
 from ..per_channel import seen_as
 from ..records import FloatArray, Shape, require
-from .images import image, wide
+from .images import wide
 from .kind import NOTHING, FittableKind, SharedRows, SynapseKind
 from .sliding import Sliding
 
@@ -50,10 +49,6 @@ class Conv(Sliding, FittableKind):
             grouped = inputs.reshape(*inputs.shape[:-1], self.groups, 1, -1)
             result += (grouped @ np.moveaxis(weights[tap], 0, 1).astype(np.float64))[..., 0, :]
         return result.reshape(self.out_shape)
-
-    def add(self, activations: np.ndarray, potentials: np.ndarray, layout: Weights | None = None, dense: bool = False) -> None:
-        packed = self.kernel_layout() if layout is None else layout
-        conv(image(activations, self.in_shape), packed, *self.kernel_geometry(), image(potentials, self.out_shape), dense)
 
     def kernel_layout(self) -> Weights:
         kernel, strides, dilations, _ = self.kernel_geometry()

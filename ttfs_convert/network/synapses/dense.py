@@ -8,9 +8,7 @@ import numpy as np
 from pydantic import model_validator
 
 from ...kernels.blocking import Weights, pack
-from ...kernels.convolve import conv
 from ..records import FloatArray, Shape, require
-from .images import image
 from .kind import FittableKind, SharedRows, SynapseKind
 
 if TYPE_CHECKING:
@@ -38,10 +36,6 @@ class Dense(FittableKind):
 
     def apply(self, activations: np.ndarray) -> np.ndarray:
         return activations @ self.weights.astype(np.float64)
-
-    def add(self, activations: np.ndarray, potentials: np.ndarray, layout: Weights | None = None, dense: bool = False) -> None:
-        packed = self.kernel_layout() if layout is None else layout
-        conv(image(activations, self.in_shape), packed, *self.kernel_geometry(), image(potentials, self.out_shape), dense)
 
     def kernel_layout(self) -> Weights:
         """A convolution of images with one pixel."""

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
+from ...kernels.convolve import conv
 from ..records import FloatArray, Record, Shape
 from .axis_targets import Targets, product_of_axes
+from .images import image
 from .sliding import Geometry
 
 if TYPE_CHECKING:
@@ -64,8 +66,12 @@ class SynapseKind(Record):
 
     def add(self, activations: np.ndarray, potentials: np.ndarray, layout: Weights | None = None, dense: bool = False) -> None:
         """Add V0 to `potentials`, (n, *out_shape) float32 in any shape of as many values, contiguous, for `activations` (n, *in_shape)
-        float32, by a compiled kernel. layout: `kernel_layout` of its weights. dense: whether to use silent inputs like the others."""
-        raise NotImplementedError
+        float32, by a compiled kernel; here by that of convolutions, which others replace. layout: `kernel_layout` of its weights. dense: whether
+        to use silent inputs like the others."""
+        packed = self.kernel_layout() if layout is None else layout
+        if packed is None:
+            raise NotImplementedError
+        conv(image(activations, self.in_shape), packed, *self.kernel_geometry(), image(potentials, self.out_shape), dense)
 
     def kernel_layout(self) -> Weights | None:
         """Its weights as `add` wants them, made once per network; None: as they are."""

@@ -68,7 +68,8 @@ class Sparse(WeightedKind):
         return bool((np.diff(self.indptr) < 2).all())
 
     def apply(self, activations: np.ndarray) -> np.ndarray:
-        return np.stack([np.bincount(self.rows, self.weights * channel[self.indices], self.out_shape[0]) for channel in activations.T], axis=-1)
+        rows = self.rows
+        return np.stack([np.bincount(rows, self.weights * channel[self.indices], self.out_shape[0]) for channel in activations.T], axis=-1)
 
     def add(self, activations: np.ndarray, potentials: np.ndarray, layout: Weights | None = None, dense: bool = False) -> None:
         sparse(activations, self.indptr, self.indices, self.weights, potentials.reshape(len(activations), *self.out_shape))
