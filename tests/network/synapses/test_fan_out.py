@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.network.synapses.counts import per_neuron
 from ttfs_convert.network.synapses.average_pool import AveragePool
 from ttfs_convert.network.synapses.connection import Connection
 from ttfs_convert.network.synapses.convolution import Conv
@@ -85,7 +86,7 @@ def test_counts_equal_enumeration(path):
     expected = np.zeros(first.in_shape[:-1], np.int64)
     for source, _ in pairs:
         expected[source] += per_pair
-    found = fan_out(path, first.in_shape).per_neuron.reshape(first.in_shape)
+    found = per_neuron(fan_out(path, first.in_shape)).reshape(first.in_shape)
     np.testing.assert_array_equal(found, np.broadcast_to(expected[..., None], found.shape))
     connection = Connection(source="x", path=path)
     assert existing_connections(connection, first.in_shape) == len(pairs) * per_pair * first.in_shape[-1]
@@ -219,7 +220,7 @@ def test_any_chain_equals_all_its_synapses_one_by_one(path):
     reach = reach_through(path)
     reach = np.eye(24, dtype=bool) if reach is None else reach
     found = fan_out(path, shape)
-    np.testing.assert_array_equal(found.per_neuron.reshape(-1), reach.sum(1))
+    np.testing.assert_array_equal(per_neuron(found).reshape(-1), reach.sum(1))
     connection = Connection(source="x", path=path)
     assert existing_connections(connection, shape) == reach.sum()
     share = np.random.default_rng(0).uniform(size=24)

@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.models import Chain, converted, dataset, layer_errors_of
+from tests.network.synapses.counts import per_neuron
 from ttfs_convert.measurement import operation_counts
 from ttfs_convert.network.synapses.fan_out import existing_connections, fan_out, virtual_connections
 from ttfs_convert.network.synapses.spread import Spread
@@ -62,8 +63,8 @@ def test_fan_out_and_connections_are_those_of_onnx_runtime(layer):
     (connection,) = network.layers[1].connections
     assert isinstance(connection.path[0], Spread)
     reached = connected(model, hidden, shape)
-    per_neuron = reached.sum(1).reshape(*shape[1:], shape[0])
-    np.testing.assert_array_equal(per_neuron.reshape(-1), fan_out(connection.path, network.layers[0].shape).per_neuron.reshape(-1))
+    expected = reached.sum(1).reshape(*shape[1:], shape[0])
+    np.testing.assert_array_equal(expected.reshape(-1), per_neuron(fan_out(connection.path, network.layers[0].shape)).reshape(-1))
     assert existing_connections(connection, network.layers[0].shape) == reached.sum()
     assert virtual_connections(connection) == 0
     assert operation_counts.layer_connections(network.layers, network.layers[1]) == (reached.sum(), 0)
@@ -142,7 +143,7 @@ def test_a_pool_in_front_counts_each_connection_once():
     (connection,) = network.layers[1].connections
     assert [step.kind for step in connection.path][:2] == ["average_pool", "spread"]
     reached = connected(model, hidden, (2, 6))  # both channels of each position, one after the other
-    np.testing.assert_array_equal(fan_out(connection.path, (6, 2)).per_neuron.reshape(-1), reached.sum(1))
+    np.testing.assert_array_equal(per_neuron(fan_out(connection.path, (6, 2))).reshape(-1), reached.sum(1))
     assert existing_connections(connection, (6, 2)) == reached.sum()
 
 
@@ -151,11 +152,11 @@ def test_by_hand():
     model, _ = chain_of((1, 3), (1, 1, 3), {"strides": [2]})
     network = converted(model, mode="exact")
     layer = network.layers[1]
-    assert layer.shape == (7, 1) and fan_out(layer.connections[0].path, (3, 1)).per_neuron[:, 0].tolist() == [3, 3, 3]
+    assert layer.shape == (7, 1) and per_neuron(fan_out(layer.connections[0].path, (3, 1)))[:, 0].tolist() == [3, 3, 3]
     assert operation_counts.layer_connections(network.layers, layer) == (9, 0) and operation_counts.layer_macs(layer) == 9
     cropped, _ = chain_of((1, 3), (1, 1, 3), {"strides": [2], "pads": [1, 1]})
     layer = converted(cropped, mode="exact").layers[1]
-    assert layer.shape == (5, 1) and fan_out(layer.connections[0].path, (3, 1)).per_neuron[:, 0].tolist() == [2, 3, 2]
+    assert layer.shape == (5, 1) and per_neuron(fan_out(layer.connections[0].path, (3, 1)))[:, 0].tolist() == [2, 3, 2]
     assert operation_counts.layer_macs(layer) == 9  # by its inputs, cut off outputs included
 
 

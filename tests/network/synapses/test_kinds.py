@@ -8,6 +8,7 @@ import typing
 import numpy as np
 import pytest
 
+from tests.network.synapses.counts import per_neuron
 from ttfs_convert.kernels.arrivals import VIRTUAL
 from ttfs_convert.network.synapses.average_pool import AveragePool
 from ttfs_convert.network.synapses.axis_product import AxisProduct
@@ -127,7 +128,7 @@ def test_gain_bounds_its_synapses(step):
 
 
 def test_fan_out_counts_its_synapses(step):
-    np.testing.assert_array_equal(fan_out([step], step.in_shape).per_neuron.reshape(-1), (matrix(step)[0] != 0).sum(0))
+    np.testing.assert_array_equal(per_neuron(fan_out([step], step.in_shape)).reshape(-1), (matrix(step)[0] != 0).sum(0))
     every = step.reached(np.ones(step.in_shape))
     np.testing.assert_array_equal(every.reshape(-1), (matrix(step)[0] != 0).any(1))
 

@@ -35,11 +35,6 @@ class FanOut:
     channels: np.ndarray  # (channels,) int64
 
     @property
-    def per_neuron(self) -> np.ndarray:
-        """(positions, channels) int64"""
-        return np.multiply.outer(self.positions, self.channels)
-
-    @property
     def total(self) -> int:
         """Pairs of a source neuron and a target neuron that are connected."""
         return int(self.positions.sum()) * int(self.channels.sum())
