@@ -92,6 +92,14 @@ class Insertion:
     def __init__(self, network: Network, model: onnx.ModelProto):
         if network.steps is None:
             raise UsageError("quantised ANN", "continuous time", "a grid: other spike times have no levels", "set --steps N")
+        split = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.part in ("function", "mirrored")]
+        if split:
+            raise UsageError(
+                "quantised ANN",
+                f"halves of one activation in {', '.join(split[:5])}",
+                "layers that carry tensors of the original",
+                "leave --quantised out: the layer errors say what rounding does",
+            )
         self.quantisers, missing = _quantisers(network, model)
         if missing:
             names = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)
