@@ -26,6 +26,7 @@ from .operators.affine import PRODUCT_OF_COMPUTED
 from .operators.probed import lower_probed
 from .operators.spellings import with_two_slopes
 from .operators.table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
+from .operators.written_out import with_functions
 from .ranges.of_inputs import InputRanges
 from .unsupported import AnalogMoved, UnsupportedNode
 from .values import Compared, Constant, Head, Potential, Spikes, Tail, Unknown, Value
@@ -74,13 +75,16 @@ class _Walk:
         self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
         shapes, outputs = sizes(model.graph), [value.name for value in self.graph.output]
         self.nodes = with_two_slopes([Node.of(proto) for proto in self.graph.node], self._constant, shapes.get, outputs)
+        builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
+        if builder.slope != "fan_in":
+            body = Regions(self.nodes, shapes)
+            self.nodes = with_functions(self.nodes, self._constant, outputs, builder.opset, lambda node: not body.prepares(node))
         self.regions = Regions(self.nodes, shapes)
         readers = [node for node in self.nodes if node.operator not in COMPARISONS]  # those are part of a clamp, Where
         self.body_readers = Counter(
             name for node in readers if self.regions.feeds_body.intersection(node.outputs) or is_body(node) for name in set(node.inputs)
         )
         builder.max_pooled = self.regions.max_pooled
-        builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
         for operator, names in [*((node.operator, set(node.inputs)) for node in readers), ("output", outputs)]:
             for name in names:
                 builder.readers.setdefault(name, []).append(operator)
