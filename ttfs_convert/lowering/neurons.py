@@ -108,7 +108,7 @@ class Neurons(Reordering):
             )
         )
         name = layer.name
-        self._measured[name] = measured(tensor, part)
+        self.measured[name] = measured(tensor, part)
         for geometry in potential.max_pools:
             match = _matched(potential.index, geometry["out_shape"], tensor) if geometry is potential.max_pools[-1] else NO_MATCH
             name = self.add(
