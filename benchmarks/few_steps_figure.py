@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import ScalarFormatter
 
 from benchmarks.few_steps_rows import Row, of_labels
 from ttfs_convert.figures.figure_folder import DPI, FORMATS
-from ttfs_convert.figures.page import BLUE, GREY, ORANGE, frame, style
+from ttfs_convert.figures.page import BLUE, GREY, ORANGE, printable, style
 
 CURVES = {"no": ("original weights", GREY), "bias": ("biases fitted", ORANGE), "yes": ("weights and biases fitted", BLUE)}
 LINES = ("-", "--", ":", "-.")
+ROOM = 1.15  # ratio of neighbouring labels on the axis of latency
 
 
 def draw(rows: Sequence[Row], name: str, about: str, path: str) -> None:
@@ -29,7 +30,7 @@ def draw(rows: Sequence[Row], name: str, about: str, path: str) -> None:
 
 def figure_of(rows: Sequence[Row], name: str, about: str) -> Figure:
     """One curve per fit and number of the input's steps, from rows in the order of latency."""
-    figure = Figure((4.6, 3.0), layout="constrained")
+    figure = Figure((5.4, 3.2), layout="constrained")
     axes, labels = figure.subplots(), of_labels(rows[0])
     inputs = sorted({row["input_steps"] for row in rows}, key=lambda each: (each != "own", each))
     for fit, (words, colour) in CURVES.items():
@@ -43,9 +44,19 @@ def figure_of(rows: Sequence[Row], name: str, about: str) -> Figure:
         axes.axhline(100 * rows[0]["ann_accuracy"], color="black", linewidth=0.6, linestyle=(0, (1, 2)), label="ANN")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    latencies = sorted({row["latency_steps"] for row in rows})
-    axes.set_xticks([each for number, each in enumerate(latencies) if not number or each >= 1.25 * latencies[number - 1]])
+    axes.set_xticks(_apart([row["latency_steps"] for row in rows]))
+    axes.minorticks_off()
+    axes.set_xlabel("latency, time steps")
     axes.set_ylabel("accuracy, %" if labels else "PSNR to the original's outputs, dB")
-    frame(figure, axes, f"{name}: {'accuracy' if labels else 'outputs'} against latency", about, "latency, time steps")
+    figure.suptitle(f"{printable(name)}: {'accuracy' if labels else 'outputs'} against latency\n{printable(about)}")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(inputs))
     return figure
+
+
+def _apart(latencies: Sequence[int]) -> list[int]:
+    """Those that have room for their labels on a logarithmic axis."""
+    kept: list[int] = []
+    for latency in latencies:
+        if not kept or latency >= ROOM * kept[-1]:
+            kept.append(latency)
+    return kept
