@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ..compensation import check_compensation
 from ..data import Dataset
 from ..errors import ModelError, UsageError
 from ..files.atomic import writing
@@ -16,7 +17,7 @@ from ..onnx_model.given_model import ModelFile
 from ..onnx_model.input_sizes import chosen_sizes
 from ..onnx_model.simplify import Simplified, simplified
 from .options import ConversionOptions
-from .pipeline import converted, data_to_fit_to, fitted
+from .pipeline import converted, fitted
 
 
 def options_of(network: Network) -> ConversionOptions:
@@ -65,13 +66,13 @@ class Refits:
 
 
 @contextlib.contextmanager
-def refits(network: Network, onnx_file: str | Path | None, data: Dataset | None) -> Iterator[Refits]:
-    """What converts the original of `network` again, which is embedded or in `onnx_file`; its weights lie on the disk meanwhile.
+def refits(network: Network, onnx_file: str | Path | None, data: Dataset) -> Iterator[Refits]:
+    """What converts the original of `network` again, which is embedded or in `onnx_file`; its weights lie on the disk meanwhile. data: to fit to.
 
-    Raises UsageError where there is no original, no data, or a file that does not say how it was converted, ModelError for another
-    original, else as `check_compensation`.
+    Raises UsageError where there is no original or the file does not say how it was converted, ModelError for another original, else as
+    `check_compensation`.
     """
-    data = data_to_fit_to(data, network.steps)
+    check_compensation(data, network.steps)
     options = options_of(network)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx" if onnx_file is None else Path(onnx_file)

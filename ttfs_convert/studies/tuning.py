@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from ..compensation.fitting_notes import fitting_notes
-from ..conversion.pipeline import samples_of
-from ..conversion.refits import refits
+from ..conversion.pipeline import data_to_fit_to, samples_of
+from ..conversion.refits import options_of, refits
 from ..data import Dataset
 from ..data.given import GivenData
 from ..errors import UsageError
@@ -131,10 +131,9 @@ def tune(
        concatenation keep one N.
 
     With `compensate` every candidate is the original converted again, by the options of the first conversion, with ranges and weights fitted to
-    its own steps; each costs a fit, so that there are few: uniform numbers are found by halving, and steps per layer are those that measured
-    sensitivities allot to one latency (see `step_allocation`), which is halved too. At most five fits for each of the uniform variants of a
-    network of up to 256 steps, and seven per layer. With `max_latency` there are three candidates at most: the largest N that fits, the
-    same beside the input's own steps, and the steps that sensitivities allot, from the better of these.
+    its own steps. Each costs a fit, so that there are few: uniform numbers are found by halving, at most five fits for each of the two below 256
+    steps, and those per layer among what measured sensitivities allot to one latency (see `step_allocation`), at most seven fits. With
+    `max_latency` there are three candidates at most: the largest N, the same beside the input's own steps, and what sensitivities allot.
 
     network: as for `evaluate`; its own N is the largest tried.
     data: as for `evaluate`, labelled.
@@ -156,13 +155,11 @@ def tune(
     given, data = setting.network, setting.data
     if given.steps is None:
         raise UsageError("network", "continuous time", "a number of steps to come down from", "convert with --steps N")
-    if calibrate is not None and not compensate:
-        raise UsageError("calibrate", "data to fit to, but no fit", "both or neither", "add --compensate, or leave --calibrate out")
-    unlabelled = None if calibrate is None else samples_of(calibrate, given.input_shapes)
+    to_fit_to = _to_fit_to(given, compensate, calibrate)
     first, second = _split(data, share, seed)
     with numba_threads(setting.threads):
         chooser = _Chooser(setting.comparison(first, labels_needed=True), budget, progress)
-        found, fits = _chosen(chooser, setting, compensate, unlabelled)
+        found = _chosen(chooser, setting, to_fit_to)
         judge = setting.comparison(second, labels_needed=True)
         variants = tuple(_judged(name, each, judge) for name, each in found.networks.items())
     kept = budget.kept(variants, found.drops)
@@ -181,8 +178,18 @@ def tune(
         str(judge.rule),
         budget.max_drop,
         budget.max_latency,
-        None if unlabelled is None else FittedTo(unlabelled.name, unlabelled.sha256, len(unlabelled), fits),
+        None if to_fit_to is None else FittedTo(to_fit_to.name, to_fit_to.sha256, len(to_fit_to), found.fits),
     )
+
+
+def _to_fit_to(network: Network, compensate: bool, calibrate: GivenData | None) -> Dataset | None:
+    """What candidates are fitted to; None where they are not. Raises UsageError before anything is run."""
+    if not compensate:
+        if calibrate is not None:
+            raise UsageError("calibrate", "data to fit to, but no fit", "both or neither", "add --compensate, or leave --calibrate out")
+        return None
+    options_of(network)
+    return data_to_fit_to(None if calibrate is None else samples_of(calibrate, network.input_shapes), network.steps)
 
 
 @dataclass(frozen=True)
@@ -219,23 +226,21 @@ class _Budget:
 class _Found(NamedTuple):
     networks: dict[str, Network]  # by name of the variant
     drops: dict[str, float]  # shares, where it was chosen, of those within a latency; of no other search
+    fits: int = 0
 
 
-def _chosen(chooser: _Chooser, setting: Setting, compensate: bool, data: Dataset | None) -> tuple[_Found, int]:
-    """The variants, and how many fits they took. data: to fit to."""
-    given = setting.network
-    if not compensate and chooser.budget.max_latency is None:
-        return _Found(chooser.chosen(given), {}), 0
-    with refits(given, setting.onnx_file, data) if compensate else contextlib.nullcontext() as refit:
-        make = refit if refit is not None else lambda steps: given.with_layer_steps(steps)
-        search = StepSearch(given, make, chooser.drop, chooser.few())
-        if chooser.budget.max_latency is None:
-            found = _Found(search.within_drop(chooser.max_drop), {})
-        else:
-            found = _Found(*search.within_latency(chooser.budget.max_latency))
-            if _of_grid(given.latency_steps) <= chooser.budget.max_latency:
-                found.drops["as given"] = chooser.drop(given)
-        return _Found({"as given": given, **found.networks}, found.drops), 0 if refit is None else refit.count
+def _chosen(chooser: _Chooser, setting: Setting, to_fit_to: Dataset | None) -> _Found:
+    """The variants."""
+    given, latency = setting.network, chooser.budget.max_latency
+    if to_fit_to is None and latency is None:
+        return _Found(chooser.chosen(given), {})
+    with contextlib.nullcontext() if to_fit_to is None else refits(given, setting.onnx_file, to_fit_to) as refit:
+        search = StepSearch(given, given.with_layer_steps if refit is None else refit, chooser.drop, chooser.few())
+        networks, drops = (search.within_drop(chooser.max_drop), {}) if latency is None else search.within_latency(latency)
+        fits = 0 if refit is None else refit.count
+    if latency is not None and _of_grid(given.latency_steps) <= latency:
+        drops["as given"] = chooser.drop(given)
+    return _Found({"as given": given, **networks}, drops, fits)
 
 
 def _fitted(networks: Mapping[str, Network], data: Dataset) -> list[str]:
