@@ -31,19 +31,20 @@ def fitted_network(
     entries: Callable[[slice], Mapping[str, np.ndarray]],
     samples: int,
     progress: Callable[[Spiking | Readout, Fit], None] = lambda layer, fit: None,
+    charges_alone: bool = False,
 ) -> Network:
-    """`network` with all weights fitted.
+    """`network` with all weights fitted, or with charges_alone all biases.
 
     entries: what the input populations encode, by tensor, for a slice of the samples. progress: told of each layer with weights, as it is
     fitted.
     """
     with tempfile.TemporaryDirectory() as folder, CALLER:
-        return _Walk(network, entries, samples, Path(folder)).run(progress)
+        return _Walk(network, entries, samples, Path(folder), charges_alone).run(progress)
 
 
 class _Walk:
-    def __init__(self, network: Network, entries: Callable, samples: int, folder: Path):
-        self._network, self._entries, self._samples = network, entries, samples
+    def __init__(self, network: Network, entries: Callable, samples: int, folder: Path, charges_alone: bool):
+        self._network, self._entries, self._samples, self._charges_alone = network, entries, samples, charges_alone
         self._steps, self._grid = network.steps_per_layer(), network.grid()
         self._original = Activations(samples, folder / "original")
         self._rounded = Activations(samples, folder / "rounded")
@@ -119,7 +120,8 @@ class _Walk:
         observed = self._observe(layer, integrator)
         if observed is not None:
             seen, unseen = observed
-            found = fit(layer, self._steps[layer.name], self._network.half, seen, unseen, unchanged_sums(layer, integrator))
+            sums = None if self._charges_alone else unchanged_sums(layer, integrator)
+            found = fit(layer, self._steps[layer.name], self._network.half, seen, unseen, sums, self._charges_alone)
             if found.change is not None:
                 layer = with_change(layer, found.change)
                 integrator = self._integrator(layer)

@@ -39,13 +39,23 @@ class Fit:
     after: float
 
 
-def fit(layer: Spiking | Readout, steps: int | None, half: float, seen: Rows, unseen: Rows, unchanged: Sequence[np.ndarray] | None) -> Fit:
+def fit(
+    layer: Spiking | Readout,
+    steps: int | None,
+    half: float,
+    seen: Rows,
+    unseen: Rows,
+    unchanged: Sequence[np.ndarray] | None,
+    charges_alone: bool = False,
+) -> Fit:
     """The best change of `layer`. steps, half: of its spike times. seen: what is fitted to. unseen: what chooses between ridges, the charges
     alone, and no change. unchanged: per fitted connection, (c, groups, weights per neuron): combinations whose sum over connections is to
-    stay as it is."""
+    stay as it is. charges_alone: whether weights stay too."""
     best = _Best(_Score(layer, steps, half, unseen))
     residual = seen.target - seen.now
     best.offer(Change(residual.mean(0, dtype=np.float64)))
+    if charges_alone:
+        return best.fit
     blocks = _Blocks([step for _, step in fitted_steps(layer)], seen, unchanged)
     changes = blocks.against(residual)
     strength = min(STRENGTHS, key=lambda each: best.offer(changes(each), each))  # one at a time: changes of wide layers are large
