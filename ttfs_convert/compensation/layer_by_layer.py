@@ -20,8 +20,9 @@ from ..simulation.integrator import Integrator
 from ..simulation.recording import decode, step_dtype
 from ..simulation.wiring import WIRING
 from .activation_store import Activations
+from .firing import original_activation, steps_of
 from .layer_fit import Change, Fit, fit
-from .regression_rows import Rows, Sampler, fitted_steps, slopes_of, unchanged_sums
+from .regression_rows import Rows, Sampler, fitted_steps, unchanged_sums
 
 BATCH = 64 << 20  # bytes of activations at a time
 
@@ -82,14 +83,10 @@ class _Walk:
                 values = times = channels_last(layer, x)
             else:
                 values = encoded(layer, x)
-                times = self._times(values, np.ones(1, np.float32), self._grid[layer.name])
+                times = np.empty(values.shape, step_dtype(self._grid[layer.name]))
+                fire(values.reshape(-1, 1), np.ones(1, np.float32), self._grid[layer.name], self._network.half, times.reshape(-1, 1))
             self._original.write(layer.name, rows, values)
             self._rounded.write(layer.name, rows, times)
-
-    def _times(self, potentials: np.ndarray, slopes: np.ndarray, steps: int) -> np.ndarray:
-        times = np.empty(potentials.shape, step_dtype(steps))
-        fire(potentials.reshape(-1, slopes.size), slopes, steps, self._network.half, times.reshape(-1, slopes.size))
-        return times
 
     def _wire(self, layer: Layer) -> None:
         for rows in self._batches(layer.name, *sources(layer)):
@@ -126,10 +123,10 @@ class _Walk:
                 layer = with_change(layer, found.change)
                 integrator = self._integrator(layer)
         if isinstance(layer, Spiking):
-            slopes = slopes_of(layer).reshape(-1)
             for rows in self._batches(layer.name, *sources(layer)):
                 values = {name: self._activations(name, rows) for name in sources(layer)}
-                self._rounded.write(layer.name, rows, self._times(self._potential(layer, integrator, values), slopes, self._grid[layer.name]))
+                potentials = self._potential(layer, integrator, values)
+                self._rounded.write(layer.name, rows, steps_of(layer, potentials, self._grid[layer.name], self._network.half))
         return layer, found
 
     def _observe(self, layer: Spiking | Readout, integrator: Integrator) -> tuple[Rows, Rows] | None:
@@ -139,22 +136,12 @@ class _Walk:
             exact = self._potential(layer, integrator, {name: self._original.read(name, rows) for name in sources(layer)})
             wanted = exact
             if isinstance(layer, Spiking):
-                wanted = np.clip(exact, *_ends(layer))
+                wanted = original_activation(layer, exact)
                 self._original.write(layer.name, rows, wanted)
             if sampler is not None:
                 values = {name: self._activations(name, rows) for name in sources(layer)}
                 sampler.add(rows, integrator, values, self._potential(layer, integrator, values), exact, wanted)
         return None if sampler is None else sampler.rows()
-
-
-def _ends(layer: Spiking) -> tuple[np.ndarray, np.ndarray]:
-    """Of the original's activation, in units of the layer's range, (channels,) each."""
-    width = layer.hi - layer.lo
-    low, high = (
-        np.full(width.shape, end, np.float32) if known is None else ((known - layer.lo) / width).astype(np.float32)
-        for known, end in ((layer.low, -np.inf), (layer.high, np.inf))
-    )
-    return low, high
 
 
 def with_change(layer: Spiking | Readout, change: Change) -> Spiking | Readout:
