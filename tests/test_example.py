@@ -63,7 +63,7 @@ def pictures():
 
 
 @pytest.mark.parametrize("slope", ("gated", "reference"))
-@pytest.mark.parametrize("name", ("fashion_mnist/resnet", "mnist/autoencoder"))
+@pytest.mark.parametrize("name", ("fashion_mnist/resnet", "fashion_mnist/mobilenet", "mnist/autoencoder"))
 def test_ordinary_networks_are_exact_in_continuous_time(name, slope, pictures):
     network = ttfs_convert.convert(ROOT / "examples" / f"{name}.onnx", mode="exact", slope=slope, steps=None, calibrate=pictures)
     evaluation = ttfs_convert.evaluate(network, pictures)

@@ -9,10 +9,11 @@ pytest.importorskip("onnxscript")  # of the exporter
 
 from tests.training.conftest import scripts  # noqa: E402
 
-SCRIPTS = {"train_autoencoder": ("mnist", "train_autoencoder")}
+SCRIPTS = {"train_mobilenet": ("fashion_mnist", "train", "train_mobilenet"), "train_autoencoder": ("mnist", "train_autoencoder")}
 ENDS = {
+    "train_mobilenet": r"60 test images: ANN (\d+\.\d\d) %; in mode exact and continuous time SNN \1 %, agreement 100\.00 %",
     "train_autoencoder": r"60 test images: PSNR of the reconstructions (\d+\.\d\d) dB, in mode exact and continuous time \1 dB; "
-    r"SNN against ANN 1\d\d\.\d dB"
+    r"SNN against ANN 1\d\d\.\d dB",
 }
 
 
