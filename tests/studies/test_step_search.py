@@ -192,6 +192,13 @@ def test_no_latency_for_a_step_per_window(network, data):
         tune(network, data, 1, max_latency=20)
 
 
+def test_batches_change_nothing(network, data):
+    assert len(data) // 2 < tuning.FEW
+    many = dataclasses.replace(data, x=np.concatenate([data.x] * 2), y=np.concatenate([data.y] * 2))
+    found = [tuning.tune(network, many, max_latency=31, batch=batch).variants for batch in (37, 64, 500)]
+    assert found[0] == found[1] == found[2] and len(many) // 2 > tuning.FEW
+
+
 # Sensitivities and what they allot
 
 

@@ -282,12 +282,11 @@ class _Chooser:
 
     def few(self) -> list[Mapping[str, np.ndarray]]:
         """What the input populations encode, by tensor, of the first samples."""
-        found, samples = [], 0
+        found = []
         for rows, x in self._comparison.batches():
-            found.append(self._comparison.ends.entries(x))
-            samples += rows.stop - rows.start
-            if samples >= FEW:
+            if rows.start >= FEW:
                 break
+            found.append({name: values[: FEW - rows.start] for name, values in self._comparison.ends.entries(x).items()})
         return found
 
     def chosen(self, network: Network) -> dict[str, Network]:
