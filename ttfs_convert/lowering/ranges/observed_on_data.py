@@ -8,6 +8,7 @@ import numpy as np
 
 from ...data import Dataset, fit_to_inputs
 from ...data.model_inputs import NARROW
+from ...errors import ModelError
 from ...network.populations import Input
 from ...network.tensor_order import part_of
 from ...onnx_model.dataflow import fed_inputs
@@ -20,6 +21,7 @@ from .of_inputs import InputRanges, measured_ends
 from .of_layers import Range, Unbounded
 
 MEMORY = 64 << 20  # bytes of activations at a time
+BEYOND = 1e-5  # of a layer's largest value: what rounding may put outside of its ends
 FEW = 0.1  # share of an input's features that use little of its range by nature, such as an image's border
 
 
@@ -31,9 +33,29 @@ def measured_ranges(
     layers: whose ends `rule` finds. inputs: whose extremes on `data` `rule.margin` moves outward. known: ranges of the model's inputs.
     """
     observed = _Observed(layers, model, data, known)
-    found = ranges([RangeRequest(layer.measured, 2, layer.low, layer.high) for layer in layers], observed.values, observed.batches, rule)
+
+    def within_ends(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        values = observed.values(batch)
+        for layer in layers:
+            _check_ends(layer, values[layer.measured])
+        return values
+
+    found = ranges([RangeRequest(layer.measured, 2, layer.low, layer.high) for layer in layers], within_ends, observed.batches, rule)
     ends = {name: measured_ends(*extremes, rule.margin) for name, extremes in _extremes(inputs, model, data, known).items()}
     return {**found, **ends}, (*data.notes, *observed.fitted.notes)
+
+
+def _check_ends(layer: Unbounded, values: np.ndarray) -> None:
+    """Raise ModelError for values that the layer's neurons cannot have, such as negative ones of the reciprocal of positive numbers."""
+    lowest, highest = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    slack = BEYOND * max(abs(lowest), abs(highest))
+    if lowest < layer.low - slack or highest > layer.high + slack:
+        raise ModelError(
+            f"activation {layer.layer!r}",
+            f"values from {lowest:g} to {highest:g} on the data",
+            f"values from {layer.low:g} to {layer.high:g}, as its function has on one side of a pole",
+            "clamp what it reads to numbers of one sign",
+        )
 
 
 def narrow_channels(inputs: Sequence[Input], model: Simplified, data: Dataset, known: InputRanges) -> tuple[str, ...]:
