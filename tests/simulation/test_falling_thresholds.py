@@ -19,7 +19,7 @@ from ttfs_convert.simulation.engines import simulate
 
 EACH = pytest.mark.parametrize("name", TWINS)
 BOTH = pytest.mark.parametrize("slope", ("gated", "reference"))
-GRIDS = tuple((steps, rounding) for steps in (1, 7, 50, 300) for rounding in ("nearest", "ceil"))
+GRIDS = ((1, "nearest"), (1, "ceil"), (7, "ceil"), (50, "nearest"), (50, "ceil"), (300, "nearest"))
 HALF = {"nearest": 0.5, "ceil": 0.0}
 TIE = 1e-4  # in steps
 FEW = ("sigmoid", "exponential", "soft shrinkage", "jump", "gelu, falling", "monotone_table", "logarithm")
@@ -52,14 +52,14 @@ def case(name: str, slope: str, alike: bool = False) -> tuple[Network, np.ndarra
     build.fire("h", (6, 4), {"x": step}, sums((6, 4), (step,)), (low + high) / 2)
     shaped(build, name, "h", *ranges(name, 4, alike))
     build.fire("g", (6, 3), {"h": behind}, sums((6, 3), (behind,)), 0.2)
-    return build.watch(), np.clip(rng.uniform(-0.2, 1, (8, 6, 2)), 0, 1).astype(np.float32)
+    return build.watch(), np.clip(rng.uniform(-0.2, 1, (5, 6, 2)), 0, 1).astype(np.float32)
 
 
 def values_of(network: Network, name: str, x: np.ndarray, recording) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """By the definition of the activation, the values that the neurons of h should carry, (n, 6, 4) float64; lo and hi."""
     layer = next(layer for layer in network.layers if layer.name == "h")
     potential = next(potential for each, potential in potentials(network, x, recording) if each.name == "h")
-    activation, definition, low, high = TWINS[name]
+    _, definition, low, high = TWINS[name]
     inside = np.clip(potential, low, high)  # beyond it a definition may have no value; f has one at least as far out
     values = np.array([definition(float(v)) for v in inside.ravel()]).reshape(len(x), *layer.shape)
     lo, hi = layer.lo.astype(np.float64), layer.hi.astype(np.float64)
@@ -84,13 +84,12 @@ def test_steps_are_those_of_the_definition(name, slope):
 @EACH
 @BOTH
 def test_all_engines_agree_on_grids(name, slope):
-    for alike in (False, True):
-        network, x = case(name, slope, alike)
-        for steps, rounding in GRIDS:
-            grid = network.with_steps(steps, rounding)
-            check = EngineCheck(grid)
-            check.add(simulate(grid, x, "clock"), entries_of(grid, x))
-            assert check.farthest <= AT_A_TIE and check.differing <= 0.002 * check.neurons + 1, (alike, steps, rounding)
+    network, x = case(name, slope, alike=slope == "reference")
+    for steps, rounding in GRIDS if slope == "gated" else GRIDS[2:5]:
+        grid = network.with_steps(steps, rounding)
+        check = EngineCheck(grid)
+        check.add(simulate(grid, x, "clock"), entries_of(grid, x))
+        assert check.farthest <= AT_A_TIE and check.differing <= 0.002 * check.neurons + 1, (steps, rounding)
 
 
 @EACH
@@ -118,7 +117,7 @@ def test_a_grid_is_off_by_half_a_step_at_most(name):
             grid = network.with_steps(steps, rounding)
             recording = simulate(grid, x)
             values, lo, hi = values_of(grid, name, x, recording)
-            late = (recording.spike_times["h"].astype(np.float64) - steps * (hi - values) / (hi - lo))
+            late = recording.spike_times["h"].astype(np.float64) - steps * (hi - values) / (hi - lo)
             slack = 3e-4 if name not in ("jump", "hard shrinkage", "shrinkage") else np.inf
             assert late.min() >= limits[0] - slack - TIE and late.max() <= limits[1] + slack, (steps, rounding)
 
@@ -130,8 +129,7 @@ def test_silent_neurons_stand_for_the_lower_end_and_send_nothing(name, slope, en
     """All potentials below the range: what reads them gets its bias."""
     network, x = case(name, slope)
     network = network.with_steps(steps)
-    low = TWINS[name].low - (0 if name in ("logarithm",) else 1)
-    layers = [layer.changed(bias=np.full(4, -1e4 if name != "logarithm" else low - 1e3, np.float32)) if layer.name == "h" else layer for layer in network.layers]
+    layers = [layer.changed(bias=np.full(4, -1e4, np.float32)) if layer.name == "h" else layer for layer in network.layers]
     silent = network.changed(layers=tuple(layers))
     recording = simulate(silent, x, engine)
     assert (recording.spike_times["h"] == (steps or 1)).all() and (recording.activations("h") == 0).all()
@@ -145,8 +143,7 @@ def test_a_max_pool_behind_a_sigmoid_passes_the_largest_value_on(slope, engine, 
     step = conv((6, 2), rng.normal(0, 4, (3, 2, 4)), pads=1)
     build = Build((6, 2), slope).fire("h", (6, 4), {"x": step}, sums((6, 4), (step,)), 0.3)
     shaped(build, "sigmoid", "h", np.zeros(4), np.ones(4))
-    pool = {name: value for name, value in sliding((6, 4), 4, (2,), strides=2).items()}
-    build.wire(MaxPool, "m", (3, 4), "h", **pool, **ends(0, 1, (3, 4)))
+    build.wire(MaxPool, "m", (3, 4), "h", **sliding((6, 4), 4, (2,), strides=2), **ends(0, 1, (3, 4)))
     network = build.watch().with_steps(steps)
     recording = simulate(network, rng.random((5, 6, 2), np.float32), engine)
     inner = recording.activations("h").reshape(5, 3, 2, 4)

@@ -148,10 +148,11 @@ def test_a_power_of_one_is_none():
 @pytest.mark.parametrize("name", ("Sigmoid", "Tanh", "Elu", "Exp", "Softplus"))
 def test_a_max_pool_before_or_behind_an_increasing_function(name):
     for pool_first in (True, False):
-        chain = start()
-        steps = [lambda: chain.add(name), lambda: chain.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])]
-        for step in steps[:: -1 if pool_first else 1]:
-            step()
+        chain, geometry = start(), {"kernel_shape": [2, 2], "strides": [2, 2]}
+        if pool_first:
+            chain.add("MaxPool", **geometry).add(name)
+        else:
+            chain.add(name).add("MaxPool", **geometry)
         network = exact(end(chain).model(), chain.images(6))
         assert activations(network) == [INCREASING[name][0]] and network.tail is None and "max_pool" in [layer.kind for layer in network.layers]
 

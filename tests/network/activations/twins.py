@@ -89,7 +89,7 @@ def between(v: float) -> float:
 INCREASING = {
     "arctangent": Twin(Arctangent(), math.atan, -20, 20),
     "erf": Twin(Erf(), math.erf, -3, 3),
-    "exponential": Twin(Exponential(), math.exp, -10, 10),
+    "exponential": Twin(Exponential(), math.exp, -4, 3),
     "elu": Twin(ExponentialLinear(alpha=0.7), elu(0.7, 1, 1), -6, 6),
     "celu": Twin(ExponentialLinear(alpha=1.5, width=1.5), elu(1.5, 1, 1.5), -8, 6),
     "selu": Twin(ExponentialLinear(alpha=1.6732632, scale=1.050701), elu(1.6732632, 1.050701, 1), -6, 6),
