@@ -35,6 +35,7 @@ def unity(weights: np.ndarray, output_axis: int = 0, total: float = 1.0) -> np.n
 
 class Chain:
     """A graph under construction. `at` names the tensor that the next node reads; every method that adds a node returns the chain.
+    `opset` is that of its operators.
 
     shape: of the input x without its batch axis. seed: of the weights. others: shapes of further inputs, by name.
     """
@@ -42,6 +43,7 @@ class Chain:
     def __init__(self, shape: tuple[int, ...], seed: int = 0, **others: tuple[int, ...]):
         self.shape, self.rng, self.at = tuple(shape), np.random.default_rng(seed), "x"
         self._inputs = {"x": self.shape, **others}
+        self.opset = 17
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
@@ -90,10 +92,11 @@ class Chain:
         """Size of the current tensor along `axis`."""
         if self.at == "x":
             return (1, *self.shape)[axis]
-        return self._run([helper.make_empty_tensor_value_info(self.at)], 17)[self.at].shape[axis]
+        return self._run([helper.make_empty_tensor_value_info(self.at)], self.opset)[self.at].shape[axis]
 
-    def model(self, *outputs: str, opset: int = 17) -> onnx.ModelProto:
+    def model(self, *outputs: str, opset: int | None = None) -> onnx.ModelProto:
         """Outputs are the current tensor, or those named."""
+        opset = opset or self.opset
         names = outputs or (self.at,)
         values = self._run([helper.make_empty_tensor_value_info(name) for name in names], opset)
         return self._model(

@@ -117,3 +117,13 @@ def average_pool_steps(times, counts, kernel, strides, dilations, pads, steps, h
         mean = sum(1 - Fraction(int(times[n, in_y, in_x, c]), steps) for _, _, in_y, in_x in taps) / Fraction(int(counts[y, x]))
         spikes[n, y, x, c] = time_step(1 - mean, steps, half)
     return spikes
+
+
+def fire_under(potential, thresholds):
+    """The first step at which a potential is at least its channel's threshold, else N."""
+    channels, steps = thresholds.shape
+    times = np.empty(potential.shape, np.int64)
+    for r, i in np.ndindex(*potential.shape):
+        reached = [k for k in range(steps) if float(potential[r, i]) >= thresholds[i % channels, k]]
+        times[r, i] = reached[0] if reached else steps
+    return times

@@ -23,6 +23,7 @@ from .encoders import enter
 from .graph_regions import WEIGHTED, Regions, is_body
 from .operators.activation import COMPARISONS
 from .operators.affine import PRODUCT_OF_COMPUTED
+from .operators.curves import NO_SHAPE
 from .operators.probed import lower_probed
 from .operators.spellings import with_two_slopes
 from .operators.table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
@@ -109,6 +110,9 @@ class _Walk:
         if any(isinstance(value, Tail) for value in given.values()) or self._ends(node, given):
             self._to_tail(node, given)
             return None
+        if _is_shaped(node) and self.regions.prepares(node):
+            values.update({name: Head(name) for name in node.outputs})
+            return None
         problem = self._lowered(node, given)
         if problem is None:
             if self.builder.slope != "fan_in":
@@ -130,7 +134,9 @@ class _Walk:
         if node.operator in WEIGHTED or all(map(_is_raw, given.values())):
             return False
         if node.operator in TAIL_OPERATORS:
-            return self.regions.ends(node) and not self.regions.prepares(node)
+            classifies = self.regions.ends(node) and not self.regions.prepares(node)
+            spikes = _is_shaped(node) and self.builder.slope != "fan_in"
+            return classifies and not (spikes and self.regions.feeds_weights.intersection(node.outputs))
         if self.regions.feeds_body.intersection(node.outputs):
             return False
         value, operator = given[node.inputs[0]], OPERATORS.get(node.operator)
@@ -149,6 +155,8 @@ class _Walk:
             return None
         if node.operator in PRODUCTS and not any(isinstance(given[name], Constant) for name in node.inputs[:2]):
             return PRODUCT_OF_COMPUTED
+        if _is_shaped(node) and self.builder.slope == "fan_in":
+            return NO_SHAPE
         return None if node.operator in OPERATORS else REMEDIES.get(node.operator, NO_REMEDY)
 
     def _lowered(self, node: Node, given: dict[str, Value]) -> tuple[str, str] | None:
@@ -251,6 +259,10 @@ def _needed(layers: list[Layer]) -> list[Layer]:
         if layer.name in read:
             read.update(sources(layer))
     return [layer for layer in layers if layer.name in read]
+
+
+def _is_shaped(node: Node) -> bool:
+    return node.operator in OPERATORS and OPERATORS[node.operator].shaped
 
 
 def _is_raw(value: Value) -> bool:

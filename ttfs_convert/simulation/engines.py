@@ -62,6 +62,14 @@ def _check_fixed(network: Network, engine: str) -> None:
             "slope fan_in or reference: a gate opens with the window, which a fixed threshold does not have",
             "convert with --mode unchecked",
         )
+    shaped = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.activation is not None]
+    if shaped:
+        raise UsageError(
+            "threshold fixed",
+            f"thresholds with the shape of a function in {', '.join(shaped[:5])}",
+            "clamps, whose threshold is 1 in their window",
+            "leave --threshold out",
+        )
     if engine == "clock" and len({steps for steps in network.steps_per_layer().values() if steps}) > 1:
         raise UsageError(
             "threshold fixed",

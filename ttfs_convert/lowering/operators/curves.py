@@ -61,6 +61,8 @@ VALLEYS: Mapping[str, Callable[[dict], type[Gelu | HardSwish | Mish | Silu | Tan
     "Swish": lambda given: Silu,
 }
 
+NO_SHAPE = ("its threshold would have a shape, the paper's is a constant", "--mode exact, or train with ReLU1")  # reason, remedy
+
 
 def lower_increasing(node: Node, builder: Builder) -> None:
     """f(x), f one of INCREASING."""
@@ -136,10 +138,13 @@ def _lower_power(node: Node, builder: Builder, exponent: float) -> None:
         builder.values[node.outputs[0]] = builder.fire(_potential(node, builder, True), node.outputs[0], activation=activation)
     else:
         potential = _potential(node, builder, False)
-        negative = exponent % 2 == 1 and bool(potential.bounds[1].max() <= 0)  # -1 % 2 is 1 too
-        mirrored = _mirrored(potential, node, builder)
+        below, above = bool(potential.bounds[1].max() <= 0), bool(potential.bounds[0].min() >= 0)
+        if exponent % 2 == 0 and not (below or above):
+            raise UnsupportedNode("it has a pole between negative and positive values", "clamp what it reads to numbers of one sign")
+        negative = exponent % 2 == 1 and below  # -1 % 2 is 1 too
+        rising = potential if exponent % 2 == 0 and below else _mirrored(potential, node, builder)
         activation = Power(exponent=exponent, odd=negative)
-        builder.values[node.outputs[0]] = builder.fire(mirrored, node.outputs[0], activation=activation)
+        builder.values[node.outputs[0]] = builder.fire(rising, node.outputs[0], activation=activation)
 
 
 def _potential(node: Node, builder: Builder, increasing: bool) -> Potential:
@@ -147,7 +152,7 @@ def _potential(node: Node, builder: Builder, increasing: bool) -> Potential:
     increasing: whether max-pools that wait may go on waiting."""
     value = builder.data(node)
     if builder.slope == "fan_in":
-        raise UnsupportedNode("its threshold would have a shape, the paper's is a constant", "--mode exact, or train with ReLU1")
+        raise UnsupportedNode(*NO_SHAPE)
     if isinstance(value, Spikes) and value.raw:
         raise UnsupportedNode("nothing has spiked before it", "leave it to ONNX Runtime, as preprocessing")
     if isinstance(value, Potential) and (math.isfinite(value.low) or math.isfinite(value.high) or (value.max_pools and not increasing)):

@@ -29,12 +29,14 @@ from .two_slopes import lower_abs, lower_leaky_relu, lower_prelu
 class Operator:
     """lower: sets the values of a node's outputs, or raises UnsupportedNode. takes: what it takes, for CLI.md. body: whether it sums or picks
     among many values, as a layer's synapses do: what reads raw inputs on the way to such an operator is spike-coded, what leads to none is left
-    to ONNX Runtime, and a potential that several of them read gets neurons once. activation: whether it is a layer's activation."""
+    to ONNX Runtime, and a potential that several of them read gets neurons once. activation: whether it is a layer's activation. shaped: whether
+    its neurons' threshold has a shape, for which preprocessing has no need and the paper's modes have no neurons."""
 
     lower: Callable[[Node, Builder], None]
     takes: str
     body: bool = False
     activation: bool = False
+    shaped: bool = False
 
 
 OPERATORS = {
@@ -71,9 +73,9 @@ OPERATORS = {
         lower_max, "a constant; or several tensors, whose earliest spike wins; of multiples of one tensor see LeakyRelu", activation=True
     ),
     "Min": Operator(lower_min, "a constant; multiples of one tensor, see LeakyRelu", activation=True),
-    "Pow": Operator(lower_pow, "one constant exponent; of values that are not negative unless it is whole", activation=True),
-    "Reciprocal": Operator(lower_reciprocal, "of values of one sign", activation=True),
-    "ThresholdedRelu": Operator(lower_thresholded_relu, "alpha 0 or above", activation=True),
+    "Pow": Operator(lower_pow, "one constant exponent; of values that are not negative unless it is whole", activation=True, shaped=True),
+    "Reciprocal": Operator(lower_reciprocal, "of values of one sign", activation=True, shaped=True),
+    "ThresholdedRelu": Operator(lower_thresholded_relu, "alpha 0 or above", activation=True, shaped=True),
     "Where": Operator(
         lower_where, "as a clamp: x > c, x, c and the like; as two slopes, see LeakyRelu; or with a constant condition", activation=True
     ),
@@ -93,13 +95,19 @@ OPERATORS = {
     "Sum": Operator(lower_sum, "of constants and tensors that broadcast"),
 }
 
-OPERATORS |= {name: Operator(lower_increasing, "mode exact: neurons whose threshold has its shape", activation=True) for name in INCREASING}
-OPERATORS |= {name: Operator(lower_valley, "mode exact: as two populations, one for either side of its minimum", activation=True) for name in VALLEYS}
+OPERATORS |= {
+    name: Operator(lower_increasing, "mode exact: neurons whose threshold has its shape", activation=True, shaped=True) for name in INCREASING
+}
+OPERATORS |= {
+    name: Operator(lower_valley, "mode exact: as two populations, one for either side of its minimum", activation=True, shaped=True)
+    for name in VALLEYS
+}
 OPERATORS["Function"] = Operator(
     lower_written_out,
     "what several operators make of one tensor element by element, with at most one minimum or maximum: 0.5 x (1 + Erf(x / 1.414)), x Sigmoid(x), "
     "x HardSigmoid(x), x Tanh(Softplus(x)), x / (1 + |x|) and the like, in any spelling",
     activation=True,
+    shaped=True,
 )
 OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARISONS}
 MOVERS = (

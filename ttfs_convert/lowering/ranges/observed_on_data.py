@@ -9,6 +9,7 @@ import numpy as np
 
 from ...data import Dataset, fit_to_inputs
 from ...data.model_inputs import NARROW
+from ...errors import ModelError
 from ...network.populations import Input
 from ...network.tensor_order import part_of
 from ...onnx_model.dataflow import fed_inputs
@@ -21,6 +22,7 @@ from .of_inputs import InputRanges, measured_ends
 from .of_layers import Range, Unbounded
 
 MEMORY = 64 << 20  # bytes of activations at a time
+BEYOND = 1e-5  # of a layer's largest value: what rounding may put outside of its ends
 FEW = 0.1  # share of an input's features that use little of its range by nature, such as an image's border
 
 
@@ -39,10 +41,30 @@ def measured_ranges(
     by what is `measured`, where it is not the rule's.
     """
     observed = _Observed(layers, model, data, known)
+
+    def within_ends(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        values = observed.values(batch)
+        for layer in layers:
+            _check_ends(layer, values[layer.measured])
+        return values
+
     requests = [RangeRequest(layer.measured, 2, layer.low, layer.high, steps.get(layer.measured)) for layer in layers]
-    found = ranges(requests, observed.values, observed.batches, rule)
+    found = ranges(requests, within_ends, observed.batches, rule)
     ends = {name: measured_ends(*extremes, rule.margin) for name, extremes in _extremes(inputs, model, data, known).items()}
     return {**found, **ends}, (*data.notes, *observed.fitted.notes)
+
+
+def _check_ends(layer: Unbounded, values: np.ndarray) -> None:
+    """Raise ModelError for values that the layer's neurons cannot have, such as negative ones of the reciprocal of positive numbers."""
+    lowest, highest = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    slack = BEYOND * max(abs(lowest), abs(highest))
+    if lowest < layer.low - slack or highest > layer.high + slack:
+        raise ModelError(
+            f"activation {layer.layer!r}",
+            f"values from {lowest:g} to {highest:g} on the data",
+            f"values from {layer.low:g} to {layer.high:g}, as its function has on one side of a pole",
+            "clamp what it reads to numbers of one sign",
+        )
 
 
 def narrow_channels(inputs: Sequence[Input], model: Simplified, data: Dataset, known: InputRanges) -> tuple[str, ...]:

@@ -96,8 +96,8 @@ class Ranges:
         lo, hi = np.maximum(known[0].min(0), bounds[0]), np.minimum(known[1].max(0), bounds[1])
         if self.fitted or not (np.isfinite(lo).all() and np.isfinite(hi).all()):
             ends = (-math.inf, math.inf) if self.fitted else (float(bounds[0]), float(bounds[1]))
-            if part != "whole":
-                ends = float(bounds[0]), ends[1]  # half of a valley is silent at its lower end
+            if part != "whole" and activation.bounds[0] == 0:
+                ends = 0.0, ends[1]  # half of a valley is silent at its lower end
             key = self._wanted(potential, tensor, *ends, part, activation if part != "whole" else None)
             low = max(bounds[0], min(0.0, bounds[1] - 1))
             lowest, highest = self.calibrated.get(key, (np.full(len(lo), low), np.full(len(lo), min(low + 1, bounds[1]))))

@@ -63,5 +63,4 @@ class MonotoneTable(ActivationKind):
         return hash((self.potentials.tobytes(), self.values.tobytes()))
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, MonotoneTable) and self.potentials.shape == other.potentials.shape
-        return same and bool((self.potentials == other.potentials).all() and (self.values == other.values).all())
+        return isinstance(other, MonotoneTable) and np.array_equal(self.potentials, other.potentials) and np.array_equal(self.values, other.values)
