@@ -17,6 +17,7 @@ from ttfs_convert.conversion.pipeline import convert
 from ttfs_convert.data import Dataset
 from ttfs_convert.measurement.layer_errors import LayerErrors
 from ttfs_convert.network.network import Network
+from ttfs_convert.onnx_model.derived import with_derived
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.simulation.head_and_tail import Ends, run
 from ttfs_convert.simulation.recording import Recording
@@ -35,12 +36,13 @@ def unity(weights: np.ndarray, output_axis: int = 0, total: float = 1.0) -> np.n
 
 class Chain:
     """A graph under construction. `at` names the tensor that the next node reads; every method that adds a node returns the chain.
+    `opset` is that of its nodes.
 
     shape: of the input x without its batch axis. seed: of the weights. others: shapes of further inputs, by name.
     """
 
     def __init__(self, shape: tuple[int, ...], seed: int = 0, **others: tuple[int, ...]):
-        self.shape, self.rng, self.at = tuple(shape), np.random.default_rng(seed), "x"
+        self.shape, self.rng, self.at, self.opset = tuple(shape), np.random.default_rng(seed), "x", 17
         self._inputs = {"x": self.shape, **others}
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
@@ -90,10 +92,11 @@ class Chain:
         """Size of the current tensor along `axis`."""
         if self.at == "x":
             return (1, *self.shape)[axis]
-        return self._run([helper.make_empty_tensor_value_info(self.at)], 17)[self.at].shape[axis]
+        return self._run([helper.make_empty_tensor_value_info(self.at)], self.opset)[self.at].shape[axis]
 
-    def model(self, *outputs: str, opset: int = 17) -> onnx.ModelProto:
-        """Outputs are the current tensor, or those named."""
+    def model(self, *outputs: str, opset: int | None = None) -> onnx.ModelProto:
+        """Outputs are the current tensor, or those named. opset: by default the chain's."""
+        opset = opset or self.opset
         names = outputs or (self.at,)
         values = self._run([helper.make_empty_tensor_value_info(name) for name in names], opset)
         return self._model(
@@ -138,7 +141,8 @@ def outputs_of(network: Network, recording: Recording, x: dict[str, np.ndarray] 
 
 def alone(model: onnx.ModelProto, network: Network, tensors: Sequence[str] = ()) -> Reference:
     """The original of `network`, one sample at a time: what a sample gives in a batch of its own is what is right."""
-    reference = Reference(model, tensors, threads=1, unbatched=network.unbatched)
+    derived = None if network.derived is None else onnx.ModelProto.FromString(network.derived.tobytes())
+    reference = Reference(with_derived(model, derived), tensors, threads=1, unbatched=network.unbatched)
     reference.together = reference.fixed_batch or 1
     return reference
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypedDict
 
 from ..errors import UsageError
@@ -91,9 +92,9 @@ class ConversionOptions:
             raise UsageError("method", f"{method!r}", "maximum, mse, or a percentile such as 99.9") from None
         return Rule("percentile", percentile, self.margin, self.steps)
 
-    def builder(self, calibrated: Mapping[str, Range]) -> Builder:
-        """For a network of these options. calibrated: ranges found on data, by what was `measured` (see `ranges.of_layers`)."""
-        return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated, self.compensate))
+    def builder(self, calibrated: Mapping[str, Range], magnitudes: Mapping[str, float] = MappingProxyType({})) -> Builder:
+        """For a network of these options. calibrated, magnitudes: found on data, see `ranges.of_layers.Ranges`."""
+        return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated, self.compensate, magnitudes))
 
 
 class Keywords(TypedDict, total=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
 from ..lowering.builder import Builder
 from ..lowering.graph_walk import lower_graph
-from ..lowering.ranges.observed_on_data import measured_ranges, narrow_channels
+from ..lowering.ranges.observed_on_data import measured_magnitudes, measured_ranges, narrow_channels
 from ..lowering.ranges.of_inputs import InputRanges, input_ranges
 from ..network.network import Network
 from ..network.populations import Input, Readout
 from ..network.provenance import Calibration, LayerFit
+from ..onnx_model.derived import with_derived
 from ..onnx_model.given_model import GivenModel, ModelFile, declared_shapes, model_file
 from ..onnx_model.input_sizes import chosen_sizes
 from ..onnx_model.macs import macs
@@ -85,7 +87,9 @@ def _converted(file: ModelFile, model: Simplified, options: ConversionOptions, d
     readouts = [layer for layer in builder.layers if isinstance(layer, Readout)]
     check_body(model, inputs, readouts, where)
     narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
-    head, tail = head_model(model, inputs), tail_model(model, readouts)
+    extended = with_derived_tensors(model, builder)
+    head, tail = head_model(extended, inputs), tail_model(extended, readouts)
+    layers, derived = match_tensors(builder.layers, model, ranges.known, builder.derived)
     network = Network(
         name=file.name,
         mode=options.mode,
@@ -97,17 +101,23 @@ def _converted(file: ModelFile, model: Simplified, options: ConversionOptions, d
         violations=tuple(builder.violations),
         calibration=calibration,
         ann_macs=macs(model.graph),
-        layers=tuple(match_tensors(builder.layers, model, ranges.known)),
+        layers=tuple(layers),
         onnx=np.frombuffer(model.file(), np.uint8) if options.embed else None,
         unbatched=model.unbatched,
         head=None if head is None else np.frombuffer(head, np.uint8),
         tail=None if tail is None else np.frombuffer(tail, np.uint8),
+        derived=None if derived is None else np.frombuffer(derived.SerializeToString(), np.uint8),
         precision=model.precision,
         input_ranges=dict(ranges.known),
         input_sizes=dict(model.sizes),
         notes=(*ranges.notes, *narrow),
     )
     return network if options.input_steps is None else network.with_input_steps(options.input_steps)
+
+
+def with_derived_tensors(model: Simplified, builder: Builder) -> Simplified:
+    """`model`, whose simplified graph also gives what the layers of rewritten nodes stand for."""
+    return replace(model, graph=with_derived(model.graph, builder.derived))
 
 
 def _fitted(network: Network, model: Simplified, data: Dataset, progress: Callable[[LayerFit], None]) -> Network:
@@ -119,9 +129,14 @@ def _fitted(network: Network, model: Simplified, data: Dataset, progress: Callab
 def _lowered(
     where: str, model: Simplified, options: ConversionOptions, data: Dataset | None, ranges: InputRanges
 ) -> tuple[Builder, Calibration | None]:
-    """The layers; twice if data has to show ranges, the first time to find out which."""
-    builder = options.builder({})
+    """The layers; twice if data has to show ranges, the first time to find out which; before that, once to find out which factors of
+    products have to be as large as each other."""
+    builder, magnitudes = options.builder({}), {}
     lower_graph(model, builder, where, ranges)
+    if builder.ranges.factors and data is not None:
+        magnitudes = measured_magnitudes(builder.ranges.factors, with_derived_tensors(model, builder), data, ranges)
+        builder = options.builder({}, magnitudes)
+        lower_graph(model, builder, where, ranges)
     layers, inputs = list(builder.ranges.unbounded.values()), list(builder.ranges.unseen.values())
     if not layers and not inputs:
         return builder, None
@@ -129,10 +144,11 @@ def _lowered(
         if not layers:
             raise UsageError("--input-range", "data", "data to take it from", "name some with --calibrate DATA")
         raise CalibrationError(where, layers)
+    extended = with_derived_tensors(model, builder)
     builder = None  # its weights are not needed any more
     give_back()
-    found, notes = measured_ranges(layers, inputs, model, data, options.rule, ranges)
+    found, notes = measured_ranges(layers, inputs, extended, data, options.rule, ranges)
     calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=notes)
-    builder = options.builder(found)
+    builder = options.builder(found, magnitudes)
     lower_graph(model, builder, where, ranges)
     return builder, calibration

@@ -92,6 +92,13 @@ class Insertion:
     def __init__(self, network: Network, model: onnx.ModelProto):
         if network.steps is None:
             raise UsageError("quantised ANN", "continuous time", "a grid: other spike times have no levels", "set --steps N")
+        if network.derived is not None:
+            raise UsageError(
+                "quantised ANN",
+                "layers that stand for tensors which the original graph does not have, of products or normalisations",
+                "a tensor of the original for every layer that spikes",
+                "leave it out: the report holds every layer against the original",
+            )
         self.quantisers, missing = _quantisers(network, model)
         if missing:
             names = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import onnx
 
 from ...data import Dataset, fit_to_inputs
 from ...data.model_inputs import NARROW
@@ -12,6 +13,7 @@ from ...network.populations import Input
 from ...network.tensor_order import part_of
 from ...onnx_model.dataflow import fed_inputs
 from ...onnx_model.input_types import input_type
+from ...onnx_model.macs import sizes
 from ...onnx_model.reference import Reference
 from ...onnx_model.simplify import Simplified
 from ..values import channels_first, flat_index, in_population_order
@@ -34,6 +36,13 @@ def measured_ranges(
     found = ranges([RangeRequest(layer.measured, 2, layer.low, layer.high) for layer in layers], observed.values, observed.batches, rule)
     ends = {name: measured_ends(*extremes, rule.margin) for name, extremes in _extremes(inputs, model, data, known).items()}
     return {**found, **ends}, (*data.notes, *observed.fitted.notes)
+
+
+def measured_magnitudes(tensors: Sequence[str], model: Simplified, data: Dataset, known: InputRanges) -> dict[str, float]:
+    """The largest absolute value of each tensor of the simplified model on `data`. known: ranges of the model's inputs."""
+    shapes = sizes(onnx.shape_inference.infer_shapes(model.graph))
+    watched = [Unbounded(name, name, flat_index(shapes[name]), 1, -np.inf, np.inf) for name in tensors]
+    return {name: float(np.abs(ends).max()) for name, ends in _extremes(watched, model, data, known).items()}
 
 
 def narrow_channels(inputs: Sequence[Input], model: Simplified, data: Dataset, known: InputRanges) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -45,10 +46,12 @@ class Unbounded:
 class Ranges:
     """Ranges of layers in one mode. calibrated: by what was `measured`; `unbounded` collects what it lacks of layers, for which a range of
     width 1 stands in, `unseen` what it lacks of input populations, for which [0, 1] does. fitted: whether upper ends that activations have
-    are measured too, because values may stay far below them."""
+    are measured too, because values may stay far below them. magnitudes: largest absolute values, by tensor, of the factors of products;
+    `factors` collects these tensors."""
 
-    def __init__(self, mode: str, calibrated: Mapping[str, Range], fitted: bool = False):
-        self.mode, self.calibrated, self.fitted = mode, calibrated, fitted
+    def __init__(self, mode: str, calibrated: Mapping[str, Range], fitted: bool = False, magnitudes: Mapping[str, float] = MappingProxyType({})):
+        self.mode, self.calibrated, self.fitted, self.magnitudes = mode, calibrated, fitted, magnitudes
+        self.factors: tuple[str, ...] = ()
         self.unbounded: dict[str, Unbounded] = {}
         self.unseen: dict[str, Unbounded] = {}
 
