@@ -9,6 +9,7 @@ from typing import TypedDict
 import numpy as np
 
 from ..errors import ModelError
+from ..network.activations.threshold_shape import Activation
 from ..network.choices import Pooling, Slope
 from ..network.per_channel import compact
 from ..network.populations import Coded, MaxPool, Part, Readout, Spiking
@@ -70,22 +71,38 @@ class Neurons(Reordering):
         self.violate(analog, f"analog input before {node.name}", "give the inputs bounds, with --input-range")
         return self.fire(analog, node.inputs[position])
 
-    def fire(self, potential: Potential, tensor: str, low: float = -math.inf, high: float = math.inf, part: Part = "whole") -> Spikes:
-        """Neurons for `potential` clamped to [low, high]: the same ones if it has some already, however it is turned round by now.
+    def fire(
+        self,
+        potential: Potential,
+        tensor: str,
+        low: float = -math.inf,
+        high: float = math.inf,
+        part: Part = "whole",
+        activation: Activation | None = None,
+    ) -> Spikes:
+        """Neurons for `potential` clamped to [low, high], or for its `activation`: the same ones if it has some already, however it is turned
+        round by now.
 
         tensor: the ONNX tensor that their decoded spikes equal, or a part of whose values they carry, behind any waiting max-pools. It is what
         `potential.index` shows: set the index first, for by it calibration finds each neuron's values in the tensor.
         """
         what = (potential.connections, potential.bias, potential.bounds, potential.max_pools)
-        key = (*map(id, what), potential.name, potential.shape, low, high)
+        key = (*map(id, what), potential.name, potential.shape, low, high, activation)
         if key not in self._fired:
-            self._fired[key] = (potential, self._fire(potential, tensor, low, high, part))  # the potential too, so that these ids stay its own
+            self._fired[key] = (
+                potential,
+                self._fire(potential, tensor, low, high, part, activation),
+            )  # the potential too, so that these ids stay its own
         return replace(self._fired[key][1], index=potential.index)
 
-    def _fire(self, potential: Potential, tensor: str, low: float, high: float, part: Part) -> Spikes:
-        lo, hi = self.ranges.of(potential, tensor, low, high, part)
+    def _fire(self, potential: Potential, tensor: str, low: float, high: float, part: Part, activation: Activation | None) -> Spikes:
+        if activation is None:
+            lo, hi = self.ranges.of(potential, tensor, low, high, part)
+        else:
+            lo, hi = self.ranges.of_function(potential, tensor, activation, part)
         scale = hi.astype(np.float64) - lo
-        connections = tuple(Connection(source=each.source, path=scaled(each.path, 1 / scale, potential.shape)) for each in potential.connections)
+        unit, zero = (scale, lo) if activation is None else (np.ones_like(scale), np.zeros_like(scale))  # of potentials
+        connections = tuple(Connection(source=each.source, path=scaled(each.path, 1 / unit, potential.shape)) for each in potential.connections)
         analog = any(getattr(self._populations[each.source], "coding", None) == "direct" for each in connections)
         sums = compact(np.asarray(sum(weight_sums(each, potential.shape) for each in connections)))
         if self.slope == "fan_in" and part in ("whole", "positive"):  # the other half has the same weights
@@ -98,17 +115,18 @@ class Neurons(Reordering):
                 lo=lo,
                 hi=hi,
                 window=self.window_after(connections),
-                bias=_stored((potential.bias - lo) / scale, potential.shape),
+                bias=_stored((potential.bias - zero) / unit, potential.shape),
                 slope="gated" if analog else self.slope,
                 weight_sums=sums.astype(np.float32),
                 low=low if math.isfinite(low) else None,
                 high=high if math.isfinite(high) else None,
                 part=part,
+                activation=activation,
                 **(NO_MATCH if potential.max_pools else _matched(potential.index, potential.shape, tensor)),
             )
         )
         name = layer.name
-        self._measured[name] = measured(tensor, part)
+        self._measured[name] = measured(tensor, part, activation)
         for geometry in potential.max_pools:
             match = _matched(potential.index, geometry["out_shape"], tensor) if geometry is potential.max_pools[-1] else NO_MATCH
             name = self.add(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..kernels.rounding import TIE
+from ..network.activations.threshold_shape import steepness
 from ..network.network import Network
 from ..network.populations import Input, Spiking
 from ..simulation.exact_engine import Simulator
@@ -22,7 +23,8 @@ class EngineCheck:
 
     On a grid a neuron differs if its step does; `farthest` is the largest distance of such a neuron's unrounded spike time from the
     boundary between the two steps. In continuous time every neuron is compared and `farthest` is the largest difference of spike times.
-    Both are in windows, times min(1, S) because a time is a potential divided by the slope S.
+    Both are in windows, times min(1, S) because a time is a potential divided by the slope S; under a falling threshold, over how much steeper
+    than a straight line it falls.
     """
 
     network: Network
@@ -54,6 +56,8 @@ class EngineCheck:
 
 def _flatness(layer: Input | Spiking) -> np.ndarray:
     """min(1, S) per channel or neuron; 1 where S <= 0, whose neurons fire at once or never."""
+    if isinstance(layer, Spiking) and layer.activation is not None:
+        return 1 / steepness(layer.activation, layer.lo, layer.hi)
     if isinstance(layer, Input) or layer.slope != "fan_in":
         return np.ones(1)
     slopes = layer.weight_sums.astype(np.float64)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..kernels.spike_errors import Errors, compare
 from ..network.network import Network
-from ..network.populations import Coded, Input, Layer, MaxPool, Readout, neurons, sources
+from ..network.populations import Coded, Input, Layer, MaxPool, Readout, Spiking, neurons, sources
 from ..network.tensor_order import in_neuron_order, in_tensor_order, part_of
 from ..simulation.recording import ROUNDING as SILENT_ROUNDING
 from ..simulation.recording import Recording
@@ -90,7 +90,11 @@ def original_activations(layer: Coded, tensor: np.ndarray, images: int) -> np.nd
 
     tensor: the original's values of `layer.tensor`, as ONNX Runtime gives them.
     """
-    return (part_of(in_neuron_order(tensor, layer, images), layer.part) - layer.lo) / _width(layer)
+    return (_part(in_neuron_order(tensor, layer, images), layer) - layer.lo) / _width(layer)
+
+
+def _part(values: np.ndarray, layer: Coded) -> np.ndarray:
+    return part_of(values, layer.part, layer.activation if isinstance(layer, Spiking) else None)
 
 
 def _width(layer: Coded) -> np.ndarray:
@@ -127,7 +131,7 @@ class LayerErrors:
         times, plane = recording.spike_times[layer.name], (-1, layer.shape[-1])
         reference, lo, width = np.empty((0, 0), np.float32), np.zeros(layer.shape, np.float32), np.ones(layer.shape, np.float32)
         if isinstance(layer, Coded) and values is not None:
-            reference, lo = np.ascontiguousarray(part_of(in_tensor_order(values, layer, len(times)), layer.part)), lo + layer.lo
+            reference, lo = np.ascontiguousarray(_part(in_tensor_order(values, layer, len(times)), layer)), lo + layer.lo
             width = width * _width(layer)
         found = compare(
             times.reshape(len(times), *plane),

@@ -97,7 +97,15 @@ class Insertion:
                 "quantised ANN",
                 "layers that stand for tensors which the original graph does not have, of products or normalisations",
                 "a tensor of the original for every layer that spikes",
-                "leave it out: the report holds every layer against the original",
+                "leave --quantised out: the layer errors say what rounding does",
+            )
+        split = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.part in ("function", "mirrored")]
+        if split:
+            raise UsageError(
+                "quantised ANN",
+                f"halves of one activation in {', '.join(split[:5])}",
+                "layers that carry tensors of the original",
+                "leave --quantised out: the layer errors say what rounding does",
             )
         self.quantisers, missing = _quantisers(network, model)
         if missing:

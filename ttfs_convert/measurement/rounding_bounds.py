@@ -5,6 +5,9 @@ probabilistic rounding error analysis", SIAM J. Sci. Comput. 41, 2019). Where la
 
     rounding_i = sqrt(n) u (2 G m + |b_i| + q_i) + G e,    G = max_i sum_j |w_ij|,    m = max(1, q of the sources)
 
+Under a falling threshold V0 is in the original's units, and what rounding does to it is multiplied by how steep the activation f is:
+at most the largest f(V + rounding) - f(V - rounding) over the layer's range, in units of it, and q u for f itself.
+
 q = max(|lo|, |hi|) / (hi - lo) is the largest value that the original holds, in units of the range; e what rounding did to the sources:
 as far as it was measured no more than that, so that bounds do not grow from layer to layer.
 """
@@ -16,10 +19,13 @@ from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 
+from ..network.activations.activation_kind import FARTHEST
+from ..network.activations.threshold_shape import Activation, threshold_at
 from ..network.populations import Coded, Input, Layer, Readout, Spiking, sources
 from ..network.synapses.connection import Connection
 
 UNIT = 2.0**-24
+FUNCTION = 4e-6  # of its largest value: what ONNX Runtime's own exponentials and error functions are off by
 
 
 def rounding_bounds(layers: Sequence[Layer], errors: Mapping[str, float], cut_off: Container[str], largest: Mapping[str, float]) -> dict[str, float]:
@@ -52,7 +58,20 @@ def _rounding(layer: Layer, passed: Mapping[str, float], magnitudes: Mapping[str
         terms += fan_in
         total += 2 * gain * max(1.0, magnitudes[connection.source])
         inherited += gain * passed[connection.source]
-    return math.sqrt(terms) * UNIT * total + inherited
+    rounding = math.sqrt(terms) * UNIT * total + inherited
+    if layer.activation is None:
+        return rounding
+    return _through(layer, layer.activation, rounding - math.sqrt(terms) * UNIT * magnitudes[layer.name]) + FUNCTION * magnitudes[layer.name]
+
+
+def _through(layer: Spiking, activation: Activation, rounding: float) -> float:
+    """The largest difference that potentials so far apart make, in units of the layer's range."""
+    course = threshold_at(activation, layer.lo, layer.hi, np.linspace(0, 1, 513))
+    course = np.clip(course, -FARTHEST, FARTHEST)
+    low, high = (activation.value(course + by) for by in (-rounding, rounding))
+    ends = np.stack([layer.lo, layer.hi], 1).astype(np.float64)[: len(course)]
+    low, high = (np.clip(values, ends[:, :1], ends[:, 1:]) for values in (low, high))
+    return float(((high - low) / np.ptp(ends, axis=1, keepdims=True)).max())
 
 
 def _magnitude(layer: Coded) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from ..kernels.rounding import MAX_STEPS
+from .activations.threshold_shape import Activation
 from .choices import Slope
 from .records import FloatArray, IndexArray, Record, Shape
 from .synapses.connection import Connection
@@ -22,7 +23,8 @@ from .synapses.sliding import Sliding
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
-Part = Literal["whole", "positive", "negative", "negated"]  # of a value x: x, max(x, 0), min(x, 0), max(-x, 0)
+Part = Literal["whole", "positive", "negative", "negated", "function", "mirrored"]
+# of a value x: x, max(x, 0), min(x, 0), max(-x, 0), and f(x) and f(-x), f the population's activation
 
 
 StepCount = Annotated[int, Field(ge=1, le=MAX_STEPS)]
@@ -68,6 +70,9 @@ class Spiking(Coded):
 
     S, the slope: `fan_in`: the neuron's weight sum. `reference`: 1, because a reference neuron fires at the window's opening with weight
     1 - weight sum. `gated`: 1, a constant current, while synaptic currents stop when the window opens.
+
+    With an activation f the potential is in the original's units, S = 0 and the threshold falls as f^-1(hi - (hi - lo) tau): there is no constant
+    current (`gated`), or the reference neuron's weight is - weight sum (`reference`).
     """
 
     kind: Literal["spiking"] = "spiking"
@@ -76,6 +81,7 @@ class Spiking(Coded):
     slope: Slope
     steps: StepCount | None = None  # N of its window; None: the network's
     weight_sums: FloatArray  # (channels,) or the whole shape, float32: of all the neuron's weights, padded taps included
+    activation: Activation | None = None  # None: a clamp
     low: float | None  # the original's activation clamps to [low, high]; None: it has no such end
     high: float | None
 
@@ -125,6 +131,11 @@ def sources(layer: Layer) -> tuple[str, ...]:
     if isinstance(layer, Concat):
         return layer.joined
     return () if isinstance(layer, Input) else (layer.source,)
+
+
+def ramp_slope(layer: Spiking) -> float:
+    """S that slopes `gated` and `reference` give a layer's potentials in their window: 0 where the threshold has a shape, else 1."""
+    return 0.0 if layer.activation is not None else 1.0
 
 
 def has_neurons(layer: Layer) -> TypeIs[Spiking | Readout]:

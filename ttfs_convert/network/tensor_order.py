@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from .activations.activation_kind import ActivationKind
 from .populations import Part, Population
 
 
-def part_of(values: np.ndarray, part: Part) -> np.ndarray:
-    """What spikes that carry this part say of `values`, of the same shape."""
+def part_of(values: np.ndarray, part: Part, activation: ActivationKind | None = None) -> np.ndarray:
+    """What spikes that carry this part say of `values`, of the same shape. activation: of the parts `function` and `mirrored`."""
     if part == "whole":
         return values
+    if activation is not None and part in ("function", "mirrored"):
+        return activation.value((-values if part == "mirrored" else values).astype(np.float64)).astype(np.float32)
     return np.minimum(values, 0) if part == "negative" else np.maximum(values if part == "positive" else -values, 0)
 
 

@@ -1,5 +1,5 @@
 """Engine `clock`: every layer, every time step. Spikes switch synaptic currents on, currents charge potentials, potentials are compared
-with the threshold. It knows neither V0 = sum w a nor the slope: both come out.
+with the threshold, which is 1 or falls from step to step. It knows neither V0 = sum w a nor the slope: both come out.
 
     I_i(t) = sum of w_ij over the spikes that have arrived;  V_i(t + 1/N) = V_i(t) + I_i(t) / N;  fire at the first V_i >= threshold
 
@@ -16,10 +16,11 @@ import numpy as np
 
 from ..kernels._threads import CALLER
 from ..kernels.rounding import TIE
-from ..kernels.tick import UNFIRED, tick
+from ..kernels.tick import UNFIRED, tick, tick_under
+from ..network.activations.threshold_shape import thresholds
 from ..network.network import Network
 from ..network.per_channel import per_neuron
-from ..network.populations import Input, Readout, Spiking
+from ..network.populations import Input, Readout, Spiking, ramp_slope
 from ..network.synapses.connection import Connection
 from .encoded_inputs import channels_last, encoded
 from .integrator import Integrator
@@ -97,10 +98,20 @@ class ClockSimulator:
         if isinstance(layer, Readout):
             return
         if layer.slope == "gated":
-            neurons.current[:] = 1
+            neurons.current[:] = ramp_slope(layer)
         elif layer.slope == "reference":
-            neurons.current += 1 - per_neuron(layer.weight_sums, layer.shape)
-        self._window(neurons, self._grid[layer.name])
+            neurons.current += ramp_slope(layer) - per_neuron(layer.weight_sums, layer.shape)
+        if layer.activation is None:
+            self._window(neurons, self._grid[layer.name])
+        else:
+            self._falling_window(neurons, thresholds(layer.activation, layer.lo, layer.hi, self._grid[layer.name], self.network.half))
+
+    def _falling_window(self, neurons: _Neurons, table: np.ndarray) -> None:
+        """table: (channels, N) float64; its rounding is in it."""
+        steps = table.shape[1]
+        for k in range(steps):
+            tick_under(neurons.potential, neurons.current, np.ascontiguousarray(table[:, k]), 1 / steps, k, neurons.times)
+        neurons.tick(AT_ONCE, 0, 0, steps)
 
     def _window(self, neurons: _Neurons, steps: int) -> None:
         for k in range(steps):

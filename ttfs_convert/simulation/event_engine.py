@@ -1,6 +1,6 @@
 """Engine `event`: continuous time, every spike on its own, in the order in which they arrive at each neuron; no grid, no sum of w a.
 
-dV_i/dt = I_i(t), I_i(t) = sum of w_ij over the spikes that have arrived; fire at the first V_i >= threshold
+dV_i/dt = I_i(t), I_i(t) = sum of w_ij over the spikes that have arrived; fire at the first V_i >= threshold, which is 1 or falls
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import numpy as np
 
 from ..kernels._threads import CALLER
 from ..kernels.arrivals import dynamic, fixed
+from ..network.activations.threshold_shape import spike_times, threshold_at
 from ..network.network import Network
 from ..network.per_channel import per_neuron
-from ..network.populations import Input, Readout, Spiking
+from ..network.populations import Input, Readout, Spiking, ramp_slope
 from .encoded_inputs import channels_last, encoded
 from .integrator import Integrator
 from .receptive_fields import ReceptiveFields, receptive_fields
 from .recording import Recording
 from .wiring import WIRING
 
+MOMENTS = 1025  # at which the course of a falling threshold is known
 BEFORE_THE_END = np.nextafter(1.0, 0.0)  # a gated neuron that would fire at its window's end, tau = 1, sends nothing
 
 
@@ -89,7 +91,9 @@ class EventSimulator:
         if slope == "gated":
             current[:] = 1
         elif slope == "reference":
-            current += 1 - per_neuron(layer.weight_sums, layer.shape)
+            current += ramp_slope(layer) - per_neuron(layer.weight_sums, layer.shape)
+        if isinstance(layer, Spiking) and layer.activation is not None:
+            return _under_falling_threshold(layer, potential), potential
         with np.errstate(divide="ignore", invalid="ignore"):
             tau = np.where(potential >= 1, 0, np.where(current > 0, np.minimum((1 - potential) / current, 1), 1))
         return tau, potential
@@ -123,6 +127,20 @@ class EventSimulator:
         return np.concatenate(
             [times[connection.source].reshape(images, -1) for connection in layer.connections if connection.source not in self._direct], axis=1
         )
+
+
+def _under_falling_threshold(layer: Spiking, potential: np.ndarray) -> np.ndarray:
+    """Where the threshold of `layer` meets its potentials, (n, neurons) float64. Its course is sampled MOMENTS times, and between two moments
+    the crossing is that of the closed form: which can be off by no more than lies between them."""
+    moments = np.linspace(0, 1, MOMENTS)
+    course = threshold_at(layer.activation, layer.lo, layer.hi, moments)  # falling
+    reached = np.empty(potential.shape, np.int64)
+    channels = layer.shape[-1]
+    for channel in range(channels):
+        row = course[channel % len(course)]
+        reached[:, channel::channels] = MOMENTS - np.searchsorted(row[::-1], potential[:, channel::channels], side="right")
+    closed = spike_times(layer.activation, layer.lo, layer.hi, potential.reshape(len(potential), *layer.shape)).reshape(potential.shape)
+    return np.clip(closed, moments[np.maximum(reached - 1, 0)], moments[np.minimum(reached, MOMENTS - 1)])
 
 
 def _listed(fields: ReceptiveFields) -> tuple[np.ndarray, ...]:

@@ -24,7 +24,7 @@ from .batch import Batch
 from .encoded_inputs import channels_last, within_range
 from .integrator import Integrator
 from .plan import plans
-from .prepared_layers import Encoder, Pooled, Sums
+from .prepared_layers import Encoder, Pooled, Sums, UnderFallingThreshold
 from .recorded_calls import Program
 from .recording import EIGHT_BITS, Recording, step_dtype
 from .wiring import WIRING
@@ -155,9 +155,12 @@ class Simulator:
         """What gives spike times of an encoder or of neurons, (n, *shape), or a readout's potentials, where no spikes are lost."""
         if isinstance(layer, Input):
             return Encoder(layer, self.steps[layer.name], self.network.half, images)
-        if layer.name in self._plans:
-            return Sums(self._plans[layer.name], self._grid, self._integrator, images)
-        return functools.partial(self._any, layer, self.steps[layer.name])
+        sums = Sums(self._plans[layer.name], self._grid, self._integrator, images) if layer.name in self._plans else None
+        if isinstance(layer, Spiking) and layer.activation is not None:
+            return UnderFallingThreshold(
+                layer, layer.activation, sums or functools.partial(_potential, layer), self.steps[layer.name], self.network.half
+            )
+        return sums or functools.partial(self._any, layer, self.steps[layer.name])
 
     def _any(self, layer: Input | Spiking | Readout, steps: int | None, batch: Batch) -> np.ndarray:
         """As `_computed`, of any layer; `steps` for its spike times."""
@@ -165,6 +168,8 @@ class Simulator:
             return batch.potential(layer)
         if isinstance(layer, Input):
             return Encoder(layer, steps, self.network.half, batch.images)(batch)
+        if layer.activation is not None:
+            return UnderFallingThreshold(layer, layer.activation, functools.partial(_potential, layer), steps, self.network.half)(batch)
         return _fire(batch, layer, steps, self.network.half)
 
 
@@ -200,6 +205,10 @@ def _shaped(layer: Readout) -> Callable[[np.ndarray], np.ndarray] | None:
     return None
 
 
+def _potential(layer: Spiking, batch: Batch) -> np.ndarray:
+    return batch.potential(layer)
+
+
 def _wire(layer: MaxPool | Reorder | Concat, batch: Batch) -> None:
     batch.times[layer.name] = WIRING[layer.kind](layer, batch.times, batch.steps[layer.name] or 1)
     if any(source in batch.lost for source in sources(layer)):  # of a pool's window all spikes must be lost
@@ -222,7 +231,7 @@ def _fire(batch: Batch, layer: Spiking, steps: int | None, half: float) -> np.nd
 
 def _single_pool(layer: Spiking) -> AveragePool | None:
     path = layer.connections[0].path
-    alone = len(layer.connections) == 1 and len(path) == 1 and layer.bias is None
+    alone = len(layer.connections) == 1 and len(path) == 1 and layer.bias is None and layer.activation is None
     return path[0] if alone and isinstance(path[0], AveragePool) else None
 
 

@@ -19,12 +19,13 @@ from .recording import EIGHT_BITS
 
 @dataclass(frozen=True)
 class Plan:
-    """How a layer fires straight out of the sums of its last connection with weights, or a readout is read out of them."""
+    """How a layer fires straight out of the sums of its last connection with weights, or potentials are read out of them: a readout's, or
+    those that a falling threshold is to meet."""
 
     last: Connection
     others: tuple[Connection, ...]  # identities behind the others
     start: np.ndarray  # (m, outputs) float32: the bias, for output positions modulo m
-    steps: int  # N; 0: a readout
+    steps: int  # N; 0: potentials
     ramp: Ramp  # of slopes (m', outputs)
     out_shape: tuple[int, ...]  # of that connection
     shape: tuple[int, ...]  # the layer's own
@@ -58,7 +59,7 @@ def _plan(layer: Spiking | Readout, steps: int, half: float) -> Plan | None:
     last = others.pop(weighted[-1])
     outputs = last.path[-1].out_shape[-1]
     bias = np.zeros(outputs, np.float32) if layer.bias is None else layer.bias
-    if isinstance(layer, Spiking):
+    if isinstance(layer, Spiking) and layer.activation is None:
         slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
         rise = ramp(_rows(slopes, layer, outputs), steps, half)
     else:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..kernels.convolve import NO_RAMP, NO_TIMES, Convolution
+from ..kernels.falling_threshold import fire_under
 from ..kernels.pool import average_pool_decoded, max_pool
 from ..kernels.threshold import Ramp, encode
-from ..network.populations import Input, MaxPool
+from ..network.activations.threshold_shape import Activation, spike_times, thresholds
+from ..network.populations import Input, MaxPool, Spiking
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.connection import Connection
 from ..network.synapses.images import image, wide_batch
@@ -62,7 +64,7 @@ class Pooled:
 
 
 class Sums:
-    """Spike times (n, *shape) of a planned layer, or its potentials if it is a readout. steps: N of the layers on a grid."""
+    """Spike times (n, *shape) of a planned layer, or potentials if that is what its plan gives. steps: N of the layers on a grid."""
 
     def __init__(self, plan: Plan, steps: Mapping[str, int], integrator: Integrator, images: int):
         self._plan, self._size, self._shape = plan, wide_batch(images, plan.out_shape), (images, *plan.shape)
@@ -96,6 +98,25 @@ class Sums:
                 batch.add(connection, total)
             start = total.reshape(-1, self._size[-1])
         return start
+
+
+class UnderFallingThreshold:
+    """Spike times (n, *shape) of neurons whose threshold has a shape. potentials: gives V0 of a batch, (n, *shape) float32. steps: N of their
+    window, None for continuous time. half: h of `rounding.HALF`."""
+
+    compiled = False
+
+    def __init__(self, layer: Spiking, activation: Activation, potentials: Callable[[Batch], np.ndarray], steps: int | None, half: float):
+        self._potentials, self._closed, self._dtype = potentials, (activation, layer.lo, layer.hi), step_dtype(steps)
+        self._table = None if steps is None else thresholds(*self._closed, steps, half)
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        potential = self._potentials(batch)
+        if self._table is None:
+            return spike_times(*self._closed, potential).astype(self._dtype)
+        times = batch.result(potential.shape, self._dtype)
+        fire_under(potential.reshape(batch.images, -1), self._table, times.reshape(batch.images, -1))
+        return times
 
 
 class Weighted:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import UsageError
+from ..network.activations.threshold_shape import potential_range
 from ..network.network import Network
 from ..network.per_channel import compact
 from ..network.populations import Input, Spiking, has_neurons
@@ -30,6 +31,8 @@ class SpikeNoise:
         self._jitter, self._drop, self._seed = jitter, drop, seed
         self._index = {layer.name: index for index, layer in enumerate(network.layers)}
         self._silent_ones_spike = network.slope != "gated"
+        if drop:
+            _refuse_lost_references(network, "lost spikes")
         self._first = 0
 
     def start(self, image: int) -> None:
@@ -52,10 +55,23 @@ class SpikeNoise:
         return noisy, lost if self._drop and self._silent_ones_spike else None
 
 
+def _refuse_lost_references(network: Network, noise: str) -> None:
+    """Raise UsageError where noise would let potentials ramp that are to stay: no engine meets a falling threshold on the way."""
+    shaped = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.activation is not None and layer.slope != "gated"]
+    if shaped:
+        raise UsageError(
+            noise,
+            f"slope reference in {', '.join(shaped[:5])}, whose thresholds have a shape",
+            "slope gated, whose potentials stay what they are",
+            "convert with --slope gated",
+        )
+
+
 def with_weight_noise(network: Network, deviation: float, seed: tuple[int, ...]) -> Network:
     """Every weight w + deviation max|w| normal(0, 1), the maximum of its own kernel or matrix; the slopes follow. A reference neuron keeps the
     weight it was given, so its slope is off by what the weights' sum is off: such a network is one for engine `exact` alone, which takes slopes
     as they are said."""
+    _refuse_lost_references(network, "weight noise")
     rng = np.random.default_rng(list(seed))
     return _with_weights(network, lambda w: w + np.float32(deviation) * np.abs(w).max() * rng.standard_normal(w.shape, np.float32), False)
 
@@ -73,13 +89,17 @@ def with_weight_bits(network: Network, bits: int) -> Network:
 
 
 def with_threshold_mismatch(network: Network, deviation: float, seed: tuple[int, ...]) -> Network:
-    """Every neuron's threshold is 1 + deviation normal(0, 1) instead of 1. As V >= 1 + d says V - d >= 1, that is a charge of -d."""
+    """Every neuron's threshold is 1 + deviation normal(0, 1) instead of 1. As V >= 1 + d says V - d >= 1, that is a charge of -d. A threshold
+    with a shape is moved by d times the potentials between which the middle 98 % of the layer's values lie."""
     rng = np.random.default_rng(list(seed))
 
     def mismatched(layer):
         if not isinstance(layer, Spiking):
             return layer
         charge = -deviation * rng.standard_normal(layer.shape)
+        if layer.activation is not None:
+            low, high = potential_range(layer.activation, layer.lo, layer.hi)
+            charge = charge * (high - low)
         return layer.changed(bias=(charge + (0 if layer.bias is None else layer.bias)).astype(np.float32))
 
     return network.changed(layers=tuple(map(mismatched, network.layers)))

@@ -1,6 +1,6 @@
 """Clamps, in all their spellings: the neurons. What a spike time carries is a clamp to the layer's range; ReLU1 = Clip(0, 1) is the paper's.
 
-1. Relu, Clip, HardSigmoid, ThresholdedRelu(0), Max(x, c), Min(x, c), Where(x > c, x, c) -> clamp to [low, high].
+1. Relu, Clip, HardSigmoid, Max(x, c), Min(x, c), Where(x > c, x, c) -> clamp to [low, high].
 2. A clamp that only another clamp reads waits for it: Min(Relu(x), 6) is one layer.
 """
 
@@ -34,14 +34,6 @@ def lower_clip(node: Node, builder: Builder) -> None:
     low = builder.constant(node, 1, "minimum", np.float32(node.attributes.get("min", -math.inf)))
     high = builder.constant(node, 2, "maximum", np.float32(node.attributes.get("max", math.inf)))
     clamp(builder.data(node), node, builder, float(low), float(high))
-
-
-def lower_thresholded_relu(node: Node, builder: Builder) -> None:
-    """x if x > alpha, else 0."""
-    alpha = node.attributes.get("alpha", 1.0)
-    if alpha != 0:
-        raise UnsupportedNode(f"it jumps at {alpha:g}", "use ReLU: alpha 0")
-    lower_relu(node, builder)
 
 
 def lower_hard_sigmoid(node: Node, builder: Builder) -> None:

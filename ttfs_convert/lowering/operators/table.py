@@ -7,23 +7,14 @@ from dataclasses import dataclass
 
 from ...onnx_model.node import Node
 from ..builder import Builder
-from .activation import (
-    COMPARISONS,
-    lower_clip,
-    lower_comparison,
-    lower_hard_sigmoid,
-    lower_max,
-    lower_min,
-    lower_relu,
-    lower_thresholded_relu,
-    lower_where,
-)
+from .activation import COMPARISONS, lower_clip, lower_comparison, lower_hard_sigmoid, lower_max, lower_min, lower_relu, lower_where
 from .add import lower_add, lower_mean, lower_sub, lower_sum
 from .affine import lower_batch_normalization, lower_div, lower_mul, lower_neg
 from .concat import lower_concat
 from .conv import lower_conv
 from .conv_transpose import lower_conv_transpose
 from .cumulative_sum import lower_cumulative_sum
+from .curves import INCREASING, VALLEYS, lower_increasing, lower_pow, lower_reciprocal, lower_thresholded_relu, lower_valley
 from .einsum import lower_einsum
 from .matmul import lower_gemm, lower_matmul
 from .pad import lower_pad
@@ -80,7 +71,9 @@ OPERATORS = {
         lower_max, "a constant; or several tensors, whose earliest spike wins; of multiples of one tensor see LeakyRelu", activation=True
     ),
     "Min": Operator(lower_min, "a constant; multiples of one tensor, see LeakyRelu", activation=True),
-    "ThresholdedRelu": Operator(lower_thresholded_relu, "alpha 0", activation=True),
+    "Pow": Operator(lower_pow, "one constant exponent; of values that are not negative unless it is whole", activation=True),
+    "Reciprocal": Operator(lower_reciprocal, "of values of one sign", activation=True),
+    "ThresholdedRelu": Operator(lower_thresholded_relu, "alpha 0 or above", activation=True),
     "Where": Operator(
         lower_where, "as a clamp: x > c, x, c and the like; as two slopes, see LeakyRelu; or with a constant condition", activation=True
     ),
@@ -100,6 +93,8 @@ OPERATORS = {
     "Sum": Operator(lower_sum, "of constants and tensors that broadcast"),
 }
 
+OPERATORS |= {name: Operator(lower_increasing, "mode exact: neurons whose threshold has its shape", activation=True) for name in INCREASING}
+OPERATORS |= {name: Operator(lower_valley, "mode exact: as two populations, one for either side of its minimum", activation=True) for name in VALLEYS}
 OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARISONS}
 MOVERS = (
     "DepthToSpace",
@@ -128,31 +123,20 @@ TAIL_OPERATORS = ("ArgMax", "LogSoftmax", "Sigmoid", "Softmax")  # ONNX Runtime 
 TAIL_MACS = 0.1  # share of all multiply-accumulates that may stand behind them
 
 QUANTISED = ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear")
-_BENDS = ("it bends, a spike time ramps straight", "train with ReLU1 or ReLU; Erf and Tanh are often a GELU written out")
-_NOT_MONOTONE = ("it bends and is not monotone", "train with ReLU1 or ReLU")
 _RECURRENT = ("a recurrent state has no window of its own", "use convolutions over time")
-_NOT_LINEAR = ("it is not linear in its input", "in preprocessing: cut the model behind it; in a normalisation: train with BatchNorm")
 _NORM = ("it divides by a deviation or norm computed from the data", "train with BatchNorm, which folds into the weights")
 _PATH = ("its path depends on data", "export the branch that is used")
 _SHAPES = ("it computes with shapes", "export with fixed sizes")
 _QUANTISED = ("a network quantised by others", "export the plain float32 network")
 REMEDIES = {  # why an operator cannot spike, and what would help
-    **dict.fromkeys(("Celu", "Elu", "Erf", "Selu", "Softplus", "Softsign", "Tanh"), _BENDS),
-    **dict.fromkeys(("Gelu", "HardSwish", "Mish", "Swish"), _NOT_MONOTONE),
     **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
-    **dict.fromkeys(("Exp", "Log", "Pow", "Reciprocal", "Sqrt"), _NOT_LINEAR),
     **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization", "RMSNormalization"), _NORM),
     **dict.fromkeys(("If", "Loop", "Scan"), _PATH),
     **dict.fromkeys(("ConstantOfShape", "Range", "Shape"), _SHAPES),
     **dict.fromkeys(QUANTISED, _QUANTISED),
-    "Shrink": ("it has a dead zone", "write it as Relu(x - a) - Relu(-x - a)"),
     "ReduceMin": ("the latest of several spikes", "write it as Neg, ReduceMax, Neg"),
     "Attention": ("it multiplies two computed tensors", "leave attention out"),
     "ArgMax": ("it stands in the middle of the network", "keep it for the output"),
-    "Sigmoid": (
-        "it stands in the middle of the network",
-        "replace the whole gate or SiLU, x * Sigmoid(x), by ReLU1 or ReLU; at the output it is fine",
-    ),
     **dict.fromkeys(("LogSoftmax", "Softmax"), ("it divides by a sum over computed values", "leave attention out; at the output it is fine")),
 }
 NO_REMEDY = ("no spiking form here", "CLI.md lists the operators that convert")

@@ -105,7 +105,8 @@ class _Observed:
         """By what is `measured` of each."""
         values, images = {**(self._reference(x) if self._reference else {}), **x}, len(next(iter(x.values())))
         return {
-            each.measured: part_of(in_population_order(values[each.tensor], each.index, each.channels, images), each.part) for each in self._watched
+            each.measured: part_of(in_population_order(values[each.tensor], each.index, each.channels, images), each.part, each.activation)
+            for each in self._watched
         }
 
     def batches(self) -> Iterable[dict[str, np.ndarray]]:

@@ -3,7 +3,9 @@
 1. An activation with two ends, such as ReLU1, ReLU6 or any Clip      -> its ends; but 1 in place of a larger one, unless mode is exact.
    With `fitted` ends, mode exact measures the upper one like rule 3.
 2. Else what is known of the values, such as that an average of activations stays within their range -> that, cut by the activation.
-3. Else, mode exact: the ends that calibration found; the other modes: 0 and 1, where values beyond are cut off.
+3. A function of its own, such as a sigmoid -> its values between the ends of its potential, which may be infinite; else measured, within its bounds.
+   With `fitted` ends both are measured.
+4. Else, mode exact: the ends that calibration found; the other modes: 0 and 1, where values beyond are cut off.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ...network.activations.threshold_shape import Activation
 from ...network.populations import Part
 from ..values import Potential
 
@@ -36,11 +39,12 @@ class Unbounded:
     low: float
     high: float
     part: Part = "whole"
+    activation: Activation | None = None  # of the parts `function` and `mirrored`
 
     @property
     def measured(self) -> str:
         """What is measured, in words: the tensor, or a part of its values."""
-        return measured(self.tensor, self.part)
+        return measured(self.tensor, self.part, self.activation)
 
 
 class Ranges:
@@ -84,14 +88,43 @@ class Ranges:
         hi = np.maximum(hi, np.minimum(lo + narrowest, np.float32(high)))  # not beyond where the activation clamps
         return np.where(hi - lo < narrowest / 2, hi - narrowest, lo), hi
 
-    def _wanted(self, potential: Potential, tensor: str, low: float, high: float, part: Part) -> str:
+    def of_function(self, potential: Potential, tensor: str, activation: Activation, part: Part) -> Range:
+        """Of neurons for f(potential), f the `activation`. tensor: the ONNX tensor with these values (part `whole`), or with the potential, or
+        minus it."""
+        bounds = np.asarray(activation.bounds, np.float32)
+        known = [
+            np.broadcast_to(activation.value(end.reshape(-1, end.shape[-1])), (end.size // end.shape[-1], potential.shape[-1]))
+            for end in potential.bounds
+        ]
+        lo, hi = np.maximum(known[0].min(0), bounds[0]), np.minimum(known[1].max(0), bounds[1])
+        if self.fitted or not (np.isfinite(lo).all() and np.isfinite(hi).all()):
+            ends = (-math.inf, math.inf) if self.fitted else (float(bounds[0]), float(bounds[1]))
+            if part != "whole":
+                ends = float(bounds[0]), ends[1]  # half of a valley is silent at its lower end
+            key = self._wanted(potential, tensor, *ends, part, activation if part != "whole" else None)
+            low = max(bounds[0], min(0.0, bounds[1] - 1))
+            lowest, highest = self.calibrated.get(key, (np.full(len(lo), low), np.full(len(lo), min(low + 1, bounds[1]))))
+            lo, hi = np.maximum(lowest, lo), np.minimum(highest, hi)
+        return self._wide_enough(lo, hi, bounds)
+
+    @staticmethod
+    def _wide_enough(lo: np.ndarray, hi: np.ndarray, bounds: np.ndarray) -> Range:
+        """The same with the narrowest width that float32 has digits for, within bounds."""
+        lo, hi = np.clip(lo, *bounds).astype(np.float32), np.clip(hi, *bounds).astype(np.float32)
+        narrowest = NARROWEST * max(np.abs(lo).max(), np.abs(hi).max(), np.float32(1e-30))
+        hi = np.minimum(np.maximum(hi, lo + narrowest), bounds[1])
+        return np.where(hi - lo < narrowest / 2, hi - narrowest, lo), hi
+
+    def _wanted(self, potential: Potential, tensor: str, low: float, high: float, part: Part, activation: Activation | None = None) -> str:
         """What is to be measured for a range whose ends are not all known, in words."""
-        key = measured(tensor, part)
+        key = measured(tensor, part, activation)
         if key not in self.calibrated:
-            self.unbounded[key] = Unbounded(potential.name, tensor, potential.index, potential.shape[-1], low, high, part)
+            self.unbounded[key] = Unbounded(potential.name, tensor, potential.index, potential.shape[-1], low, high, part, activation)
         return key
 
 
-def measured(tensor: str, part: Part) -> str:
+def measured(tensor: str, part: Part, activation: Activation | None = None) -> str:
     """What is measured to find the range of neurons that carry `part` of the values of `tensor`, in words."""
+    if activation is not None and part in ("function", "mirrored"):
+        return f"{activation.kind} of {'-' if part == 'mirrored' else ''}{tensor}"
     return tensor if part == "whole" else f"{part} part of {tensor}"

@@ -1,0 +1,165 @@
+"""Functions that are the shape of a threshold: any that increases is one neuron's, any with a single minimum that of two.
+
+1. Sigmoid, Tanh, Erf, Exp, Log, Sqrt, Elu, ... -> neurons whose threshold falls as the function's inverse, see `network/activations/`.
+2. Reciprocal, x^-p                             -> the same of -x, of which they are increasing functions.
+3. Gelu, Swish, HardSwish, Mish, x^2, x^4, ...  -> two populations, one for either side of the minimum; what follows reads both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ...network.activations.arctangent import Arctangent
+from ...network.activations.erf import Erf
+from ...network.activations.exponential import Exponential
+from ...network.activations.exponential_linear import ExponentialLinear
+from ...network.activations.gelu import Gelu, TanhGelu
+from ...network.activations.hard_swish import HardSwish
+from ...network.activations.jump import Jump
+from ...network.activations.logarithm import Logarithm
+from ...network.activations.mish import Mish
+from ...network.activations.power import Power
+from ...network.activations.shrinkage import Shrinkage
+from ...network.activations.sigmoid import Sigmoid
+from ...network.activations.silu import Silu
+from ...network.activations.softplus import Softplus
+from ...network.activations.softsign import Softsign
+from ...network.activations.tanh import Tanh
+from ...network.activations.threshold_shape import Activation
+from ...network.activations.valley import ValleyKind
+from ...onnx_model.node import Node
+from ..builder import Builder
+from ..unsupported import UnsupportedNode
+from ..values import Constant, Potential, Spikes
+from .activation import lower_relu
+from .affine import affine
+
+SELU = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}  # ONNX's defaults
+
+INCREASING: Mapping[str, Callable[[dict], Activation]] = {
+    "Atan": lambda given: Arctangent(),
+    "Celu": lambda given: ExponentialLinear(alpha=given.get("alpha", 1.0), width=given.get("alpha", 1.0)),
+    "Elu": lambda given: ExponentialLinear(alpha=given.get("alpha", 1.0)),
+    "Erf": lambda given: Erf(),
+    "Exp": lambda given: Exponential(),
+    "Log": lambda given: Logarithm(),
+    "Selu": lambda given: ExponentialLinear(alpha=given.get("alpha", SELU["alpha"]), scale=given.get("gamma", SELU["gamma"])),
+    "Shrink": lambda given: Shrinkage(zone=given.get("lambd", 0.5), bias=given.get("bias", 0.0)),
+    "Sigmoid": lambda given: Sigmoid(),
+    "Softplus": lambda given: Softplus(),
+    "Softsign": lambda given: Softsign(),
+    "Sqrt": lambda given: Power(exponent=0.5),
+    "Tanh": lambda given: Tanh(),
+}
+VALLEYS: Mapping[str, Callable[[dict], type[ValleyKind]]] = {
+    "Gelu": lambda given: TanhGelu if given.get("approximate", "none") == "tanh" else Gelu,
+    "HardSwish": lambda given: HardSwish,
+    "Mish": lambda given: Mish,
+    "Swish": lambda given: Silu,
+}
+
+
+def lower_increasing(node: Node, builder: Builder) -> None:
+    """f(x), f one of INCREASING."""
+    try:
+        activation = INCREASING[node.operator](node.attributes)
+    except ValueError:
+        raise UnsupportedNode(f"it is no increasing function with {_attributes(node)}", "parameters with which it increases") from None
+    builder.values[node.outputs[0]] = builder.fire(_potential(node, builder, True), node.outputs[0], activation=activation)
+
+
+def lower_thresholded_relu(node: Node, builder: Builder) -> None:
+    """x if x > alpha, else 0; alpha 0 is a ReLU, a negative one does not increase."""
+    alpha = node.attributes.get("alpha", 1.0)
+    if alpha < 0:
+        raise UnsupportedNode(f"it falls where x rises past {alpha:g}", "alpha 0 or above")
+    if alpha == 0:
+        lower_relu(node, builder)
+    else:
+        builder.values[node.outputs[0]] = builder.fire(_potential(node, builder, True), node.outputs[0], activation=Jump(alpha=alpha))
+
+
+def lower_valley(node: Node, builder: Builder) -> None:
+    """f(x), f one of VALLEYS; Swish is x / (1 + exp(-alpha x))."""
+    kind, alpha = VALLEYS[node.operator](node.attributes), node.attributes.get("alpha", 1.0) if node.operator == "Swish" else 1.0
+    if alpha != 1:
+        raise UnsupportedNode(f"alpha {alpha:g}", "write it as Swish(alpha x) / alpha")
+    shape, halves = kind.model_construct(), (kind(side="rising"), kind(side="falling"))
+    builder.values[node.outputs[0]] = _valley(node, builder, halves, shape.lowest_at, shape.depth)
+
+
+def lower_reciprocal(node: Node, builder: Builder) -> None:
+    """1 / x, of values of one sign."""
+    _lower_power(node, builder, -1.0)
+
+
+def lower_pow(node: Node, builder: Builder) -> None:
+    """x^p, p one constant number; with an odd or even whole p > 0 of any x, else of x that are not negative."""
+    if isinstance(builder.inputs(node)[0], Constant):
+        raise UnsupportedNode("it is a power of a constant", "write it as Exp(x log(constant))")
+    exponents = np.unique(builder.constant(node, 1, "exponent"))
+    if exponents.size != 1 or not np.isfinite(exponents).all():
+        raise UnsupportedNode("its exponents differ or are not finite", "one finite exponent for all elements")
+    exponent = float(exponents[0])
+    if exponent == 1:
+        builder.values[node.outputs[0]] = builder.data(node)
+    elif exponent == 0:
+        raise UnsupportedNode("it is 1 everywhere", "leave it out")
+    else:
+        _lower_power(node, builder, exponent)
+
+
+def _lower_power(node: Node, builder: Builder, exponent: float) -> None:
+    if exponent > 0 and exponent % 2 == 0:
+        half = Power(exponent=exponent)
+        builder.values[node.outputs[0]] = _valley(node, builder, (half, half), 0.0, 0.0)
+    elif exponent > 0:
+        activation = Power(exponent=exponent, odd=exponent % 2 == 1)
+        builder.values[node.outputs[0]] = builder.fire(_potential(node, builder, True), node.outputs[0], activation=activation)
+    else:
+        potential = _potential(node, builder, False)
+        negative = exponent % 2 == 1 and bool(potential.bounds[1].max() <= 0)  # -1 % 2 is 1 too
+        mirrored = _mirrored(potential, node, builder)
+        activation = Power(exponent=exponent, odd=negative)
+        builder.values[node.outputs[0]] = builder.fire(mirrored, node.outputs[0], activation=activation)
+
+
+def _potential(node: Node, builder: Builder, increasing: bool) -> Potential:
+    """The node's input. Raises UnsupportedNode where the mode has no thresholds with a shape, and in preprocessing, which ONNX Runtime does.
+    increasing: whether max-pools that wait may go on waiting."""
+    value = builder.data(node)
+    if builder.slope == "fan_in":
+        raise UnsupportedNode("its threshold would have a shape, the paper's is a constant", "--mode exact, or train with ReLU1")
+    if isinstance(value, Spikes) and value.raw:
+        raise UnsupportedNode("nothing has spiked before it", "leave it to ONNX Runtime, as preprocessing")
+    if isinstance(value, Potential) and (math.isfinite(value.low) or math.isfinite(value.high) or (value.max_pools and not increasing)):
+        value = builder.spikes(value, node)
+    return replace(builder.potential(value, node.name) if isinstance(value, Spikes) else value, name=node.name)
+
+
+def _mirrored(potential: Potential, node: Node, builder: Builder) -> Potential:
+    turned = affine(potential, np.full((), -1.0), np.zeros(()), node, builder)
+    return builder.potential(turned, potential.name) if isinstance(turned, Spikes) else turned
+
+
+def _valley(node: Node, builder: Builder, halves: tuple[Activation, Activation], lowest_at: float, depth: float) -> Spikes | Potential:
+    """rising(x) + falling(-x) + depth. halves: rising, falling."""
+    potential, tensor = _potential(node, builder, False), node.inputs[0]
+    lowest, highest = (float(fold(end)) for fold, end in zip((np.min, np.max), potential.bounds))
+    parts = []
+    if highest > lowest_at:
+        parts.append(builder.fire(replace(potential, name=f"{node.name}/rising"), tensor, part="function", activation=halves[0]))
+    if lowest < lowest_at:
+        named = replace(potential, name=f"{node.name}/falling")
+        parts.append(builder.fire(_mirrored(named, node, builder), tensor, part="mirrored", activation=halves[1]))
+    result = builder.summed(parts, node.name)
+    bounds = np.full(1, depth), np.maximum.reduce([np.broadcast_to(part.bounds[1], part.shape) for part in parts]) + depth
+    return replace(result, bias=result.bias + depth, bounds=bounds, pooled_only=True)
+
+
+def _attributes(node: Node) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in sorted(node.attributes.items()))

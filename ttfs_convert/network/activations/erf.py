@@ -1,0 +1,23 @@
+"""The error function."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy.special import erf, erfinv
+
+from .activation_kind import ActivationKind
+
+
+class Erf(ActivationKind):
+    """f(V) = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to V."""
+
+    kind: Literal["erf"] = "erf"
+    lowest, highest = -1.0, 1.0
+
+    def value(self, potential: np.ndarray) -> np.ndarray:
+        return erf(potential)
+
+    def inverse(self, value: np.ndarray) -> np.ndarray:
+        return erfinv(np.clip(value, -1, 1))

@@ -1,0 +1,20 @@
+"""Swish made of lines."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from .valley import ValleyKind
+
+
+class HardSwish(ValleyKind):
+    """Half of x min(max(x + 3, 0), 6) / 6 (Howard et al., MobileNetV3, ICCV 2019)."""
+
+    kind: Literal["hard_swish"] = "hard_swish"
+    lowest_at = -1.5
+    left = 0.0
+
+    def curve(self, x: np.ndarray) -> np.ndarray:
+        return x * np.clip(x + 3, 0, 6) / 6

@@ -1,0 +1,23 @@
+"""The logistic function."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy.special import expit, logit
+
+from .activation_kind import ActivationKind
+
+
+class Sigmoid(ActivationKind):
+    """f(V) = 1 / (1 + exp(-V))."""
+
+    kind: Literal["sigmoid"] = "sigmoid"
+    lowest, highest = 0.0, 1.0
+
+    def value(self, potential: np.ndarray) -> np.ndarray:
+        return expit(potential)
+
+    def inverse(self, value: np.ndarray) -> np.ndarray:
+        return logit(np.clip(value, 0, 1))

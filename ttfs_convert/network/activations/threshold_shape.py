@@ -1,0 +1,99 @@
+"""The threshold of a layer over its window: any of the functions, as a table of one threshold per time step, or in continuous time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from ...kernels.rounding import TIE
+from .arctangent import Arctangent
+from .erf import Erf
+from .exponential import Exponential
+from .exponential_linear import ExponentialLinear
+from .gelu import Gelu, TanhGelu
+from .hard_swish import HardSwish
+from .jump import Jump
+from .leaky_line import LeakyLine
+from .logarithm import Logarithm
+from .mish import Mish
+from .power import Power
+from .shrinkage import Shrinkage
+from .sigmoid import Sigmoid
+from .silu import Silu
+from .softplus import Softplus
+from .softsign import Softsign
+from .tanh import Tanh
+
+Activation = Annotated[
+    Arctangent
+    | Erf
+    | Exponential
+    | ExponentialLinear
+    | Gelu
+    | HardSwish
+    | Jump
+    | LeakyLine
+    | Logarithm
+    | Mish
+    | Power
+    | Shrinkage
+    | Sigmoid
+    | Silu
+    | Softplus
+    | Softsign
+    | Tanh
+    | TanhGelu,
+    Field(discriminator="kind"),
+]
+
+
+def thresholds(activation: Activation, lo: np.ndarray, hi: np.ndarray, steps: int, half: float) -> np.ndarray:
+    """theta[c, k], float64, falling along k: the neuron fires at the first of the N = `steps` steps k with V0 >= theta[c, k], else it is silent.
+
+        theta_k = f^-1(hi - (hi - lo) (k + h + 1e-4) / N)
+
+    That is `threshold.time_step` of the decoded value. lo, hi: (channels,), of the layer's values; one row where all channels are alike.
+    half: h of `rounding.HALF`.
+    """
+    low, high = _ends(lo, hi)
+    passed = (np.arange(steps, dtype=np.float64) + half + TIE) / steps
+    return activation.inverse(high - (high - low) * passed)
+
+
+def threshold_at(activation: Activation, lo: np.ndarray, hi: np.ndarray, tau: np.ndarray) -> np.ndarray:
+    """theta(tau), (channels, times) float64, in continuous time. tau: (times,) in [0, 1]; otherwise as for `thresholds`."""
+    low, high = _ends(lo, hi)
+    return activation.inverse(high - (high - low) * tau)
+
+
+def potential_range(activation: Activation, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The potentials between which the middle 98 % of the layer's values lie, (channels,) float64 each: the threshold's course without its ends,
+    which may lie at infinity."""
+    course = threshold_at(activation, lo, hi, np.array([0.99, 0.01]))
+    low, high = np.broadcast_to(course, (len(lo), 2)).T
+    return low, high
+
+
+def steepness(activation: Activation, lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
+    """How many times more a decoded activation moves with its potential, in shares of the largest one, than behind a clamp, where it is once:
+    max(1, |V| da/dV), (channels,) float64. The largest secant of the threshold's course without its ends."""
+    moments = np.linspace(0.01, 0.99, 99)
+    course = threshold_at(activation, lo, hi, moments)
+    falls = -np.diff(course, axis=1)
+    slopes = np.divide(moments[1] - moments[0], falls, out=np.zeros_like(falls), where=falls > 0)  # where it jumps, no rounding crosses
+    return np.broadcast_to(np.maximum(1, slopes.max(1) * np.abs(course).max(1)), len(lo))
+
+
+def spike_times(activation: Activation, lo: np.ndarray, hi: np.ndarray, potential: np.ndarray) -> np.ndarray:
+    """tau = clip((hi - f(V0)) / (hi - lo), 0, 1), the crossing in closed form, float64. potential: V0, (..., channels)."""
+    low, high = lo.astype(np.float64), hi.astype(np.float64)
+    return np.clip((high - activation.value(potential.astype(np.float64))) / (high - low), 0, 1)
+
+
+def _ends(lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(channels, 1) float64 each, or one row of them."""
+    ends = np.stack([lo, hi], axis=1).astype(np.float64)
+    ends = ends[:1] if (ends == ends[0]).all() else ends
+    return ends[:, :1], ends[:, 1:]
