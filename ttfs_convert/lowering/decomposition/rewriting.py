@@ -60,9 +60,15 @@ class Rewriting:
     def add(self, called: str, operator: str, *inputs: str | np.ndarray | float, **attributes: Any) -> str:
         """The output of a new node called `<node>/<called>`. inputs: tensors by name, and constants: floats and arrays."""
         name = self.graph.unique(f"{self.node.name}/{called}")
-        names = [each if isinstance(each, str) else self.constant(f"{name}/constant", np.asarray(each)) for each in inputs]
+        given = [self._own(each) if isinstance(each, str) else np.asarray(each) for each in inputs]
+        names = [each if isinstance(each, str) else self.constant(f"{name}/constant", each) for each in given]
         self.nodes.append(Node.of(onnx.helper.make_node(operator, names, [name], name=name, **attributes)))
         return name
+
+    def _own(self, tensor: str) -> str | np.ndarray:
+        """A constant of the graph as one of its own: another graph may not have it, or under another name."""
+        array = None if tensor in self.constants else self.graph.constant(tensor)
+        return tensor if array is None else array
 
     def constant(self, called: str, array: np.ndarray) -> str:
         name = self.graph.unique(called)
