@@ -29,6 +29,7 @@ from .operators.affine import PRODUCT_OF_COMPUTED
 from .operators.probed import lower_probed
 from .operators.spellings import with_two_slopes
 from .operators.table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPERATORS
+from .operators.written_out import with_functions
 from .ranges.of_inputs import InputRanges
 from .unsupported import AnalogMoved, UnsupportedNode
 from .values import Compared, Constant, Head, Potential, Spikes, Tail, Unknown, Value
@@ -80,6 +81,9 @@ class _Walk:
         shapes, outputs = sizes(model.graph), [value.name for value in self.graph.output]
         builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
         nodes = with_two_slopes([Node.of(proto) for proto in self.graph.node], self._constant, shapes.get, outputs)
+        if builder.slope != "fan_in":
+            body = Regions(nodes, shapes)
+            nodes = with_functions(nodes, self._constant, outputs, builder.opset, lambda node: not body.prepares(node))
         self.parts = self._decomposed(nodes, model, shapes, outputs)
         self.nodes = self.parts.nodes
         self.regions = Regions(self.nodes, shapes, {name: self.parts.replaced[name] for name in self.parts.last})

@@ -19,8 +19,8 @@ from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 
-from ..network.activations.activation_kind import FARTHEST
-from ..network.activations.threshold_shape import Activation, threshold_at
+from ..network.activations.activation_kind import FARTHEST, ActivationKind
+from ..network.activations.threshold_shape import threshold_at
 from ..network.populations import Coded, Input, Layer, Readout, Spiking, sources
 from ..network.synapses.connection import Connection
 
@@ -64,7 +64,7 @@ def _rounding(layer: Layer, passed: Mapping[str, float], magnitudes: Mapping[str
     return _through(layer, layer.activation, rounding - math.sqrt(terms) * UNIT * magnitudes[layer.name]) + FUNCTION * magnitudes[layer.name]
 
 
-def _through(layer: Spiking, activation: Activation, rounding: float) -> float:
+def _through(layer: Spiking, activation: ActivationKind, rounding: float) -> float:
     """The largest difference that potentials so far apart make, in units of the layer's range."""
     course = threshold_at(activation, layer.lo, layer.hi, np.linspace(0, 1, 513))
     course = np.clip(course, -FARTHEST, FARTHEST)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..kernels._threads import CALLER
 from ..kernels.arrivals import dynamic, fixed
+from ..network.activations.activation_kind import ActivationKind
 from ..network.activations.threshold_shape import spike_times, threshold_at
 from ..network.network import Network
 from ..network.per_channel import per_neuron
@@ -90,10 +91,10 @@ class EventSimulator:
             potential += per_neuron(layer.bias, layer.shape)
         if slope == "gated":
             current[:] = 1
-        elif slope == "reference":
+        elif isinstance(layer, Spiking) and slope == "reference":
             current += ramp_slope(layer) - per_neuron(layer.weight_sums, layer.shape)
         if isinstance(layer, Spiking) and layer.activation is not None:
-            return _under_falling_threshold(layer, potential), potential
+            return _under_falling_threshold(layer, layer.activation, potential), potential
         with np.errstate(divide="ignore", invalid="ignore"):
             tau = np.where(potential >= 1, 0, np.where(current > 0, np.minimum((1 - potential) / current, 1), 1))
         return tau, potential
@@ -129,17 +130,17 @@ class EventSimulator:
         )
 
 
-def _under_falling_threshold(layer: Spiking, potential: np.ndarray) -> np.ndarray:
+def _under_falling_threshold(layer: Spiking, activation: ActivationKind, potential: np.ndarray) -> np.ndarray:
     """Where the threshold of `layer` meets its potentials, (n, neurons) float64. Its course is sampled MOMENTS times, and between two moments
     the crossing is that of the closed form: which can be off by no more than lies between them."""
     moments = np.linspace(0, 1, MOMENTS)
-    course = threshold_at(layer.activation, layer.lo, layer.hi, moments)  # falling
+    course = threshold_at(activation, layer.lo, layer.hi, moments)  # falling
     reached = np.empty(potential.shape, np.int64)
     channels = layer.shape[-1]
     for channel in range(channels):
         row = course[channel % len(course)]
         reached[:, channel::channels] = MOMENTS - np.searchsorted(row[::-1], potential[:, channel::channels], side="right")
-    closed = spike_times(layer.activation, layer.lo, layer.hi, potential.reshape(len(potential), *layer.shape)).reshape(potential.shape)
+    closed = spike_times(activation, layer.lo, layer.hi, potential.reshape(len(potential), *layer.shape)).reshape(potential.shape)
     return np.clip(closed, moments[np.maximum(reached - 1, 0)], moments[np.minimum(reached, MOMENTS - 1)])
 
 

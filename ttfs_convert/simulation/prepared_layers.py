@@ -15,7 +15,8 @@ from ..kernels.convolve import NO_RAMP, NO_TIMES, Convolution
 from ..kernels.falling_threshold import fire_under
 from ..kernels.pool import average_pool_decoded, max_pool
 from ..kernels.threshold import Ramp, encode
-from ..network.activations.threshold_shape import Activation, spike_times, thresholds
+from ..network.activations.activation_kind import ActivationKind
+from ..network.activations.threshold_shape import spike_times, thresholds
 from ..network.populations import Input, MaxPool, Spiking
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.connection import Connection
@@ -106,7 +107,7 @@ class UnderFallingThreshold:
 
     compiled = False
 
-    def __init__(self, layer: Spiking, activation: Activation, potentials: Callable[[Batch], np.ndarray], steps: int | None, half: float):
+    def __init__(self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], steps: int | None, half: float):
         self._potentials, self._closed, self._dtype = potentials, (activation, layer.lo, layer.hi), step_dtype(steps)
         self._table = None if steps is None else thresholds(*self._closed, steps, half)
 

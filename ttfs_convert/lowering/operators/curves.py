@@ -30,7 +30,6 @@ from ...network.activations.softplus import Softplus
 from ...network.activations.softsign import Softsign
 from ...network.activations.tanh import Tanh
 from ...network.activations.threshold_shape import Activation
-from ...network.activations.valley import ValleyKind
 from ...onnx_model.node import Node
 from ..builder import Builder
 from ..unsupported import UnsupportedNode
@@ -55,7 +54,7 @@ INCREASING: Mapping[str, Callable[[dict], Activation]] = {
     "Sqrt": lambda given: Power(exponent=0.5),
     "Tanh": lambda given: Tanh(),
 }
-VALLEYS: Mapping[str, Callable[[dict], type[ValleyKind]]] = {
+VALLEYS: Mapping[str, Callable[[dict], type[Gelu | HardSwish | Mish | Silu | TanhGelu]]] = {
     "Gelu": lambda given: TanhGelu if given.get("approximate", "none") == "tanh" else Gelu,
     "HardSwish": lambda given: HardSwish,
     "Mish": lambda given: Mish,
@@ -88,8 +87,23 @@ def lower_valley(node: Node, builder: Builder) -> None:
     kind, alpha = VALLEYS[node.operator](node.attributes), node.attributes.get("alpha", 1.0) if node.operator == "Swish" else 1.0
     if alpha != 1:
         raise UnsupportedNode(f"alpha {alpha:g}", "write it as Swish(alpha x) / alpha")
-    shape, halves = kind.model_construct(), (kind(side="rising"), kind(side="falling"))
-    builder.values[node.outputs[0]] = _valley(node, builder, halves, shape.lowest_at, shape.depth)
+    rising, falling = kind(side="rising"), kind(side="falling")
+    builder.values[node.outputs[0]] = _valley(node, builder, (rising, falling), rising.lowest_at, rising.depth)
+
+
+def lower_written_out(node: Node, builder: Builder) -> None:
+    """A function of one tensor that `written_out.py` found, term by term."""
+    found, tensor = node.attributes["terms"], node.inputs[0]
+    potential = _potential(node, builder, False)
+    parts = []
+    for count, term in enumerate(found.terms):
+        own = replace(potential, name=node.name if count == 0 else f"{node.name}/mirrored")
+        turned = _mirrored(own, node, builder) if term.mirrored else own
+        if len(found.terms) > 1 and term.activation.value(turned.bounds[1]).max() <= max(term.activation.bounds[0], 0):
+            continue  # its potentials never get to where it is not 0
+        fired = builder.fire(turned, tensor, part="mirrored" if term.mirrored else "function", activation=term.activation)
+        parts.append(affine(fired, np.full((), term.factor), np.zeros(()), node, builder))
+    builder.values[node.outputs[0]] = _total(parts, found.shift, node, builder)
 
 
 def lower_reciprocal(node: Node, builder: Builder) -> None:
@@ -156,9 +170,17 @@ def _valley(node: Node, builder: Builder, halves: tuple[Activation, Activation],
     if lowest < lowest_at:
         named = replace(potential, name=f"{node.name}/falling")
         parts.append(builder.fire(_mirrored(named, node, builder), tensor, part="mirrored", activation=halves[1]))
+    return _total(parts, depth, node, builder)
+
+
+def _total(parts: list[Spikes], shift: float, node: Node, builder: Builder) -> Spikes | Potential:
+    """The sum of spike trains, of which no more than one is not 0 at a time, and a constant."""
+    if len(parts) == 1:
+        return replace(parts[0], offset=parts[0].offset + shift)
     result = builder.summed(parts, node.name)
-    bounds = np.full(1, depth), np.maximum.reduce([np.broadcast_to(part.bounds[1], part.shape) for part in parts]) + depth
-    return replace(result, bias=result.bias + depth, bounds=bounds, pooled_only=True)
+    ends = [[np.broadcast_to(part.bounds[end], part.shape) for part in parts] for end in (0, 1)]
+    bounds = np.minimum.reduce(ends[0]) + shift, np.maximum.reduce(ends[1]) + shift
+    return replace(result, bias=result.bias + shift, bounds=bounds, pooled_only=True)
 
 
 def _attributes(node: Node) -> str:

@@ -14,7 +14,7 @@ from .concat import lower_concat
 from .conv import lower_conv
 from .conv_transpose import lower_conv_transpose
 from .cumulative_sum import lower_cumulative_sum
-from .curves import INCREASING, VALLEYS, lower_increasing, lower_pow, lower_reciprocal, lower_thresholded_relu, lower_valley
+from .curves import INCREASING, VALLEYS, lower_increasing, lower_pow, lower_reciprocal, lower_thresholded_relu, lower_valley, lower_written_out
 from .einsum import lower_einsum
 from .matmul import lower_gemm, lower_matmul
 from .pad import lower_pad
@@ -95,6 +95,12 @@ OPERATORS = {
 
 OPERATORS |= {name: Operator(lower_increasing, "mode exact: neurons whose threshold has its shape", activation=True) for name in INCREASING}
 OPERATORS |= {name: Operator(lower_valley, "mode exact: as two populations, one for either side of its minimum", activation=True) for name in VALLEYS}
+OPERATORS["Function"] = Operator(
+    lower_written_out,
+    "what several operators make of one tensor element by element, with at most one minimum or maximum: 0.5 x (1 + Erf(x / 1.414)), x Sigmoid(x), "
+    "x HardSigmoid(x), x Tanh(Softplus(x)), x / (1 + |x|) and the like, in any spelling",
+    activation=True,
+)
 OPERATORS |= {name: Operator(lower_comparison, "for Where") for name in COMPARISONS}
 MOVERS = (
     "DepthToSpace",

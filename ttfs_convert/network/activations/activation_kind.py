@@ -24,7 +24,6 @@ class ActivationKind(Record):
     dynamic threshold of LC-TTFS. Source: Zhao et al., TTFSFormer, ICML 2025 (PMLR 267), made neurons for the functions of transformers.
     """
 
-    kind: str
     lowest: ClassVar[float] = -math.inf  # f has no values below, whatever the potential
     highest: ClassVar[float] = math.inf
     start: ClassVar[float] = -math.inf  # of the potentials that f is defined for; below it f counts as `lowest`, above `end` as `highest`

@@ -15,8 +15,12 @@ class Gelu(ValleyKind):
     """Half of x Phi(x), Phi the normal distribution: 0.5 x (1 + erf(x / sqrt(2))) (Hendrycks and Gimpel, 2016)."""
 
     kind: Literal["gelu"] = "gelu"
-    lowest_at = -0.7517915246935645
     left = 0.0
+
+    @property
+    def lowest_at(self) -> float:
+        """Where it is least."""
+        return -0.7517915246935645
 
     def curve(self, x: np.ndarray) -> np.ndarray:
         return 0.5 * x * (1 + erf(x / math.sqrt(2)))
@@ -26,8 +30,12 @@ class TanhGelu(ValleyKind):
     """Half of its approximation 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), by the same authors."""
 
     kind: Literal["tanh_gelu"] = "tanh_gelu"
-    lowest_at = -0.7524614220710163
     left = 0.0
+
+    @property
+    def lowest_at(self) -> float:
+        """Where it is least."""
+        return -0.7524614220710163
 
     def curve(self, x: np.ndarray) -> np.ndarray:
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))

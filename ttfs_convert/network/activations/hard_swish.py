@@ -13,8 +13,12 @@ class HardSwish(ValleyKind):
     """Half of x min(max(x + 3, 0), 6) / 6 (Howard et al., MobileNetV3, ICCV 2019)."""
 
     kind: Literal["hard_swish"] = "hard_swish"
-    lowest_at = -1.5
     left = 0.0
+
+    @property
+    def lowest_at(self) -> float:
+        """Where it is least."""
+        return -1.5
 
     def curve(self, x: np.ndarray) -> np.ndarray:
         return x * np.clip(x + 3, 0, 6) / 6

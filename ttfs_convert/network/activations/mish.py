@@ -13,8 +13,12 @@ class Mish(ValleyKind):
     """Half of x tanh(log(1 + exp(x))) (Misra, BMVC 2020)."""
 
     kind: Literal["mish"] = "mish"
-    lowest_at = -1.1924312145154952
     left = 0.0
+
+    @property
+    def lowest_at(self) -> float:
+        """Where it is least."""
+        return -1.1924312145154952
 
     def curve(self, x: np.ndarray) -> np.ndarray:
         return x * np.tanh(np.logaddexp(0, x))

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from ...kernels.rounding import TIE
+from .activation_kind import ActivationKind
 from .arctangent import Arctangent
 from .erf import Erf
 from .exponential import Exponential
@@ -18,6 +19,7 @@ from .jump import Jump
 from .leaky_line import LeakyLine
 from .logarithm import Logarithm
 from .mish import Mish
+from .monotone_table import MonotoneTable
 from .power import Power
 from .shrinkage import Shrinkage
 from .sigmoid import Sigmoid
@@ -37,6 +39,7 @@ Activation = Annotated[
     | LeakyLine
     | Logarithm
     | Mish
+    | MonotoneTable
     | Power
     | Shrinkage
     | Sigmoid
@@ -49,7 +52,7 @@ Activation = Annotated[
 ]
 
 
-def thresholds(activation: Activation, lo: np.ndarray, hi: np.ndarray, steps: int, half: float) -> np.ndarray:
+def thresholds(activation: ActivationKind, lo: np.ndarray, hi: np.ndarray, steps: int, half: float) -> np.ndarray:
     """theta[c, k], float64, falling along k: the neuron fires at the first of the N = `steps` steps k with V0 >= theta[c, k], else it is silent.
 
         theta_k = f^-1(hi - (hi - lo) (k + h + 1e-4) / N)
@@ -62,13 +65,13 @@ def thresholds(activation: Activation, lo: np.ndarray, hi: np.ndarray, steps: in
     return activation.inverse(high - (high - low) * passed)
 
 
-def threshold_at(activation: Activation, lo: np.ndarray, hi: np.ndarray, tau: np.ndarray) -> np.ndarray:
+def threshold_at(activation: ActivationKind, lo: np.ndarray, hi: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """theta(tau), (channels, times) float64, in continuous time. tau: (times,) in [0, 1]; otherwise as for `thresholds`."""
     low, high = _ends(lo, hi)
     return activation.inverse(high - (high - low) * tau)
 
 
-def potential_range(activation: Activation, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def potential_range(activation: ActivationKind, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The potentials between which the middle 98 % of the layer's values lie, (channels,) float64 each: the threshold's course without its ends,
     which may lie at infinity."""
     course = threshold_at(activation, lo, hi, np.array([0.99, 0.01]))
@@ -76,7 +79,7 @@ def potential_range(activation: Activation, lo: np.ndarray, hi: np.ndarray) -> t
     return low, high
 
 
-def steepness(activation: Activation, lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
+def steepness(activation: ActivationKind, lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
     """How many times more a decoded activation moves with its potential, in shares of the largest one, than behind a clamp, where it is once:
     max(1, |V| da/dV), (channels,) float64. The largest secant of the threshold's course without its ends."""
     moments = np.linspace(0.01, 0.99, 99)
@@ -86,7 +89,7 @@ def steepness(activation: Activation, lo: np.ndarray, hi: np.ndarray) -> np.ndar
     return np.broadcast_to(np.maximum(1, slopes.max(1) * np.abs(course).max(1)), len(lo))
 
 
-def spike_times(activation: Activation, lo: np.ndarray, hi: np.ndarray, potential: np.ndarray) -> np.ndarray:
+def spike_times(activation: ActivationKind, lo: np.ndarray, hi: np.ndarray, potential: np.ndarray) -> np.ndarray:
     """tau = clip((hi - f(V0)) / (hi - lo), 0, 1), the crossing in closed form, float64. potential: V0, (..., channels)."""
     low, high = lo.astype(np.float64), hi.astype(np.float64)
     return np.clip((high - activation.value(potential.astype(np.float64))) / (high - low), 0, 1)

@@ -24,7 +24,6 @@ class ValleyKind(ActivationKind):
     """
 
     side: Side
-    lowest_at: ClassVar[float]
     left: ClassVar[float] = np.inf  # limit of g far to the left
     lowest = 0.0
 
@@ -33,9 +32,14 @@ class ValleyKind(ActivationKind):
         return 0.0, np.inf if self.side == "rising" else self.left - self.depth
 
     @property
+    @abstractmethod
+    def lowest_at(self) -> float:
+        """Where g is least."""
+
+    @property
     def depth(self) -> float:
         """g at its minimum."""
-        return float(self.curve(np.float64(self.lowest_at)))
+        return float(self.curve(np.asarray(self.lowest_at)))
 
     @abstractmethod
     def curve(self, x: np.ndarray) -> np.ndarray:
