@@ -129,26 +129,29 @@ def _fitted(network: Network, model: Simplified, data: Dataset, progress: Callab
 def _lowered(
     where: str, model: Simplified, options: ConversionOptions, data: Dataset | None, ranges: InputRanges
 ) -> tuple[Builder, Calibration | None]:
-    """The layers; twice if data has to show ranges, the first time to find out which; before that, once to find out which factors of
-    products have to be as large as each other."""
-    builder, magnitudes = options.builder({}), {}
+    """The layers; twice or more if data has to show ranges, the first time to find out which; before that, once to find out which factors
+    of products have to be as large as each other."""
+    builder, magnitudes = options.builder({}, measures=data is not None), {}
     lower_graph(model, builder, where, ranges)
     if builder.ranges.factors and data is not None:
         magnitudes = measured_magnitudes(builder.ranges.factors, with_derived_tensors(model, builder), data, ranges)
-        builder = options.builder({}, magnitudes)
+        builder = options.builder({}, magnitudes, measures=True)
         lower_graph(model, builder, where, ranges)
-    layers, inputs = list(builder.ranges.unbounded.values()), list(builder.ranges.unseen.values())
-    if not layers and not inputs:
+    found, notes = {}, {}
+    while layers := [*builder.ranges.unbounded.values(), *builder.ranges.unseen.values()]:
+        if data is None:
+            if not builder.ranges.unbounded:
+                raise UsageError("--input-range", "data", "data to take it from", "name some with --calibrate DATA")
+            raise CalibrationError(where, list(builder.ranges.unbounded.values()))
+        inputs, extended = list(builder.ranges.unseen.values()), with_derived_tensors(model, builder)
+        layers, builder = layers[: len(layers) - len(inputs)], None  # its weights are not needed any more
+        give_back()
+        shown, said = measured_ranges(layers, inputs, extended, data, options.rule, ranges)
+        found, notes = {**found, **shown}, {**notes, **dict.fromkeys(said)}
+        builder = options.builder(found, magnitudes, measures=True)
+        lower_graph(model, builder, where, ranges)  # whose ranges may show that others are needed, of values that seemed to have one sign
+    if data is None or not found:
         return builder, None
-    if data is None:
-        if not layers:
-            raise UsageError("--input-range", "data", "data to take it from", "name some with --calibrate DATA")
-        raise CalibrationError(where, layers)
-    extended = with_derived_tensors(model, builder)
-    builder = None  # its weights are not needed any more
-    give_back()
-    found, notes = measured_ranges(layers, inputs, extended, data, options.rule, ranges)
-    calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=notes)
-    builder = options.builder(found, magnitudes)
-    lower_graph(model, builder, where, ranges)
-    return builder, calibration
+    return builder, Calibration(
+        data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=tuple(notes)
+    )

@@ -125,7 +125,7 @@ class _Walk:
         )
         found = decomposed(nodes, around, spikes, outputs)
         self.builder.values.update((name, Constant(lambda array=array: array)) for name, array in found.constants.items())
-        self.builder.ranges.factors = found.wanted
+        self.builder.ranges.factors, self.builder.ranges.loose = found.wanted, set(found.replaced)
         if found.derived:
             self.builder.derived = derived_model(found.derived, found.constants, model.graph)
         return found

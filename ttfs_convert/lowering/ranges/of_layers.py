@@ -51,10 +51,19 @@ class Ranges:
     """Ranges of layers in one mode. calibrated: by what was `measured`; `unbounded` collects what it lacks of layers, for which a range of
     width 1 stands in, `unseen` what it lacks of input populations, for which [0, 1] does. fitted: whether upper ends that activations have
     are measured too, because values may stay far below them. magnitudes: largest absolute values, by tensor, of the factors of products;
-    `factors` collects these tensors."""
+    `factors` collects these tensors. measures: whether there is data; then `loose` tensors, of which bounds say little, are measured too.
+    """
 
-    def __init__(self, mode: str, calibrated: Mapping[str, Range], fitted: bool = False, magnitudes: Mapping[str, float] = MappingProxyType({})):
-        self.mode, self.calibrated, self.fitted, self.magnitudes = mode, calibrated, fitted, magnitudes
+    def __init__(
+        self,
+        mode: str,
+        calibrated: Mapping[str, Range],
+        fitted: bool = False,
+        magnitudes: Mapping[str, float] = MappingProxyType({}),
+        measures: bool = False,
+    ):
+        self.mode, self.calibrated, self.fitted, self.magnitudes, self.measures = mode, calibrated, fitted, magnitudes, measures
+        self.loose: set[str] = set()
         self.factors: tuple[str, ...] = ()
         self.unbounded: dict[str, Unbounded] = {}
         self.unseen: dict[str, Unbounded] = {}
@@ -79,10 +88,11 @@ class Ranges:
                 hi = np.clip(self.calibrated.get(key, (lo, hi))[1], None, end)
         elif self.mode != "exact":
             lo, hi = np.where(np.isfinite(lo), lo, UNIT[0] if high > UNIT[0] else high - 1), np.where(np.isfinite(hi), hi, UNIT[1])
-        elif not (np.isfinite(lo).all() and np.isfinite(hi).all()):
+        elif not (np.isfinite(lo).all() and np.isfinite(hi).all()) or self._is_loose(tensor):
             key = self._wanted(potential, tensor, low, high, part)
             down = 1 if part == "negative" else 0
-            lo, hi = self.calibrated.get(key, tuple(np.full(channels, end - down) for end in UNIT))
+            found = self.calibrated.get(key, tuple(np.full(channels, end - down) for end in UNIT))
+            lo, hi = np.clip(found[0], lo, hi), np.clip(found[1], lo, hi)
         lo, hi = np.asarray(lo, np.float32), np.asarray(hi, np.float32)
         narrowest = NARROWEST * max(np.abs(lo).max(), np.abs(hi).max(), np.float32(1e-30))
         hi = np.maximum(hi, np.minimum(lo + narrowest, np.float32(high)))  # not beyond where the activation clamps
@@ -97,7 +107,7 @@ class Ranges:
             for end in potential.bounds
         ]
         lo, hi = np.maximum(known[0].min(0), bounds[0]), np.minimum(known[1].max(0), bounds[1])
-        if self.fitted or not (np.isfinite(lo).all() and np.isfinite(hi).all()):
+        if self.fitted or not (np.isfinite(lo).all() and np.isfinite(hi).all()) or self._is_loose(tensor):
             ends = (-math.inf, math.inf) if self.fitted else (float(bounds[0]), float(bounds[1]))
             if part != "whole":
                 ends = float(bounds[0]), ends[1]  # half of a valley is silent at its lower end
@@ -114,6 +124,9 @@ class Ranges:
         narrowest = NARROWEST * max(np.abs(lo).max(), np.abs(hi).max(), np.float32(1e-30))
         hi = np.minimum(np.maximum(hi, lo + narrowest), bounds[1])
         return np.where(hi - lo < narrowest / 2, hi - narrowest, lo), hi
+
+    def _is_loose(self, tensor: str) -> bool:
+        return self.measures and tensor in self.loose
 
     def _wanted(self, potential: Potential, tensor: str, low: float, high: float, part: Part, activation: Activation | None = None) -> str:
         """What is to be measured for a range whose ends are not all known, in words."""
