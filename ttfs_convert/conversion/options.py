@@ -92,9 +92,7 @@ class ConversionOptions:
             raise UsageError("method", f"{method!r}", "maximum, mse, or a percentile such as 99.9") from None
         return Rule("percentile", percentile, self.margin, self.steps)
 
-    def builder(
-        self, calibrated: Mapping[str, Range], magnitudes: Mapping[str, float] = MappingProxyType({}), measures: bool = False
-    ) -> Builder:
+    def builder(self, calibrated: Mapping[str, Range], magnitudes: Mapping[str, float] = MappingProxyType({}), measures: bool = False) -> Builder:
         """For a network of these options. calibrated, magnitudes, measures: see `ranges.of_layers.Ranges`."""
         return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated, self.compensate, magnitudes, measures))
 

@@ -7,7 +7,7 @@ that ends the network. A product of two functions of one tensor that has become 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ import onnx
 
 from ...onnx_model.node import Node
 from ..unsupported import UnsupportedNode
+from .attention import rewrite_attention
 from .matrix_products import rewrite_einsum, rewrite_gemm, rewrite_matmul
 from .normalisation import (
     rewrite_group_normalization,
@@ -35,25 +36,39 @@ from .shares import (
     rewrite_softmax,
 )
 
-RULES: Mapping[str, Callable[[Rewriting], str | None]] = {  # each gives the tensor that equals the node's output; None: the node stays
-    "Div": rewrite_div,
-    "Einsum": rewrite_einsum,
-    "Gemm": rewrite_gemm,
-    "GroupNormalization": rewrite_group_normalization,
-    "InstanceNormalization": rewrite_instance_normalization,
-    "LayerNormalization": rewrite_layer_normalization,
-    "LogSoftmax": rewrite_log_softmax,
-    "LpNormalization": rewrite_lp_normalization,
-    "MatMul": rewrite_matmul,
-    "MeanVarianceNormalization": rewrite_mean_variance_normalization,
-    "Mul": rewrite_mul,
-    "RMSNormalization": rewrite_rms_normalization,
-    "Reciprocal": rewrite_reciprocal,
-    "ReduceL2": rewrite_reduce_l2,
-    "ReduceLogSum": rewrite_reduce_log_sum,
-    "ReduceLogSumExp": rewrite_reduce_log_sum_exp,
-    "ReduceSumSquare": rewrite_reduce_sum_square,
-    "Softmax": rewrite_softmax,
+
+@dataclass(frozen=True)
+class Rule:
+    """rewrite: gives the tensor that equals the node's output, None where the node may stay; or raises UnsupportedNode. takes: what it takes,
+    for CLI.md."""
+
+    rewrite: Callable[[Rewriting], str | None]
+    takes: str
+
+
+_SQUARES = "as squares of sum and difference, with factors on data that make both as large as each other"
+_LAST = "as means, squares, a power and a product"
+_ROOT = "with constant axes"
+RULES = {
+    "Attention": Rule(rewrite_attention, "as MatMul and Softmax; heads, scale, constant masks, is_causal"),
+    "Div": Rule(rewrite_div, "of computed tensors, the divisor of one sign: a product with its Reciprocal, or with a power of -0.5 for a root"),
+    "Einsum": Rule(rewrite_einsum, "of two computed factors, each axis with a letter of its own, as MatMul"),
+    "Gemm": Rule(rewrite_gemm, "of two computed matrices, as MatMul"),
+    "GroupNormalization": Rule(rewrite_group_normalization, f"{_LAST}; constant scale and shift"),
+    "InstanceNormalization": Rule(rewrite_instance_normalization, f"{_LAST}; constant scale and shift"),
+    "LayerNormalization": Rule(rewrite_layer_normalization, f"{_LAST}; its first output"),
+    "LogSoftmax": Rule(rewrite_log_softmax, "in the middle of the network: z - Log(sum of Exp(z)), z = x - maximum"),
+    "LpNormalization": Rule(rewrite_lp_normalization, "p 1 or 2, of vectors that are not 0"),
+    "MatMul": Rule(rewrite_matmul, f"of computed tensors of two axes or more, such as attention's: sums of products, {_SQUARES}"),
+    "MeanVarianceNormalization": Rule(rewrite_mean_variance_normalization, f"{_LAST}; not along the batch"),
+    "Mul": Rule(rewrite_mul, f"of computed tensors that broadcast, {_SQUARES}"),
+    "RMSNormalization": Rule(rewrite_rms_normalization, "as squares, a mean, a power and a product"),
+    "Reciprocal": Rule(rewrite_reciprocal, "of a root: a power of -0.5"),
+    "ReduceL2": Rule(rewrite_reduce_l2, _ROOT),
+    "ReduceLogSum": Rule(rewrite_reduce_log_sum, _ROOT),
+    "ReduceLogSumExp": Rule(rewrite_reduce_log_sum_exp, _ROOT),
+    "ReduceSumSquare": Rule(rewrite_reduce_sum_square, _ROOT),
+    "Softmax": Rule(rewrite_softmax, "in the middle of the network: Exp(z - Log(sum of Exp(z))), z = x - maximum"),
 }
 
 
@@ -80,7 +95,7 @@ def decomposed(nodes: Sequence[Node], graph: Surroundings, spikes: Callable[[Nod
         rule = None if node.domain not in ("", "ai.onnx") else RULES.get(node.operator)
         rewriting = Rewriting(node, graph)
         try:
-            result = rule(rewriting) if rule is not None and spikes(node) else None
+            result = rule.rewrite(rewriting) if rule is not None and spikes(node) else None
         except UnsupportedNode as error:
             found.refused[node.outputs[0]] = error.reason, error.remedy
             result = None

@@ -40,6 +40,11 @@ class Surroundings:
         self.taken.add(candidate)
         return candidate
 
+    def magnitude(self, tensor: str) -> float:
+        """The largest absolute value of `tensor` on data; 1 where that has not been measured yet."""
+        self.wanted[tensor] = None
+        return self.magnitudes.get(tensor, 1.0)
+
     def ratio(self, first: str, second: str) -> float:
         """Of the largest magnitude of `second` to that of `first`; 1 where data has not shown both yet, or shows nothing but zeros."""
         self.wanted.update({first: None, second: None})

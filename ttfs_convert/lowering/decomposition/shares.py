@@ -9,6 +9,8 @@ z = x - max(x), over the axes that they work along
 5. ReduceL2(x)            -> Sqrt(sum of x^2)
 6. ReduceSumSquare(x)     -> sum of x^2
 
+7. Softmax(x + mask)      -> the same of x where the mask allows, of -max |x| on data elsewhere; there neither summed nor given
+
 Until opset 12, Softmax works along all axes from `axis` on, since then along that one. What is read as z is right for any z that differs
 from it by a number per sum: an error of the maximum cancels.
 """
@@ -17,13 +19,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..unsupported import UnsupportedNode
 from .rewriting import Rewriting
 
 
+FORBIDDEN = -1e4  # added to a score, or less: its share is 0
+
+
 def rewrite_softmax(rewriting: Rewriting) -> str:
     """Exp(x) / sum of Exp(x)."""
-    return rewriting.add("share", "Exp", rewrite_log_softmax(rewriting))
+    (value,) = rewriting.node.inputs
+    return shares(rewriting, *_unmasked(rewriting, value, _axes(rewriting, value)))
+
+
+def shares(rewriting: Rewriting, value: str, axes: Sequence[int], mask: np.ndarray | None) -> str:
+    """Softmax of `value` + `mask` over `axes`. mask: constant, None for nothing; what it forbids gets 0."""
+    if mask is None:
+        z, _, logarithm = _log_of_sum(rewriting, value, axes, True)
+        return rewriting.add("share", "Exp", rewriting.add("exponent", "Sub", z, logarithm))
+    allowed = (mask > FORBIDDEN).astype(np.float64)
+    least = -rewriting.graph.magnitude(value) + min(0.0, float(mask[mask > FORBIDDEN].min()))
+    masked = rewriting.add("masked", "Add", rewriting.add("allowed", "Mul", value, allowed), np.where(allowed > 0, mask, least))
+    z = rewriting.add("lowered", "Sub", masked, rewriting.reduced("maximum", "ReduceMax", masked, axes))
+    summed = rewriting.add("summands", "Mul", rewriting.add("exponential", "Exp", z), allowed)
+    logarithm = rewriting.add("logarithm", "Log", rewriting.reduced("sum", "ReduceSum", summed, axes))
+    return rewriting.add("shares", "Mul", rewriting.add("share", "Exp", rewriting.add("exponent", "Sub", z, logarithm)), allowed)
+
+
+def _unmasked(rewriting: Rewriting, value: str, axes: Sequence[int]) -> tuple[str, Sequence[int], np.ndarray | None]:
+    """What a mask is added to, the axes, and the mask, where a constant one forbids something, but not all that is summed."""
+    node = rewriting.made_by(value, "Add")
+    if node is None:
+        return value, axes, None
+    for scores, added in (node.inputs, node.inputs[::-1]):
+        array, shape = rewriting.graph.constant(added), rewriting.graph.shape(value)
+        if array is None or shape is None or rewriting.graph.shape(scores) != shape:
+            continue
+        allowed = np.broadcast_to(array > FORBIDDEN, shape)
+        if not allowed.all() and allowed.any(tuple(axes)).all():
+            rewriting.absorbed.append(node)
+            return scores, axes, array.astype(np.float64)
+    return value, axes, None
 
 
 def rewrite_log_softmax(rewriting: Rewriting) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...network.activations.threshold_shape import Activation
 from ...network.populations import Part
-from ..values import Potential
+from ..values import Potential, same_index
 
 UNIT = (0.0, 1.0)
 NARROWEST = np.float32(1e-3)  # width of a channel's range, as a share of the layer's largest value: what float32 has no digits for is no signal
@@ -64,6 +64,7 @@ class Ranges:
     ):
         self.mode, self.calibrated, self.fitted, self.magnitudes, self.measures = mode, calibrated, fitted, magnitudes, measures
         self.loose: set[str] = set()
+        self._shown: dict[str, np.ndarray] = {}  # by what is measured, how the first population that needs it shows the tensor
         self.factors: tuple[str, ...] = ()
         self.unbounded: dict[str, Unbounded] = {}
         self.unseen: dict[str, Unbounded] = {}
@@ -88,7 +89,7 @@ class Ranges:
                 hi = np.clip(self.calibrated.get(key, (lo, hi))[1], None, end)
         elif self.mode != "exact":
             lo, hi = np.where(np.isfinite(lo), lo, UNIT[0] if high > UNIT[0] else high - 1), np.where(np.isfinite(hi), hi, UNIT[1])
-        elif not (np.isfinite(lo).all() and np.isfinite(hi).all()) or self._is_loose(tensor):
+        elif not (np.isfinite(lo).all() and np.isfinite(hi).all()) or self._is_loose(potential, tensor, part):
             key = self._wanted(potential, tensor, low, high, part)
             down = 1 if part == "negative" else 0
             found = self.calibrated.get(key, tuple(np.full(channels, end - down) for end in UNIT))
@@ -107,7 +108,7 @@ class Ranges:
             for end in potential.bounds
         ]
         lo, hi = np.maximum(known[0].min(0), bounds[0]), np.minimum(known[1].max(0), bounds[1])
-        if self.fitted or not (np.isfinite(lo).all() and np.isfinite(hi).all()) or self._is_loose(tensor):
+        if self.fitted or not (np.isfinite(lo).all() and np.isfinite(hi).all()) or self._is_loose(potential, tensor, part, activation):
             ends = (-math.inf, math.inf) if self.fitted else (float(bounds[0]), float(bounds[1]))
             if part != "whole":
                 ends = float(bounds[0]), ends[1]  # half of a valley is silent at its lower end
@@ -125,12 +126,17 @@ class Ranges:
         hi = np.minimum(np.maximum(hi, lo + narrowest), bounds[1])
         return np.where(hi - lo < narrowest / 2, hi - narrowest, lo), hi
 
-    def _is_loose(self, tensor: str) -> bool:
-        return self.measures and tensor in self.loose
+    def _is_loose(self, potential: Potential, tensor: str, part: Part, activation: Activation | None = None) -> bool:
+        """Whether the range that bounds give is to be measured all the same: not of a second population that shows the tensor otherwise."""
+        if not self.measures or tensor not in self.loose:
+            return False
+        key = measured(tensor, part, activation if part != "whole" else None)
+        return same_index(self._shown.setdefault(key, potential.index), potential.index)
 
     def _wanted(self, potential: Potential, tensor: str, low: float, high: float, part: Part, activation: Activation | None = None) -> str:
         """What is to be measured for a range whose ends are not all known, in words."""
         key = measured(tensor, part, activation)
+        self._shown.setdefault(key, potential.index)
         if key not in self.calibrated:
             self.unbounded[key] = Unbounded(potential.name, tensor, potential.index, potential.shape[-1], low, high, part, activation)
         return key
