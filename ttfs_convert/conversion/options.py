@@ -12,7 +12,7 @@ from ..kernels.rounding import MAX_STEPS, ROUNDINGS, Rounding
 from ..lowering.builder import Builder
 from ..lowering.ranges.calibration import Rule
 from ..lowering.ranges.of_inputs import InputRange, check_input_range
-from ..lowering.ranges.of_layers import Range, Ranges
+from ..lowering.ranges.of_layers import Ends, Range, Ranges
 from ..network.choices import EXACT_SLOPES, MODES, POOLINGS, Mode, Pooling, Slope
 from ..onnx_model.input_sizes import Sizes
 
@@ -92,9 +92,9 @@ class ConversionOptions:
             raise UsageError("method", f"{method!r}", "maximum, mse, or a percentile such as 99.9") from None
         return Rule("percentile", percentile, self.margin, self.steps)
 
-    def builder(self, calibrated: Mapping[str, Range], magnitudes: Mapping[str, float] = MappingProxyType({}), measures: bool = False) -> Builder:
-        """For a network of these options. calibrated, magnitudes, measures: see `ranges.of_layers.Ranges`."""
-        return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated, self.compensate, magnitudes, measures))
+    def builder(self, calibrated: Mapping[str, Range], extremes: Mapping[str, Ends] = MappingProxyType({}), measures: bool = False) -> Builder:
+        """For a network of these options. calibrated, extremes, measures: see `ranges.of_layers.Ranges`."""
+        return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated, self.compensate, extremes, measures))
 
 
 class Keywords(TypedDict, total=False):

@@ -16,7 +16,7 @@ from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
 from ..lowering.builder import Builder
 from ..lowering.graph_walk import lower_graph
-from ..lowering.ranges.observed_on_data import measured_magnitudes, measured_ranges, narrow_channels
+from ..lowering.ranges.observed_on_data import measured_extremes, measured_ranges, narrow_channels
 from ..lowering.ranges.of_inputs import InputRanges, input_ranges
 from ..network.network import Network
 from ..network.populations import Input, Readout
@@ -131,11 +131,11 @@ def _lowered(
 ) -> tuple[Builder, Calibration | None]:
     """The layers; twice or more if data has to show ranges, the first time to find out which; before that, once to find out which factors
     of products have to be as large as each other."""
-    builder, magnitudes = options.builder({}, measures=data is not None), {}
+    builder, extremes = options.builder({}, measures=data is not None), {}
     lower_graph(model, builder, where, ranges)
     if builder.ranges.factors and data is not None:
-        magnitudes = measured_magnitudes(builder.ranges.factors, with_derived_tensors(model, builder), data, ranges)
-        builder = options.builder({}, magnitudes, measures=True)
+        extremes = measured_extremes(builder.ranges.factors, with_derived_tensors(model, builder), data, ranges)
+        builder = options.builder({}, extremes, measures=True)
         lower_graph(model, builder, where, ranges)
     found, notes = {}, {}
     while layers := [*builder.ranges.unbounded.values(), *builder.ranges.unseen.values()]:
@@ -148,7 +148,7 @@ def _lowered(
         give_back()
         shown, said = measured_ranges(layers, inputs, extended, data, options.rule, ranges)
         found, notes = {**found, **shown}, {**notes, **dict.fromkeys(said)}
-        builder = options.builder(found, magnitudes, measures=True)
+        builder = options.builder(found, extremes, measures=True)
         lower_graph(model, builder, where, ranges)  # whose ranges may show that others are needed, of values that seemed to have one sign
     if data is None or not found:
         return builder, None

@@ -120,7 +120,7 @@ class _Walk:
             self.builder.opset,
             {name: node for node in nodes for name in node.outputs},
             Counter(name for names in (outputs, *(node.inputs for node in nodes)) for name in names),
-            self.builder.ranges.magnitudes,
+            self.builder.ranges.extremes,
             taken,
         )
         found = decomposed(nodes, around, spikes, outputs)

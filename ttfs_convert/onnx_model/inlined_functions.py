@@ -16,21 +16,23 @@ def with_whole_functions(graph: onnx.ModelProto, before: onnx.ModelProto) -> onn
     known = {tensor.name for tensor in graph.graph.initializer} | {value.name for value in graph.graph.input}
     makers = {name: node for node in graph.graph.node for name in node.output}
     known |= makers.keys()
-    places = {id(makers[node.output[0]]): node for node in before.graph.node if _inlined(node, makers) and known.issuperset(filter(None, node.input))}
+    places = {node.output[0]: node for node in before.graph.node if _inlined(node, makers) and known.issuperset(filter(None, node.input))}
     if not places:
         return graph
     found = onnx.ModelProto()
     found.CopyFrom(graph)
     del found.graph.node[:]
-    found.graph.node.extend(places.get(id(node), node) for node in graph.graph.node)
+    found.graph.node.extend(places.get(node.output[0], node) for node in graph.graph.node)
     kept, needed = needed_nodes(found.graph, [value.name for value in graph.graph.output])
-    initializers = [tensor for tensor in found.graph.initializer if tensor.name in needed]
-    shapes = [value for value in found.graph.value_info if value.name in needed and MARK not in value.name]
-    for field, values in ((found.graph.node, kept), (found.graph.initializer, initializers), (found.graph.value_info, shapes)):
-        copies = [type(value).FromString(value.SerializeToString()) for value in values]
-        del field[:]
-        field.extend(copies)
-    return found
+    whole = onnx.helper.make_graph(
+        kept,
+        graph.graph.name,
+        graph.graph.input,
+        graph.graph.output,
+        [tensor for tensor in graph.graph.initializer if tensor.name in needed],
+        value_info=[value for value in graph.graph.value_info if value.name in needed and MARK not in value.name],
+    )
+    return onnx.helper.make_model(whole, opset_imports=graph.opset_import, ir_version=graph.ir_version)
 
 
 def _inlined(node: onnx.NodeProto, makers: dict[str, onnx.NodeProto]) -> bool:

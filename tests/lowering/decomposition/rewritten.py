@@ -20,12 +20,12 @@ from ttfs_convert.onnx_model.simplify import simplified
 CLOSE = 1e-5  # of the outputs' range: float32 sums in another order
 
 
-def rewritten(model: onnx.ModelProto, magnitudes: dict[str, float] | None = None) -> tuple[onnx.ModelProto, list[Node]]:
-    """The simplified model with its nodes replaced, and these. magnitudes: of factors, which else are 1. Functions of one tensor, written out in
+def rewritten(model: onnx.ModelProto, extremes: dict[str, tuple[float, float]] | None = None) -> tuple[onnx.ModelProto, list[Node]]:
+    """The simplified model with its nodes replaced, and these. extremes: of factors, which else are -1 and 1. Functions of one tensor, written out in
     operators of ONNX, stay so: ONNX Runtime does not know the node that they become."""
     as_written = mock.patch("ttfs_convert.lowering.graph_walk.with_functions", lambda nodes, *rest: nodes)
     with tempfile.TemporaryDirectory() as folder, simplified(save(model, Path(folder))) as simple, as_written:
-        walk = _Walk(simple, ConversionOptions(mode="exact", steps=None).builder({}, magnitudes or {}), input_ranges(simple, "auto"))
+        walk = _Walk(simple, ConversionOptions(mode="exact", steps=None).builder({}, extremes or {}), input_ranges(simple, "auto"))
         found = onnx.ModelProto()
         found.CopyFrom(simple.graph)
         for tensor in found.graph.initializer:

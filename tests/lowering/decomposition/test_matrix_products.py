@@ -24,7 +24,7 @@ def test_scores():
     queries, chain.at = chain.at, keys
     keys = chain.add("Transpose", perm=(0, 2, 1)).at
     chain.at = queries
-    nodes = same(chain.add("MatMul", keys).readout().model(), chain.images(low=-1), magnitudes={queries: 2.0, keys: 3.0})
+    nodes = same(chain.add("MatMul", keys).readout().model(), chain.images(low=-1), extremes={queries: (-2.0, 2.0), keys: (-3.0, 3.0)})
     assert sum(node.operator == "Pow" for node in nodes) == 2
 
 

@@ -29,7 +29,7 @@ def test_product(factor):
     chain, other = branches(0, second=[("Mul", np.float32(factor))])
     first = chain.at
     model = chain.add("Mul", other).readout().model()
-    nodes = same(model, chain.images(), magnitudes={first: 1.0, other: factor})
+    nodes = same(model, chain.images(), extremes={first: (-1.0, 1.0), other: (-factor, factor)})
     assert sum(node.operator == "Pow" for node in nodes) == 2
 
 
@@ -37,9 +37,9 @@ def test_both_summands_are_as_large_as_each_other():
     chain, other = branches(1)
     first = chain.at
     model = chain.add("Mul", other).readout().model()
-    nodes = same(model, chain.images(), magnitudes={first: 0.5, other: 2.0})
+    nodes = same(model, chain.images(), extremes={first: (-0.5, 0.5), other: (-2.0, 2.0)})
     (proto,), (another,) = ([node.proto for node in nodes if node.name.endswith(end)] for end in ("/first", "/second"))
-    found, _ = rewritten(model, magnitudes={first: 0.5, other: 2.0})
+    found, _ = rewritten(model, extremes={first: (-0.5, 0.5), other: (-2.0, 2.0)})
     constants = {tensor.name: numpy_helper.to_array(tensor).item() for tensor in found.graph.initializer if not tensor.dims}
     assert constants[proto.input[1]] * 0.5 == pytest.approx(constants[another.input[1]] * 2.0)
     assert constants[proto.input[1]] * constants[another.input[1]] == pytest.approx(0.25)

@@ -20,7 +20,7 @@ from .shares import FORBIDDEN, shares
 def rewrite_attention(rewriting: Rewriting) -> str:
     """Raises UnsupportedNode for grouped heads, caches of keys and values, soft caps, computed masks, and more than its first output."""
     given, inputs = rewriting.node.attributes, [*rewriting.node.inputs, "", "", ""]
-    shapes = [rewriting.graph.shape(name) or () for name in inputs[:3]]
+    shapes: list[tuple[int, ...]] = [rewriting.graph.shape(name) or () for name in inputs[:3]]
     if any(inputs[4:]) or given.get("softcap", 0.0) or any(name and rewriting.graph.readers.get(name) for name in rewriting.node.outputs[1:]):
         raise UnsupportedNode("it keeps keys and values, caps its scores or has more than one output", "plain attention")
     heads = given.get("q_num_heads", shapes[0][1] if len(shapes[0]) == 4 else 0)

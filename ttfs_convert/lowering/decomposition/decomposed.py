@@ -76,7 +76,7 @@ RULES = {
 class Decomposition:
     """nodes: of the graph, in topological order. constants: that the new ones read, by name. replaced: by output of a new node, the node that
     it is a part of; `last` of these, those that give its output. derived: the new nodes that give tensors which the graph did not have. wanted:
-    tensors whose largest magnitudes the new nodes depend on. refused: by output, (reason, remedy) of nodes that cannot be replaced."""
+    tensors on whose extremes on data the new nodes depend. refused: by output, (reason, remedy) of nodes that cannot be replaced."""
 
     nodes: list[Node]
     constants: dict[str, np.ndarray] = field(default_factory=dict)

@@ -4,7 +4,7 @@
 2. Mul(a, b)                        -> (c a/2 + b/(2 c))^2 - (c a/2 - b/(2 c))^2, c^2 = max |b| / max |a| on data
 3. Div(Exp(z), s), s a sum of it    -> Exp(z - Log(s))
 4. Div(a, Sqrt(v)), a computed      -> a times Pow(v, -0.5), by 2
-5. Div(a, b)                        -> a times Reciprocal(b), by 2
+5. Div(a, b)                        -> a times Reciprocal(b), by 2; where b is negative on data, -a and -b
 6. Reciprocal(Sqrt(v))              -> Pow(v, -0.5)
 
 With this c both summands are as large as each other, and the squares no larger than the product gets: on a grid of spike times the error is
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 
+from ..unsupported import UnsupportedNode
 from .rewriting import Rewriting
 
 
@@ -43,6 +44,13 @@ def quotient(rewriting: Rewriting, first: str, second: str) -> str:
     exponential, whole = rewriting.made_by(first, "Exp"), rewriting.made_by(second, "ReduceSum")
     if exponential is not None and whole is not None and whole.inputs[0] == first:
         return rewriting.add("share", "Exp", rewriting.add("exponent", "Sub", exponential.inputs[0], rewriting.add("logarithm", "Log", second)))
+    if rewriting.made_by(second, "Sqrt"):
+        return times(rewriting, first, inverse(rewriting, second))
+    low, high = rewriting.graph.ends(second) or (0.0, 0.0)
+    if low < 0 < high:
+        raise UnsupportedNode(f"it divides by values from {low:.3g} to {high:.3g}", "divide by values of one sign")
+    if low < 0:
+        return times(rewriting, first, inverse(rewriting, rewriting.add("mirrored", "Mul", second, -1.0)), -1.0)
     return times(rewriting, first, inverse(rewriting, second))
 
 
@@ -55,20 +63,22 @@ def inverse(rewriting: Rewriting, value: str) -> str:
     return rewriting.add("inverse", "Pow", root.inputs[0], -0.5)
 
 
-def times(rewriting: Rewriting, first: str, second: str) -> str:
-    """first * second, of which either may be constant."""
-    if rewriting.is_constant(first) or rewriting.is_constant(second):
-        return rewriting.add("product", "Mul", first, second)
-    return product(rewriting, first, second)
+def times(rewriting: Rewriting, first: str, second: str, sign: float = 1.0) -> str:
+    """sign * first * second, of which the first may be constant."""
+    if rewriting.is_constant(first):
+        return rewriting.add("product", "Mul", second if sign > 0 else rewriting.add("negated", "Mul", second, sign), first)
+    return product(rewriting, first, second, sign)
 
 
-def product(rewriting: Rewriting, first: str, second: str) -> str:
-    """first * second, both computed."""
+def product(rewriting: Rewriting, first: str, second: str, sign: float = 1.0) -> str:
+    """sign * first * second, both computed."""
     if first == second:
         return rewriting.add("square", "Pow", first, 2.0)
     scale = math.sqrt(rewriting.graph.ratio(first, second))
     return rewriting.add(
-        "product", "Sub", *squares(rewriting, _scaled(rewriting, "first", first, scale), _scaled(rewriting, "second", second, 1 / scale))
+        "product",
+        "Sub",
+        *squares(rewriting, _scaled(rewriting, "first", first, math.copysign(scale, sign)), _scaled(rewriting, "second", second, 1 / scale)),
     )
 
 

@@ -19,8 +19,8 @@ class Surroundings:
     """The graph around a node.
 
     constant: the array of a tensor, None for computed ones. shape: of a tensor, None where unknown. opset: of ONNX's own operators.
-    producer: the node that computes a tensor. readers: how many nodes, and outputs of the graph, read it. magnitudes: largest absolute
-    value on data by tensor, as far as measured; `wanted` collects the tensors that it is asked for. taken: names of tensors and nodes.
+    producer: the node that computes a tensor. readers: how many nodes, and outputs of the graph, read it. extremes: smallest and
+    largest value on data by tensor, as far as measured; `wanted` collects the tensors that it is asked for. taken: names of tensors and nodes.
     """
 
     constant: Callable[[str], np.ndarray | None]
@@ -28,7 +28,7 @@ class Surroundings:
     opset: int
     producer: Mapping[str, Node]
     readers: Mapping[str, int]
-    magnitudes: Mapping[str, float]
+    extremes: Mapping[str, tuple[float, float]]
     taken: set[str]
     wanted: dict[str, None] = field(default_factory=dict)
 
@@ -42,14 +42,19 @@ class Surroundings:
 
     def magnitude(self, tensor: str) -> float:
         """The largest absolute value of `tensor` on data; 1 where that has not been measured yet."""
+        low, high = self.ends(tensor) or (-1.0, 1.0)
+        return max(abs(low), abs(high))
+
+    def ends(self, tensor: str) -> tuple[float, float] | None:
+        """The smallest and the largest value of `tensor` on data; None where they have not been measured yet."""
         self.wanted[tensor] = None
-        return self.magnitudes.get(tensor, 1.0)
+        return self.extremes.get(tensor)
 
     def ratio(self, first: str, second: str) -> float:
         """Of the largest magnitude of `second` to that of `first`; 1 where data has not shown both yet, or shows nothing but zeros."""
-        self.wanted.update({first: None, second: None})
-        ends = [self.magnitudes.get(name, 0.0) for name in (second, first)]
-        return ends[0] / ends[1] if min(ends) > 0 and np.isfinite(ends).all() else 1.0
+        sizes = [self.magnitude(name) for name in (second, first)]
+        known = first in self.extremes and second in self.extremes
+        return sizes[0] / sizes[1] if known and min(sizes) > 0 and np.isfinite(sizes).all() else 1.0
 
 
 class Rewriting:

@@ -24,7 +24,6 @@ import numpy as np
 from ..unsupported import UnsupportedNode
 from .rewriting import Rewriting
 
-
 FORBIDDEN = -1e4  # added to a score, or less: its share is 0
 
 

@@ -19,7 +19,7 @@ from ...onnx_model.simplify import Simplified
 from ..values import channels_first, flat_index, in_population_order
 from .calibration import RangeRequest, Rule, ranges
 from .of_inputs import InputRanges, measured_ends
-from .of_layers import Range, Unbounded
+from .of_layers import Ends, Range, Unbounded
 
 MEMORY = 64 << 20  # bytes of activations at a time
 FEW = 0.1  # share of an input's features that use little of its range by nature, such as an image's border
@@ -38,11 +38,11 @@ def measured_ranges(
     return {**found, **ends}, (*data.notes, *observed.fitted.notes)
 
 
-def measured_magnitudes(tensors: Sequence[str], model: Simplified, data: Dataset, known: InputRanges) -> dict[str, float]:
-    """The largest absolute value of each tensor of the simplified model on `data`. known: ranges of the model's inputs."""
+def measured_extremes(tensors: Sequence[str], model: Simplified, data: Dataset, known: InputRanges) -> dict[str, Ends]:
+    """Smallest and largest value of each tensor of the simplified model on `data`. known: ranges of the model's inputs."""
     shapes = sizes(onnx.shape_inference.infer_shapes(model.graph))
     watched = [Unbounded(name, name, flat_index(shapes[name]), 1, -np.inf, np.inf) for name in tensors]
-    return {name: float(np.abs(ends).max()) for name, ends in _extremes(watched, model, data, known).items()}
+    return {name: (float(ends[0].min()), float(ends[1].max())) for name, ends in _extremes(watched, model, data, known).items()}
 
 
 def narrow_channels(inputs: Sequence[Input], model: Simplified, data: Dataset, known: InputRanges) -> tuple[str, ...]:

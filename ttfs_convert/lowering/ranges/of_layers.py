@@ -23,6 +23,7 @@ from ..values import Potential, same_index
 
 UNIT = (0.0, 1.0)
 NARROWEST = np.float32(1e-3)  # width of a channel's range, as a share of the layer's largest value: what float32 has no digits for is no signal
+Ends = tuple[float, float]
 Range = tuple[np.ndarray, np.ndarray]  # lo and hi, (channels,) float32
 
 
@@ -50,7 +51,7 @@ class Unbounded:
 class Ranges:
     """Ranges of layers in one mode. calibrated: by what was `measured`; `unbounded` collects what it lacks of layers, for which a range of
     width 1 stands in, `unseen` what it lacks of input populations, for which [0, 1] does. fitted: whether upper ends that activations have
-    are measured too, because values may stay far below them. magnitudes: largest absolute values, by tensor, of the factors of products;
+    are measured too, because values may stay far below them. extremes: smallest and largest value, by tensor, of the factors of products;
     `factors` collects these tensors. measures: whether there is data; then `loose` tensors, of which bounds say little, are measured too.
     """
 
@@ -59,10 +60,10 @@ class Ranges:
         mode: str,
         calibrated: Mapping[str, Range],
         fitted: bool = False,
-        magnitudes: Mapping[str, float] = MappingProxyType({}),
+        extremes: Mapping[str, Ends] = MappingProxyType({}),
         measures: bool = False,
     ):
-        self.mode, self.calibrated, self.fitted, self.magnitudes, self.measures = mode, calibrated, fitted, magnitudes, measures
+        self.mode, self.calibrated, self.fitted, self.extremes, self.measures = mode, calibrated, fitted, extremes, measures
         self.loose: set[str] = set()
         self._shown: dict[str, np.ndarray] = {}  # by what is measured, how the first population that needs it shows the tensor
         self.factors: tuple[str, ...] = ()
