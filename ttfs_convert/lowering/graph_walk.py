@@ -156,7 +156,7 @@ class _Walk:
         if problem is None:
             if self.builder.slope != "fan_in":
                 self._encode_streams(node)
-        elif node.operator in (*WEIGHTED, *QUANTISED) or node.domain.startswith("com.microsoft"):
+        elif node.operator in (*WEIGHTED, *QUANTISED) or node.domain.startswith("com.microsoft") or node.outputs[0] in self.parts.replaced:
             return problem
         elif all(map(_is_raw, given.values())) or self.regions.prepares(node):
             values.update({name: Head(name) for name in node.outputs})
@@ -234,7 +234,7 @@ class _Walk:
     def _lower_on_moved(self, lower: Callable[[Node, Builder], None], node: Node, given: Mapping[str, Value]) -> None:
         """Lower a node that wants analog input in another order: what moves it is left to the head, and its result enters as it comes.
         Raises UnsupportedNode if it still has not the order it wants."""
-        analog = [name for name in given if _is_analog(self.builder.values[name])]
+        analog = [name for name in given if name in self.infos and _is_analog(self.builder.values[name])]
         problem, violations = AnalogMoved(), len(self.builder.violations)
         for first in (None, False, True):
             del self.builder.violations[violations:]
