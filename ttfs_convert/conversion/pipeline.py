@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Callable
-from dataclasses import replace
-=======
 from collections.abc import Callable, Mapping, Sequence
->>>>>>> main
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -132,19 +128,15 @@ def converted(
     return network.with_layer_steps(layer_steps) if layer_steps else network
 
 
-<<<<<<< HEAD
 def with_derived_tensors(model: Simplified, builder: Builder) -> Simplified:
     """`model`, whose simplified graph also gives what the layers of rewritten nodes stand for."""
     return replace(model, graph=with_derived(model.graph, builder.derived))
 
 
-def _fitted(network: Network, model: Simplified, data: Dataset, progress: Callable[[LayerFit], None]) -> Network:
-=======
 def fitted(
     network: Network, model: Simplified, data: Dataset, options: ConversionOptions, progress: Callable[[LayerFit], None] = lambda fit: None
 ) -> Network:
     """`network`, which is `converted`, with weights and biases fitted to its grid. progress: told of every layer."""
->>>>>>> main
     inputs = Reference(model.graph, folder=model.folder, unbatched=model.unbatched).inputs
     bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
     feeds = fit_to_inputs(data, inputs, bounds, {**bounds, **network.input_ranges})
@@ -169,29 +161,15 @@ def _lowered(
                 raise UsageError("--input-range", "data", "data to take it from", "name some with --calibrate DATA")
             raise CalibrationError(where, list(builder.ranges.unbounded.values()))
         inputs, extended = list(builder.ranges.unseen.values()), with_derived_tensors(model, builder)
+        steps = {key: layer_steps[name] for name, key in builder.measured.items() if name in layer_steps}
         layers, builder = layers[: len(layers) - len(inputs)], None  # its weights are not needed any more
         give_back()
-        shown, said = measured_ranges(layers, inputs, extended, data, options.rule, ranges)
+        shown, said = measured_ranges(layers, inputs, extended, data, options.rule, ranges, steps)
         found, notes = {**found, **shown}, {**notes, **dict.fromkeys(said)}
         builder = options.builder(found, extremes, measures=True)
         lower_graph(model, builder, where, ranges)  # whose ranges may show that others are needed, of values that seemed to have one sign
     if data is None or not found:
         return builder, None
-<<<<<<< HEAD
     return builder, Calibration(
         data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=tuple(notes)
     )
-=======
-    if data is None:
-        if not layers:
-            raise UsageError("--input-range", "data", "data to take it from", "name some with --calibrate DATA")
-        raise CalibrationError(where, layers)
-    steps = {key: layer_steps[name] for name, key in builder.measured.items() if name in layer_steps}
-    builder = None  # its weights are not needed any more
-    give_back()
-    found, notes = measured_ranges(layers, inputs, model, data, options.rule, ranges, steps)
-    calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=notes)
-    builder = options.builder(found)
-    lower_graph(model, builder, where, ranges)
-    return builder, calibration
->>>>>>> main
