@@ -15,6 +15,7 @@ import onnx
 
 from ..errors import ModelError
 from ..network.populations import Layer, Readout, sources
+from ..onnx_model.dataflow import data_tensors
 from ..onnx_model.derived import derived_model
 from ..onnx_model.macs import Sizes, sizes
 from ..onnx_model.node import Node
@@ -122,6 +123,7 @@ class _Walk:
             Counter(name for names in (outputs, *(node.inputs for node in nodes)) for name in names),
             self.builder.ranges.extremes,
             taken,
+            {name for node in nodes for name in node.outputs} - data_tensors(self.graph),
         )
         found = decomposed(nodes, around, spikes, outputs)
         self.builder.values.update((name, Constant(lambda array=array: array)) for name, array in found.constants.items())

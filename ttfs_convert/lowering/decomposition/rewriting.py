@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ class Surroundings:
     constant: the array of a tensor, None for computed ones. shape: of a tensor, None where unknown. opset: of ONNX's own operators.
     producer: the node that computes a tensor. readers: how many nodes, and outputs of the graph, read it. extremes: smallest and
     largest value on data by tensor, as far as measured; `wanted` collects the tensors that it is asked for. taken: names of tensors and nodes.
+    fixed: tensors that nodes compute, but not from data.
     """
 
     constant: Callable[[str], np.ndarray | None]
@@ -30,6 +31,7 @@ class Surroundings:
     readers: Mapping[str, int]
     extremes: Mapping[str, tuple[float, float]]
     taken: set[str]
+    fixed: Container[str] = ()
     wanted: dict[str, None] = field(default_factory=dict)
 
     def unique(self, name: str) -> str:
@@ -105,7 +107,7 @@ class Rewriting:
 
     def is_constant(self, tensor: str) -> bool:
         """Whether nothing computes it from data."""
-        return tensor in self.constants or self.graph.constant(tensor) is not None
+        return tensor in self.constants or tensor in self.graph.fixed or self.graph.constant(tensor) is not None
 
     def made_by(self, tensor: str, operator: str) -> Node | None:
         """The node of the graph that computes `tensor`, if it is such an operator."""
