@@ -17,6 +17,7 @@ from ttfs_convert.conversion.pipeline import convert
 from ttfs_convert.data import Dataset
 from ttfs_convert.measurement.layer_errors import LayerErrors
 from ttfs_convert.network.network import Network
+from ttfs_convert.onnx_model.derived import with_derived
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.simulation.head_and_tail import Ends, run
 from ttfs_convert.simulation.recording import Recording
@@ -41,9 +42,8 @@ class Chain:
     """
 
     def __init__(self, shape: tuple[int, ...], seed: int = 0, **others: tuple[int, ...]):
-        self.shape, self.rng, self.at = tuple(shape), np.random.default_rng(seed), "x"
+        self.shape, self.rng, self.at, self.opset = tuple(shape), np.random.default_rng(seed), "x", 17
         self._inputs = {"x": self.shape, **others}
-        self.opset = 17
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
@@ -141,7 +141,8 @@ def outputs_of(network: Network, recording: Recording, x: dict[str, np.ndarray] 
 
 def alone(model: onnx.ModelProto, network: Network, tensors: Sequence[str] = ()) -> Reference:
     """The original of `network`, one sample at a time: what a sample gives in a batch of its own is what is right."""
-    reference = Reference(model, tensors, threads=1, unbatched=network.unbatched)
+    derived = None if network.derived is None else onnx.ModelProto.FromString(network.derived.tobytes())
+    reference = Reference(with_derived(model, derived), tensors, threads=1, unbatched=network.unbatched)
     reference.together = reference.fixed_batch or 1
     return reference
 

@@ -16,6 +16,7 @@ from .command_list import COMMANDS
 
 def reference() -> str:
     """The whole text of CLI.md: each command's help and the table of operators."""
+    from ..lowering.decomposition.decomposed import RULES
     from ..lowering.operators.probed import INPUTS
     from ..lowering.operators.table import OPERATORS, REMEDIES, TAIL_MACS, TAIL_OPERATORS
     from ..onnx_model.randomness import RANDOM
@@ -34,6 +35,8 @@ def reference() -> str:
     parts += [
         f"| any other | if it is linear in its one computed input, of at most {INPUTS:,} elements: as the matrix that ONNX Runtime gives for it |"
     ]
+    parts += ["", "Rewritten in mode exact, as functions of one tensor and linear operators:", "", "| ONNX operator | what is taken |", "|---|---|"]
+    parts += [f"| {name} | {rule.takes} |" for name, rule in RULES.items()]
     parts += [
         "",
         "Refused in the middle of a network, and why (before its first and behind its last layer ONNX Runtime runs them):",

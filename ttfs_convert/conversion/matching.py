@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
+import onnx
 
 from ..data.casting import is_float
 from ..network.populations import Input, Layer, Readout
 from ..onnx_model.dataflow import data_tensors
-from ..onnx_model.reference import Reference
+from ..onnx_model.derived import part_of_derived, read_by, tensors_of
+from ..onnx_model.reference import Reference, equal
 from ..onnx_model.simplify import Simplified
 
 PROBES = 4
@@ -25,18 +27,39 @@ CLOSE = 1e-4  # of the tensor's largest value
 LARGEST_PROBES = (255, 15, 1, 0)  # of integers whose range nobody knows, such as indices of a table
 
 
-def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str, tuple[float, float]] = MappingProxyType({})) -> list[Layer]:
-    """`layers` with the tensor names of the original model instead of the simplified graph's. known: ranges of inputs."""
+def match_tensors(
+    layers: Sequence[Layer],
+    model: Simplified,
+    known: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    derived: onnx.ModelProto | None = None,
+) -> tuple[list[Layer], onnx.ModelProto | None]:
+    """`layers` with the tensor names of the original model instead of the simplified graph's, and the part of `derived` that gives tensors of
+    layers, as a function of the original's. known: ranges of inputs. derived: what gives tensors that neither has."""
     computed = data_tensors(model.original.graph)
-    produced = [name for node in model.original.graph.node for name in node.output if name in computed]
+    own = set() if derived is None else set(tensors_of(derived))
     renamed = {
-        layer.name: layer.tensor for layer in layers if layer.tensor is not None and layer.tensor not in computed and not isinstance(layer, Readout)
+        layer.name: layer.tensor
+        for layer in layers
+        if layer.tensor is not None and layer.tensor not in computed | own and not isinstance(layer, Readout)
     }
-    if not renamed:
-        return list(layers)
+    roots = [] if derived is None else [name for name in read_by(derived) if name not in computed]
+    found, same = _compared(layers, model, known, renamed, roots) if renamed or roots else (list(layers), {})
+    if derived is None:
+        return found, None
+    part = part_of_derived(derived, {layer.tensor for layer in found if layer.tensor is not None} & own, same, computed)
+    given = own & set() if part is None else set(tensors_of(part))
+    return [layer.changed(tensor=None) if layer.tensor in own - given and not isinstance(layer, Readout) else layer for layer in found], part
+
+
+def _compared(
+    layers: Sequence[Layer], model: Simplified, known: Mapping[str, tuple[float, float]], renamed: Mapping[str, str], roots: Sequence[str]
+) -> tuple[list[Layer], dict[str, str]]:
+    """`layers` with the tensors of those that are `renamed`, by layer, called as the original has them; and the original's tensors that equal
+    `roots`, by these, in shape too."""
+    produced = [name for name in _produced(model.original) if name in data_tensors(model.original.graph)]
     original, simplified = (
         Reference(graph, names, folder=model.folder, unbatched=model.unbatched)
-        for graph, names in ((model.original, produced), (model.graph, list(renamed.values())))
+        for graph, names in ((model.original, produced), (model.graph, [*renamed.values(), *roots]))
     )
     original.together = original.fixed_batch or 1
     for highest in LARGEST_PROBES:
@@ -47,9 +70,14 @@ def match_tensors(layers: Sequence[Layer], model: Simplified, known: Mapping[str
         except Exception:  # ONNX Runtime has one exception class per status, none of them public: an index that a table does not have
             continue
     else:
-        return [layer.changed(tensor=None) if layer.name in renamed else layer for layer in layers]
+        return [layer.changed(tensor=None) if layer.name in renamed else layer for layer in layers], {}
     theirs = {name: value for name, value in theirs.items() if value.dtype == np.float32}
-    return [_renamed(layer, ours[renamed[layer.name]], theirs) if layer.name in renamed else layer for layer in layers]
+    same = {root: next((name for name, other in theirs.items() if equal(other, ours[root])), root) for root in roots}
+    return [_renamed(layer, ours[renamed[layer.name]], theirs) if layer.name in renamed else layer for layer in layers], same
+
+
+def _produced(model: onnx.ModelProto) -> list[str]:
+    return [name for node in model.graph.node for name in node.output]
 
 
 def _probes(layers: Sequence[Layer], reference: Reference, known: Mapping[str, tuple[float, float]], highest: int) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal, TypedDict
 
 from ..errors import UsageError
@@ -11,7 +12,7 @@ from ..kernels.rounding import MAX_STEPS, ROUNDINGS, Rounding
 from ..lowering.builder import Builder
 from ..lowering.ranges.calibration import Rule
 from ..lowering.ranges.of_inputs import InputRange, OneRange, check_input_range
-from ..lowering.ranges.of_layers import Range, Ranges
+from ..lowering.ranges.of_layers import Ends, Range, Ranges
 from ..network.choices import EXACT_SLOPES, MODES, POOLINGS, Mode, Pooling, Slope
 from ..network.provenance import Conversion, OneInputRange
 from ..onnx_model.input_sizes import Sizes
@@ -95,9 +96,10 @@ class ConversionOptions:
             raise UsageError("method", f"{method!r}", "maximum, mse, or a percentile such as 99.9") from None
         return Rule("percentile", percentile, self.margin, self.steps)
 
-    def builder(self, calibrated: Mapping[str, Range]) -> Builder:
-        """For a network of these options. calibrated: ranges found on data, by what was `measured` (see `ranges.of_layers`)."""
-        return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated, bool(self.compensate)))
+    def builder(self, calibrated: Mapping[str, Range], extremes: Mapping[str, Ends] = MappingProxyType({}), measures: bool = False) -> Builder:
+        """For a network of these options. calibrated, extremes, measures: see `ranges.of_layers.Ranges`."""
+        ranges = Ranges(self.mode, calibrated, bool(self.compensate), extremes, measures)
+        return Builder(self.pooling, self.network_slope, self.tolerance, ranges)
 
     @property
     def kept(self) -> Conversion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,11 +17,12 @@ from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
 from ..lowering.builder import Builder
 from ..lowering.graph_walk import lower_graph
-from ..lowering.ranges.observed_on_data import measured_ranges, narrow_channels
+from ..lowering.ranges.observed_on_data import measured_extremes, measured_ranges, narrow_channels
 from ..lowering.ranges.of_inputs import InputRanges, input_ranges
 from ..network.network import Network
 from ..network.populations import Input, Readout
 from ..network.provenance import Calibration, LayerFit
+from ..onnx_model.derived import with_derived
 from ..onnx_model.given_model import GivenModel, ModelFile, declared_shapes, model_file
 from ..onnx_model.input_sizes import chosen_sizes
 from ..onnx_model.macs import macs
@@ -95,7 +97,9 @@ def converted(
     readouts = [layer for layer in builder.layers if isinstance(layer, Readout)]
     check_body(model, inputs, readouts, where)
     narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
-    head, tail = head_model(model, inputs), tail_model(model, readouts)
+    extended = with_derived_tensors(model, builder)
+    head, tail = head_model(extended, inputs), tail_model(extended, readouts)
+    layers, derived = match_tensors(builder.layers, model, ranges.known, builder.derived)
     network = Network(
         name=file.name,
         mode=options.mode,
@@ -108,11 +112,12 @@ def converted(
         calibration=calibration,
         conversion=options.kept,
         ann_macs=macs(model.graph),
-        layers=tuple(match_tensors(builder.layers, model, ranges.known)),
+        layers=tuple(layers),
         onnx=np.frombuffer(model.file(), np.uint8) if options.embed else None,
         unbatched=model.unbatched,
         head=None if head is None else np.frombuffer(head, np.uint8),
         tail=None if tail is None else np.frombuffer(tail, np.uint8),
+        derived=None if derived is None else np.frombuffer(derived.SerializeToString(), np.uint8),
         precision=model.precision,
         input_ranges=dict(ranges.known),
         input_sizes=dict(model.sizes),
@@ -121,6 +126,11 @@ def converted(
     if options.input_steps is not None:
         network = network.with_input_steps(options.input_steps)
     return network.with_layer_steps(layer_steps) if layer_steps else network
+
+
+def with_derived_tensors(model: Simplified, builder: Builder) -> Simplified:
+    """`model`, whose simplified graph also gives what the layers of rewritten nodes stand for."""
+    return replace(model, graph=with_derived(model.graph, builder.derived))
 
 
 def fitted(
@@ -136,21 +146,30 @@ def fitted(
 def _lowered(
     where: str, model: Simplified, options: ConversionOptions, data: Dataset | None, ranges: InputRanges, layer_steps: Mapping[str, int]
 ) -> tuple[Builder, Calibration | None]:
-    """The layers; twice if data has to show ranges, the first time to find out which."""
-    builder = options.builder({})
+    """The layers; twice or more if data has to show ranges, the first time to find out which; before that, once to find out which factors
+    of products have to be as large as each other."""
+    builder, extremes = options.builder({}, measures=data is not None), {}
     lower_graph(model, builder, where, ranges)
-    layers, inputs = list(builder.ranges.unbounded.values()), list(builder.ranges.unseen.values())
-    if not layers and not inputs:
+    if builder.ranges.factors and data is not None:
+        extremes = measured_extremes(builder.ranges.factors, with_derived_tensors(model, builder), data, ranges)
+        builder = options.builder({}, extremes, measures=True)
+        lower_graph(model, builder, where, ranges)
+    found, notes = {}, {}
+    while layers := [*builder.ranges.unbounded.values(), *builder.ranges.unseen.values()]:
+        if data is None:
+            if not builder.ranges.unbounded:
+                raise UsageError("--input-range", "data", "data to take it from", "name some with --calibrate DATA")
+            raise CalibrationError(where, list(builder.ranges.unbounded.values()))
+        inputs, extended = list(builder.ranges.unseen.values()), with_derived_tensors(model, builder)
+        steps = {key: layer_steps[name] for name, key in builder.measured.items() if name in layer_steps}
+        layers, builder = layers[: len(layers) - len(inputs)], None  # its weights are not needed any more
+        give_back()
+        shown, said = measured_ranges(layers, inputs, extended, data, options.rule, ranges, steps)
+        found, notes = {**found, **shown}, {**notes, **dict.fromkeys(said)}
+        builder = options.builder(found, extremes, measures=True)
+        lower_graph(model, builder, where, ranges)  # whose ranges may show that others are needed, of values that seemed to have one sign
+    if data is None or not found:
         return builder, None
-    if data is None:
-        if not layers:
-            raise UsageError("--input-range", "data", "data to take it from", "name some with --calibrate DATA")
-        raise CalibrationError(where, layers)
-    steps = {key: layer_steps[name] for name, key in builder.measured.items() if name in layer_steps}
-    builder = None  # its weights are not needed any more
-    give_back()
-    found, notes = measured_ranges(layers, inputs, model, data, options.rule, ranges, steps)
-    calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=notes)
-    builder = options.builder(found)
-    lower_graph(model, builder, where, ranges)
-    return builder, calibration
+    return builder, Calibration(
+        data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=tuple(notes)
+    )

@@ -6,6 +6,7 @@ import math
 from typing import TypeVar, overload
 
 import numpy as np
+import onnx
 
 from ..network.choices import Slope
 from ..network.populations import Layer
@@ -25,8 +26,9 @@ class Construction:
 
     pooling: `synaptic` or `spiking`. slope: of the layers, `fan_in`, `reference` or `gated`. tolerance: on |weight sum - 1|, which only
     slope `fan_in` is held to. ranges: what the layers' spikes stand for. opset: the model's version of ONNX's operators. readers: operators
-    of the nodes that read each tensor. max_pooled: tensors that a max-pool reads, maybe scaled or moved. measured: by layer of neurons, what
-    is to be measured if its range is not known.
+    of the nodes that read each tensor. max_pooled: tensors that a max-pool reads, maybe scaled or moved. derived: what gives the tensors that
+    stand for rewritten nodes, which the graph does not have; None if there are none. measured: by layer of neurons, what is to be measured
+    if its range is not known.
     """
 
     def __init__(self, pooling: str, slope: Slope, tolerance: float, ranges: Ranges):
@@ -35,6 +37,7 @@ class Construction:
         self.opset = 0
         self.readers: dict[str, list[str]] = {}
         self.max_pooled: set[str] = set()
+        self.derived: onnx.ModelProto | None = None
         self.values: dict[str, Value] = {}
         self.layers: list[Layer] = []
         self.violations: list[Violation] = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from types import MappingProxyType
 
 from ..onnx_model.macs import Sizes, node_macs
 from ..onnx_model.node import Node
-from .operators.table import MOVERS, OPERATORS, TAIL_MACS
+from .operators.table import MOVERS, OPERATORS, TAIL_MACS, TAIL_OPERATORS
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what a network is made of: never left to ONNX Runtime without a word
 MAX_POOLS = ("GlobalMaxPool", "MaxPool", "ReduceMax")
@@ -14,22 +15,26 @@ KEEPS_ORDER = ("Add", "BatchNormalization", "Concat", "Div", "Dropout", "Identit
 
 
 class Regions:
-    """Of one graph. nodes: in topological order. sizes: shapes of the tensors.
+    """Of one graph. nodes: in topological order. sizes: shapes of the tensors. stand_for: by output, nodes that were replaced by those that
+    give it now: they count as what they were.
 
     feeds_body: tensors from which some operator that needs spikes can be reached. feeds_weights: some convolution or matrix product.
     before_weights: tensors to which none leads. max_pooled: those that a max-pool reads, maybe scaled, shifted or moved.
     """
 
-    def __init__(self, nodes: Sequence[Node], sizes: Sizes):
-        self.feeds_body = _reaching(nodes, is_body)
-        self.feeds_weights = _reaching(nodes, lambda node: node.operator in WEIGHTED)
+    def __init__(self, nodes: Sequence[Node], sizes: Sizes, stand_for: Mapping[str, Node] = MappingProxyType({})):
+        def was(node: Node) -> Node:
+            return stand_for.get(node.outputs[0], node)
+
+        self.feeds_body = _reaching(nodes, lambda node: is_body(node) or is_body(was(node)))
+        self.feeds_weights = _reaching(nodes, lambda node: was(node).operator in WEIGHTED)
         self.max_pooled = _reaching(nodes, lambda node: node.operator in MAX_POOLS, KEEPS_ORDER)
         behind_weights: set[str] = set()
         for node in nodes:
-            if node.operator in WEIGHTED or behind_weights.intersection(node.inputs):
+            if was(node).operator in WEIGHTED or behind_weights.intersection(node.inputs):
                 behind_weights.update(filter(None, node.outputs))
         self.before_weights = {name for node in nodes for name in node.outputs} - behind_weights
-        self._behind, self._total = _macs_behind(nodes, sizes)
+        self._behind, self._total = _macs_behind(nodes, [node_macs(was(node).proto, sizes) for node in nodes])
 
     def prepares(self, node: Node) -> bool:
         """Whether `node` stands before the first convolution or matrix product, as preprocessing does."""
@@ -38,6 +43,15 @@ class Regions:
     def ends(self, node: Node) -> bool:
         """Whether what follows `node` is no network but a small part of one: matrix products and the like of few multiply-accumulates."""
         return self._behind.get(node.outputs[0], 0) <= TAIL_MACS * self._total
+
+
+def tail_tensors(nodes: Sequence[Node], regions: Regions) -> set[str]:
+    """What ONNX Runtime computes behind a node that classifies, such as a Softmax, where the rest is no network."""
+    found: set[str] = set()
+    for node in nodes:
+        if found.intersection(node.inputs) or (node.operator in TAIL_OPERATORS and regions.ends(node) and not regions.prepares(node)):
+            found.update(node.outputs)
+    return found
 
 
 def is_body(node: Node) -> bool:
@@ -54,9 +68,9 @@ def _reaching(nodes: Sequence[Node], target: Callable[[Node], bool], through: Co
     return reached
 
 
-def _macs_behind(nodes: Sequence[Node], sizes: Sizes) -> tuple[dict[str, int], int]:
-    """By tensor, the multiply-accumulates of all nodes that can be reached from it, and those of the whole graph."""
-    every = [(node, node_macs(node.proto, sizes)) for node in nodes]
+def _macs_behind(nodes: Sequence[Node], counts: Sequence[int]) -> tuple[dict[str, int], int]:
+    """By tensor, the multiply-accumulates of all nodes that can be reached from it, and those of the whole graph. counts: of each node."""
+    every = list(zip(nodes, counts))
     weighted, macs = [node for node, count in every if count], [count for _, count in every if count]
     own = {id(node): 1 << place for place, node in enumerate(weighted)}
     reached: dict[str, int] = {}  # sets of weighted nodes, one bit each

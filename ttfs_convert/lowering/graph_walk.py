@@ -15,12 +15,16 @@ import onnx
 
 from ..errors import ModelError
 from ..network.populations import Layer, Readout, sources
-from ..onnx_model.macs import sizes
+from ..onnx_model.dataflow import data_tensors
+from ..onnx_model.derived import derived_model
+from ..onnx_model.macs import Sizes, sizes
 from ..onnx_model.node import Node
 from ..onnx_model.simplify import Simplified
 from .builder import Builder
+from .decomposition.decomposed import Decomposition, decomposed
+from .decomposition.rewriting import Surroundings
 from .encoders import enter
-from .graph_regions import WEIGHTED, Regions, is_body
+from .graph_regions import WEIGHTED, Regions, is_body, tail_tensors
 from .operators.activation import COMPARISONS
 from .operators.affine import PRODUCT_OF_COMPUTED
 from .operators.curves import NO_SHAPE
@@ -57,7 +61,9 @@ def lower_graph(model: Simplified, builder: Builder, where: str, ranges: InputRa
     for node in walk.nodes:
         problem = walk.lower(node)
         if problem:
-            unsupported.append((node.name, node.operator, *problem))
+            whole = walk.parts.replaced.get(node.outputs[0], node)  # what its reader knows
+            if whole.name not in {name for name, *_ in unsupported}:
+                unsupported.append((whole.name, whole.operator, *problem))
             builder.values.update(dict.fromkeys(node.outputs, Unknown()))
     if unsupported:
         raise UnsupportedModel(where, unsupported)
@@ -75,12 +81,14 @@ class _Walk:
             builder.values[tensor.name] = Constant(functools.partial(model.array, tensor))
         self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
         shapes, outputs = sizes(model.graph), [value.name for value in self.graph.output]
-        self.nodes = with_two_slopes([Node.of(proto) for proto in self.graph.node], self._constant, shapes.get, outputs)
         builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
+        nodes = with_two_slopes([Node.of(proto) for proto in self.graph.node], self._constant, shapes.get, outputs)
         if builder.slope != "fan_in":
-            body = Regions(self.nodes, shapes)
-            self.nodes = with_functions(self.nodes, self._constant, outputs, builder.opset, lambda node: not body.prepares(node))
-        self.regions = Regions(self.nodes, shapes)
+            body = Regions(nodes, shapes)
+            nodes = with_functions(nodes, self._constant, outputs, builder.opset, lambda node: not body.prepares(node))
+        self.parts = self._decomposed(nodes, model, shapes, outputs)
+        self.nodes = self.parts.nodes
+        self.regions = Regions(self.nodes, shapes, {name: self.parts.replaced[name] for name in self.parts.last})
         readers = [node for node in self.nodes if node.operator not in COMPARISONS]  # those are part of a clamp, Where
         self.body_readers = Counter(
             name for node in readers if self.regions.feeds_body.intersection(node.outputs) or is_body(node) for name in set(node.inputs)
@@ -93,6 +101,41 @@ class _Walk:
         self.entered: dict[str, Spikes] = {}
         builder.values.update({name: Head(name) for name in self.inputs})
 
+    def _decomposed(self, nodes: list[Node], model: Simplified, shapes: Sizes, outputs: list[str]) -> Decomposition:
+        """Products, normalisations and the like as functions of one tensor, but for slope `fan_in`, which has no neurons for these."""
+        if self.builder.slope == "fan_in":
+            return Decomposition(nodes)
+        regions = Regions(nodes, shapes)
+        tail = tail_tensors(nodes, regions)
+
+        def spikes(node: Node) -> bool:
+            if tail.intersection(node.outputs) or not self._is_float(node.outputs[0]):
+                return False
+            return node.operator in WEIGHTED or (not regions.feeds_weights.isdisjoint(node.outputs) and not regions.prepares(node))
+
+        originals = model.original.graph
+        taken = {name for graph in (self.graph, originals) for node in graph.node for name in (node.name, *node.output)}
+        taken.update(tensor.name for graph in (self.graph, originals) for tensor in (*graph.initializer, *graph.input))
+        around = Surroundings(
+            self._constant,
+            shapes.get,
+            self.builder.opset,
+            {name: node for node in nodes for name in node.outputs},
+            Counter(name for names in (outputs, *(node.inputs for node in nodes)) for name in names),
+            self.builder.ranges.extremes,
+            taken,
+            {name for node in nodes for name in node.outputs} - data_tensors(self.graph),
+        )
+        found = decomposed(nodes, around, spikes, outputs)
+        self.builder.values.update((name, Constant(lambda array=array: array)) for name, array in found.constants.items())
+        self.builder.ranges.factors, self.builder.ranges.loose = found.wanted, set(found.replaced)
+        if found.derived:
+            self.builder.derived = derived_model(found.derived, found.constants, model.graph)
+        return found
+
+    def _is_float(self, name: str) -> bool:
+        return name in self.infos and self.infos[name].elem_type == onnx.TensorProto.FLOAT
+
     def _constant(self, name: str) -> np.ndarray | None:
         value = self.builder.values.get(name)
         return value.array if isinstance(value, Constant) else None
@@ -100,6 +143,8 @@ class _Walk:
     def lower(self, node: Node) -> tuple[str, str] | None:
         """Set the values of `node`'s outputs; return (reason, remedy) if it is unsupported."""
         values = self.builder.values
+        if node.outputs[0] in self.parts.refused:
+            return self.parts.refused[node.outputs[0]]
         if node.operator == "Constant":
             values[node.outputs[0]] = Constant(functools.partial(onnx.numpy_helper.to_array, node.attributes["value"]))
             return None
@@ -117,7 +162,7 @@ class _Walk:
         if problem is None:
             if self.builder.slope != "fan_in":
                 self._encode_streams(node)
-        elif node.operator in (*WEIGHTED, *QUANTISED) or node.domain.startswith("com.microsoft"):
+        elif node.operator in (*WEIGHTED, *QUANTISED) or node.domain.startswith("com.microsoft") or node.outputs[0] in self.parts.replaced:
             return problem
         elif all(map(_is_raw, given.values())) or self.regions.prepares(node):
             values.update({name: Head(name) for name in node.outputs})
@@ -199,7 +244,7 @@ class _Walk:
     def _lower_on_moved(self, lower: Callable[[Node, Builder], None], node: Node, given: Mapping[str, Value]) -> None:
         """Lower a node that wants analog input in another order: what moves it is left to the head, and its result enters as it comes.
         Raises UnsupportedNode if it still has not the order it wants."""
-        analog = [name for name in given if _is_analog(self.builder.values[name])]
+        analog = [name for name in given if name in self.infos and _is_analog(self.builder.values[name])]
         problem, violations = AnalogMoved(), len(self.builder.violations)
         for first in (None, False, True):
             del self.builder.violations[violations:]

@@ -92,6 +92,13 @@ class Insertion:
     def __init__(self, network: Network, model: onnx.ModelProto):
         if network.steps is None:
             raise UsageError("quantised ANN", "continuous time", "a grid: other spike times have no levels", "set --steps N")
+        if network.derived is not None:
+            raise UsageError(
+                "quantised ANN",
+                "layers that stand for tensors which the original graph does not have, of products or normalisations",
+                "a tensor of the original for every layer that spikes",
+                "leave --quantised out: the layer errors say what rounding does",
+            )
         split = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.part in ("function", "mirrored")]
         if split:
             raise UsageError(

@@ -44,6 +44,7 @@ class Network(Record):
     head: ByteArray | None = None  # ONNX model from the model's inputs to the tensors that its input populations encode, uint8
     unbatched: tuple[str, ...] = ()  # inputs of the original without an axis for the batch: it takes one sample at a time
     tail: ByteArray | None  # ONNX model from the readouts' potentials to the outputs, uint8; None: the potentials are the outputs
+    derived: ByteArray | None = None  # ONNX model from tensors of the original to those that it lacks and layers stand for, uint8
     precision: str = "float32"  # of the original's weights; all is computed in float32
     input_ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)  # that its inputs are made for, as far as known: what pixels mean
     input_sizes: dict[str, Shape] = Field(default_factory=dict)  # without the batch, of inputs whose sizes the original leaves open

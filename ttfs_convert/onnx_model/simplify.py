@@ -17,6 +17,7 @@ from ..files.atomic import writing
 from .batch_axis import unbatched_inputs
 from .dataflow import fed_inputs
 from .external_data import SMALL, WEIGHTS, external_files, load_weights, move_weights, no_external_data
+from .inlined_functions import with_whole_functions
 from .input_sizes import chosen_sizes, set_sizes
 from .input_types import input_type
 from .one_sample import declared_batch, fix_batch, free_reshapes
@@ -95,7 +96,7 @@ def simplified(
                 free_reshapes(fixed, declared)
                 onnx.save(fixed, str(folder / "fixed.onnx"))
         _simplify(fixed, folder, where, declared)
-        graph = onnx.load(str(folder / "graph.onnx"), load_external_data=False)
+        graph = with_whole_functions(onnx.load(str(folder / "graph.onnx"), load_external_data=False), fixed)
         yield Simplified(
             Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external, precision, chosen
         )

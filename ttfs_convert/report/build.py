@@ -9,7 +9,7 @@ from ..data import Dataset
 from ..measurement import operation_counts
 from ..measurement.accuracy_drift import PairedOutcomes, newcombe_interval
 from ..measurement.engine_agreement import EngineCheck
-from ..measurement.layer_errors import LayerErrors
+from ..measurement.layer_errors import LayerError, LayerErrors
 from ..measurement.output_errors import OutputErrors
 from ..measurement.quantised_ann import QuantisedTally
 from ..measurement.spike_timing import BINS, SpikeTiming
@@ -63,6 +63,7 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
     outcomes, squares = judged.outcomes, judged.errors[judged.output].mean_squared_errors or (None, None)
     network, synaptic, active = run.network, operation_counts.synaptic(run.network), layer_errors.active_shares()
     sent = layer_errors.sent_shares() if run.threshold == "fixed" else None
+    tolerances = layer_errors.tolerances()  # of all layers at once: each follows from those before it
     events = {layer.name: operation_counts.event_of_layer(network, layer, active, sent) for layer in network.layers}
     gated = operation_counts.total([operation_counts.gated_of_layer(network, layer, active) for layer in network.layers])
     worst = layer_errors.worst_readout()
@@ -103,7 +104,10 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
             event_if_gated=_operations(gated),
             ann_macs=network.ann_macs,
         ),
-        layers=tuple(_layer(network, layer, layer_errors, events[layer.name], run.timing) for layer in network.layers),
+        layers=tuple(
+            _layer(network, layer, layer_errors.layers[layer.name], tolerances.get(layer.name), events[layer.name], run.timing)
+            for layer in network.layers
+        ),
         timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds),
         notes=tuple(notes),
     )
@@ -156,8 +160,9 @@ def _operations(operations: operation_counts.Operations) -> OperationsPart:
     return OperationsPart(synops=operations.synops, neuronops=operations.neuronops, p_proxy=operations.p_proxy)
 
 
-def _layer(network: Network, layer: Layer, layer_errors: LayerErrors, event: operation_counts.Operations, timing: SpikeTiming | None) -> LayerPart:
-    errors = layer_errors.layers[layer.name]
+def _layer(
+    network: Network, layer: Layer, errors: LayerError, tolerance: float | None, event: operation_counts.Operations, timing: SpikeTiming | None
+) -> LayerPart:
     return LayerPart(
         name=layer.name,
         kind="readout" if isinstance(layer, Readout) else label(layer),
@@ -171,7 +176,7 @@ def _layer(network: Network, layer: Layer, layer_errors: LayerErrors, event: ope
         weight_sum_max_deviation=weight_sum_deviation(layer),
         max_error=errors.largest_error,
         mean_error=errors.mean_error,
-        tolerance=layer_errors.tolerances().get(layer.name),
+        tolerance=tolerance,
         saturated=errors.saturated_share,
         silent=None if isinstance(layer, Readout) else errors.silent_share,
         synops=event.synops,

@@ -369,5 +369,5 @@ def test_attention_scores_are_refused():
     query, chain.at = chain.at, chain.add("MatMul", normal(6, 6)).at
     keys = chain.add("Transpose", perm=[0, 2, 1]).at
     chain.at = query
-    with pytest.raises(UnsupportedModel, match="leave squeeze-and-excitation and attention out"):
+    with pytest.raises(UnsupportedModel, match="--mode exact, which takes squares of their sums"):
         converted(chain.add("MatMul", keys).add("Relu").readout().model(), mode="unchecked")

@@ -18,10 +18,7 @@ from ..builder import Builder
 from ..unsupported import UnsupportedNode
 from ..values import Constant, Potential, Spikes, Value, is_laid_out, laid_out
 
-PRODUCT_OF_COMPUTED = (
-    "it multiplies or divides two computed tensors",
-    "use ReLU1 or ReLU for HardSwish, SiLU and GELU; leave squeeze-and-excitation and attention out",
-)
+PRODUCT_OF_COMPUTED = ("it multiplies or divides two computed tensors", "--mode exact, which takes squares of their sums")
 
 
 def lower_mul(node: Node, builder: Builder) -> None:

@@ -138,19 +138,23 @@ TAIL_MACS = 0.1  # share of all multiply-accumulates that may stand behind them
 
 QUANTISED = ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear")
 _RECURRENT = ("a recurrent state has no window of its own", "use convolutions over time")
-_NORM = ("it divides by a deviation or norm computed from the data", "train with BatchNorm, which folds into the weights")
+_NORM = ("it divides by a deviation or norm computed from the data", "--mode exact, or train with BatchNorm, which folds into the weights")
+_ROOTED = ("it is no linear operator", "--mode exact")
 _PATH = ("its path depends on data", "export the branch that is used")
 _SHAPES = ("it computes with shapes", "export with fixed sizes")
 _QUANTISED = ("a network quantised by others", "export the plain float32 network")
 REMEDIES = {  # why an operator cannot spike, and what would help
     **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
-    **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization", "RMSNormalization"), _NORM),
+    **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization", "RMSNormalization"), _NORM),
+    **dict.fromkeys(("ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"), _ROOTED),
+    "LRN": ("it divides by sums over neighbouring channels", "train with BatchNorm, which folds into the weights"),
+    "MeanVarianceNormalization": _NORM,
     **dict.fromkeys(("If", "Loop", "Scan"), _PATH),
     **dict.fromkeys(("ConstantOfShape", "Range", "Shape"), _SHAPES),
     **dict.fromkeys(QUANTISED, _QUANTISED),
     "ReduceMin": ("the latest of several spikes", "write it as Neg, ReduceMax, Neg"),
-    "Attention": ("it multiplies two computed tensors", "leave attention out"),
+    "Attention": ("it multiplies two computed tensors", "--mode exact"),
     "ArgMax": ("it stands in the middle of the network", "keep it for the output"),
-    **dict.fromkeys(("LogSoftmax", "Softmax"), ("it divides by a sum over computed values", "leave attention out; at the output it is fine")),
+    **dict.fromkeys(("LogSoftmax", "Softmax"), ("it divides by a sum over computed values", "--mode exact; at the output it is fine")),
 }
 NO_REMEDY = ("no spiking form here", "CLI.md lists the operators that convert")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
+import onnx
 
 from ...data import Dataset, fit_to_inputs
 from ...data.model_inputs import NARROW
@@ -14,12 +15,13 @@ from ...network.populations import Input
 from ...network.tensor_order import part_of
 from ...onnx_model.dataflow import fed_inputs
 from ...onnx_model.input_types import input_type
+from ...onnx_model.macs import sizes
 from ...onnx_model.reference import Reference
 from ...onnx_model.simplify import Simplified
 from ..values import channels_first, flat_index, in_population_order
 from .calibration import RangeRequest, Rule, ranges
 from .of_inputs import InputRanges, measured_ends
-from .of_layers import Range, Unbounded
+from .of_layers import Ends, Range, Unbounded
 
 MEMORY = 64 << 20  # bytes of activations at a time
 BEYOND = 1e-5  # of a layer's largest value: what rounding may put outside of its ends
@@ -65,6 +67,13 @@ def _check_ends(layer: Unbounded, values: np.ndarray) -> None:
             f"values from {layer.low:g} to {layer.high:g}, as its function has on one side of a pole",
             "clamp what it reads to numbers of one sign",
         )
+
+
+def measured_extremes(tensors: Sequence[str], model: Simplified, data: Dataset, known: InputRanges) -> dict[str, Ends]:
+    """Smallest and largest value of each tensor of the simplified model on `data`. known: ranges of the model's inputs."""
+    shapes = sizes(onnx.shape_inference.infer_shapes(model.graph))
+    watched = [Unbounded(name, name, flat_index(shapes[name]), 1, -np.inf, np.inf) for name in tensors]
+    return {name: (float(ends[0].min()), float(ends[1].max())) for name, ends in _extremes(watched, model, data, known).items()}
 
 
 def narrow_channels(inputs: Sequence[Input], model: Simplified, data: Dataset, known: InputRanges) -> tuple[str, ...]:

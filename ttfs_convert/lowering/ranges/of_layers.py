@@ -13,15 +13,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from ...network.activations.threshold_shape import Activation
 from ...network.populations import Part
-from ..values import Potential
+from ..values import Potential, same_index
 
 UNIT = (0.0, 1.0)
 NARROWEST = np.float32(1e-3)  # width of a channel's range, as a share of the layer's largest value: what float32 has no digits for is no signal
+Ends = tuple[float, float]
 Range = tuple[np.ndarray, np.ndarray]  # lo and hi, (channels,) float32
 
 
@@ -49,10 +51,22 @@ class Unbounded:
 class Ranges:
     """Ranges of layers in one mode. calibrated: by what was `measured`; `unbounded` collects what it lacks of layers, for which a range of
     width 1 stands in, `unseen` what it lacks of input populations, for which [0, 1] does. fitted: whether upper ends that activations have
-    are measured too, because values may stay far below them."""
+    are measured too, because values may stay far below them. extremes: smallest and largest value, by tensor, of the factors of products;
+    `factors` collects these tensors. measures: whether there is data; then `loose` tensors, of which bounds say little, are measured too.
+    """
 
-    def __init__(self, mode: str, calibrated: Mapping[str, Range], fitted: bool = False):
-        self.mode, self.calibrated, self.fitted = mode, calibrated, fitted
+    def __init__(
+        self,
+        mode: str,
+        calibrated: Mapping[str, Range],
+        fitted: bool = False,
+        extremes: Mapping[str, Ends] = MappingProxyType({}),
+        measures: bool = False,
+    ):
+        self.mode, self.calibrated, self.fitted, self.extremes, self.measures = mode, calibrated, fitted, extremes, measures
+        self.loose: set[str] = set()
+        self._shown: dict[str, np.ndarray] = {}  # by what is measured, how the first population that needs it shows the tensor
+        self.factors: tuple[str, ...] = ()
         self.unbounded: dict[str, Unbounded] = {}
         self.unseen: dict[str, Unbounded] = {}
 
@@ -76,10 +90,11 @@ class Ranges:
                 hi = np.clip(self.calibrated.get(key, (lo, hi))[1], None, end)
         elif self.mode != "exact":
             lo, hi = np.where(np.isfinite(lo), lo, UNIT[0] if high > UNIT[0] else high - 1), np.where(np.isfinite(hi), hi, UNIT[1])
-        elif not (np.isfinite(lo).all() and np.isfinite(hi).all()):
+        elif not (np.isfinite(lo).all() and np.isfinite(hi).all()) or self._is_loose(potential, tensor, part):
             key = self._wanted(potential, tensor, low, high, part)
             down = 1 if part == "negative" else 0
-            lo, hi = self.calibrated.get(key, tuple(np.full(channels, end - down) for end in UNIT))
+            found = self.calibrated.get(key, tuple(np.full(channels, end - down) for end in UNIT))
+            lo, hi = np.clip(found[0], lo, hi), np.clip(found[1], lo, hi)
         lo, hi = np.asarray(lo, np.float32), np.asarray(hi, np.float32)
         narrowest = NARROWEST * max(np.abs(lo).max(), np.abs(hi).max(), np.float32(1e-30))
         hi = np.maximum(hi, np.minimum(lo + narrowest, np.float32(high)))  # not beyond where the activation clamps
@@ -94,7 +109,7 @@ class Ranges:
             for end in potential.bounds
         ]
         lo, hi = np.maximum(known[0].min(0), bounds[0]), np.minimum(known[1].max(0), bounds[1])
-        if self.fitted or not (np.isfinite(lo).all() and np.isfinite(hi).all()):
+        if self.fitted or not (np.isfinite(lo).all() and np.isfinite(hi).all()) or self._is_loose(potential, tensor, part, activation):
             ends = (-math.inf, math.inf) if self.fitted else (float(bounds[0]), float(bounds[1]))
             if part != "whole" and activation.bounds[0] == 0:
                 ends = 0.0, ends[1]  # half of a valley is silent at its lower end
@@ -112,9 +127,17 @@ class Ranges:
         hi = np.minimum(np.maximum(hi, lo + narrowest), bounds[1])
         return np.where(hi - lo < narrowest / 2, hi - narrowest, lo), hi
 
+    def _is_loose(self, potential: Potential, tensor: str, part: Part, activation: Activation | None = None) -> bool:
+        """Whether the range that bounds give is to be measured all the same: not of a second population that shows the tensor otherwise."""
+        if not self.measures or tensor not in self.loose:
+            return False
+        key = measured(tensor, part, activation if part != "whole" else None)
+        return same_index(self._shown.setdefault(key, potential.index), potential.index)
+
     def _wanted(self, potential: Potential, tensor: str, low: float, high: float, part: Part, activation: Activation | None = None) -> str:
         """What is to be measured for a range whose ends are not all known, in words."""
         key = measured(tensor, part, activation)
+        self._shown.setdefault(key, potential.index)
         if key not in self.calibrated:
             self.unbounded[key] = Unbounded(potential.name, tensor, potential.index, potential.shape[-1], low, high, part, activation)
         return key
