@@ -55,6 +55,33 @@ def test_the_trained_resnet_is_converted_without_loss(tmp_path):
     assert ttfs_convert.evaluate(network, images).report.drift.agreement >= 0.98
 
 
+@pytest.fixture(scope="module")
+def pictures():
+    """200 images, calibrated on too, so that no value lies beyond its range: what is tested is exactness."""
+    with np.load(EXAMPLE / "images.npz") as archive:
+        return archive["x"][:200, None].astype(np.float32) / 255, archive["y"][:200]
+
+
+@pytest.mark.parametrize("slope", ("gated", "reference"))
+@pytest.mark.parametrize("name", ("fashion_mnist/resnet", "fashion_mnist/mobilenet", "mnist/autoencoder"))
+def test_ordinary_networks_are_exact_in_continuous_time(name, slope, pictures):
+    network = ttfs_convert.convert(ROOT / "examples" / f"{name}.onnx", mode="exact", slope=slope, steps=None, calibrate=pictures)
+    evaluation = ttfs_convert.evaluate(network, pictures)
+    errors, (output,) = evaluation.layer_errors, evaluation.report.outputs
+    assert errors.not_compared() == [] and errors.first_out_of_tolerance() is None and errors.first_cut_off() is None
+    low, high = output.range
+    assert output.max_error <= 1e-4 * (high - low)
+
+
+def test_an_autoencoder_is_judged_by_its_pictures(pictures):
+    x, _ = pictures
+    network = ttfs_convert.convert(ROOT / "examples" / "mnist" / "autoencoder.onnx", mode="exact", calibrate=x)
+    continuous, steps = (ttfs_convert.evaluate(each, (x, x)).report for each in (network.with_steps(None), network))
+    assert continuous.outputs[0].psnr > 100 > steps.outputs[0].psnr > 25
+    assert continuous.outputs[0].rule.startswith("no labels") and continuous.drift.agreement is None
+    assert continuous.ann.mean_squared_error == pytest.approx(continuous.snn.mean_squared_error, rel=1e-4)
+
+
 def test_every_public_name_resolves():
     for name in ttfs_convert.__all__:
         assert getattr(ttfs_convert, name) is not None

@@ -30,6 +30,9 @@ def folder(tmp_path_factory):
     np.savez(folder / "data.npz", x=IMAGES, y=y)
     np.savez(folder / "unlabelled.npz", x=IMAGES)
     model = save(MODEL, folder)
+    np.savez(folder / "train.npz", x=np.random.default_rng(5).uniform(0, 1, (100, 6)).astype(np.float32))
+    fitted = (model, "--out", folder / "fitted.npz", "--steps", "64", "--compensate", "--calibrate", folder / "train.npz")
+    assert invoke(convert_main, *fitted).exit_code == 0
     for name, steps in (("snn", "64"), ("continuous", "continuous"), ("coarse", "2")):
         assert invoke(convert_main, model, "--out", folder / f"{name}.npz", "--steps", steps).exit_code == 0
     return folder
@@ -54,6 +57,8 @@ def test_json_has_exactly_these_fields(tuned, folder):
         "network",
         "data",
         "max_drop_pp",
+        "max_latency_steps",
+        "fitted_to",
         "seed",
         "chosen_on",
         "judged_on",
@@ -70,6 +75,7 @@ def test_json_has_exactly_these_fields(tuned, folder):
         5,
         "per layer",
     )
+    assert content["max_latency_steps"] is None and content["fitted_to"] is None
     assert (content["chosen_on"], content["judged_on"]) == (120, 120) and content["data"]["name"] == "data.npz"
     assert [each["name"] for each in content["variants"]] == ["as given", "uniform", "per layer"]
     for each in content["variants"]:
@@ -176,6 +182,32 @@ def test_seed_share_and_limit(folder):
     assert (content["chosen_on"], content["judged_on"], content["seed"], content["max_drop_pp"]) == (25, 75, 3, 20)
 
 
+def test_variants_fitted_to_their_own_steps(folder, tmp_path):
+    """The file says to which steps of every layer, and on what; a run of it has nothing to warn of."""
+    options = ("--compensate", "--calibrate", folder / "train.npz", "--calibration-limit", "70", "--max-drop", "10")
+    result = tune(folder, *options, "--out", tmp_path / "tuned.npz", "--json", tmp_path / "tuned.json", network="fitted")
+    assert result.exit_code == 0, result.stderr
+    content, network = json.loads((tmp_path / "tuned.json").read_text()), load(tmp_path / "tuned.npz")
+    fitted, kept = content["fitted_to"], next(each for each in content["variants"] if each["name"] == content["kept"])
+    assert (fitted["data"], fitted["samples"], fitted["fits"]) == ("train.npz", 70, content["runs"]) and content["kept"] != "as given"
+    assert f"fitted, each to its own steps, on 70 samples of train.npz (SHA-256 {fitted['sha256'][:16]}...) in {fitted['fits']} fits" in result.stderr
+    record = network.compensation
+    assert (record.data, record.sha256, record.samples) == ("train.npz", fitted["sha256"], 70)
+    assert {name: record.steps[name] for name in kept["steps"]} == kept["steps"] and network.on_fitted_grid
+    inspected = invoke(inspect_main, tmp_path / "tuned.npz")
+    assert "on 70 samples of train.npz" in " ".join(inspected.stdout.split())
+    assert "were fitted to" not in invoke(run_main, tmp_path / "tuned.npz", "--data", folder / "data.npz").stderr
+
+
+def test_the_most_accurate_within_a_latency(folder, tmp_path):
+    result = tune(folder, "--max-latency", "20", "--out", tmp_path / "tuned.npz", "--json", tmp_path / "tuned.json")
+    content = json.loads((tmp_path / "tuned.json").read_text())
+    assert result.exit_code == 0 and "for the least drop within a latency of 20 steps; all figures are of the other 120" in result.stderr
+    assert (content["max_drop_pp"], content["max_latency_steps"], content["fitted_to"]) == (None, 20, None)
+    assert load(tmp_path / "tuned.npz").latency_steps <= 20 and content["kept"] in ("uniform", "per layer")
+    assert [each["latency_steps"] for each in content["variants"][:2]] == [192, 18]
+
+
 @pytest.mark.parametrize(
     "network, data, options, texts",
     (
@@ -186,6 +218,9 @@ def test_seed_share_and_limit(folder):
         ("snn", "data", ("--share", "1"), ("--share",)),
         ("snn", "data", ("--share", "0"), ("--share",)),
         ("snn", "data", ("--max-drop", "-1"), ("--max-drop",)),
+        ("snn", "data", ("--max-drop", "1", "--max-latency", "9"), ("max-latency: given with max-drop", "one budget")),
+        ("snn", "data", ("--max-latency", "2"), ("max-latency: 2 steps; expected at least 3",)),
+        ("snn", "data", ("--compensate",), ("compensate: no data; expected samples to fit to", "--calibrate DATA")),
         ("snn", "no such data", ("--out", "{tmp}/none/t.npz"), ("cannot be written",)),
         ("snn", "no such data", ("--json", "{tmp}/none/t.json"), ("cannot be written",)),
     ),
@@ -194,6 +229,11 @@ def test_usage_errors(folder, tmp_path, network, data, options, texts):
     result = tune(folder, *(option.format(tmp=tmp_path) for option in options), network=network, data=data)
     assert result.exit_code == 2 and all(text in result.stderr for text in texts), result.stderr
     assert not result.stdout and not list(tmp_path.iterdir())
+
+
+def test_data_to_fit_to_without_a_fit(folder):
+    result = tune(folder, "--calibrate", folder / "train.npz")
+    assert result.exit_code == 2 and "calibrate: data to fit to, but no fit; expected both or neither; add --compensate" in result.stderr
 
 
 def test_model_and_data_errors(folder, tmp_path):

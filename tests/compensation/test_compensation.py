@@ -108,6 +108,33 @@ def test_a_systematic_shift_is_taken_out_exactly():
     assert abs((run(network, fresh).potentials[:, 0] - expected).mean()) < 0.05
 
 
+@pytest.mark.parametrize("mode, builder", (("exact", residual), ("unchecked", separable)))
+def test_biases_alone(mode, builder):
+    """Weights stay the original's, bit by bit; the potentials that the fit saw are right on average, as with weights fitted as well."""
+    chain = builder()
+    data = data_of(samples(chain, 100, 1))
+    options = {"mode": mode, "steps": 8, "rounding": "ceil", "calibrate": data, "method": "mse"}
+    plain, biased = converted(chain.model(), **options), converted(chain.model(), compensate="bias", **options)
+    assert {fit.fitted for fit in biased.compensation.layers} <= {"bias", "none"} and all(
+        fit.weight_change == 0 for fit in biased.compensation.layers
+    )
+    assert any(fit.fitted == "bias" for fit in biased.compensation.layers)
+    for before, after in zip(plain.layers, biased.layers):
+        if has_neurons(before):
+            assert all(np.array_equal(a, b) for a, b in zip(weights_of(before), weights_of(after), strict=True))
+    assert error(biased, chain.model(), samples(chain, 60, 2)) < error(plain, chain.model(), samples(chain, 60, 2))
+
+
+def weights_of(layer):
+    return [step.weights for connection in layer.connections for step in connection.path if hasattr(step, "weights")]
+
+
+@pytest.mark.parametrize("value", ("weights", 2))
+def test_nothing_else_can_be_fitted(value):
+    with pytest.raises(UsageError, match="compensate: .*; expected True, False or 'bias'"):
+        converted(residual().model(), steps=8, compensate=value)
+
+
 def test_with_fine_steps_there_is_nothing_to_fit():
     chain = residual()
     x = samples(chain, 60, 1)

@@ -4,12 +4,14 @@ import argparse
 import importlib
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "paper"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture(scope="session")
@@ -29,20 +31,25 @@ def shim(keras):
     return shim
 
 
-@pytest.fixture(scope="module")
-def paper():
-    """The scripts of examples/paper as modules; they import each other by their plain names."""
-    names = ("architectures", "images", "recipe", "train", "table2", "table3", "silence")
+@contextmanager
+def scripts(folder: str, *names: str) -> Iterator[argparse.Namespace]:
+    """Scripts of examples/`folder` as modules; they import each other by their plain names, which other folders have, too."""
     kept = {name: sys.modules.pop(name, None) for name in names}
-    sys.path.insert(0, str(EXAMPLES))
+    sys.path.insert(0, str(EXAMPLES / folder))
     try:
         yield argparse.Namespace(**{name: importlib.import_module(name) for name in names})
     finally:
-        sys.path.remove(str(EXAMPLES))
+        sys.path.remove(str(EXAMPLES / folder))
         for name, module in kept.items():
             sys.modules.pop(name, None)
             if module is not None:
                 sys.modules[name] = module
+
+
+@pytest.fixture(scope="module")
+def paper():
+    with scripts("paper", "architectures", "images", "recipe", "train", "table2", "table3", "silence") as modules:
+        yield modules
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from .output_files import check_outputs, write_json
 from .shared_options import judging
 
 if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..network.network import Network
     from ..studies.tuning import Tuning
 
 
@@ -24,11 +26,26 @@ if TYPE_CHECKING:
 @click.option(
     "--max-drop",
     type=click.FloatRange(min=0),
-    default=0.1,
-    show_default=True,
     metavar="PP",
-    help="Budget: percentage points of accuracy below the original's, on the part of the data that chooses.",
+    help="Budget: percentage points of accuracy below the original's, on the part of the data that chooses.  [default: 0.1]",
 )
+@click.option(
+    "--max-latency",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="Budget instead: time steps until the output can be read. Of the variants within it, the most accurate one on the part of the "
+    "data that chooses.",
+)
+@click.option(
+    "--compensate",
+    is_flag=True,
+    help="Convert the original again for every candidate, by the options that SNN.npz keeps, with ranges and weights fitted to the "
+    "candidate's own steps on the samples of --calibrate; labels of these are not used. At most 17 fits, with --max-latency 3.",
+)
+@click.option(
+    "--calibrate", metavar="NAME|PATH", help="With --compensate: data to fit to and to find ranges on; of a named data set, training images."
+)
+@click.option("--calibration-limit", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="Fit to the first N samples.")
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -38,7 +55,10 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the split.")
 @click.option(
-    "--out", metavar="TUNED.npz", help="Write the network of least latency that keeps the budget on the samples that had no say; exit 5 if none does."
+    "--out",
+    metavar="TUNED.npz",
+    help="Write the network of least latency that keeps the budget on the samples that had no say, exit 5 if none does; with "
+    "--max-latency the most accurate on those that chose.",
 )
 @judging
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
@@ -47,7 +67,7 @@ if TYPE_CHECKING:
 @click.option("--json", "json_file", metavar="FILE", help="Also write the result as JSON; - for standard output alone.")
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
-    """Find the smallest numbers of time steps, uniform and then per layer, that keep the accuracy.
+    """Find the smallest numbers of time steps, uniform and then per layer, that keep the accuracy; or the best ones within a latency.
 
     One part of the data chooses, another judges: the table's accuracies are of samples that had no say.
     """
@@ -61,7 +81,11 @@ class Options(NamedTuple):
     data: str
     data_dir: str | None
     limit: int | None
-    max_drop: float
+    max_drop: float | None
+    max_latency: int | None
+    compensate: bool
+    calibrate: str | None
+    calibration_limit: int
     share: float
     seed: int
     out: str | None
@@ -86,6 +110,9 @@ def _tune(options: Options) -> None:
         network,
         dataset,
         options.max_drop,
+        max_latency=options.max_latency,
+        compensate=options.compensate,
+        calibrate=_to_fit_to(options, network),
         share=options.share,
         seed=options.seed,
         progress=say,
@@ -98,15 +125,33 @@ def _tune(options: Options) -> None:
     if options.json_file != "-":
         console().print(tuning_table(found))
     if options.json_file:
-        write_json(as_json(found, dataset, options.max_drop, options.seed), options.json_file)
-    note(
-        f"steps chosen on {found.chosen_on:,} samples in {found.runs} runs, for a drop of at most {options.max_drop:g} pp; all figures are of the "
-        f"other {found.judged_on:,}"
-    )
+        write_json(as_json(found, dataset, options.seed), options.json_file)
+    note(f"steps chosen on {found.chosen_on:,} samples in {found.runs} runs, for {_budget(found)}; all figures are of the other {found.judged_on:,}")
+    if found.fitted_to is not None:
+        fitted = found.fitted_to
+        note(
+            f"all but the network as given are fitted, each to its own steps, on {fitted.samples:,} samples of {fitted.data} "
+            f"(SHA-256 {fitted.sha256[:16]}...) in {fitted.fits} fits"
+        )
     for text in found.notes:
         note(text)
     note_subset(dataset)
     _write(found, options)
+
+
+def _to_fit_to(options: Options, network: Network) -> Dataset | None:
+    """The first samples of --calibrate."""
+    from ..data.given import dataset_of
+
+    if options.calibrate is None:
+        return None
+    return dataset_of(options.calibrate, network.input_shapes, limit=options.calibration_limit, data_dir=options.data_dir, split="train")
+
+
+def _budget(found: Tuning) -> str:
+    if found.max_latency is None:
+        return f"a drop of at most {found.max_drop:g} pp"
+    return f"the least drop within a latency of {found.max_latency:,} steps"
 
 
 def _write(found: Tuning, options: Options) -> None:
@@ -115,7 +160,7 @@ def _write(found: Tuning, options: Options) -> None:
 
     if found.network is None:
         unwritten = "" if options.out is None else f"; {options.out} is not written"
-        note(f"no variant stays within {options.max_drop:g} pp on the samples that had no say{unwritten}: name more data, or allow a larger drop")
+        note(f"no variant stays within {found.max_drop:g} pp on the samples that had no say{unwritten}: name more data, or allow a larger drop")
         sys.exit(INCONCLUSIVE)
     if options.out is not None:
         save(found.network, options.out)

@@ -20,8 +20,9 @@ from ..simulation.integrator import Integrator
 from ..simulation.recording import decode, step_dtype
 from ..simulation.wiring import WIRING
 from .activation_store import Activations
+from .firing import original_activation, steps_of
 from .layer_fit import Change, Fit, fit
-from .regression_rows import Rows, Sampler, fitted_steps, slopes_of, unchanged_sums
+from .regression_rows import Rows, Sampler, fitted_steps, unchanged_sums
 
 BATCH = 64 << 20  # bytes of activations at a time
 
@@ -31,19 +32,20 @@ def fitted_network(
     entries: Callable[[slice], Mapping[str, np.ndarray]],
     samples: int,
     progress: Callable[[Spiking | Readout, Fit], None] = lambda layer, fit: None,
+    charges_alone: bool = False,
 ) -> Network:
-    """`network` with all weights fitted.
+    """`network` with all weights fitted, or with charges_alone all biases.
 
     entries: what the input populations encode, by tensor, for a slice of the samples. progress: told of each layer with weights, as it is
     fitted.
     """
     with tempfile.TemporaryDirectory() as folder, CALLER:
-        return _Walk(network, entries, samples, Path(folder)).run(progress)
+        return _Walk(network, entries, samples, Path(folder), charges_alone).run(progress)
 
 
 class _Walk:
-    def __init__(self, network: Network, entries: Callable, samples: int, folder: Path):
-        self._network, self._entries, self._samples = network, entries, samples
+    def __init__(self, network: Network, entries: Callable, samples: int, folder: Path, charges_alone: bool):
+        self._network, self._entries, self._samples, self._charges_alone = network, entries, samples, charges_alone
         self._steps, self._grid = network.steps_per_layer(), network.grid()
         self._original = Activations(samples, folder / "original")
         self._rounded = Activations(samples, folder / "rounded")
@@ -81,14 +83,10 @@ class _Walk:
                 values = times = channels_last(layer, x)
             else:
                 values = encoded(layer, x)
-                times = self._times(values, np.ones(1, np.float32), self._grid[layer.name])
+                times = np.empty(values.shape, step_dtype(self._grid[layer.name]))
+                fire(values.reshape(-1, 1), np.ones(1, np.float32), self._grid[layer.name], self._network.half, times.reshape(-1, 1))
             self._original.write(layer.name, rows, values)
             self._rounded.write(layer.name, rows, times)
-
-    def _times(self, potentials: np.ndarray, slopes: np.ndarray, steps: int) -> np.ndarray:
-        times = np.empty(potentials.shape, step_dtype(steps))
-        fire(potentials.reshape(-1, slopes.size), slopes, steps, self._network.half, times.reshape(-1, slopes.size))
-        return times
 
     def _wire(self, layer: Layer) -> None:
         for rows in self._batches(layer.name, *sources(layer)):
@@ -119,15 +117,16 @@ class _Walk:
         observed = self._observe(layer, integrator)
         if observed is not None:
             seen, unseen = observed
-            found = fit(layer, self._steps[layer.name], self._network.half, seen, unseen, unchanged_sums(layer, integrator))
+            sums = None if self._charges_alone else unchanged_sums(layer, integrator)
+            found = fit(layer, self._steps[layer.name], self._network.half, seen, unseen, sums, self._charges_alone)
             if found.change is not None:
                 layer = with_change(layer, found.change)
                 integrator = self._integrator(layer)
         if isinstance(layer, Spiking):
-            slopes = slopes_of(layer).reshape(-1)
             for rows in self._batches(layer.name, *sources(layer)):
                 values = {name: self._activations(name, rows) for name in sources(layer)}
-                self._rounded.write(layer.name, rows, self._times(self._potential(layer, integrator, values), slopes, self._grid[layer.name]))
+                potentials = self._potential(layer, integrator, values)
+                self._rounded.write(layer.name, rows, steps_of(layer, potentials, self._grid[layer.name], self._network.half))
         return layer, found
 
     def _observe(self, layer: Spiking | Readout, integrator: Integrator) -> tuple[Rows, Rows] | None:
@@ -137,22 +136,12 @@ class _Walk:
             exact = self._potential(layer, integrator, {name: self._original.read(name, rows) for name in sources(layer)})
             wanted = exact
             if isinstance(layer, Spiking):
-                wanted = np.clip(exact, *_ends(layer))
+                wanted = original_activation(layer, exact)
                 self._original.write(layer.name, rows, wanted)
             if sampler is not None:
                 values = {name: self._activations(name, rows) for name in sources(layer)}
                 sampler.add(rows, integrator, values, self._potential(layer, integrator, values), exact, wanted)
         return None if sampler is None else sampler.rows()
-
-
-def _ends(layer: Spiking) -> tuple[np.ndarray, np.ndarray]:
-    """Of the original's activation, in units of the layer's range, (channels,) each."""
-    width = layer.hi - layer.lo
-    low, high = (
-        np.full(width.shape, end, np.float32) if known is None else ((known - layer.lo) / width).astype(np.float32)
-        for known, end in ((layer.low, -np.inf), (layer.high, np.inf))
-    )
-    return low, high
 
 
 def with_change(layer: Spiking | Readout, change: Change) -> Spiking | Readout:

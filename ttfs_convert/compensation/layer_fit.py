@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from ..kernels.rounding import TIE
 from ..network.populations import Readout, Spiking
 from ..network.synapses.kind import FittableKind
+from .firing import decoded, indifferent
 from .regression_rows import Rows, fitted_steps
 from .ridge import Ridge
 
@@ -39,20 +39,30 @@ class Fit:
     after: float
 
 
-def fit(layer: Spiking | Readout, steps: int | None, half: float, seen: Rows, unseen: Rows, unchanged: Sequence[np.ndarray] | None) -> Fit:
+def fit(
+    layer: Spiking | Readout,
+    steps: int | None,
+    half: float,
+    seen: Rows,
+    unseen: Rows,
+    unchanged: Sequence[np.ndarray] | None,
+    charges_alone: bool = False,
+) -> Fit:
     """The best change of `layer`. steps, half: of its spike times. seen: what is fitted to. unseen: what chooses between ridges, the charges
     alone, and no change. unchanged: per fitted connection, (c, groups, weights per neuron): combinations whose sum over connections is to
-    stay as it is."""
+    stay as it is. charges_alone: whether weights stay too."""
     best = _Best(_Score(layer, steps, half, unseen))
     residual = seen.target - seen.now
     best.offer(Change(residual.mean(0, dtype=np.float64)))
+    if charges_alone:
+        return best.fit
     blocks = _Blocks([step for _, step in fitted_steps(layer)], seen, unchanged)
     changes = blocks.against(residual)
     strength = min(STRENGTHS, key=lambda each: best.offer(changes(each), each))  # one at a time: changes of wide layers are large
     if isinstance(layer, Spiking):
         change = changes(strength)
         for _ in range(ROUNDS):
-            change = blocks.against(_relaxed(seen, predicted(seen, change)) - seen.now)(strength)
+            change = blocks.against(_relaxed(layer, seen, predicted(seen, change)) - seen.now)(strength)
             best.offer(change, strength)
     return best.fit
 
@@ -73,12 +83,12 @@ class _Best:
         return after
 
 
-def _relaxed(rows: Rows, found: np.ndarray) -> np.ndarray:
+def _relaxed(layer: Spiking, rows: Rows, found: np.ndarray) -> np.ndarray:
     """Targets for potentials `found`: where the original is silent any potential will do that keeps the neuron silent, and where it is
     saturated any that keeps it so."""
-    silent = 1 - rows.slopes
+    silent, at_once = indifferent(layer, rows.slopes)
     target = np.where(rows.target < silent, np.minimum(found, silent), rows.target)
-    return np.where(rows.target > 1, np.maximum(found, 1), target)
+    return np.where(rows.target > at_once, np.maximum(found, at_once), target).astype(np.float32)
 
 
 class _Blocks:
@@ -127,16 +137,9 @@ class _Score:
     """Root mean squared error of what potentials make of a layer, against the original."""
 
     def __init__(self, layer: Spiking | Readout, steps: int | None, half: float, rows: Rows):
-        self._steps, self._half, self.rows = steps if isinstance(layer, Spiking) else None, half, rows
+        self._layer, self._steps, self._half, self.rows = layer, steps, half, rows
 
     def __call__(self, potentials: np.ndarray) -> float:
-        if self._steps is not None:
-            potentials = decoded(potentials, self.rows.slopes, self._steps, self._half)
+        if isinstance(self._layer, Spiking) and self._steps is not None:
+            potentials = decoded(self._layer, potentials, self.rows.slopes, self._steps, self._half)
         return math.sqrt(np.square(potentials - self.rows.wanted, dtype=np.float64).mean())
-
-
-def decoded(potentials: np.ndarray, slopes: np.ndarray, steps: int, half: float) -> np.ndarray:
-    """a = 1 - k / N of neurons with these potentials V0, as they fire (see `kernels/rounding.py`)."""
-    rising = slopes > 0
-    tau = np.where(rising, (1 - potentials) / np.where(rising, slopes, 1), np.where(potentials >= 1, 0, 1))
-    return (1 - np.clip(np.ceil(steps * tau - half - TIE), 0, steps) / steps).astype(np.float32)

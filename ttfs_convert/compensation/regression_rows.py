@@ -12,6 +12,8 @@ from ..network.populations import Readout, Spiking
 from ..network.synapses.connection import Connection
 from ..network.synapses.kind import FittableKind
 from ..simulation.integrator import Integrator
+from .firing import slopes_of
+from .firing import target as wanted_potentials
 
 MEMORY = 64 << 20  # bytes of a layer's rows
 FEWEST = 256  # samples that even the widest layer is fitted to and judged on
@@ -36,12 +38,9 @@ def fitted_steps(layer: Spiking | Readout) -> list[tuple[int, FittableKind]]:
     grid of outputs."""
     ends = [(number, each.path[-1]) for number, each in enumerate(layer.connections) if each.path]
     fittable = [(number, step) for number, step in ends if isinstance(step, FittableKind)]
-    return [(number, step) for number, step in fittable if step.out_shape == fittable[0][1].out_shape]
-
-
-def slopes_of(layer: Spiking | Readout) -> np.ndarray:
-    """S, (channels,) or the whole shape, float32."""
-    return layer.weight_sums if isinstance(layer, Spiking) and layer.slope == "fan_in" else np.ones(layer.shape[-1:], np.float32)
+    found = [(number, step) for number, step in fittable if step.out_shape == fittable[0][1].out_shape]
+    shaped = isinstance(layer, Spiking) and layer.activation is not None
+    return [] if shaped and found and found[0][1].out_shape[-1] % layer.shape[-1] else found  # whose threshold is whose differs by position
 
 
 class Sampler:
@@ -82,8 +81,9 @@ class Sampler:
             step.patches(before_last(connection, integrator, values[connection.source][used]), at)
             for connection, step in zip(self._connections, self._steps)
         ]
-        slopes = np.broadcast_to(slopes_of(self._layer), exact.shape)
-        target = 1 - slopes * (1 - exact) if isinstance(self._layer, Spiking) else exact
+        fires = isinstance(self._layer, Spiking)
+        slopes = np.broadcast_to(slopes_of(self._layer) if fires else np.ones(1, np.float32), exact.shape)
+        target = wanted_potentials(self._layer, exact) if fires else exact
         planes = [
             plane[used].reshape(count, self._positions, self._outputs)[np.arange(count, dtype=np.int64)[:, None], at].reshape(-1, self._outputs)
             for plane in (now, target, wanted, slopes)

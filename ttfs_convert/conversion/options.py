@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from ..errors import UsageError
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS, Rounding
 from ..lowering.builder import Builder
 from ..lowering.ranges.calibration import Rule
-from ..lowering.ranges.of_inputs import InputRange, check_input_range
+from ..lowering.ranges.of_inputs import InputRange, OneRange, check_input_range
 from ..lowering.ranges.of_layers import Range, Ranges
 from ..network.choices import EXACT_SLOPES, MODES, POOLINGS, Mode, Pooling, Slope
+from ..network.provenance import Conversion, OneInputRange
 from ..onnx_model.input_sizes import Sizes
 
 CHOICES = {"mode": MODES, "slope": EXACT_SLOPES, "rounding": ROUNDINGS, "pooling": POOLINGS}
@@ -39,7 +40,8 @@ class ConversionOptions:
     margin: of `maximum`, as a share of the range's width, by which a calibrated end moves outward.
     embed: whether to keep the ONNX file inside the network.
     input_steps: N of the input's window, None for that of all others.
-    compensate: whether to fit weights, biases and, in mode exact, ranges anew to the rounding of N steps (see `compensation`).
+    compensate: whether to fit weights, biases and, in mode exact, ranges anew to the rounding of N steps (see `compensation`); "bias": biases
+    and ranges alone.
     """
 
     mode: Mode = "strict"
@@ -54,7 +56,7 @@ class ConversionOptions:
     margin: float = 0.1
     embed: bool = True
     input_steps: int | None = None
-    compensate: bool = False
+    compensate: bool | Literal["bias"] = False
 
     def __post_init__(self):
         for option, allowed in CHOICES.items():
@@ -64,6 +66,8 @@ class ConversionOptions:
             raise UsageError("steps", f"{self.steps}", f"1 to {MAX_STEPS}, or continuous")
         if self.input_steps is not None and not 1 <= self.input_steps <= MAX_STEPS:
             raise UsageError("input steps", f"{self.input_steps}", f"1 to {MAX_STEPS}")
+        if self.compensate not in (False, True, "bias"):
+            raise UsageError("compensate", f"{self.compensate!r}", "True, False or 'bias'")
         if not self.tolerance >= 0:
             raise UsageError("tolerance", f"{self.tolerance}", "a number of at least 0")
         check_input_range(self.input_range)
@@ -93,7 +97,23 @@ class ConversionOptions:
 
     def builder(self, calibrated: Mapping[str, Range]) -> Builder:
         """For a network of these options. calibrated: ranges found on data, by what was `measured` (see `ranges.of_layers`)."""
-        return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated, self.compensate))
+        return Builder(self.pooling, self.network_slope, self.tolerance, Ranges(self.mode, calibrated, bool(self.compensate)))
+
+    @property
+    def kept(self) -> Conversion:
+        """What a network keeps of the options that it does not show."""
+        given = self.input_range
+        ends: OneInputRange | dict[str, OneInputRange] = _plain_by_name(given) if isinstance(given, Mapping) else _plain(given)
+        return Conversion(tolerance=float(self.tolerance), input_range=ends, method=self.method, margin=float(self.margin))
+
+
+def _plain_by_name(given: Mapping[str, OneRange]) -> dict[str, OneInputRange]:
+    return {name: _plain(ends) for name, ends in given.items()}
+
+
+def _plain(ends: OneRange) -> OneInputRange:
+    """As a file keeps it."""
+    return ends if ends is None or isinstance(ends, str) else (float(ends[0]), float(ends[1]))
 
 
 class Keywords(TypedDict, total=False):
@@ -111,4 +131,4 @@ class Keywords(TypedDict, total=False):
     margin: float
     embed: bool
     input_steps: int | None
-    compensate: bool
+    compensate: bool | Literal["bias"]

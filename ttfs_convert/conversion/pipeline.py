@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,29 +56,38 @@ def convert(
     unsupported, UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
     """
     chosen = ConversionOptions(**options)
-    data = None if calibrate is None else _samples(calibrate, model)
+    data = None if calibrate is None else samples_of(calibrate, declared_shapes(model) if isinstance(calibrate, (str, Path)) else ())
     if chosen.compensate:
-        if data is None:
-            raise UsageError("compensate", "no data", "samples to fit to", "name some with --calibrate DATA: training images, not test images")
-        check_compensation(data, chosen.steps)
+        data = data_to_fit_to(data, chosen.steps)
     with model_file(model) as file:
         try:
             with simplified(file.path, lambda original, where: chosen_sizes(original, where, chosen.input_shape, data), file.where) as simple:
-                network = _converted(file, simple, chosen, data)
-                return network if data is None or not chosen.compensate else _fitted(network, simple, data, progress)
+                network = converted(file, simple, chosen, data)
+                return network if data is None or not chosen.compensate else fitted(network, simple, data, chosen, progress)
         except ValidationError as error:
             raise broken_network(file.where, error) from error
 
 
-def _samples(given: GivenData, model: GivenModel) -> Dataset:
-    """To calibrate on; of a name or a path the first training samples."""
-    named = isinstance(given, (str, Path))
-    return dataset_of(given, declared_shapes(model) if named else (), limit=CALIBRATION_SAMPLES if named else None, split="train")
+def samples_of(given: GivenData, input_shapes: Sequence[tuple[int, ...]]) -> Dataset:
+    """To calibrate on; of a name or a path the first training samples. input_shapes: see `dataset_of`."""
+    return dataset_of(given, input_shapes, limit=CALIBRATION_SAMPLES if isinstance(given, (str, Path)) else None, split="train")
 
 
-def _converted(file: ModelFile, model: Simplified, options: ConversionOptions, data: Dataset | None) -> Network:
+def data_to_fit_to(data: Dataset | None, steps: int | None) -> Dataset:
+    """`data`, if it may be fitted to. Raises UsageError where there is none, else as `check_compensation`."""
+    if data is None:
+        raise UsageError("compensate", "no data", "samples to fit to", "name some with --calibrate DATA: training images, not test images")
+    check_compensation(data, steps)
+    return data
+
+
+def converted(
+    file: ModelFile, model: Simplified, options: ConversionOptions, data: Dataset | None, layer_steps: Mapping[str, int] = MappingProxyType({})
+) -> Network:
+    """Without any fit. model: of `file`. layer_steps: N of populations that have one of their own, by name; their ranges follow from it.
+    Raises as `convert`, and as `Network.with_layer_steps`."""
     where, ranges = file.where, input_ranges(model, options.input_range)
-    builder, calibration = _lowered(where, model, options, data, ranges)
+    builder, calibration = _lowered(where, model, options, data, ranges, layer_steps)
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
     give_back()
@@ -96,6 +106,7 @@ def _converted(file: ModelFile, model: Simplified, options: ConversionOptions, d
         onnx_sha256=model.sha256,
         violations=tuple(builder.violations),
         calibration=calibration,
+        conversion=options.kept,
         ann_macs=macs(model.graph),
         layers=tuple(match_tensors(builder.layers, model, ranges.known)),
         onnx=np.frombuffer(model.file(), np.uint8) if options.embed else None,
@@ -107,17 +118,23 @@ def _converted(file: ModelFile, model: Simplified, options: ConversionOptions, d
         input_sizes=dict(model.sizes),
         notes=(*ranges.notes, *narrow),
     )
-    return network if options.input_steps is None else network.with_input_steps(options.input_steps)
+    if options.input_steps is not None:
+        network = network.with_input_steps(options.input_steps)
+    return network.with_layer_steps(layer_steps) if layer_steps else network
 
 
-def _fitted(network: Network, model: Simplified, data: Dataset, progress: Callable[[LayerFit], None]) -> Network:
+def fitted(
+    network: Network, model: Simplified, data: Dataset, options: ConversionOptions, progress: Callable[[LayerFit], None] = lambda fit: None
+) -> Network:
+    """`network`, which is `converted`, with weights and biases fitted to its grid. progress: told of every layer."""
     inputs = Reference(model.graph, folder=model.folder, unbatched=model.unbatched).inputs
     bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
-    return compensated(network, data, fit_to_inputs(data, inputs, bounds, {**bounds, **network.input_ranges}), progress)
+    feeds = fit_to_inputs(data, inputs, bounds, {**bounds, **network.input_ranges})
+    return compensated(network, data, feeds, progress, charges_alone=options.compensate == "bias")
 
 
 def _lowered(
-    where: str, model: Simplified, options: ConversionOptions, data: Dataset | None, ranges: InputRanges
+    where: str, model: Simplified, options: ConversionOptions, data: Dataset | None, ranges: InputRanges, layer_steps: Mapping[str, int]
 ) -> tuple[Builder, Calibration | None]:
     """The layers; twice if data has to show ranges, the first time to find out which."""
     builder = options.builder({})
@@ -129,9 +146,10 @@ def _lowered(
         if not layers:
             raise UsageError("--input-range", "data", "data to take it from", "name some with --calibrate DATA")
         raise CalibrationError(where, layers)
+    steps = {key: layer_steps[name] for name, key in builder.measured.items() if name in layer_steps}
     builder = None  # its weights are not needed any more
     give_back()
-    found, notes = measured_ranges(layers, inputs, model, data, options.rule, ranges)
+    found, notes = measured_ranges(layers, inputs, model, data, options.rule, ranges, steps)
     calibration = Calibration(data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=notes)
     builder = options.builder(found)
     lower_graph(model, builder, where, ranges)

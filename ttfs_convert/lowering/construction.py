@@ -25,7 +25,8 @@ class Construction:
 
     pooling: `synaptic` or `spiking`. slope: of the layers, `fan_in`, `reference` or `gated`. tolerance: on |weight sum - 1|, which only
     slope `fan_in` is held to. ranges: what the layers' spikes stand for. opset: the model's version of ONNX's operators. readers: operators
-    of the nodes that read each tensor. max_pooled: tensors that a max-pool reads, maybe scaled or moved.
+    of the nodes that read each tensor. max_pooled: tensors that a max-pool reads, maybe scaled or moved. measured: by layer of neurons, what
+    is to be measured if its range is not known.
     """
 
     def __init__(self, pooling: str, slope: Slope, tolerance: float, ranges: Ranges):
@@ -40,7 +41,7 @@ class Construction:
         self._populations: dict[str, Layer] = {}
         self._names: set[str] = set()
         self._reorders: dict[tuple[str, bytes], str] = {}
-        self._measured: dict[str, str] = {}  # by layer, whose range it needs if it has none
+        self.measured: dict[str, str] = {}
 
     def forget_values(self) -> None:
         """Free what only lowering needs: the values' weights, without ranges, take as much memory as the layers'."""
@@ -48,7 +49,7 @@ class Construction:
 
     def keep(self, layers: list[Layer]) -> None:
         """Leave out all other layers, and the ranges that only these need: an attempt that ended in the head or the tail has left them."""
-        needed = {self._measured.get(layer.name) for layer in layers}
+        needed = {self.measured.get(layer.name) for layer in layers}
         self.layers[:] = layers
         self.ranges.unbounded = {key: asked for key, asked in self.ranges.unbounded.items() if key in needed}
 

@@ -126,7 +126,7 @@ class Neurons(Reordering):
             )
         )
         name = layer.name
-        self._measured[name] = measured(tensor, part, activation)
+        self.measured[name] = measured(tensor, part, activation)
         for geometry in potential.max_pools:
             match = _matched(potential.index, geometry["out_shape"], tensor) if geometry is potential.max_pools[-1] else NO_MATCH
             name = self.add(

@@ -62,10 +62,10 @@ def spiking_macs(layers: Sequence[Layer]) -> int:
 
 def _twins(layers: Sequence[Layer]) -> set[str]:
     """Names of the populations that carry second halves, wiring behind them included."""
-    first = {(sources(layer), layer.shape) for layer in layers if isinstance(layer, Spiking) and layer.part == "positive"}
+    first = {(sources(layer), layer.shape) for layer in layers if isinstance(layer, Spiking) and layer.part in ("positive", "function")}
     twins: set[str] = set()
     for layer in layers:
-        half = isinstance(layer, Spiking) and layer.part in ("negative", "negated") and (sources(layer), layer.shape) in first
+        half = isinstance(layer, Spiking) and layer.part in ("negative", "negated", "mirrored") and (sources(layer), layer.shape) in first
         if half or (not has_neurons(layer) and sources(layer) and twins.issuperset(sources(layer))):
             twins.add(layer.name)
     return twins

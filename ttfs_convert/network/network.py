@@ -13,7 +13,7 @@ from ..kernels.rounding import HALF, MAX_STEPS, Rounding
 from .choices import Mode, Pooling, Slope
 from .consistency import misfit
 from .populations import Concat, Input, Layer, Readout, Spiking, StepCount, sources
-from .provenance import Calibration, Compensation, Violation
+from .provenance import Calibration, Compensation, Conversion, Violation
 from .records import ByteArray, Record, Shape, require
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Network(Record):
     violations: tuple[Violation, ...] = ()  # what mode `unchecked` let pass
     calibration: Calibration | None = None
     compensation: Compensation | None = None  # None: the weights are the original's
+    conversion: Conversion | None = None  # None: it was not kept
     ann_macs: int  # multiply-accumulates of the original network per inference
     layers: tuple[Layer, ...]
     onnx: ByteArray | None  # the original model, uint8
@@ -161,9 +162,11 @@ class Network(Record):
     @property
     def latency_steps(self) -> int | None:
         """Steps until the potentials can be read, along the longest path of windows; None in continuous time."""
-        if self.steps is None:
-            return None
-        counts, end = self.grid(), {}
+        return None if self.steps is None else self.latency_with(self.grid())
+
+    def latency_with(self, counts: Mapping[str, int]) -> int:
+        """As `latency_steps`, with the numbers of steps `counts` of all populations that take a window, by name."""
+        end: dict[str, int] = {}
         for layer in self.layers:
             start = max((end[source] for source in sources(layer)), default=0)
             takes_window = isinstance(layer, Spiking) or (isinstance(layer, Input) and layer.coding == "spikes")

@@ -20,6 +20,19 @@ class Violation(Record):
     remedy: str
 
 
+OneInputRange = tuple[float, float] | Literal["data", "auto"] | None
+
+
+class Conversion(Record):
+    """Options of the conversion that the network itself does not show; with them it can be converted again, for another grid. Meanings and
+    defaults are those of `ConversionOptions`."""
+
+    tolerance: float = 1e-4
+    input_range: OneInputRange | dict[str, OneInputRange] = "auto"
+    method: str | None = None
+    margin: float = 0.1
+
+
 class Calibration(Record):
     """Where the ranges of unbounded activations are from."""
 

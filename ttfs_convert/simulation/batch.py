@@ -19,8 +19,8 @@ from .recording import decode
 @dataclass
 class Batch:
     """What is to be encoded, spike times of the layers so far, their decoded activations where some layer needs them, which spikes noise has
-    lost, and the readouts' potentials. steps: per layer N of its spike times. results: the arrays that were made for spike times and
-    potentials, where somebody wants to know."""
+    lost, the readouts' potentials, and those that a second layer is still to use. steps: per layer N of its spike times. results: the arrays
+    that were made for spike times and potentials, where somebody wants to know."""
 
     steps: Mapping[str, int | None]
     integrator: Integrator
@@ -30,6 +30,7 @@ class Batch:
     decoded: dict[str, np.ndarray] = field(default_factory=dict)
     lost: dict[str, np.ndarray] = field(default_factory=dict)
     readouts: dict[str, np.ndarray] = field(default_factory=dict)
+    potentials: dict[str, np.ndarray] = field(default_factory=dict)
     results: list[np.ndarray] | None = None
 
     def result(self, shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:

@@ -23,6 +23,7 @@ from ..network.synapses.images import image
 from .batch import Batch
 from .encoded_inputs import channels_last, within_range
 from .integrator import Integrator
+from .mirrored_pairs import mirrored_pairs
 from .plan import plans
 from .prepared_layers import Encoder, Pooled, Sums, UnderFallingThreshold
 from .recorded_calls import Program
@@ -48,7 +49,7 @@ class Simulator:
     def __init__(self, network: Network, disturb: Disturbance | None = None):
         self.network, self._disturb = network, disturb
         self.steps, self._grid = network.steps_per_layer(), network.grid()
-        self._integrator, self._plans = Integrator(network), plans(network)
+        self._integrator, self._plans, self._mirrored = Integrator(network), plans(network), mirrored_pairs(network)
         self._first_input = network.inputs[0].onnx_name
         self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
 
@@ -157,10 +158,22 @@ class Simulator:
             return Encoder(layer, self.steps[layer.name], self.network.half, images)
         sums = Sums(self._plans[layer.name], self._grid, self._integrator, images) if layer.name in self._plans else None
         if isinstance(layer, Spiking) and layer.activation is not None:
-            return UnderFallingThreshold(
-                layer, layer.activation, sums or functools.partial(_potential, layer), self.steps[layer.name], self.network.half
-            )
+            potentials = self._shared(layer, sums or functools.partial(_potential, layer))
+            return UnderFallingThreshold(layer, layer.activation, potentials, self.steps[layer.name], self.network.half)
         return sums or functools.partial(self._any, layer, self.steps[layer.name])
+
+    def _shared(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray]) -> Callable[[Batch], np.ndarray]:
+        """`potentials`, worked out once for both layers of a mirrored pair."""
+        if layer.name in self._mirrored:
+            return lambda batch: np.negative(batch.potentials.pop(self._mirrored[layer.name]))
+        if layer.name not in self._mirrored.values():
+            return potentials
+
+        def kept(batch: Batch) -> np.ndarray:
+            batch.potentials[layer.name] = found = potentials(batch)
+            return found
+
+        return kept
 
     def _any(self, layer: Input | Spiking | Readout, steps: int | None, batch: Batch) -> np.ndarray:
         """As `_computed`, of any layer; `steps` for its spike times."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..kernels.convolve import NO_RAMP, NO_TIMES, Convolution
-from ..kernels.falling_threshold import fire_under
+from ..kernels.falling_threshold import falling_threshold, fire_under
 from ..kernels.pool import average_pool_decoded, max_pool
 from ..kernels.threshold import Ramp, encode
 from ..network.activations.activation_kind import ActivationKind
@@ -109,7 +109,7 @@ class UnderFallingThreshold:
 
     def __init__(self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], steps: int | None, half: float):
         self._potentials, self._closed, self._dtype = potentials, (activation, layer.lo, layer.hi), step_dtype(steps)
-        self._table = None if steps is None else thresholds(*self._closed, steps, half)
+        self._table = None if steps is None else falling_threshold(thresholds(*self._closed, steps, half))
 
     def __call__(self, batch: Batch) -> np.ndarray:
         potential = self._potentials(batch)

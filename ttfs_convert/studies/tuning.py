@@ -1,20 +1,22 @@
 """Fewer steps: the smallest numbers of time steps that keep the drop of the accuracy within a budget, first uniform, then per layer.
 
-Steps are chosen on one part of the data and judged on the other, so that luck in choosing does not flatter the result.
+Steps are chosen on one part of the data and judged on the other, so that luck in choosing does not flatter the result. Candidates that are
+fitted to their own steps, and those within one latency, are found by `step_search`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 from ..compensation.fitting_notes import fitting_notes
+from ..conversion.pipeline import data_to_fit_to, samples_of
+from ..conversion.refits import options_of, refits
 from ..data import Dataset
 from ..data.given import GivenData
 from ..errors import UsageError
@@ -23,19 +25,21 @@ from ..measurement.accuracy_drift import PairedOutcomes, newcombe_interval
 from ..measurement.label_plausibility import Plausibility
 from ..measurement.layer_errors import LayerErrors
 from ..network.network import Network
-from ..network.populations import Input, Readout, Spiking, sources
 from ..report.frames import frame
 from ..simulation.exact_engine import Simulator
 from ..simulation.threads import numba_threads
 from .comparison import Comparison
-from .setting import StudyOptions, setting_of
+from .setting import Setting, StudyOptions, setting_of
+from .step_ladder import LADDER, groups, own_steps, rungs_up_to
+from .step_search import StepSearch, over_budget
 
 if TYPE_CHECKING:
     import pandas
     from typing_extensions import Unpack
 
 Figure = TypeVar("Figure", int, float)
-LADDER = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 50, 64, 80, 100, 128, 160, 200, 256, 512, 1024)
+MAX_DROP = 0.1  # percentage points, unless told otherwise
+FEW = 256  # samples that sensitivities are measured on
 
 
 @dataclass(frozen=True)
@@ -52,19 +56,32 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class FittedTo:
+    """The data of all fits, and how many these were."""
+
+    data: str  # name of the data set
+    sha256: str
+    samples: int
+    fits: int
+
+
+@dataclass(frozen=True)
 class Tuning:
     """The variants found, and the one of least latency (of equal ones, of fewest operations) whose drop is within the budget on the samples
-    that had no say."""
+    that had no say; within a latency the one of most accuracy on those that had."""
 
     name: str  # of the network as given
     network: Network | None  # of the variant `kept`
-    kept: str | None  # its name; None where the drop of none is within the budget
+    kept: str | None  # its name; None where none is within the budget
     variants: tuple[Variant, ...]
     chosen_on: int  # samples
     judged_on: int  # samples
     runs: int  # of networks over the part of the data that chooses
     notes: tuple[str, ...]  # what a reader of the figures must know
     rule: str  # how labels follow from the output
+    max_drop: float | None  # the budget, in percentage points; None where it was `max_latency`
+    max_latency: int | None  # the budget, in steps until the potentials can be read; None where it was `max_drop`
+    fitted_to: FittedTo | None  # what all variants but the one as given were fitted to, each for its own steps; None: none was fitted
 
     def to_frame(self) -> pandas.DataFrame:
         """One row per variant: `name`, `kept`, `latency_steps`, `event_p_proxy`, `synaptic_p_proxy`, accuracies and agreement as fractions,
@@ -94,14 +111,18 @@ def _row(variant: Variant, kept: bool) -> dict[str, object]:
 def tune(
     network: Network | str | Path,
     data: GivenData,
-    max_drop: float = 0.1,
+    max_drop: float | None = None,
     *,
+    max_latency: int | None = None,
+    compensate: bool = False,
+    calibrate: GivenData | None = None,
     share: float = 0.5,
     seed: int = 0,
     progress: Callable[[str], None] = lambda text: None,
     **options: Unpack[StudyOptions],
 ) -> Tuning:
-    """Find the smallest numbers of steps with which a network loses at most `max_drop` percentage points against its original.
+    """Find the smallest numbers of steps with which a network loses at most `max_drop` percentage points against its original; or, with
+    `max_latency`, those of most accuracy within one total latency.
 
     1. Uniform: the smallest N up to the network's own whose drop is within the budget.
        Where the input has steps of its own, also the smallest N of all other layers with these.
@@ -109,38 +130,45 @@ def tune(
        the ladder if the drop of the whole network stays within the budget, and stays where it is from then on if not. Sources of one
        concatenation keep one N.
 
+    With `compensate` every candidate is the original converted again, by the options of the first conversion, with ranges and weights fitted to
+    its own steps. Each costs a fit, so that there are few: uniform numbers are found by halving, at most five fits for each of the two below 256
+    steps, and those per layer among what measured sensitivities allot to one latency (see `step_allocation`), at most seven fits. With
+    `max_latency` there are three candidates at most: the largest N, the same beside the input's own steps, and what sensitivities allot.
+
     network: as for `evaluate`; its own N is the largest tried.
     data: as for `evaluate`, labelled.
-    max_drop: percentage points of accuracy below the original's, on the part of the data that chooses.
+    max_drop: percentage points of accuracy below the original's, on the part of the data that chooses; 0.1 by default.
+    max_latency: time steps until the output can be read, instead of `max_drop`.
+    compensate: whether candidates are fitted to their own steps.
+    calibrate: what they are fitted to and their ranges are found on, unlabelled; as for `convert`.
     share: of the data, drawn at random, that chooses; the rest judges.
     seed: of that draw.
     progress: called with a line for every run.
     options: see `StudyOptions`.
 
-    Raises as `evaluate`; UsageError for a network in continuous time, data without labels or with too few samples, and where even the
-    network's own steps exceed the budget.
+    Raises as `evaluate`, with `compensate` as `convert`; UsageError for a network in continuous time, data without labels or with too few
+    samples, two budgets, one that even the network's own steps exceed, or a latency of less than one step per window; and with `compensate`
+    for a file that does not keep the options of its conversion.
     """
     setting = setting_of(network, data, options)
+    budget = _Budget.of(max_drop, max_latency)
     given, data = setting.network, setting.data
     if given.steps is None:
         raise UsageError("network", "continuous time", "a number of steps to come down from", "convert with --steps N")
+    to_fit_to = _to_fit_to(given, compensate, calibrate)
     first, second = _split(data, share, seed)
     with numba_threads(setting.threads):
-        chooser = _Chooser(setting.comparison(first, labels_needed=True), max_drop, progress)
-        networks = chooser.chosen(given)
+        chooser = _Chooser(setting.comparison(first, labels_needed=True), budget, progress)
+        found = _chosen(chooser, setting, to_fit_to)
         judge = setting.comparison(second, labels_needed=True)
-        variants = tuple(_judged(name, each, judge) for name, each in networks.items())
-    kept = min(
-        (each for each in variants if -100 * each.outcomes.drift <= max_drop + 1e-9),
-        key=lambda each: (each.latency_steps, each.event_p_proxy),
-        default=None,
-    )
+        variants = tuple(_judged(name, each, judge) for name, each in found.networks.items())
+    kept = budget.kept(variants, found.drops)
     plausibility = Plausibility()
     plausibility.add(chooser.original, chooser.truth)
-    notes = (*data.notes, *judge.notes, *plausibility.suspicions(), *_fitted(networks, data), *_over_budget(variants, max_drop))
+    notes = (*data.notes, *judge.notes, *plausibility.suspicions(), *_fitted(found.networks, data), *budget.exceeded(variants))
     return Tuning(
         given.name,
-        None if kept is None else networks[kept.name],
+        None if kept is None else found.networks[kept.name],
         kept and kept.name,
         variants,
         len(first),
@@ -148,19 +176,75 @@ def tune(
         chooser.runs,
         notes,
         str(judge.rule),
+        budget.max_drop,
+        budget.max_latency,
+        None if to_fit_to is None else FittedTo(to_fit_to.name, to_fit_to.sha256, len(to_fit_to), found.fits),
     )
+
+
+def _to_fit_to(network: Network, compensate: bool, calibrate: GivenData | None) -> Dataset | None:
+    """What candidates are fitted to; None where they are not. Raises UsageError before anything is run."""
+    if not compensate:
+        if calibrate is not None:
+            raise UsageError("calibrate", "data to fit to, but no fit", "both or neither", "add --compensate, or leave --calibrate out")
+        return None
+    options_of(network)
+    return data_to_fit_to(None if calibrate is None else samples_of(calibrate, network.input_shapes), network.steps)
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """One of both. max_drop: percentage points. max_latency: steps."""
+
+    max_drop: float | None
+    max_latency: int | None
+
+    @classmethod
+    def of(cls, max_drop: float | None, max_latency: int | None) -> _Budget:
+        if max_drop is not None and max_latency is not None:
+            raise UsageError("max-latency", "given with max-drop", "one budget", "leave one of them out")
+        if max_latency is not None and max_latency < 1:
+            raise UsageError("max-latency", f"{max_latency}", "at least 1")
+        return cls(MAX_DROP if max_drop is None and max_latency is None else max_drop, max_latency)
+
+    def kept(self, variants: tuple[Variant, ...], drops: Mapping[str, float]) -> Variant | None:
+        """The one of least latency within a drop; or of least drop where it was chosen, `drops`, within a latency."""
+        if self.max_drop is not None:
+            within = [each for each in variants if -100 * each.outcomes.drift <= self.max_drop + 1e-9]
+            return min(within, key=lambda each: (each.latency_steps, each.event_p_proxy), default=None)
+        return min((each for each in variants if each.name in drops), key=lambda each: (drops[each.name], each.latency_steps), default=None)
+
+    def exceeded(self, variants: tuple[Variant, ...]) -> list[str]:
+        """What to say of variants that had luck where they were chosen."""
+        return [
+            f"{each.name}: a drop of {-100 * each.outcomes.drift:.2f} pp on the samples that had no say, over the budget of {self.max_drop:g} pp"
+            for each in variants
+            if self.max_drop is not None and -100 * each.outcomes.drift > self.max_drop
+        ]
+
+
+class _Found(NamedTuple):
+    networks: dict[str, Network]  # by name of the variant
+    drops: dict[str, float]  # shares, where it was chosen, of those within a latency; of no other search
+    fits: int = 0
+
+
+def _chosen(chooser: _Chooser, setting: Setting, to_fit_to: Dataset | None) -> _Found:
+    """The variants."""
+    given, latency = setting.network, chooser.budget.max_latency
+    if to_fit_to is None and latency is None:
+        return _Found(chooser.chosen(given), {})
+    with contextlib.nullcontext() if to_fit_to is None else refits(given, setting.onnx_file, to_fit_to) as refit:
+        search = StepSearch(given, given.with_layer_steps if refit is None else refit, chooser.drop, chooser.few())
+        networks, drops = (search.within_drop(chooser.max_drop), {}) if latency is None else search.within_latency(latency)
+        fits = 0 if refit is None else refit.count
+    if latency is not None and _of_grid(given.latency_steps) <= latency:
+        drops["as given"] = chooser.drop(given)
+    return _Found({"as given": given, **networks}, drops, fits)
 
 
 def _fitted(networks: Mapping[str, Network], data: Dataset) -> list[str]:
     return list(dict.fromkeys(f"{name}: {text}" for name, network in networks.items() for text in fitting_notes(network, data)))
-
-
-def _over_budget(variants: tuple[Variant, ...], max_drop: float) -> list[str]:
-    return [
-        f"{each.name}: a drop of {-100 * each.outcomes.drift:.2f} pp on the samples that had no say, over the budget of {max_drop:g} pp"
-        for each in variants
-        if -100 * each.outcomes.drift > max_drop
-    ]
 
 
 def _split(data: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -174,24 +258,36 @@ def _split(data: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
 class _Chooser:
     """Runs networks over the part of the data that chooses; equal networks only once."""
 
-    def __init__(self, comparison: Comparison, max_drop: float, progress: Callable[[str], None]):
-        self._comparison, self._max_drop, self._progress = comparison, max_drop / 100, progress
+    def __init__(self, comparison: Comparison, budget: _Budget, progress: Callable[[str], None]):
+        self._comparison, self.budget, self._progress = comparison, budget, progress
+        self.max_drop = (budget.max_drop or 0) / 100  # as a share
         self.original, self.truth = comparison.original_predictions, comparison.true_labels  # of the samples that choose
         self._accuracy = _accuracy(comparison, self.original)
         self._known: dict[tuple, float] = {}
+        self.runs = 0  # networks that were run
 
-    @property
-    def runs(self) -> int:
-        """Networks that were run."""
-        return len(self._known)
+    def drop(self, network: Network) -> float:
+        """Accuracy of `network` below the original's, as a share."""
+        self.runs += 1
+        found = self._accuracy - _accuracy(self._comparison, self._comparison.predictions(Simulator(network)))
+        self._progress(f"{' '.join(map(str, own_steps(network).values()))}: drop {100 * found:+.2f} pp")
+        return found
 
     def within_budget(self, network: Network) -> bool:
-        """Whether the accuracy of `network` falls by at most the budget below the original's."""
-        key = tuple(sorted(_own_steps(network).items()))
+        """Whether the drop of `network`, one of the same weights and ranges as all others, is within the budget."""
+        key = tuple(sorted(own_steps(network).items()))
         if key not in self._known:
-            self._known[key] = self._accuracy - _accuracy(self._comparison, self._comparison.predictions(Simulator(network)))
-            self._progress(f"{' '.join(map(str, _own_steps(network).values()))}: drop {100 * self._known[key]:+.2f} pp")
-        return self._known[key] <= self._max_drop + 1e-12
+            self._known[key] = self.drop(network)
+        return self._known[key] <= self.max_drop + 1e-12
+
+    def few(self) -> list[Mapping[str, np.ndarray]]:
+        """What the input populations encode, by tensor, of the first samples."""
+        found = []
+        for rows, x in self._comparison.batches():
+            if rows.start >= FEW:
+                break
+            found.append({name: values[: FEW - rows.start] for name, values in self._comparison.ends.entries(x).items()})
+        return found
 
     def chosen(self, network: Network) -> dict[str, Network]:
         """The network as given and those with fewest steps, by the name of the variant. Raises UsageError where even the network's own steps
@@ -202,17 +298,12 @@ class _Chooser:
 
     def uniform(self, network: Network) -> Network:
         """With the smallest N that keeps the budget in every window."""
-        given = max(_own_steps(network).values())
-        for steps in [*(steps for steps in LADDER if steps < given), given]:
+        given = max(own_steps(network).values())
+        for steps in rungs_up_to(given):
             candidate = network.with_steps(steps)
             if self.within_budget(candidate):
                 return candidate
-        raise UsageError(
-            "max-drop",
-            f"a drop of {100 * list(self._known.values())[-1]:.2f} pp with all {given} steps",
-            f"at most {100 * self._max_drop:g} pp",
-            "convert with more steps, or allow a larger drop",
-        )
+        raise over_budget(list(self._known.values())[-1], given, self.max_drop)
 
     def input_as_given(self, network: Network) -> Network | None:
         """With the inputs' own steps, the smallest N of everything else; None where they have none, or no N will do."""
@@ -228,7 +319,7 @@ class _Chooser:
 
     def per_layer(self, network: Network) -> Network:
         """From the steps of `network` down the ladder, population by population, until no step down keeps the budget."""
-        steps, moving = _own_steps(network), _groups(network)
+        steps, moving = own_steps(network), groups(network)
         while moving:
             for group in list(moving):
                 fewer = [rung for rung in LADDER if rung < steps[group[0]]]
@@ -251,26 +342,6 @@ def _of_grid(figure: Figure | None) -> Figure:
     return figure
 
 
-def _own_steps(network: Network) -> dict[str, int]:
-    """N of every encoder and every layer of neurons."""
-    counts = network.grid()
-    return {layer.name: counts[layer.name] for layer in network.layers if isinstance(layer, (Input, Spiking)) and layer.name in counts}
-
-
-def _groups(network: Network) -> list[tuple[str, ...]]:
-    """Populations that must share N, because a concatenation joins their spikes; those with most neurons first."""
-    group = {layer.name: {layer.name} for layer in network.layers}
-    for layer in network.layers:
-        if not isinstance(layer, (Input, Spiking, Readout)):
-            together = {layer.name}.union(*(group[source] for source in sources(layer)))
-            for name in together:
-                group[name] = together
-    tunable = _own_steps(network)
-    sizes = {layer.name: math.prod(layer.shape) for layer in network.layers}
-    found = dict.fromkeys(tuple(name for name in tunable if name in members) for members in group.values())
-    return sorted(filter(None, found), key=lambda names: -sum(sizes[name] for name in names))
-
-
 def _judged(name: str, network: Network, comparison: Comparison) -> Variant:
     layer_errors, predicted = LayerErrors(network), []
     for run in comparison.runs(Simulator(network)):
@@ -280,7 +351,7 @@ def _judged(name: str, network: Network, comparison: Comparison) -> Variant:
     events = operation_counts.total([operation_counts.event_of_layer(network, layer, layer_errors.active_shares()) for layer in network.layers])
     return Variant(
         name,
-        _own_steps(network),
+        own_steps(network),
         _of_grid(network.latency_steps),
         _of_grid(events.p_proxy),
         _of_grid(operation_counts.synaptic(network).p_proxy),

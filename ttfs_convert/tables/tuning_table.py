@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from rich.table import Table
 
 from ..data import Dataset
@@ -45,13 +47,15 @@ def tuning_table(tuning: Tuning) -> Table:
     return result
 
 
-def as_json(tuning: Tuning, data: Dataset, max_drop: float, seed: int) -> dict:
-    """What `ttfs-tune --json` writes, schema version 1. data: all of it. max_drop: the budget in percentage points. seed: of the split."""
+def as_json(tuning: Tuning, data: Dataset, seed: int) -> dict:
+    """What `ttfs-tune --json` writes, schema version 1. data: all of it. seed: of the split."""
     return {
         "schema_version": 1,
         "network": tuning.name,
         "data": {"name": data.name, "sha256": data.sha256},
-        "max_drop_pp": max_drop,
+        "max_drop_pp": tuning.max_drop,
+        "max_latency_steps": tuning.max_latency,
+        "fitted_to": tuning.fitted_to and dataclasses.asdict(tuning.fitted_to),
         "seed": seed,
         "chosen_on": tuning.chosen_on,
         "judged_on": tuning.judged_on,

@@ -25,12 +25,14 @@ class RangeRequest:
     tensor: its name in the ONNX graph; batch first.
     axis: its channel axis, 1 or more: 1 for (n, c, h, w) and (n, features), 3 for (n, h, w, c).
     low, high: the known ends; -inf and +inf for those that are to be found.
+    steps: of `mse` only, the time steps N of the window in which these values travel; None: those of the rule.
     """
 
     tensor: str
     axis: int
     low: float
     high: float
+    steps: int | None = None
 
     def __post_init__(self):
         if not np.float32(self.low) < np.float32(self.high):
@@ -106,7 +108,7 @@ def ranges(
         if name in histograms and rule.method == "percentile" and rule.percentile is not None:
             lo, hi = _percentiles(histograms[name], rule.percentile)
         elif name in histograms and rule.steps is not None:
-            lo, hi = _least_error(histograms[name], rule.steps)
+            lo, hi = _least_error(histograms[name], seen.request.steps or rule.steps)
         else:
             lo, hi = _widened(seen, rule.margin if rule.method == "maximum" else 0.0)
         found[name] = _float32(seen, *_without_dead(seen, lo, hi))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -26,11 +27,18 @@ FEW = 0.1  # share of an input's features that use little of its range by nature
 
 
 def measured_ranges(
-    layers: Sequence[Unbounded], inputs: Sequence[Unbounded], model: Simplified, data: Dataset, rule: Rule, known: InputRanges
+    layers: Sequence[Unbounded],
+    inputs: Sequence[Unbounded],
+    model: Simplified,
+    data: Dataset,
+    rule: Rule,
+    known: InputRanges,
+    steps: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[Mapping[str, Range], tuple[str, ...]]:
     """lo and hi, (channels,) float32, by what is `measured` of each, and notes on the data.
 
-    layers: whose ends `rule` finds. inputs: whose extremes on `data` `rule.margin` moves outward. known: ranges of the model's inputs.
+    layers: whose ends `rule` finds. inputs: whose extremes on `data` `rule.margin` moves outward. known: ranges of the model's inputs. steps: N
+    by what is `measured`, where it is not the rule's.
     """
     observed = _Observed(layers, model, data, known)
 
@@ -40,7 +48,8 @@ def measured_ranges(
             _check_ends(layer, values[layer.measured])
         return values
 
-    found = ranges([RangeRequest(layer.measured, 2, layer.low, layer.high) for layer in layers], within_ends, observed.batches, rule)
+    requests = [RangeRequest(layer.measured, 2, layer.low, layer.high, steps.get(layer.measured)) for layer in layers]
+    found = ranges(requests, within_ends, observed.batches, rule)
     ends = {name: measured_ends(*extremes, rule.margin) for name, extremes in _extremes(inputs, model, data, known).items()}
     return {**found, **ends}, (*data.notes, *observed.fitted.notes)
 
