@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests import naive
 from tests.kernels.cases import assert_same_bits
-from ttfs_convert.kernels.falling_threshold import fire_under
+from ttfs_convert.kernels.falling_threshold import falling_threshold, fire_under
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 STEPS = st.sampled_from((1, 2, 3, 7, 50, 255, 1000))
@@ -13,7 +13,7 @@ STEPS = st.sampled_from((1, 2, 3, 7, 50, 255, 1000))
 
 def fired(potential, thresholds):
     times = np.full(potential.shape, 77, np.uint8 if thresholds.shape[1] <= 255 else np.uint16)
-    fire_under(potential, thresholds, times)
+    fire_under(potential, falling_threshold(thresholds), times)
     return times
 
 

@@ -120,7 +120,10 @@ def _values(nodes: Sequence[Node], base: str, constant: Callable[[str], np.ndarr
 
 def _sum(terms: Terms, x: np.ndarray) -> np.ndarray:
     given = x.astype(np.float64)
-    return terms.shift + sum(term.factor * term.activation.value(-given if term.mirrored else given) for term in terms.terms)
+    total = np.full(given.shape, terms.shift)
+    for term in terms.terms:
+        total += term.factor * term.activation.value(-given if term.mirrored else given)
+    return total
 
 
 def _rounding(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def measured_ranges(
     """
     observed = _Observed(layers, model, data, known)
 
-    def within_ends(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def within_ends(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         values = observed.values(batch)
         for layer in layers:
             _check_ends(layer, values[layer.measured])
