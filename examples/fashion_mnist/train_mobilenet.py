@@ -11,6 +11,7 @@ import argparse
 import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -77,7 +78,7 @@ def images_of(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
 class Training:
     """A training under way. best: the weights that did best on the held-out images, and their accuracy there."""
 
-    def __init__(self, options: argparse.Namespace):
+    def __init__(self, options: argparse.Namespace, network: Callable[[], nn.Module]):
         torch.manual_seed(options.seed)
         self.options = options
         self.model = network().to(memory_format=torch.channels_last)
@@ -151,7 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     data = load_dataset("fashion-mnist", split="train", data_dir=options.data_dir)
-    training, checkpoint = Training(options), options.out.with_suffix(".pt")
+    training, checkpoint = Training(options, network), options.out.with_suffix(".pt")
     if checkpoint.exists():
         training.resume(checkpoint)
     print(recipe(options) if not training.epoch else f"going on with epoch {training.epoch + 1}", flush=True)

@@ -98,7 +98,8 @@ class ConversionOptions:
 
     def builder(self, calibrated: Mapping[str, Range], extremes: Mapping[str, Ends] = MappingProxyType({}), measures: bool = False) -> Builder:
         """For a network of these options. calibrated, extremes, measures: see `ranges.of_layers.Ranges`."""
-        ranges = Ranges(self.mode, calibrated, bool(self.compensate), extremes, measures)
+        fitted = self.range_method == "mse" and self.steps is not None
+        ranges = Ranges(self.mode, calibrated, fitted, extremes, measures)
         return Builder(self.pooling, self.network_slope, self.tolerance, ranges)
 
     @property
