@@ -89,6 +89,17 @@ def hard_swish_by_clip(c):
     return c.on(times(c, c.base, clipped), "Div", f(6))
 
 
+def hard_swish_between_lines(c):
+    """With factors and shifts that were trained, in front and behind."""
+    c.base = c.on(c.on(c.base, "Mul", f(0.7)), "Sub", f(0.2))
+    return c.on(c.on(hard_swish_by_clip(c), "Mul", f(1.3)), "Add", f(-0.1))
+
+
+def gelu_between_lines(c):
+    c.base = c.on(c.on(c.on(c.base, "Div", f(1.7)), "Neg"), "Add", f(0.3))
+    return c.on(erf_gelu(c), "Mul", f(-2))
+
+
 def hard_swish_by_hard_sigmoid(c):
     return times(c, c.base, c.on(c.base, "HardSigmoid", alpha=1 / 6, beta=0.5))
 

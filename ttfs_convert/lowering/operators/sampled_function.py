@@ -58,6 +58,11 @@ class Terms:
     terms: tuple[Term, ...]
     shift: float
 
+    @property
+    def tabulated(self) -> bool:
+        """Whether one of them has no name."""
+        return any(isinstance(term.activation, MonotoneTable) for term in self.terms)
+
 
 def recognised(nodes: Sequence[Node], base: str, constant: Callable[[str], np.ndarray | None], opset: int) -> Terms | None:
     """What `nodes`, in topological order, compute together, as a function of the tensor `base`; None where it has more than one extreme, is

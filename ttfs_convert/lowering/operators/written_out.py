@@ -3,8 +3,9 @@
 1. 0.5 x (1 + Erf(x / 1.414)), x Sigmoid(x), x HardSigmoid(x), x Tanh(Softplus(x)), Log(1 + Exp(x)), x / (1 + |x|), ... -> one function of x.
 
 The nodes from a tensor x to a tensor y are one function if all of them work element by element, with constants of one number, and nothing else
-reads what is between. What they compute together is found by its values, not by its spelling: see `sampled_function.py`. Two operators that bend, or
-a product, are worth it: otherwise each would take a window of its own, and a product four populations.
+reads what is between. Factors and shifts in front of a named function are left to the weights. What the nodes compute together is found by its
+values, not by its spelling: see `sampled_function.py`. Two operators that bend, or a product, are worth it: otherwise each would take a window of
+its own, and a product four populations.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ ELEMENTWISE = {
     *("Abs", "Add", "And", "Cast", "Clip", "HardSigmoid", "Identity", "LeakyRelu", "Max", "Min", "Neg", "Not", "Or", "PRelu", "Relu", "Sign", "Sub"),
     *("Sum", "Where"),
 }
+LINES = ("Add", "Mul", "Sub", "Div", "Identity", "Neg")  # the first three with a constant on either side
 FARTHEST = 24  # nodes between x and y, at most
 
 
@@ -47,17 +49,24 @@ def with_functions(
         node = nodes[place]
         if place in absorbed or not _is_elementwise(node, constant) or not spikes(node):
             continue
+        found: tuple[str, frozenset[int], Terms] | None = None
         for base, inside in _cones(place, nodes, places, constant):
             between = [name for inner in inside - {place} for name in nodes[inner].outputs]
             if any(name in outputs or not readers.get(name, set()) <= inside for name in between) or not _worth_it(
                 [nodes[each] for each in inside], constant
             ):
                 continue
-            terms = recognised([nodes[each] for each in sorted(inside)], base, constant, opset)
-            if terms is not None:
-                absorbed |= inside
-                result[place] = _function(node, base, terms)
+            if found is not None and not all(_is_line(nodes[each], constant) for each in found[1] - inside):
                 break
+            terms = recognised([nodes[each] for each in sorted(inside)], base, constant, opset)
+            if terms is not None and (found is None or not terms.tabulated):
+                found = base, inside, terms
+            if found is not None and not found[2].tabulated:
+                break  # else a named function of what a line makes of x
+        if found is not None:
+            base, inside, terms = found
+            absorbed |= inside
+            result[place] = _function(node, base, terms)
     gone = {place for place in absorbed if result[place].operator != NAME}
     return [node for place, node in enumerate(result) if place not in gone]
 
@@ -68,6 +77,12 @@ def _function(node: Node, base: str, terms: Terms) -> Node:
 
 def _computed(node: Node, constant: Callable[[str], np.ndarray | None]) -> list[str]:
     return [name for name in dict.fromkeys(node.inputs) if name and constant(name) is None]
+
+
+def _is_line(node: Node, constant: Callable[[str], np.ndarray | None]) -> bool:
+    """Whether it multiplies and shifts one computed tensor, which weights do as well."""
+    computed = [name for name in node.inputs if name and constant(name) is None]
+    return len(computed) == 1 and (node.operator in LINES[:3] or (node.operator in LINES and computed[0] == node.inputs[0]))
 
 
 def _is_elementwise(node: Node, constant: Callable[[str], np.ndarray | None]) -> bool:
