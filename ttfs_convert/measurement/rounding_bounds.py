@@ -66,7 +66,8 @@ def _rounding(layer: Layer, passed: Mapping[str, float], magnitudes: Mapping[str
 
 def _through(layer: Spiking, activation: ActivationKind, rounding: float) -> float:
     """The largest difference that potentials so far apart make, in units of the layer's range."""
-    course = threshold_at(activation, layer.lo, layer.hi, np.linspace(0, 1, 513))
+    smooth = type(activation).inverse is ActivationKind.inverse  # found by halving, 60 times as long; the others include tables with jumps
+    course = threshold_at(activation, layer.lo, layer.hi, np.linspace(0, 1, 65 if smooth else 513))
     course = np.clip(course, -FARTHEST, FARTHEST)
     low, high = (activation.value(course + by) for by in (-rounding, rounding))
     ends = np.stack([layer.lo, layer.hi], 1).astype(np.float64)[: len(course)]
