@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from tests.models import Chain, assert_equals_onnx_runtime, converted, dataset, exact, layer_errors_of, save
-from ttfs_convert.conversion.matching import match_tensors
+from ttfs_convert.conversion.matching import PROBES, _renamed, match_tensors
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.onnx_model.simplify import simplified
 
@@ -63,6 +63,17 @@ def layer(pair):
 def test_a_renamed_tensor_is_found_by_its_values_in_its_own_order(pair, layer):
     (_, matched), _ = match_tensors(layer, pair)
     assert (matched.tensor, matched.channels_first) == ("relu3_out", False)
+
+
+def test_rounding_hides_no_tensor_that_is_in_another_order(layer):
+    """Sums in another order move values by a share of the largest, which of a small one is more than all of it."""
+    size = int(np.prod(layer[1].shape))
+    moved = layer[1].model_copy(update={"tensor_index": np.arange(size, dtype=np.int64)})
+    values = np.random.default_rng(0).normal(size=(PROBES, size)).astype(np.float32)
+    values[:, :9] *= 1e-6
+    rounded = values + np.float32(1e-5) * np.random.default_rng(1).uniform(-1, 1, values.shape).astype(np.float32)
+    assert _renamed(moved, values, {"other": rounded[:, ::-1], "same": rounded}).tensor == "same"
+    assert _renamed(moved, values, {"other": rounded[:, ::-1]}).tensor is None
 
 
 def test_a_tensor_of_the_same_name_stays(pair, layer):

@@ -5,6 +5,7 @@ import pytest
 
 from tests.models import Chain, converted, dataset, layer_errors_of
 from ttfs_convert.measurement.layer_errors import CONTINUOUS_TOLERANCE
+from ttfs_convert.measurement.rounding_bounds import _through
 from ttfs_convert.network.network import Network
 from ttfs_convert.network.populations import Spiking
 from ttfs_convert.studies.evaluation import evaluate
@@ -83,6 +84,21 @@ def test_tolerances_do_not_grow_with_depth():
     model, x = chain.readout(3).model(), chain.images(20)
     layer_errors = layer_errors_of(converted(model, mode="exact", calibrate=dataset(x)), model, x)
     assert layer_errors.first_out_of_tolerance() is None and max(layer_errors.tolerances().values()) < 5e-3
+
+
+@pytest.mark.parametrize("rounding", [1e-6, 1e-3])
+def test_what_a_smooth_function_passes_on_is_found_where_it_is_steepest(rounding):
+    chain = Chain((6,), seed=5)
+    chain.opset = 20
+    network = converted(chain.gemm(12).add("Gelu").readout(3).model(), mode="exact", calibrate=dataset(X))
+    halves = [layer for layer in network.layers if isinstance(layer, Spiking) and layer.activation is not None]
+    assert len(halves) == 2
+    potentials = np.linspace(-4, 4, 20001)
+    for layer in halves:
+        low, high = (layer.activation.value(potentials + by) for by in (-rounding, rounding))
+        ends = zip(layer.lo.astype(np.float64), layer.hi.astype(np.float64))
+        steepest = max((np.clip(high, lo, hi) - np.clip(low, lo, hi)).max() / (hi - lo) for lo, hi in ends)
+        assert 0.98 * steepest < _through(layer, layer.activation, rounding) < 1.0001 * steepest
 
 
 def test_analog_input_counts_with_its_own_size():

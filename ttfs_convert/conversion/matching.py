@@ -102,12 +102,12 @@ def _random(rng: np.random.Generator, ends: tuple[float, float], shape: tuple[in
 
 def _renamed(layer: Layer, values: np.ndarray, originals: dict[str, np.ndarray]) -> Layer:
     rows = values.reshape(PROBES, -1)
+    limit = CLOSE * max(float(np.abs(rows).max()), 1e-30)
     if layer.tensor_index is not None:
-        same = next((name for name, other in originals.items() if other.size == rows.size and np.allclose(other.reshape(rows.shape), rows)), None)
-        return layer.changed(tensor=same)
+        alike = {name: other.reshape(rows.shape) for name, other in originals.items() if other.size == rows.size}
+        return layer.changed(tensor=next((name for name, other in alike.items() if np.abs(other - rows).max() <= limit), None))
     channels = values.reshape(PROBES, layer.shape[-1], -1) if layer.channels_first else values.reshape(PROBES, -1, layer.shape[-1])
     swapped = channels.transpose(0, 2, 1).reshape(PROBES, -1)
-    limit = CLOSE * max(float(np.abs(rows).max()), 1e-30)
     for name, original in originals.items():
         if original.size == rows.size:
             for first, candidate in ((layer.channels_first, rows), (not layer.channels_first, swapped)):

@@ -155,7 +155,7 @@ class _Walk:
         if any(isinstance(value, Tail) for value in given.values()) or self._ends(node, given):
             self._to_tail(node, given)
             return None
-        if _is_shaped(node) and self.regions.prepares(node):
+        if _is_shaped(node) and self.regions.prepares(node) and node.outputs[0] not in self.parts.replaced:
             values.update({name: Head(name) for name in node.outputs})
             return None
         problem = self._lowered(node, given)

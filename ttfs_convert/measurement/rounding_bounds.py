@@ -19,13 +19,12 @@ from collections.abc import Container, Mapping, Sequence
 
 import numpy as np
 
-from ..network.activations.activation_kind import ActivationKind
+from ..network.activations.activation_kind import FARTHEST, ActivationKind
 from ..network.activations.threshold_shape import threshold_at
 from ..network.populations import Coded, Input, Layer, Readout, Spiking, sources
 from ..network.synapses.connection import Connection
 
 UNIT = 2.0**-24
-MOMENTS, NEARLY = 257, 1e-6  # of a window; the ends of a threshold's course may lie at infinity
 FUNCTION = 4e-6  # of its largest value: what ONNX Runtime's own exponentials and error functions are off by
 
 
@@ -66,12 +65,13 @@ def _rounding(layer: Layer, passed: Mapping[str, float], magnitudes: Mapping[str
 
 
 def _through(layer: Spiking, activation: ActivationKind, rounding: float) -> float:
-    """The largest difference that potentials so far apart make, in units of the layer's range, of MOMENTS potentials between those of its ends."""
-    ends = np.stack([layer.lo, layer.hi], 1).astype(np.float64)
-    course = threshold_at(activation, layer.lo, layer.hi, np.array([1 - NEARLY, NEARLY]))
-    ends = ends[: len(course)]
-    potentials = course[:, :1] + (course[:, 1:] - course[:, :1]) * np.linspace(0, 1, MOMENTS)
-    low, high = (np.clip(activation.value(potentials + by), ends[:, :1], ends[:, 1:]) for by in (-rounding, rounding))
+    """The largest difference that potentials so far apart make, in units of the layer's range."""
+    smooth = type(activation).inverse is ActivationKind.inverse  # found by halving, 60 times as long; the others include tables with jumps
+    course = threshold_at(activation, layer.lo, layer.hi, np.linspace(0, 1, 65 if smooth else 513))
+    course = np.clip(course, -FARTHEST, FARTHEST)
+    low, high = (activation.value(course + by) for by in (-rounding, rounding))
+    ends = np.stack([layer.lo, layer.hi], 1).astype(np.float64)[: len(course)]
+    low, high = (np.clip(values, ends[:, :1], ends[:, 1:]) for values in (low, high))
     return float(((high - low) / np.ptp(ends, axis=1, keepdims=True)).max())
 
 

@@ -153,7 +153,7 @@ def _potential(node: Node, builder: Builder, increasing: bool) -> Potential:
     value = builder.data(node)
     if builder.slope == "fan_in":
         raise UnsupportedNode(*NO_SHAPE)
-    if isinstance(value, Spikes) and value.raw:
+    if isinstance(value, Spikes) and value.raw and node.outputs[0] not in builder.ranges.loose:
         raise UnsupportedNode("nothing has spiked before it", "leave it to ONNX Runtime, as preprocessing")
     if isinstance(value, Potential) and (math.isfinite(value.low) or math.isfinite(value.high) or (value.max_pools and not increasing)):
         value = builder.spikes(value, node)
