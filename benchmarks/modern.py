@@ -1,4 +1,4 @@
-"""Time, memory and exactness of full-width MobileNetV3-small, EfficientNet-B0 and ViT-tiny:  python -m benchmarks.modern [--only vit] [--tokens 64]
+"""Time, memory and exactness of full-width MobileNetV3-small, EfficientNet-B0 and ViT-tiny:  python -m benchmarks.modern
 
 Weights are random (`modern_networks.seeded`), images noise of several scales, 8 to calibrate on of which 4 are evaluated, one at a time, in
 continuous time: what is measured is the cost of the size, and that the conversion stays exact. Each step is a process of its own, and its peak
