@@ -1,4 +1,4 @@
-"""Time, memory and exactness of full-width MobileNetV3-small, EfficientNet-B0 and ViT-tiny:  python -m benchmarks.modern [--only vit] [--tokens 64]
+"""Time, memory and exactness of full-width MobileNetV3-small, EfficientNet-B0 and ViT-tiny:  python -m benchmarks.modern
 
 Weights are random (`modern_networks.seeded`), images noise of several scales, 8 to calibrate on of which 4 are evaluated, one at a time, in
 continuous time: what is measured is the cost of the size, and that the conversion stays exact. Each step is a process of its own, and its peak
@@ -152,7 +152,7 @@ def row(case: Case) -> list[str]:
 @click.command()
 @click.option("--only", default="", help="Networks whose name holds this, in small letters.")
 @click.option("--size", default=224, show_default=True, help="Height and width of the convolutional networks' images.")
-@click.option("--tokens", default="16:12,16:2,64:2", show_default=True, help="Tokens (a square) and blocks of ViT-tiny, separated by commas.")
+@click.option("--tokens", default="16:2,64:2,16:12,64:12", show_default=True, help="Tokens (a square) and blocks of ViT-tiny, separated by commas.")
 def main(only: str, size: int, tokens: str) -> None:
     """One row of a table for each network. Errors are shares of the outputs' range."""
     pairs = [tuple(map(int, each.split(":"))) for each in tokens.split(",")]
