@@ -44,13 +44,12 @@ def _lines(row: np.ndarray) -> tuple[np.ndarray, np.float32, np.float32]:
     course = np.interp(edges, at[np.isfinite(at)], number[np.isfinite(at)]) if finite.any() else np.zeros(CELLS + 1)
     below, above = np.searchsorted(at, edges, side="right") == 0, np.searchsorted(at, edges, side="left") == steps
     course = np.where(below, steps - 0.5, np.where(above, -0.5, course))
-    off = np.zeros(CELLS)
-    cell = np.clip(((at - low) * np.float64(per_unit)), -1, CELLS)
-    for place, k in zip(cell, number):  # K bends at thresholds alone, and jumps where several lie at one potential
-        if 0 <= place <= CELLS:
-            for j in {min(int(place + shift), CELLS - 1) for shift in (-OFF, 0, OFF) if place + shift >= 0}:
-                line = course[j] + (place - j) * (course[j + 1] - course[j])
-                off[j] = max(off[j], abs(line - k))
+    off, place = np.zeros(CELLS), np.clip((at - low) * np.float64(per_unit), -1, CELLS)
+    for shift in (-OFF, 0, OFF):  # K bends at thresholds alone, and jumps where several lie at one potential
+        near = (place >= 0) & (place <= CELLS) & (place + shift >= 0)
+        cell = np.minimum((place[near] + shift).astype(np.int64), CELLS - 1)
+        line = course[cell] + (place[near] - cell) * (course[cell + 1] - course[cell])
+        np.maximum.at(off, cell, np.abs(line - number[near]))
     rise = np.diff(course)
     lines = np.stack([course[:-1], rise, off + OFF * np.abs(rise) + 2.0**-21 * (steps + 1)], axis=1)
     return lines.astype(np.float32), low, per_unit
@@ -67,11 +66,11 @@ def fire_under(potential, threshold, times):
 @jit(inline="always")
 def _step(value, channel, thresholds, lines, low, cells_per_unit):
     place = min(max((value - low[channel]) * cells_per_unit[channel], nb.float32(0)), nb.float32(CELLS))
-    cell = min(nb.int32(place), nb.int32(CELLS - 1))
+    cell = min(int(place), CELLS - 1)
     due = lines[channel, cell, 0] + (place - nb.float32(cell)) * lines[channel, cell, 1]
     step = np.ceil(due)
     if abs(step - due - nb.float32(0.5)) < nb.float32(0.5) - lines[channel, cell, 2]:
-        return nb.int64(step)
+        return int(step)
     return _counted(value, thresholds[channel])
 
 

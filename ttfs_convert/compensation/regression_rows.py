@@ -38,7 +38,7 @@ def fitted_steps(layer: Spiking | Readout) -> list[tuple[int, FittableKind]]:
     grid of outputs."""
     ends = [(number, each.path[-1]) for number, each in enumerate(layer.connections) if each.path]
     fittable = [(number, step) for number, step in ends if isinstance(step, FittableKind)]
-    found = [(number, step) for number, step in fittable if step.out_shape == fittable[0][1].out_shape]
+    found: list[tuple[int, FittableKind]] = [(number, step) for number, step in fittable if step.out_shape == fittable[0][1].out_shape]
     shaped = isinstance(layer, Spiking) and layer.activation is not None
     return [] if shaped and found and found[0][1].out_shape[-1] % layer.shape[-1] else found  # whose threshold is whose differs by position
 
@@ -81,9 +81,9 @@ class Sampler:
             step.patches(before_last(connection, integrator, values[connection.source][used]), at)
             for connection, step in zip(self._connections, self._steps)
         ]
-        fires = isinstance(self._layer, Spiking)
-        slopes = np.broadcast_to(slopes_of(self._layer) if fires else np.ones(1, np.float32), exact.shape)
-        target = wanted_potentials(self._layer, exact) if fires else exact
+        neurons = self._layer if isinstance(self._layer, Spiking) else None
+        slopes = np.broadcast_to(np.ones(1, np.float32) if neurons is None else slopes_of(neurons), exact.shape)
+        target = exact if neurons is None else wanted_potentials(neurons, exact)
         planes = [
             plane[used].reshape(count, self._positions, self._outputs)[np.arange(count, dtype=np.int64)[:, None], at].reshape(-1, self._outputs)
             for plane in (now, target, wanted, slopes)

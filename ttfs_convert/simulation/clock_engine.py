@@ -37,6 +37,7 @@ class ClockSimulator:
     def __init__(self, network: Network, fixed: bool = False):
         self.network, self.fixed, self._grid = network, fixed, network.grid()
         self._integrator = Integrator(network)
+        self._tables: dict[str, np.ndarray] = {}  # of falling thresholds
 
     def __call__(self, entries: Mapping[str, np.ndarray]) -> Recording:
         """Spike times and potentials of one batch. entries: arrays by ONNX tensor of what the input populations encode."""
@@ -104,7 +105,9 @@ class ClockSimulator:
         if layer.activation is None:
             self._window(neurons, self._grid[layer.name])
         else:
-            self._falling_window(neurons, thresholds(layer.activation, layer.lo, layer.hi, self._grid[layer.name], self.network.half))
+            if layer.name not in self._tables:
+                self._tables[layer.name] = thresholds(layer.activation, layer.lo, layer.hi, self._grid[layer.name], self.network.half)
+            self._falling_window(neurons, self._tables[layer.name])
 
     def _falling_window(self, neurons: _Neurons, table: np.ndarray) -> None:
         """table: (channels, N) float64; its rounding is in it."""

@@ -14,8 +14,11 @@ import numpy as np
 from ..kernels._jit import JIT_OFF
 from ..kernels._threads import CALLER, threads
 from ..kernels.call_table import through_run
+from ..kernels.falling_threshold import FallingThreshold, falling_threshold
 from ..kernels.pool import average_pool_steps
 from ..kernels.threshold import fire
+from ..network.activations.activation_kind import ActivationKind
+from ..network.activations.threshold_shape import thresholds
 from ..network.network import Network
 from ..network.populations import Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
 from ..network.synapses.average_pool import AveragePool
@@ -51,6 +54,7 @@ class Simulator:
         self.steps, self._grid = network.steps_per_layer(), network.grid()
         self._integrator, self._plans, self._mirrored = Integrator(network), plans(network), mirrored_pairs(network)
         self._first_input = network.inputs[0].onnx_name
+        self._tables: dict[tuple[str, int | None], FallingThreshold] = {}
         self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
@@ -159,8 +163,15 @@ class Simulator:
         sums = Sums(self._plans[layer.name], self._grid, self._integrator, images) if layer.name in self._plans else None
         if isinstance(layer, Spiking) and layer.activation is not None:
             potentials = self._shared(layer, sums or functools.partial(_potential, layer))
-            return UnderFallingThreshold(layer, layer.activation, potentials, self.steps[layer.name], self.network.half)
+            return UnderFallingThreshold(layer, layer.activation, potentials, self._table(layer, layer.activation, self.steps[layer.name]))
         return sums or functools.partial(self._any, layer, self.steps[layer.name])
+
+    def _table(self, layer: Spiking, activation: ActivationKind, steps: int | None) -> FallingThreshold | None:
+        """The threshold at each of so many steps; None in continuous time. Worked out once."""
+        key = layer.name, steps
+        if steps is not None and key not in self._tables:
+            self._tables[key] = falling_threshold(thresholds(activation, layer.lo, layer.hi, steps, self.network.half))
+        return self._tables.get(key)
 
     def _shared(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray]) -> Callable[[Batch], np.ndarray]:
         """`potentials`, worked out once for both layers of a mirrored pair."""
@@ -182,7 +193,9 @@ class Simulator:
         if isinstance(layer, Input):
             return Encoder(layer, steps, self.network.half, batch.images)(batch)
         if layer.activation is not None:
-            return UnderFallingThreshold(layer, layer.activation, functools.partial(_potential, layer), steps, self.network.half)(batch)
+            return UnderFallingThreshold(layer, layer.activation, functools.partial(_potential, layer), self._table(layer, layer.activation, steps))(
+                batch
+            )
         return _fire(batch, layer, steps, self.network.half)
 
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..kernels.convolve import NO_RAMP, NO_TIMES, Convolution
-from ..kernels.falling_threshold import falling_threshold, fire_under
+from ..kernels.falling_threshold import FallingThreshold, fire_under
 from ..kernels.pool import average_pool_decoded, max_pool
 from ..kernels.threshold import Ramp, encode
 from ..network.activations.activation_kind import ActivationKind
-from ..network.activations.threshold_shape import spike_times, thresholds
+from ..network.activations.threshold_shape import spike_times
 from ..network.populations import Input, MaxPool, Spiking
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.connection import Connection
@@ -102,14 +102,14 @@ class Sums:
 
 
 class UnderFallingThreshold:
-    """Spike times (n, *shape) of neurons whose threshold has a shape. potentials: gives V0 of a batch, (n, *shape) float32. steps: N of their
-    window, None for continuous time. half: h of `rounding.HALF`."""
+    """Spike times (n, *shape) of neurons whose threshold has a shape. potentials: gives V0 of a batch, (n, *shape) float32. table: of their window's
+    steps, None in continuous time."""
 
     compiled = False
 
-    def __init__(self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], steps: int | None, half: float):
-        self._potentials, self._closed, self._dtype = potentials, (activation, layer.lo, layer.hi), step_dtype(steps)
-        self._table = None if steps is None else falling_threshold(thresholds(*self._closed, steps, half))
+    def __init__(self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], table: FallingThreshold | None):
+        self._potentials, self._closed, self._table = potentials, (activation, layer.lo, layer.hi), table
+        self._dtype = step_dtype(None if table is None else table.thresholds.shape[1])
 
     def __call__(self, batch: Batch) -> np.ndarray:
         potential = self._potentials(batch)

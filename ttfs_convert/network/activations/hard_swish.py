@@ -20,5 +20,12 @@ class HardSwish(ValleyKind):
         """Where it is least."""
         return -1.5
 
+    def inverse(self, value: np.ndarray) -> np.ndarray:
+        y = np.asarray(value, np.float64)
+        bent = 6 * np.clip(y, 0, None)
+        rising = np.where(y <= 3.375, np.sqrt(bent) - 1.5, y - 0.375)
+        falling = np.where(y <= 0.375, np.sqrt(bent) + 1.5, np.inf)
+        return np.where(y > 0, rising if self.side == "rising" else falling, -np.inf)
+
     def curve(self, x: np.ndarray) -> np.ndarray:
         return x * np.clip(x + 3, 0, 6) / 6
