@@ -8,7 +8,6 @@ import pytest
 from tests.network.activations.twins import INCREASING, TWINS, VALLEYS
 from ttfs_convert.network.activations.exponential_linear import ExponentialLinear
 from ttfs_convert.network.activations.jump import Jump
-from ttfs_convert.network.activations.leaky_line import LeakyLine
 from ttfs_convert.network.activations.monotone_table import MonotoneTable
 from ttfs_convert.network.activations.power import Power
 from ttfs_convert.network.activations.shrinkage import Shrinkage
@@ -166,8 +165,6 @@ def test_the_halves_make_the_whole_and_one_of_them_is_silent(name):
         lambda: ExponentialLinear(width=0),
         lambda: Jump(alpha=-0.1),
         lambda: Jump(alpha=np.nan),
-        lambda: LeakyLine(alpha=0),
-        lambda: LeakyLine(alpha=-1),
         lambda: Power(exponent=0),
         lambda: Power(exponent=np.inf),
         lambda: Power(exponent=np.nan),

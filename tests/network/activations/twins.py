@@ -16,7 +16,6 @@ from ttfs_convert.network.activations.exponential_linear import ExponentialLinea
 from ttfs_convert.network.activations.gelu import Gelu, TanhGelu
 from ttfs_convert.network.activations.hard_swish import HardSwish
 from ttfs_convert.network.activations.jump import Jump
-from ttfs_convert.network.activations.leaky_line import LeakyLine
 from ttfs_convert.network.activations.logarithm import Logarithm
 from ttfs_convert.network.activations.mish import Mish
 from ttfs_convert.network.activations.monotone_table import MonotoneTable
@@ -95,7 +94,6 @@ INCREASING = {
     "selu": Twin(ExponentialLinear(alpha=1.6732632, scale=1.050701), elu(1.6732632, 1.050701, 1), -6, 6),
     "jump": Twin(Jump(alpha=0.75), lambda v: v if v > 0.75 else 0.0, -3, 3),
     "jump at 0": Twin(Jump(alpha=0), lambda v: max(v, 0.0), -3, 3),
-    "leaky_line": Twin(LeakyLine(alpha=0.2), lambda v: v if v > 0 else 0.2 * v, -5, 5),
     "logarithm": Twin(Logarithm(), math.log, 1e-4, 50),
     "monotone_table": Twin(table(), between, -4, 6),
     "root": Twin(Power(exponent=0.5), lambda v: math.sqrt(max(v, 0)), -1, 9),

@@ -16,7 +16,6 @@ from .exponential_linear import ExponentialLinear
 from .gelu import Gelu, TanhGelu
 from .hard_swish import HardSwish
 from .jump import Jump
-from .leaky_line import LeakyLine
 from .logarithm import Logarithm
 from .mish import Mish
 from .monotone_table import MonotoneTable
@@ -36,7 +35,6 @@ Activation = Annotated[
     | Gelu
     | HardSwish
     | Jump
-    | LeakyLine
     | Logarithm
     | Mish
     | MonotoneTable
