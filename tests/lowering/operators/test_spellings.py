@@ -177,7 +177,6 @@ def test_in_the_tail_it_stays_as_it_is():
     (
         lambda chain, x: chain.add("Greater", np.float32(0)).add("Cast", to=1),  # a step
         lambda chain, x: chain.add("Greater", np.float32(0)).add("Cast", to=1).add("Mul", "x"),  # of another tensor
-        lambda chain, x: chain.add("Mul", "x"),
     ),
 )
 def test_what_is_no_activation_of_two_slopes_is_refused(written):

@@ -246,15 +246,14 @@ def test_two_extremes_are_refused_at_the_node():
     chain = spelled()
     chain.at = times(chain, chain.base, chain.on(chain.base, "Sin"))
     error = refusal(end(chain).model(), calibrate=dataset(chain.images(6)))
-    assert [node[1] for node in error.nodes] == ["Sin", "Mul"] and "first Sin 'sin2'" in str(error)
+    assert [node[1] for node in error.nodes] == ["Sin"] and "first Sin 'sin2'" in str(error)
 
 
-def test_more_extremes_are_refused_at_the_product():
+def test_with_more_extremes_a_product_stays_one():
     """|x| sigmoid(x) rises to -1.3, falls to 0 and rises again."""
     chain = spelled()
     chain.at = absolute_sigmoid(chain)
-    error = refusal(end(chain).model(), calibrate=dataset(chain.images(6)))
-    assert [node[1] for node in error.nodes] == ["Mul"]
+    assert activations(exact(end(chain).model(), chain.images(6))).count("power") > 1
 
 
 def test_a_polynomial_is_a_sum_of_functions():

@@ -178,6 +178,8 @@ def in_order_of(value: Potential, order: Potential) -> Potential:
 def _bounds(value: Spikes | Potential, matrix: csr_matrix, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest value behind `matrix`: as few as `value` has them, or (positions, channels). shape: in front of it."""
     positive, negative = matrix.maximum(0), -matrix.minimum(0)
+    for part in (positive, negative):
+        part.eliminate_zeros()  # older versions of SciPy keep some, and 0 times an infinite end is no number
     lowest, highest = value.bounds
     if lowest.shape == highest.shape and lowest.shape in ((1,), shape[-1:]):
         sums = np.unique(np.stack([_snapped(part.sum(1)) for part in (positive, negative)]), axis=1)

@@ -139,7 +139,7 @@ def _rounding(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _refined(x: np.ndarray, y: np.ndarray, values: Values, noise: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Samples with more of them where a curve through them is off: down to neighbouring numbers at a jump or a kink. None where that takes too
     many."""
-    doubtful = np.arange(x.size - 1)
+    doubtful = np.arange(x.size - 1, dtype=np.int64)
     for _ in range(REFINEMENTS):
         middle = ((x[doubtful].astype(np.float64) + x[doubtful + 1]) / 2).astype(np.float32)
         middle = middle[(x[doubtful] < middle) & (middle < x[doubtful + 1])]
