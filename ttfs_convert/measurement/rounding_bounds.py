@@ -20,7 +20,7 @@ from collections.abc import Container, Mapping, Sequence
 import numpy as np
 
 from ..network.activations.activation_kind import FARTHEST, ActivationKind
-from ..network.activations.threshold_shape import threshold_at
+from ..network.activations.threshold_shape import range_rows, threshold_at
 from ..network.populations import Coded, Input, Layer, Readout, Spiking, sources
 from ..network.synapses.connection import Connection
 
@@ -70,9 +70,8 @@ def _through(layer: Spiking, activation: ActivationKind, rounding: float) -> flo
     course = threshold_at(activation, layer.lo, layer.hi, np.linspace(0, 1, 65 if smooth else 513))
     course = np.clip(course, -FARTHEST, FARTHEST)
     low, high = (activation.value(course + by) for by in (-rounding, rounding))
-    ends = np.stack([layer.lo, layer.hi], 1).astype(np.float64)[: len(course)]
-    low, high = (np.clip(values, ends[:, :1], ends[:, 1:]) for values in (low, high))
-    return float(((high - low) / np.ptp(ends, axis=1, keepdims=True)).max())
+    lo, hi = range_rows(layer.lo, layer.hi)
+    return float(((np.clip(high, lo, hi) - np.clip(low, lo, hi)) / (hi - lo)).max())
 
 
 def _magnitude(layer: Coded) -> float:

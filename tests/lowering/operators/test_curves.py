@@ -24,6 +24,19 @@ def positive(chain):
     return chain.add("Relu").add("MaxPool", kernel_shape=[2, 2]).add("Add", np.float32(0.5))
 
 
+def test_two_powers_of_one_tensor_have_ranges_of_their_own():
+    """x^2 beside x^4: both are powers, the second one reaches farther."""
+    chain = start()
+    base = chain.at
+    square = chain.add("Pow", np.float32(2)).at
+    chain.at = base
+    end(chain.add("Pow", np.float32(4)).add("Concat", square, axis=1))
+    network = converted(chain.model(), mode="exact", steps=50, method="mse", calibrate=dataset(chain.images(8)))
+    powers = [layer for layer in network.layers if layer.kind == "spiking" and layer.activation is not None]
+    highest = {layer.activation.exponent: float(layer.hi.max()) for layer in powers}
+    assert highest[4.0] > 20 * highest[2.0]
+
+
 def end(chain):
     """A convolution, a ReLU and a readout behind whatever is there."""
     return chain.conv(3, (2, 2)).add("Relu").readout()

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ...network.activations.threshold_shape import Activation
+from ...network.activations.threshold_shape import Activation, label
 from ...network.populations import Part
 from ..values import Potential, same_index
 
@@ -146,5 +146,5 @@ class Ranges:
 def measured(tensor: str, part: Part, activation: Activation | None = None) -> str:
     """What is measured to find the range of neurons that carry `part` of the values of `tensor`, in words."""
     if activation is not None and part in ("function", "mirrored"):
-        return f"{activation.kind} of {'-' if part == 'mirrored' else ''}{tensor}"
+        return f"{label(activation)} of {'-' if part == 'mirrored' else ''}{tensor}"
     return tensor if part == "whole" else f"{part} part of {tensor}"

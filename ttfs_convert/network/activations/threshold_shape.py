@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Annotated
 
 import numpy as np
@@ -50,6 +51,17 @@ Activation = Annotated[
 ]
 
 
+def label(activation: Activation) -> str:
+    """Its kind, with the parameters that are not the usual ones: no two functions of one tensor have the same."""
+    fields, own = type(activation).model_fields, []
+    for name, value in activation:
+        if isinstance(value, np.ndarray):
+            own.append(f"{name} {zlib.crc32(value.tobytes()):08x}")
+        elif name in fields and name not in ("kind", "side") and value != fields[name].default:
+            own.append(f"{name} {value:g}")
+    return f"{activation.kind} ({', '.join(own)})" if own else activation.kind
+
+
 def thresholds(activation: ActivationKind, lo: np.ndarray, hi: np.ndarray, steps: int, half: float) -> np.ndarray:
     """theta[c, k], float64, falling along k: the neuron fires at the first of the N = `steps` steps k with V0 >= theta[c, k], else it is silent.
 
@@ -58,14 +70,14 @@ def thresholds(activation: ActivationKind, lo: np.ndarray, hi: np.ndarray, steps
     That is `threshold.time_step` of the decoded value. lo, hi: (channels,), of the layer's values; one row where all channels are alike.
     half: h of `rounding.HALF`.
     """
-    low, high = _ends(lo, hi)
+    low, high = range_rows(lo, hi)
     passed = (np.arange(steps, dtype=np.float64) + half + TIE) / steps
     return activation.inverse(high - (high - low) * passed)
 
 
 def threshold_at(activation: ActivationKind, lo: np.ndarray, hi: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """theta(tau), (channels, times) float64, in continuous time. tau: (times,) in [0, 1]; otherwise as for `thresholds`."""
-    low, high = _ends(lo, hi)
+    low, high = range_rows(lo, hi)
     return activation.inverse(high - (high - low) * tau)
 
 
@@ -93,8 +105,8 @@ def spike_times(activation: ActivationKind, lo: np.ndarray, hi: np.ndarray, pote
     return np.clip((high - activation.value(potential.astype(np.float64))) / (high - low), 0, 1)
 
 
-def _ends(lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(channels, 1) float64 each, or one row of them."""
+def range_rows(lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """lo and hi, (channels, 1) float64 each; one row of them where all channels are alike."""
     ends = np.stack([lo, hi], axis=1).astype(np.float64)
     ends = ends[:1] if (ends == ends[0]).all() else ends
     return ends[:, :1], ends[:, 1:]
