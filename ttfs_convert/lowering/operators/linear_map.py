@@ -177,7 +177,9 @@ def in_order_of(value: Potential, order: Potential) -> Potential:
 
 def _bounds(value: Spikes | Potential, matrix: csr_matrix, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest value behind `matrix`: as few as `value` has them, or (positions, channels). shape: in front of it."""
-    positive, negative = matrix.maximum(0), -matrix.minimum(0)
+    from scipy.sparse import csr_matrix
+
+    positive, negative = csr_matrix(matrix.maximum(0)), csr_matrix(-matrix.minimum(0))
     for part in (positive, negative):
         part.eliminate_zeros()  # older versions of SciPy keep some, and 0 times an infinite end is no number
     lowest, highest = value.bounds
