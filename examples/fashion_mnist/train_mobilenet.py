@@ -139,23 +139,16 @@ def recipe(options: argparse.Namespace) -> dict[str, float]:
     return {name: getattr(options, name) for name in ("epochs", "batch", "rate", "seed")}
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, default=0.1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data-dir", type=Path, help="where the raw files are; else $TTFS_DATA, the user cache, a download")
-    parser.add_argument("--threads", type=int, help="default: all cores")
-    options = parser.parse_args(arguments)
+def run_to_the_end(options: argparse.Namespace, network: Callable[[], nn.Module], called: str = "") -> None:
+    """Train, export, convert and judge; goes on where a checkpoint lies beside OUT. called: what the log begins with."""
     if options.threads:
         torch.set_num_threads(options.threads)
     data = load_dataset("fashion-mnist", split="train", data_dir=options.data_dir)
     training, checkpoint = Training(options, network), options.out.with_suffix(".pt")
     if checkpoint.exists():
         training.resume(checkpoint)
-    print(recipe(options) if not training.epoch else f"going on with epoch {training.epoch + 1}", flush=True)
+    begun = recipe(options) if not training.epoch else f"going on with epoch {training.epoch + 1}"
+    print(*filter(None, (called,)), begun, flush=True)
     x, y = images_of(data)
     export_onnx(training.run(x, y, checkpoint), options.out, x[:1])
     snn = ttfs_convert.convert(options.out, mode="exact", steps=None, calibrate=data.first(1000))
@@ -165,6 +158,23 @@ def main(arguments: list[str] | None = None) -> None:
         f"SNN {100 * report.snn.accuracy:.2f} %, agreement {100 * report.drift.agreement:.2f} %"
     )
     checkpoint.unlink()
+
+
+def arguments_of_training(parser: argparse.ArgumentParser, epochs: int, rate: float | None) -> None:
+    """rate: None where it depends on the network."""
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=epochs)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rate", type=float, default=rate)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data-dir", type=Path, help="where the raw files are; else $TTFS_DATA, the user cache, a download")
+    parser.add_argument("--threads", type=int, help="default: all cores")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    arguments_of_training(parser, 12, 0.1)
+    run_to_the_end(parser.parse_args(arguments), network)
 
 
 if __name__ == "__main__":

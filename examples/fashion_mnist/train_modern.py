@@ -8,16 +8,11 @@ its checkpoint.
 """
 
 import argparse
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.functional import hardsigmoid
-from train_mobilenet import Training, convolution, images_of, recipe
-
-import ttfs_convert
-from ttfs_convert.data import load_dataset
-from ttfs_convert.training.torch import export_onnx
+from train_mobilenet import arguments_of_training, convolution, run_to_the_end
 
 
 class SqueezeExcitation(nn.Module):
@@ -108,31 +103,10 @@ RATES = {"mobilenetv3": 0.1, "convnext": 0.1, "vit": 0.05}
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("architecture", choices=ARCHITECTURES)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rate", type=float, help="default: 0.1, of vit 0.05")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data-dir", type=Path, help="where the raw files are; else $TTFS_DATA, the user cache, a download")
-    parser.add_argument("--threads", type=int, help="default: all cores")
+    arguments_of_training(parser, 6, None)
     options = parser.parse_args(arguments)
     options.rate = options.rate or RATES[options.architecture]
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    data = load_dataset("fashion-mnist", split="train", data_dir=options.data_dir)
-    training, checkpoint = Training(options, ARCHITECTURES[options.architecture]), options.out.with_suffix(".pt")
-    if checkpoint.exists():
-        training.resume(checkpoint)
-    print(options.architecture, recipe(options) if not training.epoch else f"going on with epoch {training.epoch + 1}", flush=True)
-    x, y = images_of(data)
-    export_onnx(training.run(x, y, checkpoint), options.out, x[:1])
-    snn = ttfs_convert.convert(options.out, mode="exact", steps=None, calibrate=data.first(1000))
-    report = ttfs_convert.evaluate(snn, load_dataset("fashion-mnist", data_dir=options.data_dir)).report
-    print(
-        f"{report.data.samples:,} test images: ANN {100 * report.ann.accuracy:.2f} %; in mode exact and continuous time "
-        f"SNN {100 * report.snn.accuracy:.2f} %, agreement {100 * report.drift.agreement:.2f} %"
-    )
-    checkpoint.unlink()
+    run_to_the_end(options, ARCHITECTURES[options.architecture], options.architecture)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from tests.studies.test_tuning import branches, drop, labelled
 from ttfs_convert.conversion.refits import options_of, refits
 from ttfs_convert.errors import UsageError
 from ttfs_convert.network.store import fingerprint, load, save
-from ttfs_convert.studies import setting, tuning
+from ttfs_convert.studies import tuning
 from ttfs_convert.studies.step_allocation import allocations, sensitivities
 from ttfs_convert.studies.step_ladder import groups, own_steps, rungs_up_to
 
@@ -36,20 +36,6 @@ def network():
 @pytest.fixture(scope="module")
 def data():
     return labelled(MODEL, images(300, 2))
-
-
-@pytest.fixture
-def parts(monkeypatch):
-    """The data sets that a tuning compares on: the part that chooses, the part that judges."""
-    seen = []
-
-    class Seeing(setting.Comparison):
-        def __init__(self, network, data, *arguments, **options):
-            seen.append(data)
-            super().__init__(network, data, *arguments, **options)
-
-    monkeypatch.setattr(setting, "Comparison", Seeing)
-    return seen
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from ttfs_convert.measurement.layer_errors import LayerErrors
 from ttfs_convert.network.populations import Input, Spiking
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.simulation.engines import simulate
-from ttfs_convert.studies import evaluation, setting, tuning
+from ttfs_convert.studies import evaluation, tuning
 from ttfs_convert.studies.tuning import LADDER
 
 tune, evaluate = (functools.partial(function, threads=1) for function in (tuning.tune, evaluation.evaluate))
@@ -49,20 +49,6 @@ def network():
 @pytest.fixture(scope="module")
 def data():
     return labelled(CHAIN, Chain((6,)).images(240))
-
-
-@pytest.fixture
-def parts(monkeypatch):
-    """The data sets that a tuning compares on: the part that chooses, the part that judges."""
-    seen = []
-
-    class Seeing(setting.Comparison):
-        def __init__(self, network, data, *arguments, **options):
-            seen.append(data)
-            super().__init__(network, data, *arguments, **options)
-
-    monkeypatch.setattr(setting, "Comparison", Seeing)
-    return seen
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@ times they give, and where any potential will do."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..kernels.falling_threshold import falling_threshold, fire_under
@@ -30,16 +32,28 @@ def original_activation(layer: Spiking, potentials: np.ndarray) -> np.ndarray:
     return np.clip(potentials, low, high)
 
 
-def steps_of(layer: Spiking, potentials: np.ndarray, steps: int, half: float) -> np.ndarray:
-    """The step at which each neuron fires, of the shape of `potentials`, (n, *shape of the layer) float32. steps: N. half: h of the rounding."""
+def fired(potentials: np.ndarray, slopes: np.ndarray, steps: int, half: float) -> np.ndarray:
+    """The step at which each neuron fires whose potential ramps, of the shape of `potentials`. slopes: S, repeated along them. steps: N. half: h of
+    the rounding."""
     times = np.empty(potentials.shape, step_dtype(steps))
-    if layer.activation is not None:
-        table = falling_threshold(thresholds(layer.activation, layer.lo, layer.hi, steps, half))
-        fire_under(potentials.reshape(len(potentials), -1), table, times.reshape(len(times), -1))
-    else:
-        slopes = slopes_of(layer).reshape(-1)
-        fire(potentials.reshape(-1, slopes.size), slopes, steps, half, times.reshape(-1, slopes.size))
+    fire(potentials.reshape(-1, slopes.size), slopes.reshape(-1), steps, half, times.reshape(-1, slopes.size))
     return times
+
+
+def steps_of(layer: Spiking, steps: int, half: float) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives the step at which each neuron fires, of the shape of the potentials, (n, *shape of the layer) float32. Its threshold is made ready
+    once. steps: N. half: h of the rounding."""
+    if layer.activation is None:
+        slopes = slopes_of(layer)
+        return lambda potentials: fired(potentials, slopes, steps, half)
+    table = falling_threshold(thresholds(layer.activation, layer.lo, layer.hi, steps, half))
+
+    def under(potentials: np.ndarray) -> np.ndarray:
+        times = np.empty(potentials.shape, step_dtype(steps))
+        fire_under(potentials.reshape(len(potentials), -1), table, times.reshape(len(times), -1))
+        return times
+
+    return under
 
 
 def target(layer: Spiking, potentials: np.ndarray) -> np.ndarray:

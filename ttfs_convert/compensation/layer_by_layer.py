@@ -10,17 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from ..kernels._threads import CALLER
-from ..kernels.threshold import fire
 from ..network.network import Network
 from ..network.per_channel import compact
 from ..network.populations import Input, Layer, Readout, Spiking, sources
 from ..network.synapses.weight_sums import weight_sums
 from ..simulation.encoded_inputs import channels_last, encoded
 from ..simulation.integrator import Integrator
-from ..simulation.recording import decode, step_dtype
+from ..simulation.recording import decode
 from ..simulation.wiring import WIRING
 from .activation_store import Activations
-from .firing import original_activation, steps_of
+from .firing import fired, original_activation, steps_of
 from .layer_fit import Change, Fit, fit
 from .regression_rows import Rows, Sampler, fitted_steps, unchanged_sums
 
@@ -83,8 +82,7 @@ class _Walk:
                 values = times = channels_last(layer, x)
             else:
                 values = encoded(layer, x)
-                times = np.empty(values.shape, step_dtype(self._grid[layer.name]))
-                fire(values.reshape(-1, 1), np.ones(1, np.float32), self._grid[layer.name], self._network.half, times.reshape(-1, 1))
+                times = fired(values, np.ones(1, np.float32), self._grid[layer.name], self._network.half)
             self._original.write(layer.name, rows, values)
             self._rounded.write(layer.name, rows, times)
 
@@ -123,10 +121,10 @@ class _Walk:
                 layer = with_change(layer, found.change)
                 integrator = self._integrator(layer)
         if isinstance(layer, Spiking):
+            times = steps_of(layer, self._grid[layer.name], self._network.half)
             for rows in self._batches(layer.name, *sources(layer)):
                 values = {name: self._activations(name, rows) for name in sources(layer)}
-                potentials = self._potential(layer, integrator, values)
-                self._rounded.write(layer.name, rows, steps_of(layer, potentials, self._grid[layer.name], self._network.half))
+                self._rounded.write(layer.name, rows, times(self._potential(layer, integrator, values)))
         return layer, found
 
     def _observe(self, layer: Spiking | Readout, integrator: Integrator) -> tuple[Rows, Rows] | None:

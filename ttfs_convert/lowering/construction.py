@@ -13,6 +13,7 @@ from ..network.populations import Layer
 from ..network.provenance import Violation
 from ..network.synapses.connection import Connection
 from ..onnx_model.node import Node
+from ..onnx_model.unique_names import unique_name
 from .ranges.of_layers import Ranges
 from .unsupported import UnsupportedNode
 from .values import Constant, Potential, Spikes, Value
@@ -99,11 +100,7 @@ class Construction:
 
     def unique(self, name: str) -> str:
         """`name`, or `name` and a number where a population is called that already."""
-        candidate, count = name, 2
-        while candidate in self._names:
-            candidate, count = f"{name}_{count}", count + 1
-        self._names.add(candidate)
-        return candidate
+        return unique_name(name, self._names)
 
     def add(self, layer: Layer) -> Layer:
         """Append `layer`, whose sources have been appended before, and return it."""

@@ -89,10 +89,8 @@ class Neurons(Reordering):
         what = (potential.connections, potential.bias, potential.bounds, potential.max_pools)
         key = (*map(id, what), potential.name, potential.shape, low, high, activation)
         if key not in self._fired:
-            self._fired[key] = (
-                potential,
-                self._fire(potential, tensor, low, high, part, activation),
-            )  # the potential too, so that these ids stay its own
+            spikes = self._fire(potential, tensor, low, high, part, activation)
+            self._fired[key] = potential, spikes  # the potential too, so that these ids stay its own
         return replace(self._fired[key][1], index=potential.index)
 
     def _fire(self, potential: Potential, tensor: str, low: float, high: float, part: Part, activation: Activation | None) -> Spikes:

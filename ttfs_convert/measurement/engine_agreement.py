@@ -34,6 +34,7 @@ class EngineCheck:
 
     def __post_init__(self):
         self._exact, self._steps = Simulator(self.network), self.network.steps_per_layer()
+        self._flat = {layer.name: _flatness(layer) for layer in self.network.layers if isinstance(layer, (Input, Spiking))}
 
     def add(self, recording: Recording, entries: Mapping[str, np.ndarray]) -> None:
         """recording: of one batch with the dynamic threshold. entries: what the input populations encoded, by ONNX tensor."""
@@ -41,7 +42,7 @@ class EngineCheck:
             found, steps = recording.spike_times[layer.name], self._steps[layer.name]
             self.neurons += found.size
             if steps is None:
-                distance = np.abs(found.astype(np.float64) - expected) * _flatness(layer)
+                distance = np.abs(found.astype(np.float64) - expected) * self._flat[layer.name]
                 self.differing += int((distance > 0).sum())
             else:
                 differs = found != expected
@@ -50,7 +51,7 @@ class EngineCheck:
                 self.differing += int(differs.sum())
                 late = found[differs] > expected[differs]  # then it did not fire a step earlier, where it should have
                 boundary = (found[differs].astype(np.float64) - late + self.network.half + TIE) / steps
-                distance = np.abs(tau()[differs] - boundary) * np.broadcast_to(_flatness(layer), found.shape)[differs]
+                distance = np.abs(tau()[differs] - boundary) * np.broadcast_to(self._flat[layer.name], found.shape)[differs]
             self.farthest = max(self.farthest, float(distance.max(initial=0.0)))
 
 

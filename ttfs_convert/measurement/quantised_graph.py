@@ -14,6 +14,7 @@ from ..errors import ModelError, UsageError
 from ..kernels.rounding import TIE
 from ..network.network import Network
 from ..network.populations import Coded, Input, MaxPool, Spiking, sources, weight_sum_deviation
+from ..onnx_model.unique_names import unique_name
 
 ROUNDING = 2e-5  # of a range: what float32 sums in another order may differ by
 LARGEST_DEVIATION = 1e-4  # of a slope from 1 that may move a tie; beyond it the two networks are not the same
@@ -185,11 +186,7 @@ class Insertion:
         return nodes
 
     def _new(self, name: str) -> str:
-        candidate, count = name, 2
-        while candidate in self._taken:
-            candidate, count = f"{name}_{count}", count + 1
-        self._taken.add(candidate)
-        return candidate
+        return unique_name(name, self._taken)
 
 
 def _other_half(quantiser: Quantiser, group: Sequence[Quantiser]) -> str | None:

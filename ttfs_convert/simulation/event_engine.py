@@ -23,7 +23,7 @@ from .receptive_fields import ReceptiveFields, receptive_fields
 from .recording import Recording
 from .wiring import WIRING
 
-MOMENTS = 1025  # at which the course of a falling threshold is known
+MOMENTS = np.linspace(0, 1, 1025)  # of the window, at which the course of a falling threshold is known
 BEFORE_THE_END = np.nextafter(1.0, 0.0)  # a gated neuron that would fire at its window's end, tau = 1, sends nothing
 
 
@@ -36,6 +36,7 @@ class EventSimulator:
         sizes = {layer.name: math.prod(layer.shape) for layer in network.layers}
         self._direct = {layer.name for layer in network.inputs if layer.coding == "direct"}
         self._fields: dict[str, ReceptiveFields] = {}  # of layers that read spikes
+        self._courses: dict[str, np.ndarray] = {}  # of falling thresholds
         for layer in network.layers:
             if isinstance(layer, (Spiking, Readout)):
                 spiking = tuple(connection for connection in layer.connections if connection.source not in self._direct)
@@ -94,7 +95,9 @@ class EventSimulator:
         elif isinstance(layer, Spiking) and slope == "reference":
             current += ramp_slope(layer) - per_neuron(layer.weight_sums, layer.shape)
         if isinstance(layer, Spiking) and layer.activation is not None:
-            return _under_falling_threshold(layer, layer.activation, potential), potential
+            if layer.name not in self._courses:
+                self._courses[layer.name] = threshold_at(layer.activation, layer.lo, layer.hi, MOMENTS)
+            return _under_falling_threshold(layer, layer.activation, self._courses[layer.name], potential), potential
         with np.errstate(divide="ignore", invalid="ignore"):
             tau = np.where(potential >= 1, 0, np.where(current > 0, np.minimum((1 - potential) / current, 1), 1))
         return tau, potential
@@ -130,18 +133,16 @@ class EventSimulator:
         )
 
 
-def _under_falling_threshold(layer: Spiking, activation: ActivationKind, potential: np.ndarray) -> np.ndarray:
-    """Where the threshold of `layer` meets its potentials, (n, neurons) float64. Its course is sampled MOMENTS times, and between two moments
-    the crossing is that of the closed form: which can be off by no more than lies between them."""
-    moments = np.linspace(0, 1, MOMENTS)
-    course = threshold_at(activation, layer.lo, layer.hi, moments)  # falling
+def _under_falling_threshold(layer: Spiking, activation: ActivationKind, course: np.ndarray, potential: np.ndarray) -> np.ndarray:
+    """Where the threshold of `layer` meets its potentials, (n, neurons) float64. course: the threshold at MOMENTS, falling, as `threshold_at` gives
+    it; between two moments the crossing is that of the closed form: which can be off by no more than lies between them."""
     reached = np.empty(potential.shape, np.int64)
     channels = layer.shape[-1]
     for channel in range(channels):
         row = course[channel % len(course)]
-        reached[:, channel::channels] = MOMENTS - np.searchsorted(row[::-1], potential[:, channel::channels], side="right")
+        reached[:, channel::channels] = MOMENTS.size - np.searchsorted(row[::-1], potential[:, channel::channels], side="right")
     closed = spike_times(activation, layer.lo, layer.hi, potential.reshape(len(potential), *layer.shape)).reshape(potential.shape)
-    return np.clip(closed, moments[np.maximum(reached - 1, 0)], moments[np.minimum(reached, MOMENTS - 1)])
+    return np.clip(closed, MOMENTS[np.maximum(reached - 1, 0)], MOMENTS[np.minimum(reached, MOMENTS.size - 1)])
 
 
 def _listed(fields: ReceptiveFields) -> tuple[np.ndarray, ...]:

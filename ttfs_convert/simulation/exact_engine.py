@@ -162,16 +162,17 @@ class Simulator:
             return Encoder(layer, self.steps[layer.name], self.network.half, images)
         sums = Sums(self._plans[layer.name], self._grid, self._integrator, images) if layer.name in self._plans else None
         if isinstance(layer, Spiking) and layer.activation is not None:
-            potentials = self._shared(layer, sums or functools.partial(_potential, layer))
-            return UnderFallingThreshold(layer, layer.activation, potentials, self._table(layer, layer.activation, self.steps[layer.name]))
+            return self._under(layer, layer.activation, self._shared(layer, sums or _potentials(layer)), self.steps[layer.name])
         return sums or functools.partial(self._any, layer, self.steps[layer.name])
 
-    def _table(self, layer: Spiking, activation: ActivationKind, steps: int | None) -> FallingThreshold | None:
-        """The threshold at each of so many steps; None in continuous time. Worked out once."""
+    def _under(
+        self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], steps: int | None
+    ) -> UnderFallingThreshold:
+        """What fires a layer whose threshold has a shape; of one on a grid the threshold is made ready once."""
         key = layer.name, steps
         if steps is not None and key not in self._tables:
             self._tables[key] = falling_threshold(thresholds(activation, layer.lo, layer.hi, steps, self.network.half))
-        return self._tables.get(key)
+        return UnderFallingThreshold(layer, activation, potentials, self._tables.get(key))
 
     def _shared(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray]) -> Callable[[Batch], np.ndarray]:
         """`potentials`, worked out once for both layers of a mirrored pair."""
@@ -193,9 +194,7 @@ class Simulator:
         if isinstance(layer, Input):
             return Encoder(layer, steps, self.network.half, batch.images)(batch)
         if layer.activation is not None:
-            return UnderFallingThreshold(layer, layer.activation, functools.partial(_potential, layer), self._table(layer, layer.activation, steps))(
-                batch
-            )
+            return self._under(layer, layer.activation, _potentials(layer), steps)(batch)
         return _fire(batch, layer, steps, self.network.half)
 
 
@@ -231,8 +230,8 @@ def _shaped(layer: Readout) -> Callable[[np.ndarray], np.ndarray] | None:
     return None
 
 
-def _potential(layer: Spiking, batch: Batch) -> np.ndarray:
-    return batch.potential(layer)
+def _potentials(layer: Spiking) -> Callable[[Batch], np.ndarray]:
+    return lambda batch: batch.potential(layer)
 
 
 def _wire(layer: MaxPool | Reorder | Concat, batch: Batch) -> None:

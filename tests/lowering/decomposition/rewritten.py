@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import onnx
 
-from tests.models import save
+from tests.models import Chain, save
 from ttfs_convert.conversion.options import ConversionOptions
 from ttfs_convert.lowering.graph_walk import _Walk
 from ttfs_convert.lowering.ranges.of_inputs import input_ranges
@@ -18,6 +18,17 @@ from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.onnx_model.simplify import simplified
 
 CLOSE = 1e-5  # of the outputs' range: float32 sums in another order
+
+
+def divided_by_deviation(chain: Chain) -> Chain:
+    """LayerNormalization over the last axis as exporters write it out, without its scale and shift."""
+    value = chain.at
+    mean = chain.add("ReduceMean", axes=[-1]).at
+    chain.at = value
+    centred = chain.add("Sub", mean).at
+    root = chain.add("Pow", np.float32(2)).add("ReduceMean", axes=[-1]).add("Add", np.float32(1e-5)).add("Sqrt").at
+    chain.at = centred
+    return chain.add("Div", root)
 
 
 def rewritten(model: onnx.ModelProto, extremes: dict[str, tuple[float, float]] | None = None) -> tuple[onnx.ModelProto, list[Node]]:

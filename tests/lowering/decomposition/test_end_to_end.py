@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
+from tests.lowering.decomposition.rewritten import divided_by_deviation
 from tests.lowering.decomposition.test_attention import CAUSAL, projected
 from tests.models import Chain, converted, dataset, exact, newer_runtime, run
 from ttfs_convert.conversion.refusals import CalibrationError
@@ -27,13 +28,7 @@ def layer_norm(chain, written_out):
     scale, shift = (chain.rng.normal(k, 0.3, size).astype(np.float32) for k in (1, 0))
     if not written_out:
         return chain.add("LayerNormalization", scale, shift)
-    value = chain.at
-    mean = chain.add("ReduceMean", axes=[-1]).at
-    chain.at = value
-    centred = chain.add("Sub", mean).at
-    root = chain.add("Pow", np.float32(2)).add("ReduceMean", axes=[-1]).add("Add", np.float32(1e-5)).add("Sqrt").at
-    chain.at = centred
-    return chain.add("Div", root).add("Mul", scale).add("Add", shift)
+    return divided_by_deviation(chain).add("Mul", scale).add("Add", shift)
 
 
 def residual(chain, branch):

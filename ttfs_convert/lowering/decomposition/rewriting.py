@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 
 from ...onnx_model.node import Node
+from ...onnx_model.unique_names import unique_name
 
 Shapes = Callable[[str], "tuple[int, ...] | None"]
 
@@ -36,11 +37,7 @@ class Surroundings:
 
     def unique(self, name: str) -> str:
         """`name`, or `name` and a number where something is called that already."""
-        candidate, count = name, 2
-        while candidate in self.taken:
-            candidate, count = f"{name}_{count}", count + 1
-        self.taken.add(candidate)
-        return candidate
+        return unique_name(name, self.taken)
 
     def magnitude(self, tensor: str) -> float:
         """The largest absolute value of `tensor` on data; 1 where that has not been measured yet."""

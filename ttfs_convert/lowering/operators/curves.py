@@ -36,6 +36,7 @@ from ..unsupported import UnsupportedNode
 from ..values import Constant, Potential, Spikes
 from .activation import lower_relu
 from .affine import affine
+from .sampled_function import Term, Terms
 
 SELU = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}  # ONNX's defaults
 
@@ -90,22 +91,12 @@ def lower_valley(node: Node, builder: Builder) -> None:
     if alpha != 1:
         raise UnsupportedNode(f"alpha {alpha:g}", "write it as Swish(alpha x) / alpha")
     rising, falling = kind(side="rising"), kind(side="falling")
-    builder.values[node.outputs[0]] = _valley(node, builder, (rising, falling), rising.lowest_at, rising.depth)
+    builder.values[node.outputs[0]] = _valley(node, builder, (rising, falling), rising.depth)
 
 
 def lower_written_out(node: Node, builder: Builder) -> None:
     """A function of one tensor that `written_out.py` found, term by term."""
-    found, tensor = node.attributes["terms"], node.inputs[0]
-    potential = _potential(node, builder, False)
-    parts = []
-    for count, term in enumerate(found.terms):
-        own = replace(potential, name=node.name if count == 0 else f"{node.name}/mirrored")
-        turned = _mirrored(own, node, builder) if term.mirrored else own
-        if len(found.terms) > 1 and term.activation.value(turned.bounds[1]).max() <= max(term.activation.bounds[0], 0):
-            continue  # its potentials never get to where it is not 0
-        fired = builder.fire(turned, tensor, part="mirrored" if term.mirrored else "function", activation=term.activation)
-        parts.append(affine(fired, np.full((), term.factor), np.zeros(()), node, builder))
-    builder.values[node.outputs[0]] = _total(parts, found.shift, node, builder)
+    builder.values[node.outputs[0]] = _sum_of(node.attributes["terms"], (node.name, f"{node.name}/mirrored"), node, builder)
 
 
 def lower_reciprocal(node: Node, builder: Builder) -> None:
@@ -132,7 +123,7 @@ def lower_pow(node: Node, builder: Builder) -> None:
 def _lower_power(node: Node, builder: Builder, exponent: float) -> None:
     if exponent > 0 and exponent % 2 == 0:
         half = Power(exponent=exponent)
-        builder.values[node.outputs[0]] = _valley(node, builder, (half, half), 0.0, 0.0)
+        builder.values[node.outputs[0]] = _valley(node, builder, (half, half), 0.0)
     elif exponent > 0:
         activation = Power(exponent=exponent, odd=exponent % 2 == 1)
         builder.values[node.outputs[0]] = builder.fire(_potential(node, builder, True), node.outputs[0], activation=activation)
@@ -165,17 +156,23 @@ def _mirrored(potential: Potential, node: Node, builder: Builder) -> Potential:
     return builder.potential(turned, potential.name) if isinstance(turned, Spikes) else turned
 
 
-def _valley(node: Node, builder: Builder, halves: tuple[Activation, Activation], lowest_at: float, depth: float) -> Spikes | Potential:
+def _valley(node: Node, builder: Builder, halves: tuple[Activation, Activation], depth: float) -> Spikes | Potential:
     """rising(x) + falling(-x) + depth. halves: rising, falling."""
-    potential, tensor = _potential(node, builder, False), node.inputs[0]
-    lowest, highest = (float(fold(end)) for fold, end in zip((np.min, np.max), potential.bounds))
-    parts = []
-    if highest > lowest_at:
-        parts.append(builder.fire(replace(potential, name=f"{node.name}/rising"), tensor, part="function", activation=halves[0]))
-    if lowest < lowest_at:
-        named = replace(potential, name=f"{node.name}/falling")
-        parts.append(builder.fire(_mirrored(named, node, builder), tensor, part="mirrored", activation=halves[1]))
-    return _total(parts, depth, node, builder)
+    terms = Terms((Term(halves[0], 1.0), Term(halves[1], 1.0, True)), depth)
+    return _sum_of(terms, (f"{node.name}/rising", f"{node.name}/falling"), node, builder)
+
+
+def _sum_of(found: Terms, names: tuple[str, str], node: Node, builder: Builder) -> Spikes | Potential:
+    """A population for each term, but for those whose potentials never get to where they are not 0. names: of the populations."""
+    potential, parts = _potential(node, builder, False), []
+    for name, term in zip(names, found.terms):
+        own = replace(potential, name=name)
+        turned = _mirrored(own, node, builder) if term.mirrored else own
+        if len(found.terms) > 1 and term.activation.value(turned.bounds[1]).max() <= max(term.activation.bounds[0], 0):
+            continue
+        fired = builder.fire(turned, node.inputs[0], part="mirrored" if term.mirrored else "function", activation=term.activation)
+        parts.append(affine(fired, np.full((), term.factor), np.zeros(()), node, builder))
+    return _total(parts, found.shift, node, builder)
 
 
 def _total(parts: list[Spikes], shift: float, node: Node, builder: Builder) -> Spikes | Potential:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from scipy.interpolate import PchipInterpolator
-from scipy.special import logit
 
 from ...network.activations.exponential import Exponential
 from ...network.activations.gelu import Gelu, TanhGelu
@@ -139,6 +137,8 @@ def _rounding(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _refined(x: np.ndarray, y: np.ndarray, values: Values, noise: float) -> tuple[np.ndarray, np.ndarray] | None:
     """Samples with more of them where a curve through them is off: down to neighbouring numbers at a jump or a kink. None where that takes too
     many."""
+    from scipy.interpolate import PchipInterpolator  # slow to import, and few models have such functions
+
     doubtful = np.arange(x.size - 1, dtype=np.int64)
     for _ in range(REFINEMENTS):
         middle = ((x[doubtful].astype(np.float64) + x[doubtful + 1]) / 2).astype(np.float32)
@@ -160,6 +160,8 @@ def _refined(x: np.ndarray, y: np.ndarray, values: Values, noise: float) -> tupl
 
 
 def _named(x: np.ndarray, y: np.ndarray) -> Terms | None:
+    from scipy.special import logit
+
     slope = (y[-1] - y[-2]) / (x[-1] - x[-2])
     middle = np.interp(1.0, x, y) - np.interp(0.0, x, y)
     share = middle / slope if slope else 0.0  # of a swish, the sigmoid of alpha

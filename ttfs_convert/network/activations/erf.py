@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.special import erf, erfinv
 
 from .activation_kind import ActivationKind
 
@@ -17,7 +16,11 @@ class Erf(ActivationKind):
     lowest, highest = -1.0, 1.0
 
     def value(self, potential: np.ndarray) -> np.ndarray:
+        from scipy.special import erf
+
         return erf(potential)
 
     def inverse(self, value: np.ndarray) -> np.ndarray:
+        from scipy.special import erfinv
+
         return erfinv(np.clip(value, -1, 1))

@@ -6,7 +6,6 @@ import math
 from typing import Literal
 
 import numpy as np
-from scipy.special import erf
 
 from .valley import ValleyKind
 
@@ -23,6 +22,8 @@ class Gelu(ValleyKind):
         return -0.7517915246935645
 
     def curve(self, x: np.ndarray) -> np.ndarray:
+        from scipy.special import erf
+
         return 0.5 * x * (1 + erf(x / math.sqrt(2)))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, model_validator
-from scipy.interpolate import PchipInterpolator
 
 from ..records import finite_array, require
 from .activation_kind import ActivationKind
+
+if TYPE_CHECKING:
+    from scipy.interpolate import PchipInterpolator
 
 Values = Annotated[np.ndarray, BeforeValidator(lambda value: finite_array(value, np.float32))]
 
@@ -51,6 +53,8 @@ class MonotoneTable(ActivationKind):
 
     @functools.cached_property
     def _interpolated(self) -> PchipInterpolator:
+        from scipy.interpolate import PchipInterpolator
+
         return PchipInterpolator(self.potentials.astype(np.float64), self.values.astype(np.float64))
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy.special import expit, logit
 
 from .activation_kind import ActivationKind
 
@@ -17,7 +16,11 @@ class Sigmoid(ActivationKind):
     lowest, highest = 0.0, 1.0
 
     def value(self, potential: np.ndarray) -> np.ndarray:
+        from scipy.special import expit
+
         return expit(potential)
 
     def inverse(self, value: np.ndarray) -> np.ndarray:
+        from scipy.special import logit
+
         return logit(np.clip(value, 0, 1))

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy.special import expit
 
 from .valley import ValleyKind
 
@@ -24,4 +23,6 @@ class Silu(ValleyKind):
         return -1.2784645427610738 / self.alpha
 
     def curve(self, x: np.ndarray) -> np.ndarray:
+        from scipy.special import expit
+
         return x * expit(self.alpha * x)
