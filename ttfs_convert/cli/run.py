@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
-from .base_command import GATE_FAILED, INCONCLUSIVE, Command
-from .console import console, note, note_subset, progress_bar, say
+from .base_command import Command
+from .console import console, note, note_subset, progress_bar
 from .output_files import check_outputs, write_json
+from .drop_gates import gated
 from .shared_options import Steps, judging, on_grid
 
 if TYPE_CHECKING:
     from ..data import Dataset
-    from ..measurement.accuracy_drift import PairedOutcomes
     from ..network.network import Network
     from ..studies.evaluation import Evaluation
     from ..studies.setting import StudyOptions
@@ -83,10 +83,10 @@ if TYPE_CHECKING:
 @click.option("--resume", "log", metavar="FILE", help="Of --sweep: keep finished runs here and go on where an earlier sweep stopped.")
 @click.option(
     "--max-drop",
-    type=click.FloatRange(min=0),
-    metavar="PP",
-    help="Gate: exit 99 when the accuracy certainly drops by more than PP percentage points (the whole 95 % interval), 5 when "
-    "the sample cannot decide.",
+    multiple=True,
+    metavar="[MEASURE=]X",
+    help="Gate: exit 99 when the task's first measure, or MEASURE, certainly gets worse by more than X (the whole 95 % interval), 5 when the "
+    "sample cannot decide. X in percentage points of accuracy, mean_iou or pixel_accuracy, in dB of psnr, else as ssim, rmse, mae, r2 are. Repeatable.",
 )
 @judging
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
@@ -123,7 +123,8 @@ class Options(NamedTuple):
     repeats: int | None
     seed: int | None
     log: str | None
-    max_drop: float | None
+    max_drop: tuple[str, ...]
+    task: str | None
     output: str | None
     decision_threshold: float | None
     onnx_file: str | None
@@ -139,6 +140,7 @@ class Options(NamedTuple):
             "threads": self.threads,
             "output": self.output,
             "decision_threshold": self.decision_threshold,
+            "task": self.task,
         }
 
     def check(self) -> None:
@@ -150,7 +152,7 @@ class Options(NamedTuple):
         if self.folder is not None:
             check_plots(self.folder)
         single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.max_drop)
-        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, None):
+        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, ()):
             raise UsageError(
                 "--sweep",
                 "an option for single runs beside it",
@@ -175,12 +177,10 @@ def _run(options: Options) -> None:
 
 def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     """One run: its tables, JSON and figures, and the gate."""
-    from ..errors import UsageError
     from ..studies.evaluation import evaluate
+    from ..tasks.drop_limit import DropLimit
 
-    gated = options.max_drop is not None
-    if gated and dataset.y is None:
-        raise UsageError("--max-drop", f"{dataset.name} has no labels", "labelled data", "add y to the .npz")
+    limits = [DropLimit.parsed(text) for text in options.max_drop]
     with progress_bar("running", len(dataset)) as progress:
         evaluation = evaluate(
             network,
@@ -191,7 +191,7 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             quantised=options.quantised,
             distributions=options.folder is not None,
             spikes=options.spike_file,
-            labels_needed=gated,
+            limits=limits,
             progress=progress,
             **options.of_study,
         )
@@ -201,8 +201,8 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
         write_run(evaluation, options.folder)
     _show(evaluation, options)
     note_subset(dataset)
-    if options.max_drop is not None and evaluation.outcomes is not None:
-        sys.exit(_gate(evaluation.outcomes, evaluation.report.drift.agreement or 0, options.max_drop))
+    if limits:
+        sys.exit(gated(evaluation, limits))
 
 
 def _show(evaluation: Evaluation, options: Options) -> None:
@@ -238,25 +238,3 @@ def _sweep(network: Network, dataset: Dataset, options: Options) -> None:
     for text in found.notes:
         note(text)
     note_subset(dataset)
-
-
-def _gate(outcomes: PairedOutcomes, agreement: float, max_drop: float) -> int:
-    """Say whether the drop is within `max_drop` percentage points, and what this sample can decide; return the exit code."""
-    from ..measurement.accuracy_drift import Verdict, newcombe_interval, samples_needed, smallest_gate, verdict
-
-    decided = verdict(newcombe_interval(outcomes), max_drop / 100)
-    say(f"gate {max_drop:g} pp: {decided.value}")
-    text = (
-        f"with {100 * (1 - agreement):.2f} % disagreement and no true drift, {outcomes.samples:,} samples decide "
-        f"gates from {100 * smallest_gate(outcomes):.2f} pp"
-    )
-    if decided is Verdict.INCONCLUSIVE:
-        observed, driftless = (samples_needed(each, max_drop / 100) for each in (outcomes, outcomes.without_drift()))
-        if observed is not None:
-            text += f"; with the drift seen here {max_drop:g} pp needs about {observed:,}"
-        elif driftless is not None:
-            text += f"; {max_drop:g} pp needs about {driftless:,} without drift, and the drift seen here lies on the gate"
-        else:
-            text += f"; {max_drop:g} pp is beyond any sample"
-    note(text)
-    return {Verdict.PASSED: 0, Verdict.FAILED: GATE_FAILED, Verdict.INCONCLUSIVE: INCONCLUSIVE}[decided]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..kernels.rounding import MAX_STEPS
+from ..tasks.task_names import TASK_NAMES
 
 if TYPE_CHECKING:
     from ..network.network import Network
@@ -45,8 +46,14 @@ def on_grid(network: Network, steps: int | None, rounding: str | None, input_ste
 
 
 def judging(command: Callable) -> Callable:
-    """Options that say which output labels judge, and how."""
+    """Options that say what networks are judged by, which output, and how."""
     for option in (
+        click.option(
+            "--task",
+            type=click.Choice(TASK_NAMES),
+            help="What the network is for: accuracy of labels; PSNR and SSIM against targets y, else the input itself (needs the extra signals); RMSE, "
+            "MAE and R^2 against targets; mean IoU and accuracy of label maps. By default what labels and outputs leave no doubt about.",
+        ),
         click.option(
             "--decision-threshold",
             type=float,

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("network", metavar="SNN.npz", type=click.Path(exists=True, dir_okay=False))
-@click.option("--data", required=True, metavar="NAME|PATH", help="Labelled data, as for ttfs-run.")
+@click.option("--data", required=True, metavar="NAME|PATH", help="Data with labels or targets, as for ttfs-run.")
 @click.option("--data-dir", type=click.Path(file_okay=False, exists=True), help="Where raw data sets are looked for first.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use N samples only.")
 @click.option(
     "--max-drop",
     type=click.FloatRange(min=0),
-    metavar="PP",
-    help="Budget: percentage points of accuracy below the original's, on the part of the data that chooses.  [default: 0.1]",
+    metavar="X",
+    help="Budget: by how much the task's first measure may be worse than the original's, on the part of the data that chooses: percentage points "
+    "of accuracy or mean IoU, dB of PSNR [default: 0.1], or of RMSE itself.",
 )
 @click.option(
     "--max-latency",
@@ -89,6 +90,7 @@ class Options(NamedTuple):
     share: float
     seed: int
     out: str | None
+    task: str | None
     output: str | None
     decision_threshold: float | None
     onnx_file: str | None
@@ -121,6 +123,7 @@ def _tune(options: Options) -> None:
         threads=options.threads,
         output=options.output,
         decision_threshold=options.decision_threshold,
+        task=options.task,
     )
     if options.json_file != "-":
         console().print(tuning_table(found))
@@ -150,7 +153,7 @@ def _to_fit_to(options: Options, network: Network) -> Dataset | None:
 
 def _budget(found: Tuning) -> str:
     if found.max_latency is None:
-        return f"a drop of at most {found.max_drop:g} pp"
+        return f"a drop of at most {found.max_drop:g} {found.measure.drift_unit}".rstrip()
     return f"the least drop within a latency of {found.max_latency:,} steps"
 
 
@@ -160,7 +163,7 @@ def _write(found: Tuning, options: Options) -> None:
 
     if found.network is None:
         unwritten = "" if options.out is None else f"; {options.out} is not written"
-        note(f"no variant stays within {found.max_drop:g} pp on the samples that had no say{unwritten}: name more data, or allow a larger drop")
+        note(f"no variant stays within {found.max_drop:g} {found.measure.drift_unit} on the samples that had no say{unwritten}: name more data, or allow a larger drop")
         sys.exit(INCONCLUSIVE)
     if options.out is not None:
         save(found.network, options.out)

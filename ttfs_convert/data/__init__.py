@@ -32,7 +32,7 @@ class Dataset:
     notes: tuple[str, ...]  # what a reader of the results has to know, one phrase each
     image: bool  # whether x is known to be images
     inputs: Mapping[str, np.ndarray] = field(default_factory=dict)  # what the file holds beside labels, by name: for a model with several inputs
-    targets: np.ndarray | None = None  # (n, ...) float32: values that the model's output should have; whole numbers that may be labels are in both
+    targets: np.ndarray | None = None  # (n, ...) what the model's output should be, float32 or whole numbers; numbers that may be labels are in both
     class_names: tuple[str, ...] = ()  # of label 0, 1, ..., where the source has names for them
     x_name: str = "x"  # of x in `inputs`; "" where the source does not say which it is: the model's input has to have the name of one
     arrays: tuple[str, ...] = ("x",)  # names of all that the source holds

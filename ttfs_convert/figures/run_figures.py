@@ -17,6 +17,7 @@ from ..measurement.distributions import POTENTIAL_EDGES, Distributions
 from ..measurement.layer_errors import LayerErrors
 from ..network.populations import Coded, Layer, Spiking
 from .figure_folder import write_figures
+from .picture_pairs import pictures
 from .page import BLUE, GREY, SHADE, VERMILION, WIDTH, about_network, cut, frame, paged, percent, short, signed, small_multiples, style
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def write_run(evaluation: Evaluation, folder: str | Path) -> None:
     if found is None:
         raise UsageError("figures", "a run without distributions", "those that they show", "evaluate(..., distributions=True)")
     about = about_network(found.network, report.engine.name, report.engine.threshold)
-    figures = run_figures(found, evaluation.layer_errors, f"{about}; data {report.data.name}, N = {report.data.samples:,}")
+    about = f"{about}; data {report.data.name}, N = {report.data.samples:,}"
+    figures = run_figures(found, evaluation.layer_errors, about)
+    if evaluation.pictures is not None:
+        figures |= pictures(evaluation.pictures, about)
     write_figures(figures, folder, {"histograms.npz": histograms(found)})
 
 

@@ -23,7 +23,11 @@ class PairedOutcomes:
     @classmethod
     def of(cls, ann: np.ndarray, snn: np.ndarray, truth: np.ndarray) -> PairedOutcomes:
         """Counts of predicted labels beside the true ones, all (n,)."""
-        ann_right, snn_right = ann == truth, snn == truth
+        return cls.of_right(ann == truth, snn == truth)
+
+    @classmethod
+    def of_right(cls, ann_right: np.ndarray, snn_right: np.ndarray) -> PairedOutcomes:
+        """Counts of samples that each network predicts rightly, both (n,) of booleans."""
         return cls(
             *(
                 int(np.count_nonzero(which))
@@ -89,6 +93,11 @@ def newcombe_interval(outcomes: PairedOutcomes) -> tuple[float, float]:
     below = _combined(snn - snn_low, ann_high - ann, phi)
     above = _combined(snn_high - snn, ann - ann_low, phi)
     return snn - ann - below, snn - ann + above
+
+
+def newcombe_of(ann: np.ndarray, snn: np.ndarray) -> tuple[float, float]:
+    """`newcombe_interval` of what each network got right: 1 or 0, both (n, 1)."""
+    return newcombe_interval(PairedOutcomes.of_right(ann[:, 0] > 0, snn[:, 0] > 0))
 
 
 def _correlation(both: float, first: float, second: float, neither: float) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .position_labels import PositionRule
 from .prediction import NoRule, Rule
 
 
@@ -15,10 +16,10 @@ class OutputErrors:
     """Streaming statistics of one output. rule: how labels follow from it. shape: of one sample's values. Values that are numbers and no
     labels have errors; with targets, both networks' squared errors against these too."""
 
-    rule: Rule | NoRule
+    rule: Rule | NoRule | PositionRule
     shape: tuple[int, ...] = ()
     samples: int = 0
-    agreeing: int = 0
+    agreeing: float = 0.0  # samples; of labels per position their shares
     values: int = 0
     max_error: float = 0.0
     sum_error: float = 0.0
@@ -33,8 +34,9 @@ class OutputErrors:
         """ours, theirs: (n, ...) of one batch. targets: of the same shape, if there are some. Values that are equal or both not a number
         have no error."""
         self.shape, self.samples = theirs.shape[1:], self.samples + len(theirs)
-        if isinstance(self.rule, Rule):
-            self.agreeing += int((self.rule.labels(ours) == self.rule.labels(theirs)).sum())
+        if not isinstance(self.rule, NoRule):
+            same = self.rule.labels(ours) == self.rule.labels(theirs)
+            self.agreeing += float(same.reshape(len(same), -1).mean(1).sum())
         if theirs.dtype.kind not in "fiub" or (isinstance(self.rule, Rule) and self.rule.kind == "labels"):
             return
         ours, theirs = (each if each.dtype.kind == "f" else each.astype(np.float64) for each in (ours.reshape(theirs.shape), theirs))
@@ -56,7 +58,7 @@ class OutputErrors:
     @property
     def agreement(self) -> float | None:
         """Share of equal predictions; None where no labels follow from the output."""
-        return self.agreeing / self.samples if isinstance(self.rule, Rule) else None
+        return None if isinstance(self.rule, NoRule) else self.agreeing / self.samples
 
     @property
     def mean_error(self) -> float | None:

@@ -153,14 +153,15 @@ def rule_of(output: str, sample: np.ndarray, bounds: Bounds, names: Sequence[str
         interval = bounds(output)
     except UnknownBounds as unknown:
         return NoRule(output, f"one value per sample, bounds unknown because of {unknown}", True)
-    return Rule(output, "labels") if interval.whole else _split(output, interval, tuple(names) if len(names) == 2 else ())
+    return Rule(output, "labels") if interval.whole else split_at(output, interval, tuple(names) if len(names) == 2 else ())
 
 
 def _kind(sample: np.ndarray) -> str:
     return {"f": "floats", "b": "booleans", "i": "integers", "u": "integers"}.get(sample.dtype.kind, "strings")
 
 
-def _split(output: str, interval: Interval, names: tuple[str, ...]) -> Rule | NoRule:
+def split_at(output: str, interval: Interval, names: tuple[str, ...] = ()) -> Rule | NoRule:
+    """Where values of `output` between the ends of `interval` split two classes, of which `names` are the names."""
     low, high = float(interval.lo.min()), float(interval.hi.max())
     if interval.within(0, 1) and low < 0.5 < high:
         return Rule(output, "threshold", 2, 0.5, names)

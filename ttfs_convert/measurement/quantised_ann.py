@@ -21,6 +21,7 @@ from ..network.populations import Readout, sources
 from ..network.tensor_order import in_neuron_order
 from ..onnx_model.reference import Reference
 from ..simulation.recording import Recording
+from .position_labels import PositionRule
 from .prediction import NoRule, Rule
 from .quantised_graph import ROUNDING, Insertion, Quantiser, quantised_model
 
@@ -176,10 +177,10 @@ class QuantisedTally:
         network: Network,
         model: onnx.ModelProto,
         output: str,
-        rule: Rule | NoRule,
+        rule: Rule | NoRule | PositionRule,
         session: Callable[[onnx.ModelProto, Sequence[str]], Reference] = Reference,
     ):
-        if isinstance(rule, NoRule):
+        if not isinstance(rule, Rule):
             raise rule.refusal()
         self._network, self._ann = network, QuantisedAnn(network, model, session)
         self._output, self._rule = output, rule

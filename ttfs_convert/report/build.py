@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ..data import Dataset
 from ..measurement import operation_counts
-from ..measurement.accuracy_drift import PairedOutcomes, newcombe_interval
 from ..measurement.engine_agreement import EngineCheck
 from ..measurement.layer_errors import LayerError, LayerErrors
 from ..measurement.output_errors import OutputErrors
@@ -15,6 +14,8 @@ from ..measurement.quantised_ann import QuantisedTally
 from ..measurement.spike_timing import BINS, SpikeTiming
 from ..network.network import Network
 from ..network.populations import Coded, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
+from ..tasks.scores import Score, drift_fields, figures
+from ..tasks.task_choice import Choice
 from .schema import (
     AnnPart,
     DataPart,
@@ -22,6 +23,7 @@ from .schema import (
     EnergyPart,
     EnginePart,
     LayerPart,
+    MeasurePart,
     ModelPart,
     OperationsPart,
     OutputPart,
@@ -29,6 +31,7 @@ from .schema import (
     Report,
     SnnPart,
     SpikeTimesPart,
+    TaskPart,
     TimingPart,
 )
 
@@ -51,16 +54,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Judged:
-    """What predictions and final outputs came to. output: the one that is judged, of errors by name. outcomes: None without labels."""
+    """What final outputs came to. output: the one that is judged, of errors by name. choice: of the task. scores: by measure of the task."""
 
     output: str
     errors: Mapping[str, OutputErrors]
-    outcomes: PairedOutcomes | None
+    choice: Choice
+    scores: Mapping[str, Score]
 
 
 def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judged: Judged, layer_errors: LayerErrors, notes: Sequence[str]) -> Report:
     """treatments: what became of the samples, by input of the model."""
-    outcomes, squares = judged.outcomes, judged.errors[judged.output].mean_squared_errors or (None, None)
+    squares = judged.errors[judged.output].mean_squared_errors or (None, None)
     network, synaptic, active = run.network, operation_counts.synaptic(run.network), layer_errors.active_shares()
     sent = layer_errors.sent_shares() if run.threshold == "fixed" else None
     tolerances = layer_errors.tolerances()  # of all layers at once: each follows from those before it
@@ -81,20 +85,27 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
         ),
         engine=_engine(run),
         data=DataPart(name=data.name, sha256=data.sha256, samples=len(data), treatments=dict(treatments)),
-        ann=AnnPart(accuracy=None if outcomes is None else outcomes.ann_accuracy, mean_squared_error=squares[0]),
-        snn=SnnPart(
-            accuracy=None if outcomes is None else outcomes.snn_accuracy,
-            mean_squared_error=squares[1],
-            latency_steps=network.latency_steps,
-            spikes_per_neuron=operation_counts.spikes_per_neuron(network, active, sent),
+        ann=AnnPart.model_validate({"accuracy": None, "mean_squared_error": squares[0], **figures(judged.scores, "ann")}),
+        snn=SnnPart.model_validate(
+            {
+                "accuracy": None,
+                "mean_squared_error": squares[1],
+                **figures(judged.scores, "snn"),
+                "latency_steps": network.latency_steps,
+                "spikes_per_neuron": operation_counts.spikes_per_neuron(network, active, sent),
+            }
         ),
-        drift=DriftPart(
-            accuracy_pp=None if outcomes is None else 100 * outcomes.drift,
-            ci95_pp=None if outcomes is None else _interval_pp(outcomes),
-            agreement=judged.errors[judged.output].agreement,
-            max_output_error=worst and worst.max_error,
-            output_range=worst and (worst.smallest, worst.largest),
+        drift=DriftPart.model_validate(
+            {
+                "accuracy_pp": None,
+                "ci95_pp": None,
+                **{key: value for score in judged.scores.values() for key, value in drift_fields(score).items()},
+                "agreement": judged.errors[judged.output].agreement,
+                "max_output_error": worst and worst.max_error,
+                "output_range": worst and (worst.smallest, worst.largest),
+            }
         ),
+        task=_task(judged),
         outputs=tuple(_output(name, errors, name == judged.output) for name, errors in judged.errors.items()),
         quantised_ann=_quantised(run),
         energy=EnergyPart(
@@ -113,9 +124,22 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
     )
 
 
-def _interval_pp(outcomes: PairedOutcomes) -> tuple[float, float]:
-    low, high = newcombe_interval(outcomes)
-    return 100 * low, 100 * high
+def _task(judged: Judged) -> TaskPart | None:
+    choice = judged.choice
+    if choice.name is None:
+        return None
+    measures = tuple(
+        MeasurePart(
+            name=name,
+            unit="fraction" if score.measure.share else score.measure.unit,
+            drift_unit=score.measure.drift_unit,
+            higher_is_better=score.measure.higher_is_better,
+            samples=score.samples,
+            left_out=len(score.left_out),
+        )
+        for name, score in judged.scores.items()
+    )
+    return TaskPart(name=choice.name, why=choice.why, about=None if choice.task is None else choice.task.about, measures=measures)
 
 
 def _output(name: str, errors: OutputErrors, judged: bool) -> OutputPart:

@@ -51,15 +51,22 @@ class DataPart(Part):
     treatments: dict[str, str] = {}  # what became of them, by input of the model: "uint8 divided by 255", "float32 as they are"
 
 
-class AnnPart(Part):
-    """The original under ONNX Runtime."""
+class MeasuredPart(BaseModel):
+    """What holds the figures of a task beside its own fields, each under the measure's name: null where no sample has one."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class AnnPart(MeasuredPart):
+    """The original under ONNX Runtime. Of other tasks than classification also `psnr` (dB), `ssim`; `rmse`, `mae`, `r2`; `mean_iou`,
+    `pixel_accuracy` (fractions)."""
 
     accuracy: float | None  # fraction; null without labels
     mean_squared_error: float | None = None  # of the judged output against the data's values for it; null without
 
 
-class SnnPart(Part):
-    """The spiking network on the data."""
+class SnnPart(MeasuredPart):
+    """The spiking network on the data; of other tasks also what `AnnPart` has."""
 
     accuracy: float | None  # fraction; null without labels
     mean_squared_error: float | None = None  # as the original's
@@ -67,14 +74,35 @@ class SnnPart(Part):
     spikes_per_neuron: float  # spikes that the slope case sends, input and windowed pools out
 
 
-class DriftPart(Part):
-    """The difference between both."""
+class DriftPart(MeasuredPart):
+    """The difference between both. Of other tasks also SNN - ANN in each measure with its 95 % interval (paired bootstrap), such as `psnr_db` and
+    `psnr_ci95_db`, `ssim` and `ssim_ci95`, `mean_iou_pp` and `mean_iou_ci95_pp`."""
 
     accuracy_pp: float | None  # SNN - ANN, percentage points
     ci95_pp: tuple[float, float] | None  # 95 % interval of the paired difference (Newcombe), percentage points
     agreement: float | None  # share of equal predictions of the judged output; null where no labels follow from it
     max_output_error: float | None  # of the readout's potentials, before any softmax; null where nothing matches them
     output_range: tuple[float, float] | None  # smallest and largest of the original's values there
+
+
+class MeasurePart(Part):
+    """One measure of the task."""
+
+    name: str  # of its figures in `ann` and `snn`
+    unit: str  # of these: fraction, dB, or "" for none or the outputs' own
+    drift_unit: str  # of differences: pp, dB, ...
+    higher_is_better: bool
+    samples: int  # that the figures are of
+    left_out: int  # samples without a finite figure under one of both networks
+
+
+class TaskPart(Part):
+    """What both networks are judged by."""
+
+    name: str  # classification, reconstruction, regression, segmentation
+    why: str  # whether it was asked for, or what it was derived from
+    about: str | None  # what outputs are held against, and data_range; null where the data holds nothing
+    measures: tuple[MeasurePart, ...]  # the first is what gates and budgets are about unless they name another
 
 
 class OutputPart(Part):
@@ -173,6 +201,7 @@ class Report(Part):
     ann: AnnPart
     snn: SnnPart
     drift: DriftPart
+    task: TaskPart | None = None  # null where the data holds nothing to judge by and no task was named
     outputs: tuple[OutputPart, ...]
     quantised_ann: QuantisedPart | None  # null unless asked for
     energy: EnergyPart

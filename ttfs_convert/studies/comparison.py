@@ -15,7 +15,7 @@ import onnx
 from ..data import fit_to_inputs
 from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
-from ..measurement.ground_truth import Truth
+from ..measurement.position_labels import PositionRule
 from ..measurement.prediction import NoRule, Rule, rule_of
 from ..network.network import Network
 from ..onnx_model.class_names import listed_names
@@ -26,6 +26,11 @@ from ..onnx_model.precision import to_float32
 from ..onnx_model.reference import Reference
 from ..simulation.head_and_tail import Ends
 from ..simulation.recording import Recording
+from ..tasks.drop_limit import DropLimit
+from ..tasks.judged_output import JudgedOutput
+from ..tasks.scores import joined
+from ..tasks.task import Statistics
+from ..tasks.task_choice import chosen_task
 from .original import original_model
 
 FEW = 4  # samples on which it is tried whether they mix, or as many as two of the model's own batches
@@ -47,14 +52,28 @@ class BatchRun:
     snn_seconds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one network made of all samples. labels: (n,) or, of labels per position, (n, *positions); None where no labels follow from the output.
+    statistics: of the task's measures, empty without a task."""
+
+    labels: np.ndarray | None
+    statistics: Statistics
+
+    def agreement(self, other: Outcome) -> float | None:
+        """Share of equal labels; None where there are none."""
+        return None if self.labels is None or other.labels is None else float((self.labels == other.labels).mean())
+
+
 class Comparison:
     """`network`'s original, its head and tail, and the data in batches.
 
     data: see `data.given.dataset_of`. batch: samples at a time. threads: of ONNX Runtime, 0 for its own choice. onnx_file, output,
-    decision_threshold: see `setting.StudyOptions`. labels_needed: refuse data and outputs without labels. Raises ModelError for a model that
-    does not fit, DataError for data that does not, UsageError for options.
+    decision_threshold, task: see `setting.StudyOptions`. limits: measures that must be there. Raises ModelError for a model that does not fit,
+    DataError for data that does not, UsageError for options.
 
-    rules: how labels follow from each output, by name. rule: of the judged one. notes: what a reader of the figures must know.
+    rules: how labels follow from each output, by name. rule: of the judged one. choice: of the task. task: what both networks are judged by, None
+    where the data holds nothing to judge by. notes: what a reader of the figures must know.
     together: samples that are run at a time, None for any number: every figure is that of a sample alone, or in the batch that the model
     declares.
     """
@@ -69,7 +88,8 @@ class Comparison:
         *,
         output: str | None = None,
         decision_threshold: float | None = None,
-        labels_needed: bool = False,
+        task: str | None = None,
+        limits: Sequence[DropLimit] = (),
     ):
         if batch < 1:
             raise UsageError("batch", f"{batch}", "at least 1")
@@ -92,10 +112,14 @@ class Comparison:
         few = self._few_samples = self._few(max(min(FEW, len(self.data)), 2 * unit) if len(self.data) > unit else unit)
         self.together, mixing = self._settled(few, unit)
         self._batch = -(-batch // unit) * unit
-        self.rules = self._rules(few, unit, bounds, decision_threshold)
-        self.truth = Truth(self.data, self.rules[self.output], self._sample[self.output], labels_needed)
-        self.rule = self.rules[self.output] = self.truth.rule
-        self.notes, self.treatments = (*self._fitted.notes, *mixing, *self.truth.notes), self._fitted.treatments
+        tensor_bounds = self._bounds(few, unit, bounds)
+        self.rules = self._rules(tensor_bounds, None if task == "segmentation" else decision_threshold)
+        self.choice = chosen_task(task, self._to_judge(tensor_bounds, {**bounds, **network.input_ranges}, decision_threshold))
+        self.task, self.rule = self.choice.task, self.choice.rule
+        self.rules[self.output] = self.rule
+        for limit in limits:
+            limit.measure_of(self.choice, self.data.name)
+        self.notes, self.treatments = (*self._fitted.notes, *mixing, *self.choice.notes), self._fitted.treatments
 
     def _few(self, count: int) -> dict[str, np.ndarray]:
         """Inputs of samples from all over the data."""
@@ -121,18 +145,26 @@ class Comparison:
             + ("each sample alone" if unit == 1 else "the batches that it declares")
         ]
 
-    def _rules(
-        self, few: Mapping[str, np.ndarray], unit: int, ends: Mapping[str, tuple[float, float] | None], threshold: float | None
-    ) -> dict[str, Rule | NoRule]:
+    def _bounds(self, few: Mapping[str, np.ndarray], unit: int, ends: Mapping[str, tuple[float, float] | None]) -> Bounds:
         self._sample = self.original(few)
         sample = {
             name: np.asarray(few[name][0 if name in self._unbatched else slice(unit)], kind) for name, (_, kind) in self.original.inputs.items()
         }
-        bounds = Bounds(self.model, sample, ends)
+        return Bounds(self.model, sample, ends)
+
+    def _rules(self, bounds: Bounds, threshold: float | None) -> dict[str, Rule | NoRule | PositionRule]:
         return {
             name: rule_of(name, self._sample[name], bounds, listed_names(self.model.graph, name), threshold if name == self.output else None)
             for name in self.outputs
         }
+
+    def _to_judge(self, bounds: Bounds, ranges: Mapping[str, tuple[float, float] | None], threshold: float | None) -> JudgedOutput:
+        rule = self.rules[self.output]
+        if isinstance(rule, PositionRule):  # of no task yet
+            raise TypeError(f"{rule}")
+        inputs = {name: shape[1:] for name, (shape, _) in self.original.inputs.items()}
+        divided = any(batches.divided for batches in self._fitted.batches.values())
+        return JudgedOutput(self.data, rule, self._sample[self.output], bounds, inputs, ranges, divided, threshold)
 
     def reference(self, model: onnx.ModelProto, tensors: Sequence[str] = ()) -> Reference:
         """A session over `model`, the original or one made from it, that runs as many samples at a time as all others do."""
@@ -155,9 +187,13 @@ class Comparison:
 
     def labels(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Predicted labels (n,), int64 or names of classes, from the model's outputs, by name. Raises UsageError if none follow."""
-        if isinstance(self.rule, NoRule):
+        if not isinstance(self.rule, Rule):
             raise self.rule.refusal()
         return self.rule.labels(outputs[self.output])
+
+    def judged(self, rows: slice, x: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> Statistics:
+        """What the task knows of the samples `rows` by their outputs, those of either network; empty without a task."""
+        return {} if self.task is None else self.task.statistics(outputs[self.output], self.task.references(rows, x))
 
     def batches(self) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
         """The data from its beginning: which samples, and the model's inputs for them."""
@@ -180,23 +216,33 @@ class Comparison:
             yield BatchRun(rows, x, entries, recording, outputs, expected, between - start, time.perf_counter() - between)
             recording.done()
 
-    def predictions(
-        self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None
-    ) -> np.ndarray:
-        """The label of every sample (n,) by what a simulator makes of it. starting: see `runs`. Raises as `labels`."""
-        return np.concatenate([self.labels(run.outputs) for run in self.runs(simulate, starting)])
+    def outcome(
+        self,
+        simulate: Callable[[Mapping[str, np.ndarray]], Recording],
+        starting: Callable[[slice], None] = lambda rows: None,
+        seen: Callable[[Recording], None] = lambda recording: None,
+    ) -> Outcome:
+        """What becomes of all samples by what a simulator makes of them. starting: see `runs`. seen: told every recording."""
 
-    @property
-    def true_labels(self) -> np.ndarray:
-        """The data's labels (n,), as `labels` gives them. Raises UsageError where it has none."""
-        if self.truth.labels is None:
-            raise UsageError("data", f"{self.data.name} has no labels", "labelled data")
-        return self.truth.labels
+        def runs() -> Iterator[tuple[slice, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]:
+            for run in self.runs(simulate, starting):
+                seen(run.recording)
+                yield run.rows, run.x, run.outputs
+
+        return self._outcome(runs())
 
     @functools.cached_property
-    def original_predictions(self) -> np.ndarray:
-        """The original's label of every sample (n,). Raises as `labels`."""
-        return np.concatenate([self.labels(self.original(x)) for _, x in self.batches()])
+    def original_outcome(self) -> Outcome:
+        """The same of the original."""
+        return self._outcome((rows, x, self.original(x)) for rows, x in self.batches())
+
+    def _outcome(self, runs: Iterator[tuple[slice, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]) -> Outcome:
+        labels, statistics = [], []
+        for rows, x, outputs in runs:
+            if not isinstance(self.rule, NoRule):
+                labels.append(self.rule.labels(outputs[self.output]))
+            statistics.append(self.judged(rows, x, outputs))
+        return Outcome(np.concatenate(labels) if labels else None, joined(statistics))
 
 
 def _judged(outputs: Sequence[str], wanted: str | None) -> str:

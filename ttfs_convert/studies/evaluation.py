@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,11 @@ from ..simulation.engines import simulator
 from ..simulation.recording import Recording
 from ..simulation.spike_file import SpikeWriter
 from ..simulation.threads import numba_threads
+from ..tasks.classification import Classification, outcomes_of
+from ..tasks.drop_limit import DropLimit
+from ..tasks.scores import Score, joined, scored
 from .comparison import BatchRun, Comparison
+from .first_pictures import FirstPictures, Pictures
 from .setting import Setting, StudyOptions, setting_of
 
 if TYPE_CHECKING:
@@ -48,7 +52,9 @@ class Evaluation:
     slope: str  # case of the network's layers
     has_tail: bool  # whether ONNX Runtime computes the outputs from the potentials
     notes: tuple[str, ...]  # what a reader of the figures must know
+    scores: Mapping[str, Score]  # by measure of the task, with every sample's own figures; empty without a task
     distributions: Distributions | None = None  # None unless asked for
+    pictures: Pictures | None = None  # of the first samples, where outputs are pictures; likewise
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ def evaluate(
     quantised: bool = False,
     distributions: bool = False,
     spikes: str | Path | None = None,
-    labels_needed: bool = False,
+    limits: Sequence[DropLimit] = (),
     progress: Callable[[int, int], None] = lambda done, of: None,
     **options: Unpack[StudyOptions],
 ) -> Evaluation:
@@ -92,7 +98,7 @@ def evaluate(
     quantised: also run the original rounded to the network's levels, see `measurement.quantised_ann`.
     distributions: count pre-activations, activations and spike times per layer, see `measurement.distributions`.
     spikes: file for all spike times, which `load_spikes` reads.
-    labels_needed: refuse data and outputs without labels.
+    limits: refuse tasks that lack the measures of these, before anything is run.
     progress: called with samples done and samples in all.
     options: see `StudyOptions`.
 
@@ -103,7 +109,7 @@ def evaluate(
     if engine == "event":
         setting = dataclasses.replace(setting, network=setting.network.with_steps(None))
     with numba_threads(setting.threads):
-        comparison = setting.comparison(labels_needed=labels_needed)
+        comparison = setting.comparison(limits=limits)
         simulate = simulator(setting.network, engine, threshold)
         about = {"engine": engine, "threshold": threshold, "data": comparison.data.name, "data_sha256": comparison.data.sha256}
         with contextlib.ExitStack() as stack:
@@ -139,7 +145,8 @@ class _Tallies:
             rounded=QuantisedTally(network, comparison.model, comparison.output, comparison.rule, comparison.reference) if asked.quantised else None,
         )
         self._distributions = Distributions(network) if asked.distributions else None
-        self._layer_errors, self._outcomes, self._plausibility = LayerErrors(network), PairedOutcomes(0, 0, 0, 0), Plausibility()
+        self._pictures = FirstPictures(comparison.task) if asked.distributions and comparison.task is not None else None
+        self._layer_errors, self._ann, self._snn, self._plausibility = LayerErrors(network), [], [], Plausibility()
         self._errors = {name: OutputErrors(rule) for name, rule in comparison.rules.items()}
 
     def add(self, run: BatchRun, reference: Mapping[str, np.ndarray]) -> None:
@@ -159,25 +166,35 @@ class _Tallies:
 
     def _add_outputs(self, run: BatchRun) -> None:
         comparison = self._comparison
-        labels, targets = (None if each is None else each[run.rows] for each in (comparison.truth.labels, comparison.truth.targets))
+        task, ours, theirs = comparison.task, run.outputs[comparison.output], run.original[comparison.output]
+        references = None if task is None else task.references(run.rows, run.x)
+        labels = references if isinstance(task, Classification) else None
         for name, each in self._errors.items():
-            each.add(run.outputs[name], run.original[name], targets if name == comparison.output else None)
+            targets = references if name == comparison.output and task is not None and task.of_values else None
+            each.add(run.outputs[name], run.original[name], targets)
         if self.measured.rounded is not None:
-            self.measured.rounded.add(run.x, run.recording, run.outputs[comparison.output], labels)
+            self.measured.rounded.add(run.x, run.recording, ours, labels)
+        if task is not None and references is not None:
+            self._ann.append(task.statistics(theirs, references))
+            self._snn.append(task.statistics(ours, references))
+            if self._pictures is not None:
+                self._pictures.add(references, theirs, ours)
         if labels is not None:
-            ann = comparison.labels(run.original)
-            self._outcomes += PairedOutcomes.of(ann, comparison.labels(run.outputs), labels)
-            self._plausibility.add(ann, labels)
+            self._plausibility.add(comparison.labels(run.original), labels)
 
     def evaluation(self) -> Evaluation:
         """Of all batches."""
         network, comparison = self.network, self._comparison
-        outcomes = None if comparison.truth.labels is None else self._outcomes
+        task = comparison.task
+        scores = {} if task is None else scored(task.measures, joined(self._ann), joined(self._snn))
         warnings = _warnings(network, comparison.data, self._layer_errors, self.measured)
-        notes = (*comparison.data.notes, *comparison.notes, *self._plausibility.suspicions(), *warnings)
-        judged = Judged(comparison.output, self._errors, outcomes)
+        notes = (*comparison.data.notes, *comparison.notes, *self._plausibility.suspicions(), *(note for score in scores.values() for note in score.notes), *warnings)
+        judged = Judged(comparison.output, self._errors, comparison.choice, scores)
         report = report_of(self.measured, comparison.data, comparison.treatments, judged, self._layer_errors, notes)
-        return Evaluation(report, self._layer_errors, outcomes, network.slope, network.tail is not None, notes, self._distributions)
+        pictures = None if self._pictures is None else self._pictures.found()
+        return Evaluation(
+            report, self._layer_errors, outcomes_of(scores), network.slope, network.tail is not None, notes, scores, self._distributions, pictures
+        )
 
 
 def _warnings(network: Network, data: Dataset, layer_errors: LayerErrors, measured: Measured) -> list[str]:

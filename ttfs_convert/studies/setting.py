@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypedDict
@@ -10,6 +11,7 @@ from ..data import Dataset
 from ..data.given import GivenData, dataset_of
 from ..network.network import Network
 from ..network.store import load
+from ..tasks.drop_limit import DropLimit
 from .comparison import Comparison
 
 
@@ -24,6 +26,7 @@ class StudyOptions(TypedDict, total=False):
     threads: int | None  # of both engines; by default as many as there are cores
     output: str | None  # which of the model's outputs labels judge, by default the first
     decision_threshold: float | None  # from where on a lone value means class 1, where its bounds do not say
+    task: str | None  # classification, reconstruction, regression or segmentation; by default what labels and outputs leave no doubt about
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,9 @@ class Setting:
     threads: int | None = None
     output: str | None = None
     decision_threshold: float | None = None
+    task: str | None = None
 
-    def comparison(self, data: Dataset | None = None, labels_needed: bool = False) -> Comparison:
+    def comparison(self, data: Dataset | None = None, limits: Sequence[DropLimit] = ()) -> Comparison:
         """The network beside its original on `data`, by default all of it. Raises as `Comparison`."""
         return Comparison(
             self.network,
@@ -48,7 +52,8 @@ class Setting:
             self.threads or 0,
             output=self.output,
             decision_threshold=self.decision_threshold,
-            labels_needed=labels_needed,
+            task=self.task,
+            limits=limits,
         )
 
 

@@ -15,6 +15,8 @@ import numpy as np
 
 from ..errors import UsageError
 from ..network.network import Network
+from ..tasks.classification import ACCURACY
+from ..tasks.measure import Measure
 from .step_allocation import Steps, allocations, sensitivities
 from .step_ladder import groups, own_steps, rungs_up_to
 
@@ -24,23 +26,28 @@ CLOSER = 1.03  # from one candidate per layer to the next: the least ratio of la
 class StepSearch:
     """Variants of `network` by name.
 
-    make: gives the network with N by population. drop: of its accuracy below the original's, as a share, on the part of the data that chooses.
-    batches: what the input populations encode, by tensor, for sensitivities.
+    make: gives the network with N by population. drop: how much worse than the original it is by `measure`, in the unit of its differences, on the
+    part of the data that chooses. batches: what the input populations encode, by tensor, for sensitivities.
     """
 
     def __init__(
-        self, network: Network, make: Callable[[Steps], Network], drop: Callable[[Network], float], batches: Sequence[Mapping[str, np.ndarray]]
+        self,
+        network: Network,
+        make: Callable[[Steps], Network],
+        drop: Callable[[Network], float],
+        batches: Sequence[Mapping[str, np.ndarray]],
+        measure: Measure = ACCURACY,
     ):
-        self._network, self._make, self._drop, self._batches = network, make, drop, batches
+        self._network, self._make, self._drop, self._batches, self._measure = network, make, drop, batches, measure
         self._own = own_steps(network)
         self._most = max(self._own.values())
         self._groups = groups(network)
 
     def within_drop(self, budget: float) -> dict[str, Network]:
-        """Those of least latency whose drop is at most `budget`, a share. Raises UsageError where even all steps exceed it."""
+        """Those of least latency whose drop is at most `budget`. Raises UsageError where even all steps exceed it."""
         uniform, drop = self._fewest([self._uniform(steps) for steps in rungs_up_to(self._most)], budget)
         if uniform is None:
-            raise over_budget(drop, self._most, budget)
+            raise over_budget(drop, self._most, budget, self._measure)
         few = max(own_steps(uniform).values())
         fine, _ = self._fewest([steps for rung in rungs_up_to(few) if (steps := self._input_as_given(rung))], budget)
         start = min((each for each in (uniform, fine) if each), key=lambda each: each.latency_steps or 0)
@@ -103,11 +110,11 @@ class StepSearch:
         return best, drop
 
 
-def over_budget(drop: float, steps: int, budget: float) -> UsageError:
-    """Where even the network's own steps lose too much. drop, budget: shares."""
+def over_budget(drop: float, steps: int, budget: float, measure: Measure) -> UsageError:
+    """Where even the network's own steps lose too much. drop, budget: in the unit of the measure's differences."""
     return UsageError(
         "max-drop",
-        f"a drop of {100 * drop:.2f} pp with all {steps} steps",
-        f"at most {100 * budget:g} pp",
+        f"a drop of {measure.amount(drop)} with all {steps} steps",
+        f"at most {budget:g} {measure.drift_unit}".rstrip(),
         "convert with more steps, or allow a larger drop",
     )

@@ -1,10 +1,10 @@
-"""Robustness sweeps: how accuracy falls as spikes, weights, thresholds and the grid get worse, one of them at a time."""
+"""Robustness sweeps: how accuracy, or what else the task measures, falls as spikes, weights, thresholds and the grid get worse, one of them at a time."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,19 +14,32 @@ from ..measurement.label_plausibility import Plausibility
 from ..measurement.prediction import NoRule
 from ..network.network import Network
 from ..network.store import fingerprint
-from ..report.frames import frame
+from ..report.frames import flat, frame
 from ..simulation.exact_engine import Simulator
 from ..simulation.threads import numba_threads
+from ..tasks.classification import ACCURACY
+from ..tasks.measure import Measure
+from ..tasks.scores import figure
 from .comparison import Comparison
 from .setting import StudyOptions, setting_of
 from .sweep_kinds import SWEEP_KINDS, parsed_points
-from .sweep_log import SweepLog
+from .sweep_log import RunFigures, SweepLog
 
 if TYPE_CHECKING:
     import pandas
     from typing_extensions import Unpack
 
 _Named = tuple[str, float | str | None]  # kind and value of a point
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One measure over the repeats of a point, in its own unit; all None where no run has a figure."""
+
+    mean: float | None
+    spread: float | None  # standard deviation of the sample, None of a single run
+    worst: float | None
+    drop: float | None  # worse than the undisturbed network by, in the unit of differences
 
 
 @dataclass(frozen=True)
@@ -40,8 +53,9 @@ class Point:
     accuracy_spread: float | None  # standard deviation of the sample, None of a single run
     lowest: float | None  # accuracy of the worst repeat
     drop_pp: float | None  # below the undisturbed network's, percentage points
-    agreement: float  # with the original network's predictions
+    agreement: float | None  # with the original network's predictions; None where no labels follow from the output
     agreement_spread: float | None  # as that of the accuracy
+    measures: dict[str, Spread] = field(default_factory=dict)  # of other tasks than classification, by name
 
 
 @dataclass(frozen=True)
@@ -56,14 +70,19 @@ class Sweep:
     points: tuple[Point, ...]
     notes: tuple[str, ...]  # what a reader of the figures must know
     rule: str  # how labels follow from the output
+    task: str | None = None  # None where the data holds nothing to judge by
+    ann: dict[str, float | None] = field(default_factory=dict)  # the original's figures, by measure of the task
+    measures: tuple[Measure, ...] = ()  # of the task
 
     def as_json(self) -> dict:
         """What `ttfs-run --sweep --json` writes, schema version 1: the fields, and the unit of each kind's values."""
-        return {"schema_version": 1, "units": {name: kind.unit for name, kind in SWEEP_KINDS.items()}, **asdict(self)}
+        measures = [{"name": each.name, "unit": "fraction" if each.share else each.unit, "drop_unit": each.drift_unit} for each in self.measures]
+        return {"schema_version": 1, "units": {name: kind.unit for name, kind in SWEEP_KINDS.items()}, **asdict(self), "measures": measures}
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row per point, columns as the fields of `Point`. Raises UsageError where pandas is not installed."""
-        return frame([asdict(point) for point in self.points])
+        """One row per point, columns as the fields of `Point`, of other tasks such as `measures.psnr.mean`. Raises UsageError where pandas is not
+        installed."""
+        return frame([flat(asdict(point)) for point in self.points])
 
 
 def sweep(
@@ -77,7 +96,7 @@ def sweep(
     progress: Callable[[int, int], None] = lambda done, of: None,
     **options: Unpack[StudyOptions],
 ) -> Sweep:
-    """Accuracy of a network on `data` undisturbed and at every point, by engine `exact` with the dynamic threshold.
+    """Accuracy of a network, or what its task measures, on `data` undisturbed and at every point, by engine `exact` with the dynamic threshold.
 
     network, data: as for `evaluate`.
     points: as `--sweep` takes them, such as "drop=0.01,0.1", or pairs (kind, value).
@@ -99,61 +118,83 @@ def sweep(
         raise UsageError("repeats", f"{repeats}", "at least 1")
     with numba_threads(setting.threads):
         comparison = setting.comparison()
-        if isinstance(comparison.rule, NoRule):
+        if comparison.task is None and isinstance(comparison.rule, NoRule):
             raise comparison.rule.refusal()
         about = {"network": fingerprint(setting.network), "data": comparison.data.sha256, "samples": len(comparison.data), "seed": seed}
+        if comparison.task is not None and comparison.task.measures != (ACCURACY,):
+            about["task"] = f"{comparison.task.name}: {comparison.task.about}"
         found = _found(_Runner(setting.network, comparison, seed), wanted, repeats, SweepLog(log, about), progress)
-        ann_accuracy, suspicions = _of_original(comparison)
-    undisturbed = found["none", None][0][0]
+        ann, suspicions = _of_original(comparison)
+    undisturbed = found["none", None][0]
+    measures = () if comparison.task is None else comparison.task.measures
     return Sweep(
         setting.network.name,
         comparison.data.name,
         len(comparison.data),
         seed,
-        ann_accuracy,
-        tuple(_point(kind, value, found[kind, value], undisturbed) for kind, value in wanted),
+        ann.get("accuracy"),
+        tuple(_point(kind, value, found[kind, value], undisturbed, measures) for kind, value in wanted),
         (*comparison.data.notes, *comparison.notes, *suspicions),
         str(comparison.rule),
+        comparison.choice.name,
+        ann,
+        measures,
     )
 
 
 def _found(
     runner: _Runner, points: Sequence[_Named], repeats: int, log: SweepLog, progress: Callable[[int, int], None]
-) -> dict[_Named, list[tuple[float | None, float]]]:
-    """(accuracy or None, agreement) of every run of each point; from the log where it has them."""
+) -> dict[_Named, list[RunFigures]]:
+    """Of every run of each point; from the log where it has them."""
     runs = [(*point, repeat) for point in points for repeat in range(repeats if point[0] in SWEEP_KINDS and SWEEP_KINDS[point[0]].noisy else 1)]
-    found: dict[_Named, list[tuple[float | None, float]]] = {}
+    found: dict[_Named, list[RunFigures]] = {}
     for done, run in enumerate(runs, 1):
         found.setdefault(run[:2], []).append(log.get(run) or log.add(run, runner(*run)))
         progress(done, len(runs))
     return found
 
 
-def _of_original(comparison: Comparison) -> tuple[float | None, list[str]]:
-    """Accuracy of the original, and why its figures may not mean what they seem to; without labels nothing."""
-    labels = comparison.truth.labels
-    if labels is None:
-        return None, []
+def _of_original(comparison: Comparison) -> tuple[dict[str, float | None], list[str]]:
+    """The original's figures, and why they may not mean what they seem to; without labels or targets nothing."""
+    task, original = comparison.task, comparison.original_outcome
+    if task is None:
+        return {}, []
+    found = {measure.name: figure(measure, original.statistics[measure.name]) for measure in task.measures}
+    if ACCURACY.name not in found or original.labels is None:
+        return found, []
     plausibility = Plausibility()
-    plausibility.add(comparison.original_predictions, labels)
-    return float((comparison.original_predictions == labels).mean()), plausibility.suspicions()
+    plausibility.add(original.labels, task.references(slice(None), {}))
+    return found, plausibility.suspicions()
 
 
-def _point(kind: str, value: float | str | None, runs: Sequence[tuple[float | None, float]], undisturbed: float | None) -> Point:
-    agreements = [agreement for _, agreement in runs]
-    accuracies = [accuracy for accuracy, _ in runs if accuracy is not None]
-    mean = statistics.fmean(accuracies) if accuracies else None
+def _point(kind: str, value: float | str | None, runs: Sequence[RunFigures], undisturbed: RunFigures, measures: Sequence[Measure]) -> Point:
+    agreements, accuracy = _present(runs, "agreement"), _over(ACCURACY, runs, undisturbed)
     return Point(
         kind,
         value,
         len(runs),
-        mean,
-        _spread(accuracies),
-        min(accuracies, default=None),
-        None if mean is None or undisturbed is None else 100 * (undisturbed - mean),
-        statistics.fmean(agreements),
+        accuracy.mean,
+        accuracy.spread,
+        accuracy.worst,
+        accuracy.drop,
+        statistics.fmean(agreements) if agreements else None,
         _spread(agreements),
+        {measure.name: _over(measure, runs, undisturbed) for measure in measures if measure is not ACCURACY},
     )
+
+
+def _over(measure: Measure, runs: Sequence[RunFigures], undisturbed: RunFigures) -> Spread:
+    """One measure over the runs of a point."""
+    values, before = _present(runs, measure.name), undisturbed.get(measure.name)
+    if not values:
+        return Spread(None, None, None, None)
+    mean = statistics.fmean(values)
+    worst = min(values) if measure.higher_is_better else max(values)
+    return Spread(mean, _spread(values), worst, None if before is None else measure.drop_of(measure.scale * (mean - before)))
+
+
+def _present(runs: Sequence[RunFigures], name: str) -> list[float]:
+    return [value for run in runs if (value := run.get(name)) is not None]
 
 
 def _spread(values: Sequence[float]) -> float | None:
@@ -166,12 +207,12 @@ class _Runner:
     def __init__(self, network: Network, comparison: Comparison, seed: int):
         self._network, self._comparison, self._seed = network, comparison, seed
 
-    def __call__(self, kind: str, value: float | str | None, repeat: int) -> tuple[float | None, float]:
-        """(accuracy or None, agreement) of one run."""
+    def __call__(self, kind: str, value: float | str | None, repeat: int) -> RunFigures:
+        """Of one run."""
         network, noise = self._network, None
         if kind != "none":
             network, noise = SWEEP_KINDS[kind].prepare(network, value, (self._seed, list(SWEEP_KINDS).index(kind), repeat))
-        labels = self._comparison.predictions(Simulator(network, noise), lambda rows: noise and noise.start(rows.start))
-        truth = self._comparison.truth.labels
-        agreement = float((labels == self._comparison.original_predictions).mean())
-        return None if truth is None else float((labels == truth).mean()), agreement
+        comparison, measures = self._comparison, () if self._comparison.task is None else self._comparison.task.measures
+        found = comparison.outcome(Simulator(network, noise), lambda rows: noise and noise.start(rows.start))
+        figures = {measure.name: figure(measure, found.statistics[measure.name]) for measure in measures}
+        return {ACCURACY.name: None, **figures, "agreement": found.agreement(comparison.original_outcome)}

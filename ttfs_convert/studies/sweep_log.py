@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DataError
 from ..files.atomic import check_target, write_whole, writing
+
+
+RunFigures = Mapping[str, float | None]  # of one run, by measure, and its agreement; None where there is none
+RUN = ("kind", "value", "repeat")
+ABOUT = ("network", "data", "samples", "seed", "task")  # what runs of one sweep have in common
 
 
 class SweepLog:
@@ -17,7 +23,7 @@ class SweepLog:
 
     def __init__(self, path: str | Path | None, setting: dict):
         self._path, self._setting = path, setting
-        self._runs: dict[tuple, tuple[float | None, float]] = {}
+        self._runs: dict[tuple, RunFigures] = {}
         if path is None or not check_target(path).exists():
             return
         try:
@@ -25,8 +31,9 @@ class SweepLog:
             for line in whole.splitlines():
                 entry = json.loads(line)
                 run = entry["kind"], entry["value"], entry["repeat"]
-                if all(entry[key] == value for key, value in setting.items()):
-                    self._runs[run] = entry["accuracy"], entry["agreement"]
+                found = {key: value for key, value in entry.items() if key not in (*RUN, *ABOUT)}
+                if {key: entry[key] for key in ABOUT if key in entry} == setting:
+                    self._runs[run] = {"accuracy": found.pop("accuracy"), "agreement": found.pop("agreement"), **found}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(str(path), f"cannot be read ({error})", "a log of an earlier sweep", "name another file") from error
         if cut_off and not cut_off.startswith(self.BEGIN[: len(cut_off)]):
@@ -34,14 +41,14 @@ class SweepLog:
         if cut_off:
             write_whole(path, lambda file: file.write((whole + "\n" * bool(whole)).encode()))
 
-    def get(self, run: tuple) -> tuple[float | None, float] | None:
-        """(accuracy or None, agreement) of the run (kind, value, repeat); None if it has not finished."""
+    def get(self, run: tuple) -> RunFigures | None:
+        """The figures of the run (kind, value, repeat); None if it has not finished."""
         return self._runs.get(run)
 
-    def add(self, run: tuple, found: tuple[float | None, float]) -> tuple[float | None, float]:
+    def add(self, run: tuple, found: RunFigures) -> RunFigures:
         """Write what was `found` by a run, and give it back. Raises TtfsError if it cannot be written."""
         if self._path is not None:
-            entry = {**self._setting, **dict(zip(("kind", "value", "repeat"), run)), **dict(zip(("accuracy", "agreement"), found))}
+            entry = {**self._setting, **dict(zip(RUN, run)), **found}
             with writing(self._path), open(self._path, "a") as file:
                 file.write(json.dumps(entry) + "\n")
         return found

@@ -1,4 +1,4 @@
-"""Fewer steps: the smallest numbers of time steps that keep the drop of the accuracy within a budget, first uniform, then per layer.
+"""Fewer steps: the smallest numbers of time steps that keep the drop of the accuracy, or of what else the task measures, within a budget, first uniform, then per layer.
 
 Steps are chosen on one part of the data and judged on the other, so that luck in choosing does not flatter the result. Candidates that are
 fitted to their own steps, and those within one latency, are found by `step_search`.
@@ -7,7 +7,7 @@ fitted to their own steps, and those within one latency, are found by `step_sear
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -19,16 +19,20 @@ from ..conversion.pipeline import data_to_fit_to, samples_of
 from ..conversion.refits import options_of, refits
 from ..data import Dataset
 from ..data.given import GivenData
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 from ..measurement import operation_counts
-from ..measurement.accuracy_drift import PairedOutcomes, newcombe_interval
+from ..measurement.accuracy_drift import PairedOutcomes
 from ..measurement.label_plausibility import Plausibility
 from ..measurement.layer_errors import LayerErrors
 from ..network.network import Network
 from ..report.frames import frame
 from ..simulation.exact_engine import Simulator
 from ..simulation.threads import numba_threads
-from .comparison import Comparison
+from ..tasks.classification import ACCURACY, outcomes_of
+from ..tasks.drop_limit import DropLimit
+from ..tasks.measure import Measure
+from ..tasks.scores import Score, scored
+from .comparison import Comparison, Outcome
 from .setting import Setting, StudyOptions, setting_of
 from .step_ladder import LADDER, groups, own_steps, rungs_up_to
 from .step_search import StepSearch, over_budget
@@ -38,7 +42,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Figure = TypeVar("Figure", int, float)
-MAX_DROP = 0.1  # percentage points, unless told otherwise
 FEW = 256  # samples that sensitivities are measured on
 
 
@@ -51,8 +54,18 @@ class Variant:
     latency_steps: int  # until the potentials can be read
     event_p_proxy: float  # operations per inference, of the count `event`; they do not depend on the data unless the slope is gated
     synaptic_p_proxy: float  # of the count `synaptic`
-    outcomes: PairedOutcomes  # of the original and of the network with these steps
-    agreement: float  # share of equal predictions
+    scores: dict[str, Score]  # of the original and of the network with these steps, by measure of the task; the budget is of the first
+    agreement: float | None  # share of equal predictions; None where no labels follow from the output
+
+    @property
+    def outcomes(self) -> PairedOutcomes | None:
+        """What both predict rightly; None of other tasks than classification."""
+        return outcomes_of(self.scores)
+
+    @property
+    def drop(self) -> float | None:
+        """By how much the first measure is worse, in its unit of differences."""
+        return next(iter(self.scores.values())).drop
 
 
 @dataclass(frozen=True)
@@ -79,33 +92,38 @@ class Tuning:
     runs: int  # of networks over the part of the data that chooses
     notes: tuple[str, ...]  # what a reader of the figures must know
     rule: str  # how labels follow from the output
-    max_drop: float | None  # the budget, in percentage points; None where it was `max_latency`
+    max_drop: float | None  # the budget, in the unit of the measure's differences, percentage points of accuracy; None where it was `max_latency`
     max_latency: int | None  # the budget, in steps until the potentials can be read; None where it was `max_drop`
+    task: str  # what both networks are judged by
+    measure: Measure  # the task's first, which the budget is about
     fitted_to: FittedTo | None  # what all variants but the one as given were fitted to, each for its own steps; None: none was fitted
 
     def to_frame(self) -> pandas.DataFrame:
         """One row per variant: `name`, `kept`, `latency_steps`, `event_p_proxy`, `synaptic_p_proxy`, accuracies and agreement as fractions,
-        drift and its 95 % interval in percentage points, and N per population as `steps.<name>`. Raises UsageError where pandas is not
+        drift and its 95 % interval in percentage points (of other tasks such as `ann_psnr`, `psnr_db`, `psnr_ci95_db.low`), and N per population as `steps.<name>`. Raises UsageError where pandas is not
         installed."""
         return frame([_row(variant, variant.name == self.kept) for variant in self.variants])
 
 
 def _row(variant: Variant, kept: bool) -> dict[str, object]:
-    low, high = newcombe_interval(variant.outcomes)
     return {
         "name": variant.name,
         "kept": kept,
         "latency_steps": variant.latency_steps,
         "event_p_proxy": variant.event_p_proxy,
         "synaptic_p_proxy": variant.synaptic_p_proxy,
-        "ann_accuracy": variant.outcomes.ann_accuracy,
-        "snn_accuracy": variant.outcomes.snn_accuracy,
-        "drift_pp": 100 * variant.outcomes.drift,
-        "ci95_low_pp": 100 * low,
-        "ci95_high_pp": 100 * high,
+        **{key: value for score in variant.scores.values() for key, value in _columns(score).items()},
         "agreement": variant.agreement,
         **{f"steps.{name}": steps for name, steps in variant.steps.items()},
     }
+
+
+def _columns(score: Score) -> dict[str, float | None]:
+    name, (low, high) = score.measure.name, score.interval or (None, None)
+    keys = ("drift_pp", "ci95_low_pp", "ci95_high_pp")
+    if score.measure is not ACCURACY:
+        keys = (score.measure.drift_key(), *(f"{score.measure.drift_key('ci95')}.{end}" for end in ("low", "high")))
+    return {f"ann_{name}": score.ann, f"snn_{name}": score.snn, **dict(zip(keys, (score.drift, low, high)))}
 
 
 def tune(
@@ -121,7 +139,7 @@ def tune(
     progress: Callable[[str], None] = lambda text: None,
     **options: Unpack[StudyOptions],
 ) -> Tuning:
-    """Find the smallest numbers of steps with which a network loses at most `max_drop` percentage points against its original; or, with
+    """Find the smallest numbers of steps with which a network loses at most `max_drop` against its original; or, with
     `max_latency`, those of most accuracy within one total latency.
 
     1. Uniform: the smallest N up to the network's own whose drop is within the budget.
@@ -136,8 +154,9 @@ def tune(
     `max_latency` there are three candidates at most: the largest N, the same beside the input's own steps, and what sensitivities allot.
 
     network: as for `evaluate`; its own N is the largest tried.
-    data: as for `evaluate`, labelled.
-    max_drop: percentage points of accuracy below the original's, on the part of the data that chooses; 0.1 by default.
+    data: as for `evaluate`, with labels or targets.
+    max_drop: by how much the task's first measure may be worse than the original's, on the part of the data that chooses, in the unit of its
+        differences: percentage points of accuracy or mean IoU, dB of PSNR, 0.1 by default; of the error itself for regression, without default.
     max_latency: time steps until the output can be read, instead of `max_drop`.
     compensate: whether candidates are fitted to their own steps.
     calibrate: what they are fitted to and their ranges are found on, unlabelled; as for `convert`.
@@ -151,21 +170,21 @@ def tune(
     for a file that does not keep the options of its conversion.
     """
     setting = setting_of(network, data, options)
-    budget = _Budget.of(max_drop, max_latency)
+    _Budget.check(max_drop, max_latency)
     given, data = setting.network, setting.data
     if given.steps is None:
         raise UsageError("network", "continuous time", "a number of steps to come down from", "convert with --steps N")
     to_fit_to = _to_fit_to(given, compensate, calibrate)
     first, second = _split(data, share, seed)
     with numba_threads(setting.threads):
-        chooser = _Chooser(setting.comparison(first, labels_needed=True), budget, progress)
+        comparison = setting.comparison(first, limits=[DropLimit("", 0)])
+        budget = _Budget.of(max_drop, max_latency, _measure(comparison))
+        chooser = _Chooser(comparison, budget, progress)
         found = _chosen(chooser, setting, to_fit_to)
-        judge = setting.comparison(second, labels_needed=True)
+        judge = setting.comparison(second, limits=[DropLimit("", 0)])
         variants = tuple(_judged(name, each, judge) for name, each in found.networks.items())
     kept = budget.kept(variants, found.drops)
-    plausibility = Plausibility()
-    plausibility.add(chooser.original, chooser.truth)
-    notes = (*data.notes, *judge.notes, *plausibility.suspicions(), *_fitted(found.networks, data), *budget.exceeded(variants))
+    notes = (*data.notes, *judge.notes, *chooser.suspicions(), *_fitted(found.networks, data), *budget.exceeded(variants))
     return Tuning(
         given.name,
         None if kept is None else found.networks[kept.name],
@@ -178,6 +197,8 @@ def tune(
         str(judge.rule),
         budget.max_drop,
         budget.max_latency,
+        judge.choice.name or "",
+        budget.measure,
         None if to_fit_to is None else FittedTo(to_fit_to.name, to_fit_to.sha256, len(to_fit_to), found.fits),
     )
 
@@ -194,38 +215,49 @@ def _to_fit_to(network: Network, compensate: bool, calibrate: GivenData | None) 
 
 @dataclass(frozen=True)
 class _Budget:
-    """One of both. max_drop: percentage points. max_latency: steps."""
+    """One of both. max_drop: in the unit of the differences of `measure`. max_latency: steps."""
 
     max_drop: float | None
     max_latency: int | None
+    measure: Measure
 
-    @classmethod
-    def of(cls, max_drop: float | None, max_latency: int | None) -> _Budget:
+    @staticmethod
+    def check(max_drop: float | None, max_latency: int | None) -> None:
+        """Raise UsageError for two budgets, or for one that no network keeps."""
         if max_drop is not None and max_latency is not None:
             raise UsageError("max-latency", "given with max-drop", "one budget", "leave one of them out")
         if max_latency is not None and max_latency < 1:
             raise UsageError("max-latency", f"{max_latency}", "at least 1")
-        return cls(MAX_DROP if max_drop is None and max_latency is None else max_drop, max_latency)
+
+    @classmethod
+    def of(cls, max_drop: float | None, max_latency: int | None, measure: Measure) -> _Budget:
+        """The one that is given, else the measure's usual one."""
+        if max_drop is None and max_latency is None:
+            max_drop = measure.usual_drop
+            if max_drop is None:
+                raise UsageError("max-drop", f"none given for {measure.title}", "how much worse it may get", "name it with --max-drop X")
+        return cls(max_drop, max_latency, measure)
 
     def kept(self, variants: tuple[Variant, ...], drops: Mapping[str, float]) -> Variant | None:
         """The one of least latency within a drop; or of least drop where it was chosen, `drops`, within a latency."""
         if self.max_drop is not None:
-            within = [each for each in variants if -100 * each.outcomes.drift <= self.max_drop + 1e-9]
+            within = [each for each in variants if each.drop is not None and each.drop <= self.max_drop + 1e-9]
             return min(within, key=lambda each: (each.latency_steps, each.event_p_proxy), default=None)
         return min((each for each in variants if each.name in drops), key=lambda each: (drops[each.name], each.latency_steps), default=None)
 
     def exceeded(self, variants: tuple[Variant, ...]) -> list[str]:
         """What to say of variants that had luck where they were chosen."""
         return [
-            f"{each.name}: a drop of {-100 * each.outcomes.drift:.2f} pp on the samples that had no say, over the budget of {self.max_drop:g} pp"
+            f"{each.name}: a drop of {self.measure.amount(each.drop)} on the samples that had no say, over the budget of "
+            f"{self.max_drop:g} {self.measure.drift_unit}".rstrip()
             for each in variants
-            if self.max_drop is not None and -100 * each.outcomes.drift > self.max_drop
+            if self.max_drop is not None and each.drop is not None and each.drop > self.max_drop
         ]
 
 
 class _Found(NamedTuple):
     networks: dict[str, Network]  # by name of the variant
-    drops: dict[str, float]  # shares, where it was chosen, of those within a latency; of no other search
+    drops: dict[str, float]  # of the measure, where it was chosen, of those within a latency; of no other search
     fits: int = 0
 
 
@@ -235,7 +267,7 @@ def _chosen(chooser: _Chooser, setting: Setting, to_fit_to: Dataset | None) -> _
     if to_fit_to is None and latency is None:
         return _Found(chooser.chosen(given), {})
     with contextlib.nullcontext() if to_fit_to is None else refits(given, setting.onnx_file, to_fit_to) as refit:
-        search = StepSearch(given, given.with_layer_steps if refit is None else refit, chooser.drop, chooser.few())
+        search = StepSearch(given, given.with_layer_steps if refit is None else refit, chooser.drop, chooser.few(), chooser.budget.measure)
         networks, drops = (search.within_drop(chooser.max_drop), {}) if latency is None else search.within_latency(latency)
         fits = 0 if refit is None else refit.count
     if latency is not None and _of_grid(given.latency_steps) <= latency:
@@ -260,18 +292,29 @@ class _Chooser:
 
     def __init__(self, comparison: Comparison, budget: _Budget, progress: Callable[[str], None]):
         self._comparison, self.budget, self._progress = comparison, budget, progress
-        self.max_drop = (budget.max_drop or 0) / 100  # as a share
-        self.original, self.truth = comparison.original_predictions, comparison.true_labels  # of the samples that choose
-        self._accuracy = _accuracy(comparison, self.original)
+        self.max_drop = budget.max_drop or 0.0
         self._known: dict[tuple, float] = {}
         self.runs = 0  # networks that were run
 
     def drop(self, network: Network) -> float:
-        """Accuracy of `network` below the original's, as a share."""
+        """How much worse the measure of `network` is than the original's, in the unit of differences. Samples without a figure under one of both are
+        left out. Raises DataError where all are."""
         self.runs += 1
-        found = self._accuracy - _accuracy(self._comparison, self._comparison.predictions(Simulator(network)))
-        self._progress(f"{' '.join(map(str, own_steps(network).values()))}: drop {100 * found:+.2f} pp")
+        measure = self.budget.measure
+        found = _scores(self._comparison, self._comparison.outcome(Simulator(network)), (measure,))[measure.name].drop
+        if found is None:
+            raise DataError(self._comparison.data.name, f"no sample that has a finite {measure.title}", "samples to choose steps on")
+        self._progress(f"{' '.join(map(str, own_steps(network).values()))}: drop {measure.drift_text(found)}")
         return found
+
+    def suspicions(self) -> list[str]:
+        """Why accuracies may not mean what they seem to."""
+        comparison = self._comparison
+        labels, plausibility = comparison.original_outcome.labels, Plausibility()
+        if self.budget.measure is not ACCURACY or comparison.task is None or labels is None:
+            return []
+        plausibility.add(labels, comparison.task.references(slice(None), {}))
+        return plausibility.suspicions()
 
     def within_budget(self, network: Network) -> bool:
         """Whether the drop of `network`, one of the same weights and ranges as all others, is within the budget."""
@@ -303,7 +346,7 @@ class _Chooser:
             candidate = network.with_steps(steps)
             if self.within_budget(candidate):
                 return candidate
-        raise over_budget(list(self._known.values())[-1], given, self.max_drop)
+        raise over_budget(list(self._known.values())[-1], given, self.max_drop, self.budget.measure)
 
     def input_as_given(self, network: Network) -> Network | None:
         """With the inputs' own steps, the smallest N of everything else; None where they have none, or no N will do."""
@@ -331,8 +374,15 @@ class _Chooser:
         return network.with_layer_steps(steps)
 
 
-def _accuracy(comparison: Comparison, predicted: np.ndarray) -> float:
-    return float((predicted == comparison.true_labels).mean())
+def _measure(comparison: Comparison) -> Measure:
+    """The one that budgets are about, of a comparison that was asked for one."""
+    if comparison.task is None:
+        raise ValueError("a comparison without a task")
+    return comparison.task.measures[0]
+
+
+def _scores(comparison: Comparison, found: Outcome, measures: Sequence[Measure]) -> dict[str, Score]:
+    return scored(measures, comparison.original_outcome.statistics, found.statistics)
 
 
 def _of_grid(figure: Figure | None) -> Figure:
@@ -343,11 +393,8 @@ def _of_grid(figure: Figure | None) -> Figure:
 
 
 def _judged(name: str, network: Network, comparison: Comparison) -> Variant:
-    layer_errors, predicted = LayerErrors(network), []
-    for run in comparison.runs(Simulator(network)):
-        layer_errors.add(run.recording, {})
-        predicted.append(comparison.labels(run.outputs))
-    ann, snn = comparison.original_predictions, np.concatenate(predicted)
+    layer_errors = LayerErrors(network)
+    found = comparison.outcome(Simulator(network), seen=lambda recording: layer_errors.add(recording, {}))
     events = operation_counts.total([operation_counts.event_of_layer(network, layer, layer_errors.active_shares()) for layer in network.layers])
     return Variant(
         name,
@@ -355,6 +402,6 @@ def _judged(name: str, network: Network, comparison: Comparison) -> Variant:
         _of_grid(network.latency_steps),
         _of_grid(events.p_proxy),
         _of_grid(operation_counts.synaptic(network).p_proxy),
-        PairedOutcomes.of(ann, snn, comparison.true_labels),
-        float((ann == snn).mean()),
+        _scores(comparison, found, () if comparison.task is None else comparison.task.measures),
+        found.agreement(comparison.original_outcome),
     )

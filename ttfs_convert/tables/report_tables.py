@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from ..report.schema import DriftPart, EnginePart, OperationsPart, OutputPart, QuantisedPart, Report
+from ..report.schema import DriftPart, EnginePart, OperationsPart, OutputPart, QuantisedPart, Report, TaskPart
 from ..studies.evaluation import Evaluation
+from ..tasks.scores import Score
 from . import widths
 from .style import table
 
@@ -122,12 +123,12 @@ def summary(evaluation: Evaluation) -> Table:
     result.show_header = False
     samples = f"{report.data.name}, {report.data.samples:,} sample{'' if report.data.samples == 1 else 's'}"
     result.add_row("data", samples)
-    ann, snn, interval = report.ann.accuracy, report.snn.accuracy, report.drift.ci95_pp
-    if evaluation.outcomes is not None and ann is not None and snn is not None and interval is not None:
-        low, high = interval
-        result.add_row("ANN accuracy", f"{100 * ann:.2f} %")
-        result.add_row("SNN accuracy", f"{100 * snn:.2f} %")
-        result.add_row("drift", f"{report.drift.accuracy_pp:+.2f} pp, 95 % interval [{low:+.2f}, {high:+.2f}]")
+    if report.task is not None and report.task.name != "classification":
+        result.add_row("task", ", ".join(part for part in (report.task.name, report.task.why) if part) + _held_against(report.task))
+    for score in evaluation.scores.values():
+        result.add_row(f"ANN {score.measure.title}", score.measure.text(score.ann))
+        result.add_row(f"SNN {score.measure.title}", score.measure.text(score.snn))
+        result.add_row("drift" if len(evaluation.scores) == 1 else f"drift of {score.measure.title}", drift_text(score))
     if report.ann.mean_squared_error is not None:
         result.add_row("mean squared error", f"ANN {report.ann.mean_squared_error:.4g}, SNN {report.snn.mean_squared_error:.4g}")
     judged = next(output for output in report.outputs if output.judged)
@@ -162,6 +163,19 @@ def summary(evaluation: Evaluation) -> Table:
         f"({timing.snn_seconds / timing.ann_seconds:.1f} x), compilation {timing.compile_seconds:.2f}",
     )
     return result
+
+
+def drift_text(score: Score) -> str:
+    """The drift, and its interval if it has one."""
+    measure = score.measure
+    if score.interval is None:
+        return measure.drift_text(score.drift) + (f" (too few samples for an interval: {score.samples})" if score.drift is not None else "")
+    low, high = score.interval
+    return f"{measure.drift_text(score.drift)}, 95 % interval [{low:+{measure.form}}, {high:+{measure.form}}]"
+
+
+def _held_against(task: TaskPart) -> str:
+    return "" if task.about is None else f"; against {task.about}"
 
 
 def _silence(evaluation: Evaluation) -> str:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from ..studies.sweep import Sweep
+from ..studies.sweep import Point, Spread, Sweep
 from ..studies.sweep_kinds import SWEEP_KINDS
+from ..tasks.classification import ACCURACY
+from ..tasks.measure import Measure
 from .style import table
 
 
 def sweep_table(sweep: Sweep) -> Table:
     """One row per point, one section per kind."""
-    ann = "" if sweep.ann_accuracy is None else f"; ANN {100 * sweep.ann_accuracy:.2f} %"
+    measures = sweep.measures or (ACCURACY,)
+    original = ", ".join(f"{each.title} {each.text(value)}" for each in measures if (value := sweep.ann.get(each.name)) is not None)
+    ann = f"; ANN {original.removeprefix('accuracy ')}" if original else ""
+    columns = [column for each in measures for column in (each.title, "lowest" if each.higher_is_better else "highest", f"{each.title} lost")]
     result = table(
         f"Robustness: {sweep.network} on {sweep.data}, {sweep.samples:,} samples, seed {sweep.seed}{ann}; {sweep.rule}",
         "what",
         "value",
         "runs",
-        "accuracy",
-        "lowest",
-        "accuracy lost",
+        *columns,
         "agreement",
         "unit",
         left=("what", "unit"),
@@ -34,14 +37,24 @@ def sweep_table(sweep: Sweep) -> Table:
             point.kind if first else "",
             "-" if point.value is None else f"{point.value:g}" if not isinstance(point.value, str) else point.value,
             str(point.repeats),
-            _share(point.accuracy, point.accuracy_spread),
-            _share(point.lowest),
-            "-" if point.drop_pp is None else f"{point.drop_pp:+.2f} pp",
+            *(text for each in measures for text in _figures(each, _spread(point, each))),
             _share(point.agreement, point.agreement_spread),
             unit if first else "",
         )
         kind = point.kind
     return result
+
+
+def _spread(point: Point, measure: Measure) -> Spread:
+    if measure is ACCURACY:
+        return Spread(point.accuracy, point.accuracy_spread, point.lowest, point.drop_pp)
+    return point.measures[measure.name]
+
+
+def _figures(measure: Measure, found: Spread) -> tuple[str, str, str]:
+    """Mean and deviation, the worst, what is lost."""
+    deviation = "" if found.spread is None else f" ± {measure.scale * found.spread:{measure.form}}"
+    return measure.text(found.mean) + deviation, measure.text(found.worst), measure.drift_text(found.drop)
 
 
 def _share(value: float | None, spread: float | None = None) -> str:

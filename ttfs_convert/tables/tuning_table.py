@@ -7,23 +7,25 @@ import dataclasses
 from rich.table import Table
 
 from ..data import Dataset
-from ..measurement.accuracy_drift import newcombe_interval
 from ..studies.tuning import Tuning, Variant
+from ..tasks.classification import ACCURACY
+from ..tasks.scores import drift_fields
 from .style import table
 
 
 def tuning_table(tuning: Tuning) -> Table:
     """One row per variant; operations also as a share of the first one's."""
-    given = tuning.variants[0]
+    given, measure = tuning.variants[0], tuning.measure
+    about = "" if measure is ACCURACY else f"{measure.title}; "
     result = table(
-        f"Steps of {tuning.name}, judged on {tuning.judged_on:,} samples; {tuning.rule}",
+        f"Steps of {tuning.name}, judged on {tuning.judged_on:,} samples; {about}{tuning.rule}",
         "variant",
         "latency",
         "P_proxy event",
         "synaptic",
         "ANN",
         "SNN",
-        "drift, pp",
+        f"drift, {measure.drift_unit}" if measure.drift_unit else "drift",
         "95 % interval",
         "agreement",
         "steps",
@@ -31,17 +33,17 @@ def tuning_table(tuning: Tuning) -> Table:
     )
     result.columns[7].no_wrap = True
     for each in tuning.variants:
-        low, high = _interval(each)
+        score = each.scores[measure.name]
         result.add_row(
             each.name + (" (kept)" if each.name == tuning.kept else ""),
             f"{each.latency_steps:,}{_share(each.latency_steps, given.latency_steps)}",
             _millions(each.event_p_proxy, given.event_p_proxy),
             _millions(each.synaptic_p_proxy, given.synaptic_p_proxy),
-            f"{100 * each.outcomes.ann_accuracy:.2f} %",
-            f"{100 * each.outcomes.snn_accuracy:.2f} %",
-            f"{100 * each.outcomes.drift:+.2f}",
-            f"[{low:+.2f}, {high:+.2f}]",
-            f"{100 * each.agreement:.2f} %",
+            measure.text(score.ann),
+            measure.text(score.snn),
+            "-" if score.drift is None else f"{score.drift:+{measure.form}}",
+            "-" if score.interval is None else "[{}, {}]".format(*(f"{end:+{measure.form}}" for end in score.interval)),
+            "-" if each.agreement is None else f"{100 * each.agreement:.2f} %",
             _steps(each),
         )
     return result
@@ -53,7 +55,9 @@ def as_json(tuning: Tuning, data: Dataset, seed: int) -> dict:
         "schema_version": 1,
         "network": tuning.name,
         "data": {"name": data.name, "sha256": data.sha256},
-        "max_drop_pp": tuning.max_drop,
+        "task": tuning.task,
+        "measure": tuning.measure.name,
+        tuning.measure.drift_key("max_drop").removeprefix("accuracy_"): tuning.max_drop,
         "max_latency_steps": tuning.max_latency,
         "fitted_to": tuning.fitted_to and dataclasses.asdict(tuning.fitted_to),
         "seed": seed,
@@ -69,18 +73,16 @@ def as_json(tuning: Tuning, data: Dataset, seed: int) -> dict:
                 "steps": each.steps,
                 "latency_steps": each.latency_steps,
                 "p_proxy": {"event": each.event_p_proxy, "synaptic": each.synaptic_p_proxy},
-                "ann_accuracy": each.outcomes.ann_accuracy,
-                "snn_accuracy": each.outcomes.snn_accuracy,
-                "drift": {"accuracy_pp": 100 * each.outcomes.drift, "ci95_pp": list(_interval(each)), "agreement": each.agreement},
+                **{f"{network}_{name}": getattr(score, network) for name, score in each.scores.items() for network in ("ann", "snn")},
+                "drift": {**_drifts(each), "agreement": each.agreement},
             }
             for each in tuning.variants
         ],
     }
 
 
-def _interval(variant: Variant) -> tuple[float, float]:
-    low, high = newcombe_interval(variant.outcomes)
-    return 100 * low, 100 * high
+def _drifts(variant: Variant) -> dict[str, object]:
+    return {key: value for score in variant.scores.values() for key, value in drift_fields(score).items()}
 
 
 def _millions(value: float, of: float) -> str:
