@@ -158,9 +158,10 @@ def main(arguments: list[str] | None = None) -> None:
     snn = ttfs_convert.convert(options.out)
     for steps in (50, None):
         report = ttfs_convert.evaluate(snn, test, steps=steps, task="reconstruction").report
+        time_of_run = "continuous time" if steps is None else f"{steps} steps"
         print(
-            f"{report.data.samples:,} test images, {'continuous time' if steps is None else f'{steps} steps'}: ANN PSNR {report.ann.psnr:.2f} dB, SSIM "
-            f"{report.ann.ssim:.4f}; SNN {report.snn.psnr:.2f} dB, {report.snn.ssim:.4f}"
+            f"{report.data.samples:,} test images, {time_of_run}: ANN PSNR {report.ann.psnr:.2f} dB, SSIM {report.ann.ssim:.4f}; "
+            f"SNN {report.snn.psnr:.2f} dB, {report.snn.ssim:.4f}"
         )
     checkpoint.unlink()
 

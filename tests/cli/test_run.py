@@ -52,6 +52,7 @@ def test_json_has_exactly_the_documented_fields(report):
         "ann": {"accuracy", "mean_squared_error"},
         "snn": {"accuracy", "mean_squared_error", "latency_steps", "spikes_per_neuron"},
         "drift": {"accuracy_pp", "ci95_pp", "agreement", "max_output_error", "output_range"},
+        "task": {"name", "why", "about", "measures"},
         "energy": {"paper", "synaptic", "event", "event_if_gated", "ann_macs"},
         "timing": {"ann_seconds", "snn_seconds", "compile_seconds"},
     }

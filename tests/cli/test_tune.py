@@ -56,6 +56,8 @@ def test_json_has_exactly_these_fields(tuned, folder):
         "schema_version",
         "network",
         "data",
+        "task",
+        "measure",
         "max_drop_pp",
         "max_latency_steps",
         "fitted_to",

@@ -19,6 +19,7 @@ from ttfs_convert.studies.comparison import Comparison
 from ttfs_convert.studies.evaluation import evaluate
 from ttfs_convert.studies.sweep import sweep
 from ttfs_convert.studies.tuning import tune as tuned
+from ttfs_convert.tasks.drop_limit import DropLimit
 
 X = Chain((6,)).images(80)
 
@@ -138,13 +139,13 @@ def test_a_regression_has_a_mean_squared_error():
             evaluate(network, dataclasses.replace(dataset(X), y=y))
 
 
-def test_labels_of_every_pixel_are_not_judged():
+def test_values_are_no_targets_of_labels_per_pixel():
     model = Chain((1, 6, 6), seed=2).conv(4, pads=[1] * 4).add("Relu").conv(3, pads=[1] * 4).add("ArgMax", axis=1, keepdims=0).model()
     network = coarse(model, IMAGES)
     report = evaluate(network, dataset(IMAGES), threads=1).report
     assert report.drift.agreement is None and report.outputs[0].max_error in (0, 1, 2)
-    with pytest.raises(DataError, match=r"y of shape \(6, 6\) per sample for an output of int64; .* leave y out"):
-        evaluate(network, dataclasses.replace(dataset(IMAGES), targets=np.ones((12, 6, 6), np.float32)))
+    with pytest.raises(DataError, match=r"values as targets for output .*, which is int64; expected an output of floats"):
+        evaluate(network, dataclasses.replace(dataset(IMAGES), targets=np.full((12, 6, 6), 0.5, np.float32)))
 
 
 @pytest.mark.parametrize("factor, noted", [(1, 0), (255, 1)])
@@ -207,7 +208,7 @@ def test_what_needs_labels_refuses_an_image():
         lambda: tuned(network, data, 1.0),
         lambda: sweep(network, data, [("steps", 4)]),
         lambda: evaluate(network, data, quantised=True),
-        lambda: evaluate(network, data, labels_needed=True),
+        lambda: evaluate(network, data, limits=[DropLimit("", 0.5)]),
     ):
         with pytest.raises(UsageError, match=r"shape \(1, 6, 6\) per sample; expected one score per class, or labels"):
             call()

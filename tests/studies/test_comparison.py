@@ -47,8 +47,8 @@ def test_batches_cover_every_sample_once_and_in_order(network, batch):
     assert told == list(range(0, 23, batch)) and [run.rows for _, run, _ in runs] == parts
     assert np.array_equal(np.concatenate([labels for labels, _, _ in runs]), LABELS), "in continuous time both networks say the same"
     assert sum(samples for _, _, samples in runs) == 23
-    assert np.array_equal(comparison.original_predictions, LABELS)
-    assert np.array_equal(comparison.predictions(Simulator(network)), LABELS)
+    assert np.array_equal(comparison.original_outcome.labels, LABELS)
+    assert np.array_equal(comparison.outcome(Simulator(network)).labels, LABELS)
 
 
 def test_the_original_runs_where_it_is_asked_for(network):
@@ -71,21 +71,21 @@ def test_a_tail_is_part_of_the_prediction():
     score = next(iter(Reference(model, threads=1)(IMAGES).values()))[:, 0]
     cut = converted(model, mode="strict")
     comparison = Comparison(cut, data(y=None), threads=1)
-    assert np.array_equal(comparison.original_predictions, score >= 0.5) and 0 < (score >= 0.5).mean() < 1
-    assert np.array_equal(comparison.predictions(Simulator(cut)), score >= 0.5)
+    assert np.array_equal(comparison.original_outcome.labels, score >= 0.5) and 0 < (score >= 0.5).mean() < 1
+    assert np.array_equal(comparison.outcome(Simulator(cut)).labels, score >= 0.5)
 
 
 def test_labels_that_the_model_has_no_score_for(network):
     for shift, wrong in ((2, 4), (-1, -1)):
         with pytest.raises(DataError, match=f"label {wrong}; expected labels from 0 to 2: the model has 3 classes"):
             Comparison(network, data(LABELS + shift), threads=1)
-    assert Comparison(network, data(None), threads=1).truth.labels is None
+    assert Comparison(network, data(None), threads=1).task is None
 
 
 def test_the_original_may_come_from_its_file_alone(network, tmp_path):
     path = save(MODEL, tmp_path)
     bare = network.model_copy(update={"onnx": None})
-    assert np.array_equal(Comparison(bare, data(), path, threads=1).original_predictions, LABELS)
+    assert np.array_equal(Comparison(bare, data(), path, threads=1).original_outcome.labels, LABELS)
     with pytest.raises(UsageError, match="the original model is not inside; name it with --onnx FILE"):
         Comparison(bare, data())
     onnx.save(Chain((6,), seed=4).gemm(14).relu1().readout(3).model(), path)

@@ -289,7 +289,21 @@ def test_a_log_that_cannot_be_written_is_refused_before_any_run(network, data, t
 
 def test_json_holds_every_point(network, data, log):
     content = json.loads(json.dumps(log[1].as_json()))
-    assert set(content) == {"schema_version", "units", "network", "data", "samples", "seed", "ann_accuracy", "points", "notes", "rule"}
+    assert set(content) == {
+        "schema_version",
+        "units",
+        "network",
+        "data",
+        "samples",
+        "seed",
+        "ann_accuracy",
+        "points",
+        "notes",
+        "rule",
+        "task",
+        "ann",
+        "measures",
+    }
     assert content["schema_version"] == 1 and set(content["units"]) == set(SWEEP_KINDS)
     assert [point["kind"] for point in content["points"]] == ["none", "drop", "jitter", "weight-bits"]
     for point, expected in zip(content["points"], log[1].points, strict=True):
@@ -303,4 +317,5 @@ def test_json_holds_every_point(network, data, log):
             "drop_pp": expected.drop_pp,
             "agreement": expected.agreement,
             "agreement_spread": expected.agreement_spread,
+            "measures": {},
         }

@@ -10,8 +10,8 @@ import click
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
 from .base_command import Command
 from .console import console, note, note_subset, progress_bar
-from .output_files import check_outputs, write_json
 from .drop_gates import gated
+from .output_files import check_outputs, write_json
 from .shared_options import Steps, judging, on_grid
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="[MEASURE=]X",
     help="Gate: exit 99 when the task's first measure, or MEASURE, certainly gets worse by more than X (the whole 95 % interval), 5 when the "
-    "sample cannot decide. X in percentage points of accuracy, mean_iou or pixel_accuracy, in dB of psnr, else as ssim, rmse, mae, r2 are. Repeatable.",
+    "sample cannot decide. X: percentage points of accuracy, mean_iou, pixel_accuracy; dB of psnr; else as ssim, rmse, mae, r2 are. Repeatable.",
 )
 @judging
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")

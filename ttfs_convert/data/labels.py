@@ -20,8 +20,9 @@ def labels_or_targets(
     4. One-hot, (n, classes) of 0 and 1, one 1 in each row -> labels: where the 1 is.
     5. Any other numbers                                   -> no labels.
 
-    Targets are all numbers as they are given, floats as float32: what they mean is for the task to say. name, beside: of the labels and of the samples in the file. Raises DataError for another number of rows than `samples`, negative
-    integers, numbers that are not finite, other types.
+    Targets are all numbers as they are given, floats as float32: what they mean is for the task to say. name, beside: of the labels and of the
+    samples in the file. Raises DataError for another number of rows than `samples`, negative integers, numbers that are not finite, other
+    types.
     """
     if y.dtype.kind not in "USbiuf":
         raise DataError(where, f"{name} of type {y.dtype}", "integers, floats or strings", INDICES)

@@ -17,8 +17,8 @@ from ..measurement.distributions import POTENTIAL_EDGES, Distributions
 from ..measurement.layer_errors import LayerErrors
 from ..network.populations import Coded, Layer, Spiking
 from .figure_folder import write_figures
-from .picture_pairs import pictures
 from .page import BLUE, GREY, SHADE, VERMILION, WIDTH, about_network, cut, frame, paged, percent, short, signed, small_multiples, style
+from .picture_pairs import pictures
 
 if TYPE_CHECKING:
     from ..studies.evaluation import Evaluation

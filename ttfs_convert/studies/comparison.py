@@ -118,7 +118,7 @@ class Comparison:
         self.task, self.rule = self.choice.task, self.choice.rule
         self.rules[self.output] = self.rule
         for limit in limits:
-            limit.measure_of(self.choice, self.data.name)
+            limit.measure_of(self.choice, self.data)
         self.notes, self.treatments = (*self._fitted.notes, *mixing, *self.choice.notes), self._fitted.treatments
 
     def _few(self, count: int) -> dict[str, np.ndarray]:

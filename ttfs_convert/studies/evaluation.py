@@ -188,7 +188,13 @@ class _Tallies:
         task = comparison.task
         scores = {} if task is None else scored(task.measures, joined(self._ann), joined(self._snn))
         warnings = _warnings(network, comparison.data, self._layer_errors, self.measured)
-        notes = (*comparison.data.notes, *comparison.notes, *self._plausibility.suspicions(), *(note for score in scores.values() for note in score.notes), *warnings)
+        notes = (
+            *comparison.data.notes,
+            *comparison.notes,
+            *self._plausibility.suspicions(),
+            *(note for score in scores.values() for note in score.notes),
+            *warnings,
+        )
         judged = Judged(comparison.output, self._errors, comparison.choice, scores)
         report = report_of(self.measured, comparison.data, comparison.treatments, judged, self._layer_errors, notes)
         pictures = None if self._pictures is None else self._pictures.found()

@@ -1,9 +1,9 @@
-"""Robustness sweeps: how accuracy, or what else the task measures, falls as spikes, weights, thresholds and the grid get worse, one of them at a time."""
+"""Robustness sweeps: how accuracy, or what the task measures, falls as spikes, weights, thresholds and the grid get worse, one at a time."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -9,7 +9,6 @@ from pathlib import Path
 from ..errors import DataError
 from ..files.atomic import check_target, write_whole, writing
 
-
 RunFigures = Mapping[str, float | None]  # of one run, by measure, and its agreement; None where there is none
 RUN = ("kind", "value", "repeat")
 ABOUT = ("network", "data", "samples", "seed", "task")  # what runs of one sweep have in common

@@ -1,4 +1,5 @@
-"""Fewer steps: the smallest numbers of time steps that keep the drop of the accuracy, or of what else the task measures, within a budget, first uniform, then per layer.
+"""Fewer steps: the smallest numbers of time steps that keep the drop of the accuracy, or of what the task measures, within a budget, first uniform,
+then per layer.
 
 Steps are chosen on one part of the data and judged on the other, so that luck in choosing does not flatter the result. Candidates that are
 fitted to their own steps, and those within one latency, are found by `step_search`.
@@ -99,9 +100,9 @@ class Tuning:
     fitted_to: FittedTo | None  # what all variants but the one as given were fitted to, each for its own steps; None: none was fitted
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row per variant: `name`, `kept`, `latency_steps`, `event_p_proxy`, `synaptic_p_proxy`, accuracies and agreement as fractions,
-        drift and its 95 % interval in percentage points (of other tasks such as `ann_psnr`, `psnr_db`, `psnr_ci95_db.low`), and N per population as `steps.<name>`. Raises UsageError where pandas is not
-        installed."""
+        """One row per variant: `name`, `kept`, `latency_steps`, `event_p_proxy`, `synaptic_p_proxy`, accuracies and agreement as fractions, drift and
+        its 95 % interval in percentage points (of other tasks such as `ann_psnr`, `psnr_db`, `psnr_ci95_db.low`), and N per population as
+        `steps.<name>`. Raises UsageError where pandas is not installed."""
         return frame([_row(variant, variant.name == self.kept) for variant in self.variants])
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..measurement.accuracy_drift import Verdict, verdict
+from ..measurement.prediction import NoRule
 from .measure import Measure
 from .scores import Score
 
 if TYPE_CHECKING:
+    from ..data import Dataset
     from .task_choice import Choice
 
 
@@ -34,23 +36,16 @@ class DropLimit:
             raise UsageError("--max-drop", f"{text!r}", "a number from 0 up, or MEASURE=X such as psnr=0.1")
         return cls(name, most)
 
-    def measure_of(self, choice: Choice, data: str) -> Measure:
+    def measure_of(self, choice: Choice, data: Dataset) -> Measure:
         """The task's measure that is meant. Raises UsageError where the task has no such one, or the data holds nothing to judge by."""
         if choice.task is None:
-            if choice.name is None and not hasattr(choice.rule, "labels"):
+            if isinstance(choice.rule, NoRule) and data.y is not None:
                 raise choice.rule.refusal()
-            raise UsageError(
-                "--max-drop",
-                f"{data} has no labels" if choice.name is None else f"{data} holds nothing that {choice.name} is judged by",
-                "labelled data" if choice.name is None else "labels or targets",
-                "add y to the .npz",
-            )
+            raise UsageError("--max-drop", f"{data.name} has no labels and no targets", "data to judge by", "add y to the .npz, or name a --task")
         found = choice.task.measure(self.measure)
         if found is None:
             raise UsageError(
-                "--max-drop",
-                f"measure {self.measure!r}",
-                f"one of task {choice.task.name}: {', '.join(each.name for each in choice.task.measures)}",
+                "--max-drop", f"measure {self.measure!r}", f"one of task {choice.task.name}: {', '.join(each.name for each in choice.task.measures)}"
             )
         return found
 

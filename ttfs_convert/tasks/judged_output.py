@@ -17,8 +17,8 @@ SCALES_APART = 20  # times as wide: pixels to 255 beside outputs to 1, say
 
 @dataclass(frozen=True)
 class JudgedOutput:
-    """rule: how labels follow from the output, as far as the model says. sample: its values (n, ...) for some samples. bounds: of the model's tensors.
-    inputs: shapes of the model's inputs without the batch. ranges: smallest and largest value of each that the model was made for, None if
+    """rule: how labels follow from the output, as far as the model says. sample: its values (n, ...) for some samples. bounds: of the model's
+    tensors. inputs: shapes of the model's inputs without the batch. ranges: smallest and largest value of each that the model was made for, None if
     unknown. divided: whether pixels enter divided by 255. threshold: from where on one value means class 1, if the user says so."""
 
     data: Dataset

@@ -11,9 +11,7 @@ FEWEST = 10  # samples; of fewer a resample says too little about others
 TOGETHER = 100  # resamples
 
 
-def paired_interval(
-    value: Callable[[np.ndarray], np.ndarray], ann: np.ndarray, snn: np.ndarray, seed: int = 0
-) -> tuple[float, float] | None:
+def paired_interval(value: Callable[[np.ndarray], np.ndarray], ann: np.ndarray, snn: np.ndarray, seed: int = 0) -> tuple[float, float] | None:
     """95 % interval of value(mean of snn) - value(mean of ann): percentiles of the paired bootstrap, 2,000 resamples of the samples.
 
     B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap (1993), chapter 13. ann, snn: (n, k) float64, of the same samples; value:

@@ -30,6 +30,13 @@ class Score:
     left_out: np.ndarray  # samples without a figure under one network or both, their numbers, ascending
     lost: int  # of these: the original has a figure, or a perfect one, where the spiking network has none, or a worse one
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Score):
+            return NotImplemented
+        mine, theirs = ((each.measure, each.ann, each.snn, each.drift, each.interval, each.lost) for each in (self, other))
+        arrays = ((getattr(self, name), getattr(other, name)) for name in ("ann_values", "snn_values", "left_out"))
+        return mine == theirs and all(np.array_equal(*pair, equal_nan=True) for pair in arrays)
+
     @property
     def samples(self) -> int:
         """How many the figures are of."""

@@ -30,8 +30,8 @@ def _mean_iou(statistics: np.ndarray) -> np.ndarray:
 
 
 class Segmentation(Task):
-    """Labels of every position against label maps; positions labelled 255 do not count. Mean IoU: intersection and union of each class are summed over
-    all samples, and the classes that occur in maps or predictions averaged (Everingham et al., IJCV 111, 2015); a sample's own figure is
+    """Labels of every position against label maps; positions labelled 255 do not count. Mean IoU: intersection and union of each class are summed
+    over all samples, and the classes that occur in maps or predictions averaged (Everingham et al., IJCV 111, 2015); a sample's own figure is
     that of its own classes. Both are shares.
 
     rule: how labels follow from the output. maps: true labels (n, *positions), integers.
