@@ -16,11 +16,11 @@ def sweep_table(sweep: Sweep) -> Table:
         f"Robustness: {sweep.network} on {sweep.data}, {sweep.samples:,} samples, seed {sweep.seed}{ann}; {sweep.rule}",
         "what",
         "value",
-        "runs",
         "accuracy",
-        "lowest",
         "accuracy lost",
         "agreement",
+        "lowest",
+        "runs",
         "unit",
         left=("what", "unit"),
     )
@@ -33,11 +33,11 @@ def sweep_table(sweep: Sweep) -> Table:
         result.add_row(
             point.kind if first else "",
             "-" if point.value is None else f"{point.value:g}" if not isinstance(point.value, str) else point.value,
-            str(point.repeats),
             _share(point.accuracy, point.accuracy_spread),
-            _share(point.lowest),
             "-" if point.drop_pp is None else f"{point.drop_pp:+.2f} pp",
             _share(point.agreement, point.agreement_spread),
+            _share(point.lowest),
+            str(point.repeats),
             unit if first else "",
         )
         kind = point.kind

@@ -19,29 +19,28 @@ def tuning_table(tuning: Tuning) -> Table:
         f"Steps of {tuning.name}, judged on {tuning.judged_on:,} samples; {tuning.rule}",
         "variant",
         "latency",
-        "P_proxy event",
-        "synaptic",
-        "ANN",
-        "SNN",
         "drift, pp",
         "95 % interval",
         "agreement",
+        "P_proxy event",
+        "SNN",
+        "ANN",
+        "synaptic",
         "steps",
         left=("variant", "steps"),
     )
-    result.columns[7].no_wrap = True
     for each in tuning.variants:
         low, high = _interval(each)
         result.add_row(
             each.name + (" (kept)" if each.name == tuning.kept else ""),
             f"{each.latency_steps:,}{_share(each.latency_steps, given.latency_steps)}",
-            _millions(each.event_p_proxy, given.event_p_proxy),
-            _millions(each.synaptic_p_proxy, given.synaptic_p_proxy),
-            f"{100 * each.outcomes.ann_accuracy:.2f} %",
-            f"{100 * each.outcomes.snn_accuracy:.2f} %",
             f"{100 * each.outcomes.drift:+.2f}",
             f"[{low:+.2f}, {high:+.2f}]",
             f"{100 * each.agreement:.2f} %",
+            _millions(each.event_p_proxy, given.event_p_proxy),
+            f"{100 * each.outcomes.snn_accuracy:.2f} %",
+            f"{100 * each.outcomes.ann_accuracy:.2f} %",
+            _millions(each.synaptic_p_proxy, given.synaptic_p_proxy),
             _steps(each),
         )
     return result
