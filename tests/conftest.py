@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+for name in ("COLUMNS", "LINES"):  # which GNU readline, imported by pytest, tells pytest's own processes, whoever has a window
+    os.environ.pop(name, None)
+
 
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Bytes are named by their number of them: an archive's own hold the second it was written in, and the workers of pytest-xdist, which collect a

@@ -12,7 +12,7 @@ MODULES = [path for folder in ("ttfs_convert", "kernels") for path in (ROOT / fo
 def packages():
     """Names of all packages, and of the modules beside them, as the drawing has them; `training` stands beside the drawing."""
     found = {".".join(path.parent.relative_to(ROOT / "ttfs_convert").parts) for path in MODULES if path.is_relative_to(ROOT / "ttfs_convert")}
-    return {name.replace("network.", "").replace("lowering.", "") for name in found if name} - {"training"} | {"kernels", "errors"}
+    return {name.replace("network.", "").replace("lowering.", "") for name in found if name} - {"training"} | {"kernels", "errors", "progress"}
 
 
 def drawn():

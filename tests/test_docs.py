@@ -49,7 +49,8 @@ def readme(snn):
     result = CliRunner().invoke(COMMANDS["ttfs-run"], [str(path), "--data", str(EXAMPLE / "images.npz"), "--max-drop", "0.5"])
     assert result.exit_code == 0, result.stderr
     shown = output_shown(README, ".venv/bin/ttfs-run snn.npz --data examples/fashion_mnist/images.npz --max-drop 0.5")
-    return shown, converted + result.stdout + result.stderr
+    told = [line for line in result.stderr.splitlines() if not line.startswith(("preparing the first batch", "running, samples"))]  # on slow machines
+    return shown, converted + result.stdout + "\n".join(told)
 
 
 def test_readme_shows_what_the_commands_print(readme):
@@ -70,7 +71,7 @@ def test_readme_shows_what_the_commands_print(readme):
         ("95 % interval", "99 % interval"),
         ("18,816     161,376", "18,817     161,376"),
         ("350 steps", "35 steps"),
-        ("3,064,500   26,550,068", "3,064,501   26,550,068"),
+        ("26,550,068   23,485,568", "26,550,069   23,485,568"),
         ("5,067,942", "5,167,942"),
         ("1.9e-03", "1.9e-02"),
         ("4.4e-02", "4.9e-02"),

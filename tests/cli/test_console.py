@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from onnx import helper, numpy_helper
+from rich.cells import cell_len
 
 from tests.models import Chain, save, unity
 from ttfs_convert.cli import convert, inspect, run, tune
 from ttfs_convert.network.store import load
+from ttfs_convert.tables import widths
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="uses a POSIX shell")
 NAMES = {"gemm0": "Größe 层", "clip1": "[/red] [bold]x[/bold] :smile:"}  # neither the letters nor the brackets are ours to interpret
@@ -185,3 +187,22 @@ def test_two_results_need_two_files(files, tmp_path):
         first = [str(files / "model.onnx")] if main is convert.main else [str(files / "snn.npz"), "--data", str(files / "data.npz")]
         result = CliRunner().invoke(main, [*first, *(part for option in options for part in (option, str(tmp_path / "one")))])
         assert result.exit_code == 2 and "the file of --" in result.stderr and not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("columns", ("80", "60", "0", "x"))
+def test_tables_fit_the_columns_that_a_pipe_is_said_to_have(files, tmp_path, columns):
+    for command in (RUN + " --histogram", CONVERT, "inspect {files}/model.onnx", "run {files}/snn.npz --data {files}/data.npz --sweep drop=0.1"):
+        lines = shell(files, tmp_path, command, "", COLUMNS=columns).stdout.decode().splitlines()
+        width = {"80": 80, "60": 60, "0": widths.NARROWEST}.get(columns, widths.WITHOUT_WINDOW)
+        tables = [line for line in lines if not line.startswith(("Wrote", "Robustness", "Fitted"))]
+        assert max(cell_len(line) for line in tables) <= width and not any(line.endswith(" ") for line in lines), command
+
+
+def test_every_file_is_named_as_it_is_written(files, tmp_path):
+    pytest.importorskip("matplotlib")
+    command = RUN + " --spikes spikes.npz --plot figures"
+    assert {"Wrote report.json.", "Wrote spikes.npz.", "Wrote the figures to figures."} <= set(
+        shell(files, tmp_path, command, "").stderr.decode().splitlines()
+    )
+    told = shell(files, tmp_path, CONVERT, "")
+    assert b"Wrote report.json." in told.stderr and b"Wrote again.npz: " in told.stdout

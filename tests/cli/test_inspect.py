@@ -127,7 +127,7 @@ def test_unsupported_nodes_are_all_listed_with_what_to_do(tmp_path):
         assert content["modes"][mode]["unsupported"] == expected and not content["modes"][mode]["converts"]
         assert verdict(tables, mode) == "no: 2 nodes without a spiking form"
     for node in expected:
-        assert " ".join(node[part] for part in ("operator", "node", "why", "remedy")) in words
+        assert " ".join(node[part] for part in ("operator", "why", "remedy", "node")) in words
     assert content["operators"]["Sin"] == content["operators"]["Cos"] == 1
     assert [layer["name"] for layer in content["layers"]] == ["x", "gemm0"]  # what could be lowered
 
@@ -208,8 +208,8 @@ def test_what_a_network_file_holds(networks, name):
     for count, expected in (("paper", paper(network)), ("synaptic", synaptic(network))):
         assert content["counts"][count] == {"synops": expected.synops, "neuronops": expected.neuronops, "p_proxy": expected.p_proxy}
         row = next(line.split() for line in tables.splitlines() if line.split()[:1] == [count])
-        updates = [] if expected.neuronops is None else [f"{expected.neuronops:,}", f"{expected.p_proxy:,}"]
-        assert row[1:] == [f"{expected.synops:,}", *(updates or ["-", "-"])]
+        p_proxy, neuronops = ("-" if value is None else f"{value:,}" for value in (expected.p_proxy, expected.neuronops))
+        assert row[1:] == [p_proxy, f"{expected.synops:,}", neuronops]
     assert content["onnx_sha256"] == network.onnx_sha256 and content["embedded"] == (network.onnx is not None)
     assert content["spiking_mac_share"] == spiking_mac_share(network) == 1 and content["windows"] == 3
     for text in (
@@ -229,7 +229,7 @@ def test_what_a_network_file_holds(networks, name):
         ("unchecked", (", embedded", "9 steps per window, rounding nearest; latency 27 steps"), ("samples of",)),
         ("gated", ("30 samples of images.npz, maximum + 10 %", "slope gated, pooling synaptic"), ("behind the readout",)),
         ("reference", ("30 samples of images.npz", "slope reference", "continuous", "run by ONNX Runtime behind"), ("latency",)),
-        ("percentile", ("20 samples of images.npz, 99.5 ", "pooling spiking"), ("maximum",)),
+        ("percentile", ("20 samples of images.npz, 99.5\n", "pooling spiking"), ("maximum",)),
     ],
 )
 def test_provenance_in_words(networks, name, present, absent):

@@ -7,7 +7,7 @@ import sys
 import click
 
 from ..tables import widths
-from .console import console, say
+from .console import say, show
 from .streams import sturdy_streams, undelivered
 
 INCONCLUSIVE = 5  # exit code
@@ -57,5 +57,5 @@ def _say_error(error) -> None:
 
     table = details(error)
     if table is not None:
-        console(stderr=True).print(table)
+        show(table, stderr=True)
     say(f"error: {error}")

@@ -1,26 +1,38 @@
-"""What a command shows while it works: tables, lines on standard error, a bar."""
+"""What a command prints: tables, and lines on standard error."""
 
 from __future__ import annotations
 
-import contextlib
+import os
+import re
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ..tables import widths
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from ..data import Dataset
 
 
-def console(stderr: bool = False) -> Console:
-    """What tables are printed by. Names come from models: nothing in them is markup."""
+def show(*parts: Table, stderr: bool = False) -> None:
+    """Print tables, without blanks at the ends of lines."""
+    stream = sys.stderr if stderr else sys.stdout
+    printer = console(stream)
+    for part in parts:
+        with printer.capture() as captured:
+            printer.print(part)
+        stream.write(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE))
+
+
+def console(stream: TextIO) -> Console:
+    """As wide as its window or, if $COLUMNS says so, a pipe. Names come from models: nothing in them is markup."""
     from rich.console import Console
 
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else widths.WITHOUT_WINDOW, highlight=False, markup=False, emoji=False)
+    asked = os.environ.get("COLUMNS", "")
+    width = max(int(asked), widths.NARROWEST) if asked.isdecimal() else None if stream.isatty() else widths.WITHOUT_WINDOW
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def say(text: str) -> None:
@@ -37,16 +49,3 @@ def note_subset(dataset: Dataset) -> None:
     """That `--limit` left samples out, if it did."""
     if len(dataset) < dataset.total:
         note(f"--limit: a subset, {len(dataset):,} of {dataset.total:,} samples")
-
-
-@contextlib.contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A function (done, of) that moves a bar on a terminal and does nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda done, of: None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -10,9 +10,10 @@ import click
 
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
 from ..network.choices import EXACT_SLOPES, MODES, POOLINGS
-from .console import console, note
+from .console import note, say, show
 from .input_range_option import RangePart, WithRanges, input_range_of
 from .output_files import check_outputs, json_text, write_json
+from .progress_lines import hearing
 from .shared_options import Steps
 from .streams import undelivered
 
@@ -122,7 +123,8 @@ def main(**options):
     """
     chosen = Options(**options)
     chosen.check()
-    network = _network(chosen)
+    with hearing():
+        network = _network(chosen)
     _show(network, chosen)
     if undelivered():
         sys.exit(1)  # Command says why
@@ -207,11 +209,11 @@ def _show(network: Network, options: Options) -> None:
     if options.json_file == "-":
         write_json(network_json(network), options.json_file)
         return
-    console().print(network_table(network))
+    show(network_table(network))
     if network.violations:
-        console().print(violations_table(network.violations))
+        show(violations_table(network.violations))
     if network.compensation is not None:
-        console().print(compensation_table(network.compensation))
+        show(compensation_table(network.compensation))
 
 
 def _write(network: Network, options: Options) -> None:
@@ -229,6 +231,8 @@ def _write(network: Network, options: Options) -> None:
         return
     for text in _notes(network):
         note(text)
+    if options.json_file is not None:
+        say(f"Wrote {options.json_file}.")
     click.echo(f"Wrote {options.out}: {network.windows} windows, {grid(network)}.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .base_command import Command
-from .console import console, note
+from .console import note, say, show
 from .output_files import check_outputs, write_json
 
 
@@ -41,11 +41,11 @@ def main(file, json_file, folder, shapes):
         from ..figures.weight_figures import write_weight_sums
 
         write_weight_sums(subject, folder)
+        say(f"Wrote the figures to {folder}.")
     if json_file:
         write_json(content, json_file)
     if json_file != "-":
-        for part in tables:
-            console().print(part)
+        show(*tables)
     for text in subject.notes:
         note(text)
     if not good:

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from .console import say
 from .streams import is_closed
 
 
@@ -26,13 +27,14 @@ def check_outputs(**paths: str | None) -> None:
 
 
 def write_json(content: dict, path: str) -> None:
-    """Write `content` to `path`, whole or not at all; `-` is standard output. Raises TtfsError if it cannot be written."""
+    """Write `content` to `path`, whole or not at all, and say so; `-` is standard output. Raises TtfsError if it cannot be written."""
     from ..files.atomic import write_whole
 
     if path == "-":
         sys.stdout.write(json_text(content))
     else:
         write_whole(path, lambda file: file.write(json_text(content).encode()))
+        say(f"Wrote {path}.")
 
 
 def json_text(content: dict) -> str:

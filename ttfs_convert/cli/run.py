@@ -9,9 +9,10 @@ import click
 
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
 from .base_command import Command
-from .console import console, note, note_subset, progress_bar
+from .console import note, note_subset, say, show
 from .drop_gates import gated
 from .output_files import check_outputs, write_json
+from .progress_lines import patience, progress
 from .shared_options import Steps, judging, on_grid
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ..network.network import Network
     from ..studies.evaluation import Evaluation
     from ..studies.setting import StudyOptions
+
+
+COMPILING = "preparing the first batch: kernels are compiled once, in about 20 seconds, and kept"
 
 
 @click.command(cls=Command)
@@ -181,7 +185,12 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     from ..tasks.drop_limit import DropLimit
 
     limits = [DropLimit.parsed(text) for text in options.max_drop]
-    with progress_bar("running", len(dataset)) as progress:
+    with progress("running, samples") as tell, patience(COMPILING) as begun:
+
+        def tell_of_samples(done: int, of: int) -> None:
+            begun()
+            tell(done, of)
+
         evaluation = evaluate(
             network,
             dataset,
@@ -192,13 +201,16 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             distributions=options.folder is not None,
             spikes=options.spike_file,
             limits=limits,
-            progress=progress,
+            progress=tell_of_samples,
             **options.of_study,
         )
     if options.folder is not None:
         from ..figures.run_figures import write_run
 
         write_run(evaluation, options.folder)
+        say(f"Wrote the figures to {options.folder}.")
+    if options.spike_file is not None:
+        say(f"Wrote {options.spike_file}.")
     _show(evaluation, options)
     note_subset(dataset)
     if limits:
@@ -212,8 +224,7 @@ def _show(evaluation: Evaluation, options: Options) -> None:
     report = evaluation.report
     if options.json_file != "-":
         timing = [spike_times_table(report)] if options.histogram or options.threshold == "fixed" else []
-        for part in (layers_table(report), *timing, energy_table(report, evaluation.slope), summary(evaluation)):
-            console().print(part)
+        show(layers_table(report), *timing, energy_table(report, evaluation.slope), summary(evaluation))
     if options.json_file:
         write_json(report.model_dump(mode="json"), options.json_file)
     for text in evaluation.notes:
@@ -227,12 +238,12 @@ def _sweep(network: Network, dataset: Dataset, options: Options) -> None:
     from ..tables.sweep_table import sweep_table
 
     points = [point for text in options.sweeps for point in parsed_points(text)]
-    with progress_bar("sweeping", 1) as progress:
+    with progress("sweeping, runs") as tell:
         found = sweep(
-            network, dataset, points, repeats=options.repeats or 3, seed=options.seed or 0, log=options.log, progress=progress, **options.of_study
+            network, dataset, points, repeats=options.repeats or 3, seed=options.seed or 0, log=options.log, progress=tell, **options.of_study
         )
     if options.json_file != "-":
-        console().print(sweep_table(found))
+        show(sweep_table(found))
     if options.json_file:
         write_json(found.as_json(), options.json_file)
     for text in found.notes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from .base_command import INCONCLUSIVE, Command
-from .console import console, note, note_subset, say
+from .console import note, note_subset, say, show
 from .output_files import check_outputs, write_json
 from .shared_options import judging
 
@@ -126,7 +126,7 @@ def _tune(options: Options) -> None:
         task=options.task,
     )
     if options.json_file != "-":
-        console().print(tuning_table(found))
+        show(tuning_table(found))
     if options.json_file:
         write_json(as_json(found, dataset, options.seed), options.json_file)
     note(f"steps chosen on {found.chosen_on:,} samples in {found.runs} runs, for {_budget(found)}; all figures are of the other {found.judged_on:,}")

@@ -14,6 +14,7 @@ from ..network.network import Network
 from ..network.per_channel import compact
 from ..network.populations import Input, Layer, Readout, Spiking, sources
 from ..network.synapses.weight_sums import weight_sums
+from ..progress import counted
 from ..simulation.encoded_inputs import channels_last, encoded
 from ..simulation.integrator import Integrator
 from ..simulation.recording import decode
@@ -55,7 +56,7 @@ class _Walk:
     def run(self, progress: Callable[[Spiking | Readout, Fit], None]) -> Network:
         layers = []
         last = {source: number for number, layer in enumerate(self._network.layers) for source in sources(layer)}
-        for number, layer in enumerate(self._network.layers):
+        for number, layer in enumerate(counted("fitting, layers", self._network.layers, len(self._network.layers))):
             if isinstance(layer, Input):
                 self._encode(layer)
             elif isinstance(layer, (Spiking, Readout)):

@@ -20,6 +20,7 @@ from ..onnx_model.derived import derived_model
 from ..onnx_model.macs import Sizes, sizes
 from ..onnx_model.node import Node
 from ..onnx_model.simplify import Simplified
+from ..progress import counted
 from .builder import Builder
 from .decomposition.decomposed import Decomposition, decomposed
 from .decomposition.rewriting import Surroundings
@@ -58,7 +59,7 @@ def lower_graph(model: Simplified, builder: Builder, where: str, ranges: InputRa
     """
     walk = _Walk(model, builder, ranges)
     unsupported = []
-    for node in walk.nodes:
+    for node in counted("converting, nodes", walk.nodes, len(walk.nodes)):
         problem = walk.lower(node)
         if problem:
             whole = walk.parts.replaced.get(node.outputs[0], node)  # what its reader knows

@@ -9,7 +9,7 @@ from ..studies.inspection import ModelInspection
 from .network_json import layers_json
 from .network_tables import layers_table
 from .refusal_tables import unsupported_table, violations_table
-from .style import table
+from .style import two_columns
 
 
 def inspection_tables(inspection: ModelInspection) -> list[Table]:
@@ -25,8 +25,7 @@ def inspection_tables(inspection: ModelInspection) -> list[Table]:
 
 
 def _summary(inspection: ModelInspection) -> Table:
-    result = table(inspection.name, "", " ", left=("", " "))
-    result.show_header = False
+    result = two_columns(inspection.name)
     for kind, values in (("input", inspection.inputs), ("output", inspection.outputs)):
         for name, shape in values.items():
             result.add_row(kind, f"{name}: {' x '.join(map(str, shape))}")

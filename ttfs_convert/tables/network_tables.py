@@ -12,7 +12,8 @@ from ..measurement.operation_counts import layer_connections, paper, spiking_mac
 from ..network.network import Network, step_counts
 from ..network.populations import Coded, Input, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
 from ..network.provenance import Compensation
-from .style import table
+from .fitting_table import Name
+from .style import table, two_columns
 
 
 def network_table(network: Network) -> Table:
@@ -28,15 +29,15 @@ def layers_table(
     result = table(
         title,
         "layer",
-        "kind",
+        "range",
         "shape",
+        *(["steps"] if steps else []),
         "neurons",
         "synapses",
         "window",
+        "kind",
         "slope",
-        "range",
         "worst |weight sum - 1|",
-        *(["steps"] if steps else []),
         left=("layer", "kind"),
     )
     for layer in layers:
@@ -45,16 +46,16 @@ def layers_table(
         exempt = isinstance(layer, Readout) or (isinstance(layer, Spiking) and layer.slope != "fan_in")
         worst = "-" if deviation is None else f"{deviation:.1e}" + " (exempt)" * exempt
         result.add_row(
-            layer.name,
-            kind,
+            Name(layer.name),
+            "to calibrate" if layer.name in unmeasured else _range(layer),
             "x".join(map(str, layer.shape)),
+            *([str(steps[layer.name] or "-")] if steps else []),
             f"{neurons(layer):,}",
             f"{layer_connections(layers, layer)[0]:,}",
             str(layer.window) if layer.window >= 0 else "-",
+            kind,
             layer.slope if isinstance(layer, Spiking) else "-",
-            "to calibrate" if layer.name in unmeasured else _range(layer),
             worst,
-            *([str(steps[layer.name] or "-")] if steps else []),
         )
     return result
 
@@ -88,41 +89,40 @@ def compensation_table(compensation: Compensation) -> Table:
     result = table(
         f"Fitted to {compensation.samples:,} samples of {compensation.data}, {compensation.unseen:,} of them only to judge",
         "layer",
-        "fitted",
-        "ridge",
+        "gain",
         "error before",
         "error after",
-        "gain",
         "weights changed by",
+        "ridge",
+        "fitted",
         left=("layer", "fitted"),
     )
     for layer in compensation.layers:
         gain = 1 - layer.error_after / layer.error_before if layer.error_before else 0.0
         result.add_row(
-            layer.layer,
-            layer.fitted,
-            "-" if layer.strength is None else f"{layer.strength:g}",
+            Name(layer.layer),
+            f"{100 * gain:.1f} %",
             f"{layer.error_before:.4g}",
             f"{layer.error_after:.4g}",
-            f"{100 * gain:.1f} %",
             f"{100 * layer.weight_change:.2g} %",
+            "-" if layer.strength is None else f"{layer.strength:g}",
+            layer.fitted,
         )
     return result
 
 
 def counts_table(network: Network) -> Table:
     """The counts that need no data."""
-    result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", left=("count",))
+    result = table("Operations per inference", "count", "P_proxy", "SynOPs", "NeuronOPs", left=("count",))
     for name, operations in (("paper", paper(network)), ("synaptic", synaptic(network))):
-        values = (operations.synops, operations.neuronops, operations.p_proxy)
+        values = (operations.p_proxy, operations.synops, operations.neuronops)
         result.add_row(name, *("-" if value is None else f"{value:,.0f}" for value in values))
     return result
 
 
 def contents_table(network: Network, path: str) -> Table:
     """What the file holds and where it is from."""
-    result = table(network.name, "", " ", left=("", " "))
-    result.show_header = False
+    result = two_columns(network.name)
     calibration = network.calibration
     rows = {
         "file": f"{path}, {os.path.getsize(path):,} bytes, format {network.format_version}",

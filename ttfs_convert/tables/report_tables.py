@@ -7,8 +7,9 @@ from rich.table import Table
 from ..report.schema import DriftPart, EnginePart, OperationsPart, OutputPart, QuantisedPart, Report, TaskPart
 from ..studies.evaluation import Evaluation
 from ..tasks.scores import Score
-from . import widths
-from .style import table
+from .fitting_table import Name
+from .histogram import Histogram
+from .style import table, two_columns
 
 
 def layers_table(report: Report) -> Table:
@@ -16,29 +17,29 @@ def layers_table(report: Report) -> Table:
     result = table(
         "Layer errors: each layer against ONNX Runtime",
         "layer",
-        "kind",
-        "window",
-        "neurons",
-        "range",
-        "silent",
-        "saturated",
         "mean error",
         "max error",
+        "silent",
+        "saturated",
+        "range",
+        "window",
+        "neurons",
+        "kind",
         "|weight sum - 1|",
         left=("layer", "kind"),
     )
     for layer in report.layers:
         ends = "-" if layer.range is None else "{:.3g} .. {:.3g}".format(*layer.range)
         result.add_row(
-            layer.name,
-            layer.kind,
-            str(layer.window),
-            f"{layer.neurons:,}",
-            ends,
-            _share(layer.silent),
-            _share(layer.saturated),
+            Name(layer.name),
             _small(layer.mean_error),
             _small(layer.max_error),
+            _share(layer.silent),
+            _share(layer.saturated),
+            ends,
+            str(layer.window),
+            f"{layer.neurons:,}",
+            layer.kind,
             _small(layer.weight_sum_max_deviation),
         )
     return result
@@ -54,7 +55,7 @@ SENT = {
 
 def energy_table(report: Report, slope: str) -> Table:
     """Operations in four counts, beside the original's. slope: of the network, which says what is sent."""
-    result = table("Operations per inference", "count", "SynOPs", "NeuronOPs", "P_proxy", "what it counts", left=("count", "what it counts"))
+    result = table("Operations per inference", "count", "P_proxy", "SynOPs", "NeuronOPs", "what it counts", left=("count", "what it counts"))
     rows = (
         ("paper", report.energy.paper, "weight parameters, shared by all positions: flatters convolutions"),
         ("synaptic", report.energy.synaptic, "every existing connection once; all neurons at all steps"),
@@ -63,46 +64,27 @@ def energy_table(report: Report, slope: str) -> Table:
     )
     for name, part, meaning in rows:
         result.add_row(name, *_operations(part), meaning)
-    result.add_row("ANN", f"{report.energy.ann_macs:,}", "-", "-", "multiply-accumulates of the original, padded taps included")
+    result.add_row("ANN", "-", f"{report.energy.ann_macs:,}", "-", "multiply-accumulates of the original, padded taps included")
     return result
-
-
-BARS = " ▁▂▃▄▅▆▇█"
 
 
 def spike_times_table(report: Report) -> Table:
     """When each layer spikes: shares of its neurons, and a histogram over all windows, each drawn to its own largest bin."""
-    result = table(
-        "Spike times",
-        "layer",
-        "window",
-        "premature",
-        "late",
-        "missing",
-        "at its end",
-        "histogram, window by window",
-        left=("layer", "histogram, window by window"),
-    )
-    result.columns[-1].no_wrap = True
+    bars = "histogram, window by window"
+    result = table("Spike times", "layer", bars, "premature", "late", "missing", "at its end", "window", left=("layer", bars))
+    result.columns[1].no_wrap = True
     for layer in report.layers:
         times = layer.spike_times
         if times is not None:
             shares = (_share(count / times.neurons) for count in (times.premature, times.late, times.missing, times.at_end))
-            result.add_row(layer.name, str(layer.window), *shares, _bars(times.histogram, times.bins_per_window, report.model.windows))
+            histogram = Histogram(times.histogram, times.bins_per_window, report.model.windows)
+            result.add_row(Name(layer.name), histogram, *shares, str(layer.window))
     return result
 
 
-def _bars(histogram: tuple[int, ...], per_window: int, windows: int) -> str:
-    joined = next(size for size in (1, 2, 5, 10) if windows * per_window / size <= widths.HISTOGRAM or size == 10)  # deep networks: wider bins
-    counts = [sum(histogram[i : i + joined]) for i in range(0, len(histogram), joined)]
-    bars = "".join(BARS[-(-count * (len(BARS) - 1) // max(1, *counts))] for count in counts)
-    width = per_window // joined
-    return bars if width == 1 else "|".join(bars[i : i + width] for i in range(0, len(bars), width))
-
-
 def _operations(part: OperationsPart) -> tuple[str, str, str]:
-    synops, neuronops, p_proxy = ("-" if value is None else f"{value:,.0f}" for value in (part.synops, part.neuronops, part.p_proxy))
-    return synops, neuronops, p_proxy
+    p_proxy, synops, neuronops = ("-" if value is None else f"{value:,.0f}" for value in (part.p_proxy, part.synops, part.neuronops))
+    return p_proxy, synops, neuronops
 
 
 def _share(value: float | None) -> str:
@@ -119,8 +101,7 @@ SILENT = {"gated": "a silent neuron sends nothing", **dict.fromkeys(("fan_in", "
 def summary(evaluation: Evaluation) -> Table:
     """Accuracy, drift and cost as two columns."""
     report = evaluation.report
-    result = table("Summary", "", " ", left=("", " "))
-    result.show_header = False
+    result = two_columns("Summary")
     samples = f"{report.data.name}, {report.data.samples:,} sample{'' if report.data.samples == 1 else 's'}"
     result.add_row("data", samples)
     if report.task is not None and report.task.name != "classification":

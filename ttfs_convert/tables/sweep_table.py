@@ -16,14 +16,14 @@ def sweep_table(sweep: Sweep) -> Table:
     measures = sweep.measures or (ACCURACY,)
     original = ", ".join(f"{each.title} {each.text(value)}" for each in measures if (value := sweep.ann.get(each.name)) is not None)
     ann = f"; ANN {original.removeprefix('accuracy ')}" if original else ""
-    columns = [column for each in measures for column in (each.title, "lowest" if each.higher_is_better else "highest", f"{each.title} lost")]
     result = table(
         f"Robustness: {sweep.network} on {sweep.data}, {sweep.samples:,} samples, seed {sweep.seed}{ann}; {sweep.rule}",
         "what",
         "value",
-        "runs",
-        *columns,
+        *(column for each in measures for column in (each.title, f"{each.title} lost")),
         "agreement",
+        *("lowest" if each.higher_is_better else "highest" for each in measures),
+        "runs",
         "unit",
         left=("what", "unit"),
     )
@@ -36,9 +36,10 @@ def sweep_table(sweep: Sweep) -> Table:
         result.add_row(
             point.kind if first else "",
             "-" if point.value is None else f"{point.value:g}" if not isinstance(point.value, str) else point.value,
-            str(point.repeats),
             *(text for each in measures for text in _figures(each, _spread(point, each))),
             _share(point.agreement, point.agreement_spread),
+            *(each.text(_spread(point, each).worst) for each in measures),
+            str(point.repeats),
             unit if first else "",
         )
         kind = point.kind
@@ -51,10 +52,10 @@ def _spread(point: Point, measure: Measure) -> Spread:
     return point.measures[measure.name]
 
 
-def _figures(measure: Measure, found: Spread) -> tuple[str, str, str]:
-    """Mean and deviation, the worst, what is lost."""
+def _figures(measure: Measure, found: Spread) -> tuple[str, str]:
+    """Mean and deviation, what is lost."""
     deviation = "" if found.spread is None else f" ± {measure.scale * found.spread:{measure.form}}"
-    return measure.text(found.mean) + deviation, measure.text(found.worst), measure.drift_text(found.drop)
+    return measure.text(found.mean) + deviation, measure.drift_text(found.drop)
 
 
 def _share(value: float | None, spread: float | None = None) -> str:

@@ -21,29 +21,28 @@ def tuning_table(tuning: Tuning) -> Table:
         f"Steps of {tuning.name}, judged on {tuning.judged_on:,} samples; {about}{tuning.rule}",
         "variant",
         "latency",
-        "P_proxy event",
-        "synaptic",
-        "ANN",
-        "SNN",
         f"drift, {measure.drift_unit}" if measure.drift_unit else "drift",
         "95 % interval",
         "agreement",
+        "P_proxy event",
+        "SNN",
+        "ANN",
+        "synaptic",
         "steps",
         left=("variant", "steps"),
     )
-    result.columns[7].no_wrap = True
     for each in tuning.variants:
         score = each.scores[measure.name]
         result.add_row(
             each.name + (" (kept)" if each.name == tuning.kept else ""),
             f"{each.latency_steps:,}{_share(each.latency_steps, given.latency_steps)}",
-            _millions(each.event_p_proxy, given.event_p_proxy),
-            _millions(each.synaptic_p_proxy, given.synaptic_p_proxy),
-            measure.text(score.ann),
-            measure.text(score.snn),
             "-" if score.drift is None else f"{score.drift:+{measure.form}}",
             "-" if score.interval is None else "[{}, {}]".format(*(f"{end:+{measure.form}}" for end in score.interval)),
             "-" if each.agreement is None else f"{100 * each.agreement:.2f} %",
+            _millions(each.event_p_proxy, given.event_p_proxy),
+            measure.text(score.snn),
+            measure.text(score.ann),
+            _millions(each.synaptic_p_proxy, given.synaptic_p_proxy),
             _steps(each),
         )
     return result

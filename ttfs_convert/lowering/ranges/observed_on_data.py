@@ -18,6 +18,7 @@ from ...onnx_model.input_types import input_type
 from ...onnx_model.macs import sizes
 from ...onnx_model.reference import Reference
 from ...onnx_model.simplify import Simplified
+from ...progress import counted
 from ..values import channels_first, flat_index, in_population_order
 from .calibration import RangeRequest, Rule, ranges
 from .of_inputs import InputRanges, measured_ends
@@ -142,4 +143,6 @@ class _Observed:
 
     def batches(self) -> Iterable[dict[str, np.ndarray]]:
         """The model's inputs, so many samples at a time that their activations fit the memory."""
-        return (self.fitted(slice(first, min(first + self._batch, self._samples))) for first in range(0, self._samples, self._batch))
+        starts = range(0, self._samples, self._batch)
+        batches = (self.fitted(slice(first, min(first + self._batch, self._samples))) for first in starts)
+        return counted("calibrating, batches", batches, len(starts))
