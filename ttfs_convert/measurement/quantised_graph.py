@@ -14,6 +14,7 @@ from ..errors import ModelError, UsageError
 from ..kernels.rounding import TIE
 from ..network.network import Network
 from ..network.populations import Coded, Input, MaxPool, Spiking, sources, weight_sum_deviation
+from ..onnx_model.subgraphs import subgraphs
 from ..onnx_model.unique_names import unique_name
 
 ROUNDING = 2e-5  # of a range: what float32 sums in another order may differ by
@@ -225,18 +226,14 @@ def _following(graph: onnx.GraphProto, owned: Sequence[tuple[str, str]]) -> list
     return following[::-1]
 
 
-def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    return [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
-
-
 def _read(node: onnx.NodeProto) -> set[str]:
     """Names that a node reads, by its subgraphs too."""
-    return set(node.input).union(*(_read(inner) for graph in _subgraphs(node) for inner in graph.node))
+    return set(node.input).union(*(_read(inner) for graph in subgraphs(node) for inner in graph.node))
 
 
 def _rename(node: onnx.NodeProto, old: str, new: str) -> None:
     """Let a node, subgraphs included, read `new` instead of `old`; ONNX lets no inner name hide an outer one."""
     node.input[:] = [new if name == old else name for name in node.input]
-    for graph in _subgraphs(node):
+    for graph in subgraphs(node):
         for inner in graph.node:
             _rename(inner, old, new)

@@ -20,8 +20,9 @@ from ..kernels.tick import UNFIRED, tick, tick_under
 from ..network.activations.threshold_shape import thresholds
 from ..network.network import Network
 from ..network.per_channel import per_neuron
-from ..network.populations import Input, Readout, Spiking, ramp_slope
+from ..network.populations import Analog, Input, Readout, Spiking, ramp_slope
 from ..network.synapses.connection import Connection
+from .analog_parts import AnalogParts
 from .encoded_inputs import channels_last, encoded
 from .integrator import Integrator
 from .recording import Recording, step_dtype
@@ -36,7 +37,7 @@ class ClockSimulator:
 
     def __init__(self, network: Network, fixed: bool = False):
         self.network, self.fixed, self._grid = network, fixed, network.grid()
-        self._integrator = Integrator(network)
+        self._integrator, self._analog = Integrator(network), AnalogParts(network)
         self._tables: dict[str, np.ndarray] = {}  # of falling thresholds
 
     def __call__(self, entries: Mapping[str, np.ndarray]) -> Recording:
@@ -49,6 +50,8 @@ class ClockSimulator:
             for layer in self.network.layers:
                 if isinstance(layer, Input) and layer.coding == "direct":
                     analog[layer.name] = channels_last(layer, entries[layer.onnx_name])
+                elif isinstance(layer, Analog):
+                    entries = {**entries, **self._analog.entries(layer, readouts, entries)}
                 elif isinstance(layer, Input):
                     times[layer.name] = self._encode(layer, entries[layer.onnx_name])
                 elif isinstance(layer, (Spiking, Readout)):
@@ -63,7 +66,7 @@ class ClockSimulator:
                 else:
                     silent = UNFIRED if self.fixed else self._grid[layer.name]
                     times[layer.name] = WIRING[layer.kind](layer, times, silent)
-        steps_per_layer = self.network.steps_per_layer()
+        readouts, steps_per_layer = self._analog.outer_first(readouts), self.network.steps_per_layer()
         if self.fixed:
             return Recording({name: _tau(steps, self._grid[name]) for name, steps in times.items()}, readouts, dict.fromkeys(steps_per_layer))
         return Recording({name: steps.astype(step_dtype(self._grid[name])) for name, steps in times.items()}, readouts, steps_per_layer)

@@ -20,9 +20,10 @@ from ..kernels.threshold import fire
 from ..network.activations.activation_kind import ActivationKind
 from ..network.activations.threshold_shape import thresholds
 from ..network.network import Network
-from ..network.populations import Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
+from ..network.populations import Analog, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.images import image
+from .analog_parts import AnalogParts
 from .batch import Batch
 from .encoded_inputs import channels_last, within_range
 from .integrator import Integrator
@@ -53,7 +54,7 @@ class Simulator:
         self.network, self._disturb = network, disturb
         self.steps, self._grid = network.steps_per_layer(), network.grid()
         self._integrator, self._plans, self._mirrored = Integrator(network), plans(network), mirrored_pairs(network)
-        self._first_input = network.inputs[0].onnx_name
+        self._first_input, self._analog = network.inputs[0].onnx_name, AnalogParts(network)
         self._tables: dict[tuple[str, int | None], FallingThreshold] = {}
         self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
 
@@ -73,7 +74,7 @@ class Simulator:
                 self._ready[key] = self._first(batch)
             else:
                 ready(batch)
-        return Recording(batch.times, batch.readouts, self.steps)
+        return Recording(batch.times, self._analog.outer_first(batch.readouts), self.steps)
 
     def _first(self, batch: Batch) -> Callable[[Batch], None] | Program:
         """Run a batch of a size that is new, and return what runs others of that size."""
@@ -99,6 +100,8 @@ class Simulator:
         for layer in self.network.layers:
             if isinstance(layer, Input) and layer.coding == "direct":
                 _direct(layer, batch)
+            elif isinstance(layer, Analog):
+                self._between(layer, batch, recording.readouts)
             elif isinstance(layer, (Input, Spiking)):
                 with CALLER:
                     times = self._computed(layer, batch.images)(batch)
@@ -114,6 +117,8 @@ class Simulator:
             if isinstance(layer, Input) and layer.coding == "direct":
                 _direct(layer, batch)
                 continue
+            if isinstance(layer, Analog):
+                continue
             if isinstance(layer, Spiking):
                 with CALLER:
                     found = batch.potential(layer)
@@ -126,7 +131,8 @@ class Simulator:
 
     def _entries(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         given = x if isinstance(x, Mapping) else {self._first_input: x}
-        return {layer.onnx_name: np.ascontiguousarray(within_range(layer, given[layer.onnx_name]), np.float32) for layer in self.network.inputs}
+        encoded = {layer.onnx_name: np.ascontiguousarray(within_range(layer, given[layer.onnx_name]), np.float32) for layer in self.network.inputs}
+        return {**given, **encoded} if self.network.analog else encoded
 
     def _batch(self, entries: Mapping[str, np.ndarray]) -> Batch:
         return Batch(self.steps, self._integrator, len(entries[self._first_input]), entries)
@@ -140,6 +146,8 @@ class Simulator:
             return functools.partial(_spike, layer.name, Pooled(layer, self._grid[layer.name], images)), Pooled.compiled
         if isinstance(layer, (MaxPool, Reorder, Concat)):
             return functools.partial(_wire, layer), False
+        if isinstance(layer, Analog):
+            return functools.partial(self._between, layer), False
         computed = self._computed(layer, images)
         compiled = getattr(computed, "compiled", False)
         if isinstance(layer, Readout):
@@ -155,6 +163,10 @@ class Simulator:
                 batch.lost[layer.name] = lost.astype(np.uint8)
 
         return spike_in_noise, False
+
+    def _between(self, layer: Analog, batch: Batch, readouts: Mapping[str, np.ndarray] | None = None) -> None:
+        """Run an analog part. readouts: the potentials that it reads, if not those of the batch."""
+        batch.entries = {**batch.entries, **self._analog.entries(layer, batch.readouts if readouts is None else readouts, batch.entries)}
 
     def _computed(self, layer: Input | Spiking | Readout, images: int) -> Callable[[Batch], np.ndarray]:
         """What gives spike times of an encoder or of neurons, (n, *shape), or a readout's potentials, where no spikes are lost."""

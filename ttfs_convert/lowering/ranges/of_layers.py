@@ -76,6 +76,16 @@ class Ranges:
             self.unseen[tensor] = Unbounded(tensor, tensor, index, channels, -math.inf, math.inf)
         return self.calibrated.get(tensor, (np.zeros(channels, np.float32), np.ones(channels, np.float32)))
 
+    def of_analog(self, layer: str, tensor: str, index: np.ndarray, channels: int, ends: Ends) -> Range:
+        """Of the population `layer`, which encodes what an analog part gives: measured where there is data. ends: between which the values lie."""
+        lo, hi = (np.full(channels, end, np.float32) for end in ends)
+        if self.measures or not np.isfinite(ends).all():
+            if tensor not in self.calibrated:
+                self.unbounded[tensor] = Unbounded(layer, tensor, index, channels, -math.inf, math.inf)
+            lowest, highest = self.calibrated.get(tensor, (np.zeros(channels), np.ones(channels)))
+            lo, hi = np.clip(lowest, lo, hi), np.clip(highest, lo, hi)
+        return self._wide_enough(lo, hi, np.asarray(ends, np.float32))
+
     def of(self, potential: Potential, tensor: str, low: float, high: float, part: Part = "whole") -> Range:
         """Of neurons for `potential` behind an activation that clamps to [low, high]. tensor: the ONNX tensor with their values, or
         with values of which they carry a part."""
