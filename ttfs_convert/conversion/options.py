@@ -72,7 +72,9 @@ class ConversionOptions:
         if self.compensate not in (False, True, "bias"):
             raise UsageError("compensate", f"{self.compensate!r}", "True, False or 'bias'")
         if self.allow_analog and self.mode != "exact":
-            raise UsageError("allow analog", f"mode {self.mode}", "mode exact: in the paper's networks all layers spike", "add --mode exact, or leave it out")
+            raise UsageError(
+                "allow analog", f"mode {self.mode}", "mode exact: in the paper's networks all layers spike", "add --mode exact, or leave it out"
+            )
         if not self.tolerance >= 0:
             raise UsageError("tolerance", f"{self.tolerance}", "a number of at least 0")
         check_input_range(self.input_range)

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from ..errors import ModelError, UsageError
 from ..kernels.rounding import TIE
 from ..network.network import Network
-from ..network.populations import Coded, Input, MaxPool, Spiking, sources, weight_sum_deviation
+from ..network.populations import Analog, Coded, Input, MaxPool, Spiking, sources, weight_sum_deviation
 from ..onnx_model.subgraphs import subgraphs
 from ..onnx_model.unique_names import unique_name
 
@@ -52,15 +52,17 @@ def _quantisers(network: Network, model: onnx.ModelProto) -> tuple[list[Quantise
     missing = []
     for layer in network.layers:
         if isinstance(layer, Spiking) or (isinstance(layer, Input) and layer.coding == "spikes"):
-            tensor = layer.onnx_name if isinstance(layer, Input) else layer.tensor
+            tensor = layer.onnx_name if isinstance(layer, Input) and layer.source is None else layer.tensor
             found = {layer.name: tensor} if tensor is not None and tensor in known else _behind_pools(network, layer.name, known)
             points |= {name: (layer.name, tensor) for name, tensor in (found or {}).items()}
             missing += [] if found else [layer.name]
-    read: dict[str, set[str]] = {}  # by layer, the populations that it reads, if need be through wiring without a tensor
+    read: dict[str, set[str]] = {}  # by layer, the populations that it reads, if need be through wiring without a tensor, or an analog part
     for layer in network.layers:
         read[layer.name] = set().union(
             *(
-                {source} if isinstance(layers[source], (Input, Spiking)) or layers[source].tensor in known else read[source]
+                {source}
+                if not isinstance(layer, Analog) and (isinstance(layers[source], (Input, Spiking)) or layers[source].tensor in known)
+                else read[source]
                 for source in sources(layer)
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .activations.activation_kind import ActivationKind
-from .populations import Part, Population
+from .populations import Part, Population, Readout
 
 
 def part_of(values: np.ndarray, part: Part, activation: ActivationKind | None = None) -> np.ndarray:
@@ -29,3 +29,8 @@ def in_tensor_order(values: np.ndarray, layer: Population, images: int) -> np.nd
     """(images, neurons): a tensor's values, image by image; the neurons as the layer orders them, or channels first if it says so."""
     values = values.reshape(images, -1)
     return values if layer.tensor_index is None else values[:, np.argsort(layer.tensor_index)]
+
+
+def as_read(potentials: np.ndarray, readout: Readout) -> np.ndarray:
+    """(images, *shape of its tensor): potentials (images, ...) of a readout's neurons, in the order of the tensor that they are."""
+    return potentials.reshape(len(potentials), -1)[:, readout.index].reshape(len(potentials), *readout.onnx_shape)

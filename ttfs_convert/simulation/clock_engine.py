@@ -22,6 +22,7 @@ from ..network.network import Network
 from ..network.per_channel import per_neuron
 from ..network.populations import Analog, Input, Readout, Spiking, ramp_slope
 from ..network.synapses.connection import Connection
+from ..network.tensor_order import as_read
 from .analog_parts import AnalogParts
 from .encoded_inputs import channels_last, encoded
 from .integrator import Integrator
@@ -59,8 +60,7 @@ class ClockSimulator:
                     life = self._live_with_fixed_threshold if self.fixed else self._live
                     life(layer, neurons, times, analog)
                     if isinstance(layer, Readout):
-                        flat = neurons.potential[:, layer.index].astype(np.float32)
-                        readouts[layer.tensor] = flat.reshape(images, *layer.onnx_shape)
+                        readouts[layer.tensor] = as_read(neurons.potential, layer).astype(np.float32)
                     else:
                         times[layer.name] = neurons.times.reshape(images, *layer.shape)
                 else:

@@ -17,6 +17,7 @@ from ..network.activations.threshold_shape import spike_times, threshold_at
 from ..network.network import Network
 from ..network.per_channel import per_neuron
 from ..network.populations import Analog, Input, Readout, Spiking, ramp_slope
+from ..network.tensor_order import as_read
 from .analog_parts import AnalogParts
 from .encoded_inputs import channels_last, encoded
 from .integrator import Integrator
@@ -62,7 +63,7 @@ class EventSimulator:
                 elif isinstance(layer, (Spiking, Readout)):
                     fired, potential = life(layer, images, times, analog)
                     if isinstance(layer, Readout):
-                        readouts[layer.tensor] = potential[:, layer.index].astype(np.float32).reshape(images, *layer.onnx_shape)
+                        readouts[layer.tensor] = as_read(potential, layer).astype(np.float32)
                     else:
                         times[layer.name] = fired.reshape(images, *layer.shape)
                 else:

@@ -23,6 +23,7 @@ from ..network.network import Network
 from ..network.populations import Analog, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.images import image
+from ..network.tensor_order import as_read
 from .analog_parts import AnalogParts
 from .batch import Batch
 from .encoded_inputs import channels_last, within_range
@@ -226,9 +227,7 @@ def _spike(name: str, computed: Callable[[Batch], np.ndarray], batch: Batch) -> 
 
 def _read_out(layer: Readout, computed: Callable[[Batch], np.ndarray], shaped: Callable[[np.ndarray], np.ndarray] | None, batch: Batch) -> None:
     potentials = computed(batch)
-    batch.readouts[layer.tensor] = (
-        potentials.reshape(batch.images, -1)[:, layer.index].reshape(batch.images, *layer.onnx_shape) if shaped is None else shaped(potentials)
-    )
+    batch.readouts[layer.tensor] = as_read(potentials, layer) if shaped is None else shaped(potentials)
 
 
 def _shaped(layer: Readout) -> Callable[[np.ndarray], np.ndarray] | None:
