@@ -60,11 +60,12 @@ def _is_zip(path: str) -> bool:
 def _network(path: str):
     from ..network.store import load
     from ..tables.network_json import network_json
-    from ..tables.network_tables import compensation_table, contents_table, counts_table, network_table
+    from ..tables.network_tables import analog_tables, compensation_table, contents_table, counts_table, network_table
 
     network = load(path)
     fits = (compensation_table(network.compensation),) if network.compensation else ()
-    return network, network_json(network), (network_table(network), *fits, counts_table(network), contents_table(network, path)), True
+    tables = (network_table(network), *analog_tables(network), *fits, counts_table(network), contents_table(network, path))
+    return network, network_json(network), tables, True
 
 
 def _model(path: str, shapes: tuple[str, ...]):

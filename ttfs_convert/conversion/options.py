@@ -43,7 +43,8 @@ class ConversionOptions:
     input_steps: N of the input's window, None for that of all others.
     compensate: whether to fit weights, biases and, in mode exact, ranges anew to the rounding of N steps (see `compensation`); "bias": biases
     and ranges alone.
-    allow_analog: of mode exact, whether ONNX Runtime may compute nodes without a spiking form in the middle of the network (see `populations.Analog`).
+    allow_analog: of mode exact, whether ONNX Runtime may compute nodes without a spiking form in the middle of the network (see
+    `populations.Analog`).
     """
 
     mode: Mode = "strict"

@@ -17,7 +17,7 @@ from ..onnx_model.node import Node
 
 @dataclass(frozen=True)
 class Grouped:
-    """nodes: of the graph, in topological order, those of a part one after the other. part: number of its part, by tensor that an analog node gives."""
+    """nodes: of the graph, in topological order, those of a part one after the other. part: by tensor that an analog node gives, its number."""
 
     nodes: list[Node]
     part: dict[str, int]

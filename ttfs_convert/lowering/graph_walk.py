@@ -58,8 +58,8 @@ class UnsupportedModel(ModelError):
 
 
 def lowered(model: Simplified, fresh: Callable[[], Builder], where: str, ranges: InputRanges, analog: set[str] | None = None) -> Builder:
-    """What `lower_graph` fills, a builder that `fresh` gives. analog: None, or the tensors of the nodes that are known to be analog; those that turn out to
-    be are added."""
+    """What `lower_graph` fills, a builder that `fresh` gives. analog: None, or the tensors of nodes that are known to be analog, to which those are
+    added that turn out to be."""
     while True:
         builder = fresh()
         if lower_graph(model, builder, where, ranges, analog):
@@ -136,8 +136,8 @@ class _Walk:
         return grouped(self.parts.nodes, with_nodes_between(self.parts.nodes, analog, given, between))
 
     def _decomposed(self, nodes: list[Node], model: Simplified, shapes: Sizes, outputs: list[str], analog: Set[str]) -> Decomposition:
-        """Products, normalisations and the like as functions of one tensor, but for slope `fan_in`, which has no neurons for these, and for what gives
-        the tensors `analog`."""
+        """Products, normalisations and the like as functions of one tensor, but for slope `fan_in`, which has no neurons for these, and for what
+        gives the tensors `analog`."""
         if self.builder.slope == "fan_in":
             return Decomposition(nodes)
         regions = Regions(nodes, shapes)

@@ -9,8 +9,8 @@ Under a falling threshold V0 is in the original's units, and what rounding does 
 at most the largest f(V + rounding) - f(V - rounding) over the layer's range, in units of it, and q u for f itself.
 
 q = max(|lo|, |hi|) / (hi - lo) is the largest value that the original holds, in units of the range; e what rounding did to the sources:
-as far as it was measured no more than that, so that bounds do not grow from layer to layer. What an analog part makes of it nobody knows: the encoders
-behind one are held to their own rounding.
+as far as it was measured no more than that, so that bounds do not grow from layer to layer. What an analog part makes of it nobody knows: the
+encoders behind one are held to their own rounding.
 """
 
 from __future__ import annotations
