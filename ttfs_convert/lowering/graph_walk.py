@@ -1,7 +1,7 @@
 """Walk a simplified graph once, in order, and give every tensor its value in the spiking network.
 
 What stands before the first spiking layer or after the last one and has no spiking form stays ONNX: head and tail, which
-`simulation/head_and_tail.py` explains and `conversion/cut.py` cuts out. Between them every node has to convert, unless it may be left to an analog part
+`simulation/head_and_tail.py` explains and `conversion/cut.py` cuts out. Between them every node has to convert, or may be left to an analog part
 (`middle.py`).
 """
 

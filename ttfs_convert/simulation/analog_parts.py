@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, ModelError
 from ..network.network import Network
 from ..network.populations import Analog, Input
 from ..onnx_model.embedded import embedded_model
@@ -28,7 +28,10 @@ class AnalogParts:
         self._sessions, self._encoded = {}, {}
         self._outer = [layer.tensor for layer in network.readouts]
         for part in network.analog:
-            session = Reference(embedded_model(part.model, f"analog part {part.name!r}"), threads=1, unbatched=network.without_batch)
+            where = f"analog part {part.name!r}"
+            session = Reference(embedded_model(part.model, where), threads=1, unbatched=network.without_batch)
+            if not session.inputs:
+                raise ModelError(where, "a model without inputs", "one that reads potentials or the model's inputs", "convert the model again")
             session.together = 1
             self._sessions[part.name] = session
             self._encoded[part.name] = [layer for layer in network.layers if isinstance(layer, Input) and layer.source == part.name]
