@@ -72,7 +72,9 @@ def test_what_stands_at_the_end_is_the_tail():
 
 
 def test_quantised_operators_are_refused_with_the_option_too():
-    chain = mixed.ending(mixed.behind_spikes().add("QuantizeLinear", np.float32(0.1), np.uint8(0)).add("DequantizeLinear", np.float32(0.1), np.uint8(0)))
+    chain = mixed.ending(
+        mixed.behind_spikes().add("QuantizeLinear", np.float32(0.1), np.uint8(0)).add("DequantizeLinear", np.float32(0.1), np.uint8(0))
+    )
     with pytest.raises(UnsupportedModel) as refusal:
         mixed_network(chain)
     assert "allow-analog" not in str(refusal.value)

@@ -94,7 +94,7 @@ def test_figures_of_a_run(name, networks):
     chain, network = NETWORKS[name], networks[name]
     x = chain.images(40)
     labels = Reference(chain.model())(x)[chain.at].argmax(1)
-    found = evaluate(network, (x, labels), quantised=True)
+    found = evaluate(network, (x, labels), quantised=True, threads=1)
     assert found.report.quantised_ann is not None
     assert (found.report.quantised_ann.agreement, found.report.quantised_ann.spikes_differing) == (1.0, 0.0)
     assert found.layer_errors.not_compared() == [] and found.layer_errors.first_out_of_tolerance() is None
@@ -107,7 +107,7 @@ def test_figures_of_a_run(name, networks):
     assert found.report.model.spiking_mac_share == pytest.approx(1 - sum(part.mac_share for part in found.report.model.analog))
     silent = {layer.name: layer.silent for layer in found.report.layers if layer.kind == "analog"}
     assert list(silent.values()) == [None] * len(network.analog)
-    checked = evaluate(network, (x, labels), engine="clock", distributions=True)
+    checked = evaluate(network, (x, labels), engine="clock", distributions=True, threads=1)
     assert checked.report.engine.differing == 0 and checked.distributions is not None
 
 
