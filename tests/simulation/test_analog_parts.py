@@ -43,7 +43,7 @@ def test_every_step_simulated_gives_the_closed_form(name, options):
         np.testing.assert_array_equal(times, stepped.spike_times[layer])
     for tensor, potentials in closed.readouts.items():
         np.testing.assert_allclose(potentials, stepped.readouts[tensor], rtol=0, atol=1e-5)
-    assert list(closed.readouts)[0] == chain.at and closed.potentials.shape == (6, *network.readouts[0].onnx_shape)
+    assert next(iter(closed.readouts)) == chain.at and closed.potentials.shape == (6, *network.readouts[0].onnx_shape)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
