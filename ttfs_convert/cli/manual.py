@@ -39,13 +39,17 @@ def reference() -> str:
     parts += [f"| {name} | {rule.takes} |" for name, rule in RULES.items()]
     parts += [
         "",
-        "Refused in the middle of a network, and why (before its first and behind its last layer ONNX Runtime runs them). With `--mode exact "
-        "--allow-analog` it also runs, between two windows, those that the last column says, and any other node that is refused:",
+        "Refused in the middle of a network, and why (before its first and behind its last layer ONNX Runtime runs them). Mode exact takes some of "
+        "them. With --allow-analog ONNX Runtime runs those that it does not take, and any other node without a spiking form, between two windows; "
+        "not the operators of networks that others have quantised:",
         "",
         "| ONNX operator | why | what to do | with --allow-analog |",
         "|---|---|---|---|",
     ]
-    parts += [f"| {name} | {why} | {remedy} | {'refused' if name in QUANTISED else 'analog'} |" for name, (why, remedy) in sorted(REMEDIES.items())]
+    parts += [
+        f"| {name} | {why} | {remedy} | {'refused' if name in QUANTISED else 'spikes, else analog' if name in RULES else 'analog'} |"
+        for name, (why, remedy) in sorted(REMEDIES.items())
+    ]
     parts += [
         "",
         f"Refused everywhere, for they do not give the same results every time: {', '.join(RANDOM)}; Dropout and BatchNormalization in "
