@@ -22,7 +22,7 @@ def inspection_tables(inspection: ModelInspection) -> list[Table]:
         for node in inspection.modes[mode].unsupported:
             modes.setdefault(node, []).append(mode)
     if modes:
-        result.append(unsupported_table(modes, {node: ", ".join(names) for node, names in modes.items()}))
+        result.append(unsupported_table(modes, {node: "all" if len(names) == len(MODES) else ", ".join(names) for node, names in modes.items()}))
     if strict.violations:
         result.append(violations_table(strict.violations))
     return [*result, _summary(inspection)]
