@@ -70,6 +70,6 @@ def test_bounds_of_operators():
         return bounds(Node.of(helper.make_node(operator, ["x"], ["y"], **attributes)), position, (-2.0, 3.0))
 
     assert of("Cos") == of("LSTM") == of("GRU", 1) == (-1, 1)
-    assert of("TopK") == (-2, 3)
+    assert of("TopK") == of("Squeeze") == (-2, 3)
     nothing = (-np.inf, np.inf)
     assert of("LSTM", 2) == of("TopK", 1) == of("Loop") == of("LSTM", activations=["Relu"]) == nothing

@@ -1,16 +1,19 @@
 """What has no spiking form in the middle of a network: which nodes are left to ONNX Runtime, in which parts, and what spikes around them."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 
 from tests import mixed
-from tests.models import Chain, converted, dataset, exact
+from tests.models import Chain, alone, converted, dataset, exact
 from ttfs_convert.conversion.refusals import CalibrationError
 from ttfs_convert.errors import UsageError
 from ttfs_convert.lowering.graph_walk import UnsupportedModel
 from ttfs_convert.measurement.operation_counts import spiking_mac_share, synaptic
 from ttfs_convert.network.populations import Input, Readout
+from ttfs_convert.simulation.head_and_tail import run
 
 PARTS = {  # operators by part
     mixed.topk: [["TopK"]],
@@ -132,3 +135,15 @@ def test_a_declared_batch_is_converted_for_one_sample():
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 4
     exact(model, x, allow_analog=True)
+
+
+def test_a_part_alone_may_read_an_input():
+    """Of two inputs one goes through a head, the other one into a part only."""
+    chain = Chain((3, 6, 5), mask=(12,)).add("Sign").conv(4).relu1().readout(12)
+    chain = mixed.ending(chain.add("Mod", "mask", fmod=1))
+    model, x = chain.model(), {"x": chain.images(8) - 0.5, "mask": chain.rng.uniform(0.5, 1, (8, 12)).astype(np.float32)}
+    data = replace(dataset(x["x"]), inputs=x)
+    network = converted(model, mode="exact", allow_analog=True, calibrate=data, input_range={"x": (-1.0, 1.0)})
+    assert [layer.onnx_name for layer in network.inputs] == ["sign0_out"] and network.head is not None
+    expected = alone(model, network)(x)[chain.at]
+    np.testing.assert_allclose(run(network, x).potentials, expected, rtol=0, atol=2e-5 * np.ptp(expected))

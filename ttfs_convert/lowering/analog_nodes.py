@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from ..onnx_model.node import Node
+from .ranges.rescaling import MOVERS
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _in_one_piece(nodes: Sequence[Node], part: dict[str, int]) -> list[Node]:
 
 def bounds(node: Node, position: int, read: tuple[float, float]) -> tuple[float, float]:
     """Between which values output `position` of `node` lies, as far as its operator says. read: the same of its first input."""
-    if node.operator == "TopK" and position == 0:
+    if (node.operator == "TopK" and position == 0) or node.operator in MOVERS:
         return read
     squashed = node.operator in ("GRU", "LSTM", "RNN") and position < 2 and "activations" not in node.attributes  # position 2 is the cell's state
     return (-1.0, 1.0) if squashed or node.operator in ("Cos", "Sin") else (-math.inf, math.inf)

@@ -36,6 +36,11 @@ class AnalogParts:
             self._sessions[part.name] = session
             self._encoded[part.name] = [layer for layer in network.layers if isinstance(layer, Input) and layer.source == part.name]
 
+    @property
+    def any(self) -> bool:
+        """Whether there are some."""
+        return bool(self._sessions)
+
     def entries(self, part: Analog, readouts: Mapping[str, np.ndarray], entries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the input populations behind `part` encode, by tensor, (n, *shape of the tensor) float32, within their ranges.
 
@@ -54,5 +59,4 @@ class AnalogParts:
 
     def outer_first(self, readouts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Potentials by tensor, those that the tail or the outputs are first."""
-        outer = {name: readouts[name] for name in self._outer} if self._sessions else {}
-        return {**outer, **readouts}
+        return {**{name: readouts[name] for name in self._outer}, **readouts} if self.any else readouts

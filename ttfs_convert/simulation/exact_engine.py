@@ -133,7 +133,7 @@ class Simulator:
     def _entries(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         given = x if isinstance(x, Mapping) else {self._first_input: x}
         encoded = {layer.onnx_name: np.ascontiguousarray(within_range(layer, given[layer.onnx_name]), np.float32) for layer in self.network.inputs}
-        return {**given, **encoded} if self.network.analog else encoded
+        return {**given, **encoded} if self._analog.any else encoded
 
     def _batch(self, entries: Mapping[str, np.ndarray]) -> Batch:
         return Batch(self.steps, self._integrator, len(entries[self._first_input]), entries)

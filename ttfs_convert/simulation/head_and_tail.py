@@ -104,4 +104,4 @@ def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str 
     ]
     feeds, ends = feeds_of(x, list(dict.fromkeys(names))), Ends(network)
     ends.settle_head(feeds)
-    return simulate(network, ends.entries(feeds), engine, threshold)
+    return simulate(network, {**(x if isinstance(x, Mapping) else {}), **ends.entries(feeds)}, engine, threshold)

@@ -11,8 +11,8 @@ from .activation_kind import ActivationKind
 
 
 class HalfWave(ActivationKind):
-    """f(V) = 1 - cos(min(max(V - since, 0), pi)): 0 up to `since`, 2 from `since` + pi on. A sine or cosine is a sum of these, with the factor 1 where
-    it rises and -1 where it falls."""
+    """f(V) = 1 - cos(min(max(V - since, 0), pi)): 0 up to `since`, 2 from `since` + pi on. A sine or cosine is a sum of these, with the factor 1
+    where it rises and -1 where it falls."""
 
     kind: Literal["half_wave"] = "half_wave"
     since: Annotated[float, Field(allow_inf_nan=False)]
