@@ -39,12 +39,12 @@ def lstm() -> Chain:
     return batch_first(recurrent(sequence())).readout(9).add("Relu").readout(4)
 
 
-def sine() -> Chain:
-    return ending(behind_spikes().add("Sin"))
+def curved() -> Chain:
+    return ending(behind_spikes().add("Asinh"))
 
 
 def two_parts() -> Chain:
-    chain = behind_spikes().add("Sin").gemm(9).add("Relu").add("TopK", np.array([5]), outputs=2, axis=1)
+    chain = behind_spikes().add("Asinh").gemm(9).add("Relu").add("TopK", np.array([5]), outputs=2, axis=1)
     return ending(chain)
 
 
@@ -52,7 +52,7 @@ def around() -> Chain:
     """A residual sum around a part, which reads spikes."""
     chain = behind_spikes().add("Relu")
     stream = chain.at
-    return ending(chain.add("Sin").add("Add", stream))
+    return ending(chain.add("Asinh").add("Add", stream))
 
 
 def chosen() -> Chain:
@@ -92,7 +92,7 @@ def interleaved() -> Chain:
     values = chain.at
     divisor = chain.gemm(6).add("Relu").add("Add", np.float32(0.5)).at
     chain.at = values
-    return ending(chain.add("Sin").add("Mod", divisor, fmod=1))
+    return ending(chain.add("Asinh").add("Mod", divisor, fmod=1))
 
 
 def with_input() -> Chain:

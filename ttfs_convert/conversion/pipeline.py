@@ -155,8 +155,8 @@ def _lowered(
         return lowered(model, lambda: options.builder(found, extremes, measures=data is not None), where, ranges, analog)
 
     builder = with_what_is_known()
-    if builder.ranges.factors and data is not None:
-        extremes = measured_extremes(builder.ranges.factors, with_derived_tensors(model, builder), data, ranges)
+    while data is not None and (unseen := [name for name in builder.ranges.factors if name not in extremes]):
+        extremes = {**extremes, **measured_extremes(unseen, with_derived_tensors(model, builder), data, ranges)}
         builder = with_what_is_known()
     while layers := [*builder.ranges.unbounded.values(), *builder.ranges.unseen.values()]:
         if data is None:

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from ..errors import ModelError, UsageError
 from ..kernels.rounding import TIE
 from ..network.network import Network
-from ..network.populations import Analog, Coded, Input, MaxPool, Spiking, sources, weight_sum_deviation
+from ..network.populations import FUNCTIONS, Analog, Coded, Input, MaxPool, Spiking, sources, weight_sum_deviation
 from ..onnx_model.subgraphs import subgraphs
 from ..onnx_model.unique_names import unique_name
 
@@ -103,7 +103,7 @@ class Insertion:
                 "a tensor of the original for every layer that spikes",
                 "leave --quantised out: the layer errors say what rounding does",
             )
-        split = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.part in ("function", "mirrored")]
+        split = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.part in FUNCTIONS]
         if split:
             raise UsageError(
                 "quantised ANN",

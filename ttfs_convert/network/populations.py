@@ -23,8 +23,10 @@ from .synapses.sliding import Sliding
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
-Part = Literal["whole", "positive", "negative", "negated", "function", "mirrored"]
-# of a value x: x, max(x, 0), min(x, 0), max(-x, 0), and f(x) and f(-x), f the population's activation
+Part = Literal["whole", "positive", "negative", "negated", "function", "mirrored", "further"]
+# of a value x: x, max(x, 0), min(x, 0), max(-x, 0), and f(x), f(-x) and f(x) again, f the population's activation; `further` ones of a function that
+# several populations of the same x carry
+FUNCTIONS: tuple[Part, ...] = ("function", "mirrored", "further")
 
 
 StepCount = Annotated[int, Field(ge=1, le=MAX_STEPS)]

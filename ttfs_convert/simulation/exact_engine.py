@@ -28,11 +28,11 @@ from .analog_parts import AnalogParts
 from .batch import Batch
 from .encoded_inputs import channels_last, within_range
 from .integrator import Integrator
-from .mirrored_pairs import mirrored_pairs
 from .plan import plans
 from .prepared_layers import Encoder, Pooled, Sums, UnderFallingThreshold
 from .recorded_calls import Program
 from .recording import EIGHT_BITS, Recording, step_dtype
+from .shared_potentials import shared_potentials
 from .wiring import WIRING
 
 SIZES = 16  # of batches that are kept ready
@@ -54,7 +54,8 @@ class Simulator:
     def __init__(self, network: Network, disturb: Disturbance | None = None):
         self.network, self._disturb = network, disturb
         self.steps, self._grid = network.steps_per_layer(), network.grid()
-        self._integrator, self._plans, self._mirrored = Integrator(network), plans(network), mirrored_pairs(network)
+        self._integrator, self._plans, self._same = Integrator(network), plans(network), shared_potentials(network)
+        self._last = {first: name for name, (first, _) in self._same.items()}
         self._first_input, self._analog = network.inputs[0].onnx_name, AnalogParts(network)
         self._tables: dict[tuple[str, int | None], FallingThreshold] = {}
         self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
@@ -188,10 +189,16 @@ class Simulator:
         return UnderFallingThreshold(layer, activation, potentials, self._tables.get(key))
 
     def _shared(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray]) -> Callable[[Batch], np.ndarray]:
-        """`potentials`, worked out once for both layers of a mirrored pair."""
-        if layer.name in self._mirrored:
-            return lambda batch: np.negative(batch.potentials.pop(self._mirrored[layer.name]))
-        if layer.name not in self._mirrored.values():
+        """`potentials`, worked out once for all layers that have the same ones, be it turned round."""
+        if layer.name in self._same:
+            first, sign = self._same[layer.name]
+
+            def again(batch: Batch) -> np.ndarray:
+                found = batch.potentials.pop(first) if self._last[first] == layer.name else batch.potentials[first]
+                return found if sign > 0 else np.negative(found)
+
+            return again
+        if layer.name not in self._last:
             return potentials
 
         def kept(batch: Batch) -> np.ndarray:
