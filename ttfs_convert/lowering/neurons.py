@@ -213,7 +213,8 @@ class Neurons(Reordering):
             self.violate(value, "a max-pool of pre-activations is the output", "put ReLU1 (clamp to [0, 1]) before the pool")
             value = self.fire(value, tensor)
         if isinstance(value, Spikes):  # a pool or an activation that ends the network: each output neuron reads one spike train
-            value = replace(self.potential(value, "readout"), name="readout")
+            name = f"{tensor}/readout" if inner else "readout"
+            value = replace(self.potential(value, name), name=name)
         if not isinstance(value, Potential):
             raise ModelError(f"output {tensor!r}", "a constant", "potentials or spikes of a layer", "export without this output")
         sums = compact(np.asarray(sum(weight_sums(connection, value.shape) for connection in value.connections)))
