@@ -77,7 +77,9 @@ def test_inspection_of_the_network(folder):
 
 
 def test_inspection_of_the_model(folder):
-    shown = invoked(inspect, folder / "model.onnx", code=3).stdout
+    result = invoked(inspect, folder / "model.onnx", code=3)
+    assert "see the table of what cannot spike, or leave it to ONNX Runtime with --mode exact --allow-analog" in result.stderr
+    shown = result.stdout
     (line,) = (line for line in shown.splitlines() if line.strip().startswith("with --allow-analog"))
     assert "yes, with --calibrate DATA" in line and "ONNX Runtime computes 1 node, 74.7 %" in line
     text = narrow(*inspection_tables(inspect_model(folder / "model.onnx")))

@@ -62,6 +62,11 @@ class ModelInspection:
         return not (verdict.error or verdict.unsupported or (mode == "strict" and verdict.violations))
 
     @property
+    def converts_mixed(self) -> bool:
+        """Whether mode exact does so with `allow_analog` alone."""
+        return self.mixed is not None and not (self.mixed.error or self.mixed.unsupported)
+
+    @property
     def shown(self) -> str:
         """The mode whose layers are worth a look: the first that converts, else exact, which gets furthest."""
         return next((mode for mode in MODES if self.converts(mode)), "exact")
