@@ -41,6 +41,7 @@ FUNCTIONS: dict[str, tuple[str, dict, float, float]] = {  # operator, attributes
     "HardSwish": ("HardSwish", {}, -4, 4),
     "Mish": ("Mish", {}, -4, 4),
     "x^2": ("Pow", {"exponent": 2.0}, -2, 2),
+    "Sin": ("Sin", {}, -10, 10),
 }
 WRITTEN = {"Swish": ("Sigmoid", "Mul")}  # for opsets that have no operator of that name
 OPSET = 20

@@ -174,7 +174,7 @@ def test_markup_in_names_of_layers_and_errors(tmp_path):
     path = save(model, tmp_path)
     refused = CliRunner().invoke(convert.main, [str(path), "--out", str(tmp_path / "out.npz")])
     assert refused.exit_code == 3 and refused.stderr.count(name) == 2 and not (tmp_path / "out.npz").exists()
-    node = helper.make_node("Sin", [model.graph.node[0].output[0]], ["s"], name=name)
+    node = helper.make_node("Asinh", [model.graph.node[0].output[0]], ["s"], name=name)
     model.graph.node[1].input[0] = "s"
     model.graph.node.insert(1, node)
     path = save(model, tmp_path)

@@ -116,11 +116,11 @@ def test_a_range_that_is_not_known_is_not_shown(tmp_path):
 
 
 def test_unsupported_nodes_are_all_listed_with_what_to_do(tmp_path):
-    chain = Chain((6,)).gemm(8).relu1().gemm(7).add("Cos").gemm(5).add("Sin").readout(3)
+    chain = Chain((6,)).gemm(8).relu1().gemm(7).add("Sinh").gemm(5).add("Asinh").readout(3)
     tables, content = inspected(save(chain.model(), tmp_path), code=3)
     expected = [
-        {"node": "cos3", "operator": "Cos", "why": f"{NO_REMEDY[0]}: it is not linear in its input", "remedy": NO_REMEDY[1]},
-        {"node": "sin5", "operator": "Sin", "why": NO_REMEDY[0], "remedy": NO_REMEDY[1]},
+        {"node": "sinh3", "operator": "Sinh", "why": f"{NO_REMEDY[0]}: it is not linear in its input", "remedy": NO_REMEDY[1]},
+        {"node": "asinh5", "operator": "Asinh", "why": NO_REMEDY[0], "remedy": NO_REMEDY[1]},
     ]
     words = " ".join(tables.split())
     for mode in ("strict", "exact", "unchecked"):
@@ -128,12 +128,12 @@ def test_unsupported_nodes_are_all_listed_with_what_to_do(tmp_path):
         assert verdict(tables, mode) == "no: 2 nodes without a spiking form"
     for node in expected:
         assert " ".join(node[part] for part in ("operator", "why", "remedy", "node")) in words
-    assert content["operators"]["Sin"] == content["operators"]["Cos"] == 1
+    assert content["operators"]["Asinh"] == content["operators"]["Sinh"] == 1
     assert [layer["name"] for layer in content["layers"]] == ["x", "gemm0"]  # what could be lowered
 
 
 def test_the_share_of_macs_counts_the_layers_that_were_lowered(tmp_path):
-    chain = Chain((2, 6, 6)).conv(3).relu1().add("Flatten").gemm(10).add("Sin").readout(4)
+    chain = Chain((2, 6, 6)).conv(3).relu1().add("Flatten").gemm(10).add("Asinh").readout(4)
     tables, content = inspected(save(chain.model(), tmp_path), code=3)
     macs = {"conv": 3 * 4 * 4 * 2 * 9, "gemm": 48 * 10, "readout": 10 * 4}
     assert content["ann_macs"] == sum(macs.values())
@@ -294,7 +294,7 @@ def test_json_to_a_file_writes_that_file_alone(networks, tmp_path):
 
 
 def test_json_of_a_model_that_does_not_convert_is_written_too(tmp_path):
-    model = save(Chain((6,)).gemm(8).add("Sin").readout(3).model(), tmp_path)
+    model = save(Chain((6,)).gemm(8).add("Asinh").readout(3).model(), tmp_path)
     assert run(model, "--json", tmp_path / "report.json").exit_code == 3
     assert not any(mode["converts"] for mode in json.loads((tmp_path / "report.json").read_text())["modes"].values())
 

@@ -58,7 +58,7 @@ def test_weight_sums_of_networks_and_models(files, tmp_path, file):
 
 
 def test_of_a_model_that_does_not_convert_what_can_be_lowered_is_drawn(tmp_path):
-    model = save(Chain((6,), seed=1).gemm(8).relu1().gemm(5).add("Sin").gemm(4).relu1().readout(3).model(), tmp_path)
+    model = save(Chain((6,), seed=1).gemm(8).relu1().gemm(5).add("Asinh").gemm(4).relu1().readout(3).model(), tmp_path)
     assert inspect(model, "--plot", tmp_path / "new").exit_code == 3
     assert_figures(tmp_path / "new", *OF_WEIGHTS)
 

@@ -164,7 +164,7 @@ def tail_reads_spikes(chain: Chain) -> Chain:
 
 def preprocessed(chain: Chain) -> Chain:
     """What the head computes is encoded."""
-    return chain.add("Sin").add("Clip", np.float32(0), np.float32(1)).conv(4).add("Relu").readout()
+    return chain.add("Asinh").add("Clip", np.float32(0), np.float32(1)).conv(4).add("Relu").readout()
 
 
 GRAPHS = {

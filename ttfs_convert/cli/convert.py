@@ -82,6 +82,12 @@ if TYPE_CHECKING:
     "--calibrate; labels are not used. In mode exact value ranges are fitted too.",
 )
 @click.option(
+    "--allow-analog",
+    is_flag=True,
+    help="Mode exact: let ONNX Runtime compute what has no spiking form in the middle of the network (recurrent cells, TopK, Loop and "
+    "the like), between two windows; it is named, with its share of the multiply-accumulates.",
+)
+@click.option(
     "--method",
     metavar="maximum|mse|P",
     help="Ends of a calibrated range: the extremes plus --margin; the least squared error of clipping and rounding; or the P-th "
@@ -147,6 +153,7 @@ class Options(NamedTuple):
     calibration_limit: int
     data_dir: str | None
     compensate: bool
+    allow_analog: bool
     method: str | None
     margin: float
     input_ranges: tuple
@@ -167,6 +174,13 @@ class Options(NamedTuple):
         for option, value in (("--slope", self.slope), ("--calibrate", None if from_data else self.calibrate)):
             if value is not None and self.mode != "exact" and not (self.compensate and option == "--calibrate"):
                 raise UsageError(option, f"given with mode {self.mode}", "mode exact", "add --mode exact, or leave it out")
+        if self.allow_analog and self.mode != "exact":
+            raise UsageError(
+                "--allow-analog",
+                f"given with mode {self.mode}",
+                "mode exact: in the paper's networks all layers spike",
+                "add --mode exact, or leave it out",
+            )
         if self.direct_input and self.input_ranges:
             raise UsageError("--direct-input", "given with --input-range", "one of them")
 
@@ -197,19 +211,20 @@ def _network(options: Options) -> Network:
         embed=not options.no_embed,
         input_steps=options.input_steps,
         compensate=options.compensate,
+        allow_analog=options.allow_analog,
     )
 
 
 def _show(network: Network, options: Options) -> None:
     """Its tables, or JSON alone, on standard output."""
     from ..tables.network_json import network_json
-    from ..tables.network_tables import compensation_table, network_table
+    from ..tables.network_tables import analog_tables, compensation_table, network_table
     from ..tables.refusal_tables import violations_table
 
     if options.json_file == "-":
         write_json(network_json(network), options.json_file)
         return
-    show(network_table(network))
+    show(network_table(network), *analog_tables(network))
     if network.violations:
         show(violations_table(network.violations))
     if network.compensation is not None:

@@ -36,7 +36,7 @@ def main(file, json_file, folder, shapes):
     check_outputs(json=json_file)
     if folder is not None:
         check_plots(folder)
-    subject, content, tables, good = _network(file) if _is_zip(file) else _model(file, shapes)
+    subject, content, tables, remedies = _network(file) if _is_zip(file) else _model(file, shapes)
     if folder is not None:
         from ..figures.weight_figures import write_weight_sums
 
@@ -48,8 +48,9 @@ def main(file, json_file, folder, shapes):
         show(*tables)
     for text in subject.notes:
         note(text)
-    if not good:
-        raise ModelError(file, "no mode converts it as it is", remedy="see the table of what cannot spike" if json_file != "-" else "")
+    if remedies is not None:
+        seen = [] if json_file == "-" else ["see the table of what cannot spike"]
+        raise ModelError(file, "no mode converts it as it is", remedy=", or ".join([*seen, *remedies]))
 
 
 def _is_zip(path: str) -> bool:
@@ -60,11 +61,12 @@ def _is_zip(path: str) -> bool:
 def _network(path: str):
     from ..network.store import load
     from ..tables.network_json import network_json
-    from ..tables.network_tables import compensation_table, contents_table, counts_table, network_table
+    from ..tables.network_tables import analog_tables, compensation_table, contents_table, counts_table, network_table
 
     network = load(path)
     fits = (compensation_table(network.compensation),) if network.compensation else ()
-    return network, network_json(network), (network_table(network), *fits, counts_table(network), contents_table(network, path)), True
+    tables = (network_table(network), *analog_tables(network), *fits, counts_table(network), contents_table(network, path))
+    return network, network_json(network), tables, None
 
 
 def _model(path: str, shapes: tuple[str, ...]):
@@ -74,4 +76,5 @@ def _model(path: str, shapes: tuple[str, ...]):
     from ..tables.inspection_tables import inspection_json, inspection_tables
 
     inspection = inspect_model(path, parsed_sizes(shapes))
-    return inspection, inspection_json(inspection), inspection_tables(inspection), any(map(inspection.converts, MODES))
+    remedies = ["leave it to ONNX Runtime with --mode exact --allow-analog"] * inspection.converts_mixed
+    return inspection, inspection_json(inspection), inspection_tables(inspection), None if any(map(inspection.converts, MODES)) else remedies

@@ -18,7 +18,7 @@ def reference() -> str:
     """The whole text of CLI.md: each command's help and the table of operators."""
     from ..lowering.decomposition.decomposed import RULES
     from ..lowering.operators.probed import INPUTS
-    from ..lowering.operators.table import OPERATORS, REMEDIES, TAIL_MACS, TAIL_OPERATORS
+    from ..lowering.operators.table import OPERATORS, QUANTISED, REMEDIES, TAIL_MACS, TAIL_OPERATORS
     from ..onnx_model.randomness import RANDOM
 
     parts = ["# Command line", "", "Generated from the commands' help by `python -m ttfs_convert.cli.manual > CLI.md`.", ""]
@@ -39,12 +39,17 @@ def reference() -> str:
     parts += [f"| {name} | {rule.takes} |" for name, rule in RULES.items()]
     parts += [
         "",
-        "Refused in the middle of a network, and why (before its first and behind its last layer ONNX Runtime runs them):",
+        "Refused in the middle of a network, and why (before its first and behind its last layer ONNX Runtime runs them). Mode exact takes some of "
+        "them. With --allow-analog ONNX Runtime runs those that it does not take, and any other node without a spiking form, between two windows; "
+        "not the operators of networks that others have quantised:",
         "",
-        "| ONNX operator | why | what to do |",
-        "|---|---|---|",
+        "| ONNX operator | why | what to do | with --allow-analog |",
+        "|---|---|---|---|",
     ]
-    parts += [f"| {name} | {why} | {remedy} |" for name, (why, remedy) in sorted(REMEDIES.items())]
+    parts += [
+        f"| {name} | {why} | {remedy} | {'refused' if name in QUANTISED else 'spikes, else analog' if name in RULES else 'analog'} |"
+        for name, (why, remedy) in sorted(REMEDIES.items())
+    ]
     parts += [
         "",
         f"Refused everywhere, for they do not give the same results every time: {', '.join(RANDOM)}; Dropout and BatchNormalization in "

@@ -12,9 +12,11 @@ import numpy as np
 from ..kernels._threads import CALLER
 from ..network.network import Network
 from ..network.per_channel import compact
-from ..network.populations import Input, Layer, Readout, Spiking, sources
+from ..network.populations import Analog, Input, Layer, Readout, Spiking, sources
 from ..network.synapses.weight_sums import weight_sums
+from ..network.tensor_order import as_read
 from ..progress import counted
+from ..simulation.analog_parts import AnalogParts
 from ..simulation.encoded_inputs import channels_last, encoded
 from ..simulation.integrator import Integrator
 from ..simulation.recording import decode
@@ -46,7 +48,8 @@ def fitted_network(
 class _Walk:
     def __init__(self, network: Network, entries: Callable, samples: int, folder: Path, charges_alone: bool):
         self._network, self._entries, self._samples, self._charges_alone = network, entries, samples, charges_alone
-        self._steps, self._grid = network.steps_per_layer(), network.grid()
+        self._steps, self._grid, self._analog = network.steps_per_layer(), network.grid(), AnalogParts(network)
+        self._read = {name for part in network.analog for name in part.readouts}
         self._original = Activations(samples, folder / "original")
         self._rounded = Activations(samples, folder / "rounded")
         for name in ("original", "rounded"):
@@ -57,8 +60,11 @@ class _Walk:
         layers = []
         last = {source: number for number, layer in enumerate(self._network.layers) for source in sources(layer)}
         for number, layer in enumerate(counted("fitting, layers", self._network.layers, len(self._network.layers))):
-            if isinstance(layer, Input):
-                self._encode(layer)
+            if isinstance(layer, Analog):
+                self._between(layer)
+            elif isinstance(layer, Input):
+                if layer.source is None:
+                    self._encode(layer)
             elif isinstance(layer, (Spiking, Readout)):
                 layer, found = self._fitted(layer)
                 if found is not None:
@@ -66,7 +72,7 @@ class _Walk:
             else:
                 self._wire(layer)
             layers.append(layer)
-            for name in [name for name, reader in last.items() if reader == number]:
+            for name in [name for name, reader in last.items() if reader == number and name in self._original]:
                 self._original.forget(name)
                 self._rounded.forget(name)
         return self._network.changed(layers=tuple(layers))
@@ -79,13 +85,29 @@ class _Walk:
     def _encode(self, layer: Input) -> None:
         for rows in self._batches(layer.name):
             x = self._entries(rows)[layer.onnx_name]
-            if layer.coding == "direct":
-                values = times = channels_last(layer, x)
-            else:
-                values = encoded(layer, x)
-                times = fired(values, np.ones(1, np.float32), self._grid[layer.name], self._network.half)
-            self._original.write(layer.name, rows, values)
-            self._rounded.write(layer.name, rows, times)
+            self._enter(layer, rows, x, x)
+
+    def _enter(self, layer: Input, rows: slice, original: np.ndarray, rounded: np.ndarray) -> None:
+        """original, rounded: what `layer` encodes in the original network, and behind spikes on the grid."""
+        if layer.coding == "direct":
+            values = times = channels_last(layer, original)
+        else:
+            values = encoded(layer, original)
+            times = fired(encoded(layer, rounded), np.ones(1, np.float32), self._grid[layer.name], self._network.half)
+        self._original.write(layer.name, rows, values)
+        self._rounded.write(layer.name, rows, times)
+
+    def _between(self, part: Analog) -> None:
+        """Run an analog part on the original's potentials and on those that rounded spikes give, and encode what it makes of them."""
+        read = [layer for layer in self._network.layers if isinstance(layer, Readout) and layer.name in part.readouts]
+        behind = [layer for layer in self._network.layers if isinstance(layer, Input) and layer.source == part.name]
+        for rows in self._batches(*part.readouts, *(layer.name for layer in behind)):
+            original, rounded = (
+                self._analog.entries(part, {layer.tensor: as_read(store.read(layer.name, rows), layer) for layer in read}, self._entries(rows))
+                for store in (self._original, self._rounded)
+            )
+            for layer in behind:
+                self._enter(layer, rows, original[layer.onnx_name], rounded[layer.onnx_name])
 
     def _wire(self, layer: Layer) -> None:
         for rows in self._batches(layer.name, *sources(layer)):
@@ -121,11 +143,12 @@ class _Walk:
             if found.change is not None:
                 layer = with_change(layer, found.change)
                 integrator = self._integrator(layer)
-        if isinstance(layer, Spiking):
-            times = steps_of(layer, self._grid[layer.name], self._network.half)
+        if isinstance(layer, Spiking) or layer.name in self._read:
+            times = steps_of(layer, self._grid[layer.name], self._network.half) if isinstance(layer, Spiking) else None
             for rows in self._batches(layer.name, *sources(layer)):
                 values = {name: self._activations(name, rows) for name in sources(layer)}
-                self._rounded.write(layer.name, rows, times(self._potential(layer, integrator, values)))
+                potentials = self._potential(layer, integrator, values)
+                self._rounded.write(layer.name, rows, potentials if times is None else times(potentials))
         return layer, found
 
     def _observe(self, layer: Spiking | Readout, integrator: Integrator) -> tuple[Rows, Rows] | None:
@@ -136,6 +159,7 @@ class _Walk:
             wanted = exact
             if isinstance(layer, Spiking):
                 wanted = original_activation(layer, exact)
+            if isinstance(layer, Spiking) or layer.name in self._read:
                 self._original.write(layer.name, rows, wanted)
             if sampler is not None:
                 values = {name: self._activations(name, rows) for name in sources(layer)}

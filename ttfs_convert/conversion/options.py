@@ -43,6 +43,8 @@ class ConversionOptions:
     input_steps: N of the input's window, None for that of all others.
     compensate: whether to fit weights, biases and, in mode exact, ranges anew to the rounding of N steps (see `compensation`); "bias": biases
     and ranges alone.
+    allow_analog: of mode exact, whether ONNX Runtime may compute nodes without a spiking form in the middle of the network (see
+    `populations.Analog`).
     """
 
     mode: Mode = "strict"
@@ -58,6 +60,7 @@ class ConversionOptions:
     embed: bool = True
     input_steps: int | None = None
     compensate: bool | Literal["bias"] = False
+    allow_analog: bool = False
 
     def __post_init__(self):
         for option, allowed in CHOICES.items():
@@ -69,6 +72,10 @@ class ConversionOptions:
             raise UsageError("input steps", f"{self.input_steps}", f"1 to {MAX_STEPS}")
         if self.compensate not in (False, True, "bias"):
             raise UsageError("compensate", f"{self.compensate!r}", "True, False or 'bias'")
+        if self.allow_analog and self.mode != "exact":
+            raise UsageError(
+                "allow analog", f"mode {self.mode}", "mode exact: in the paper's networks all layers spike", "add --mode exact, or leave it out"
+            )
         if not self.tolerance >= 0:
             raise UsageError("tolerance", f"{self.tolerance}", "a number of at least 0")
         check_input_range(self.input_range)
@@ -107,7 +114,9 @@ class ConversionOptions:
         """What a network keeps of the options that it does not show."""
         given = self.input_range
         ends: OneInputRange | dict[str, OneInputRange] = _plain_by_name(given) if isinstance(given, Mapping) else _plain(given)
-        return Conversion(tolerance=float(self.tolerance), input_range=ends, method=self.method, margin=float(self.margin))
+        return Conversion(
+            tolerance=float(self.tolerance), input_range=ends, method=self.method, margin=float(self.margin), allow_analog=self.allow_analog
+        )
 
 
 def _plain_by_name(given: Mapping[str, OneRange]) -> dict[str, OneInputRange]:
@@ -135,3 +144,4 @@ class Keywords(TypedDict, total=False):
     embed: bool
     input_steps: int | None
     compensate: bool | Literal["bias"]
+    allow_analog: bool

@@ -16,7 +16,7 @@ from ..data import Dataset, fit_to_inputs
 from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
 from ..lowering.builder import Builder
-from ..lowering.graph_walk import lower_graph
+from ..lowering.graph_walk import lowered
 from ..lowering.ranges.observed_on_data import measured_extremes, measured_ranges, narrow_channels
 from ..lowering.ranges.of_inputs import InputRanges, input_ranges
 from ..network.network import Network
@@ -28,7 +28,7 @@ from ..onnx_model.input_sizes import chosen_sizes
 from ..onnx_model.macs import macs
 from ..onnx_model.reference import Reference
 from ..onnx_model.simplify import Simplified, simplified
-from .cut import head_model, tail_model
+from .cut import head_model, tail_model, with_analog_models
 from .declared_batch import check_body
 from .freed_memory import give_back
 from .matching import match_tensors
@@ -51,8 +51,8 @@ def convert(
     calibrate: the data that shows mode exact how large unbounded activations get, and that `compensate` fits to, in any form that `evaluate`
         takes; of a name or a path the first 1,000 training samples.
     progress: told of every layer that `compensate` has fitted.
-    options: mode, slope, steps, rounding, pooling, tolerance, input_range, input_shape, method, margin, embed, input_steps and compensate, with
-        the meanings and defaults of `ConversionOptions`.
+    options: mode, slope, steps, rounding, pooling, tolerance, input_range, input_shape, method, margin, embed, input_steps, compensate and
+        allow_analog, with the meanings and defaults of `ConversionOptions`.
 
     Raises ConstraintError where mode strict finds a constraint of the paper broken, other ModelErrors for a model that is broken or
     unsupported, UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
@@ -93,13 +93,13 @@ def converted(
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
     give_back()
-    inputs = [layer for layer in builder.layers if isinstance(layer, Input)]
-    readouts = [layer for layer in builder.layers if isinstance(layer, Readout)]
+    inputs = [layer for layer in builder.layers if isinstance(layer, Input) and layer.source is None]
+    readouts = [layer for layer in builder.layers if isinstance(layer, Readout) and not layer.inner]
     check_body(model, inputs, readouts, where)
     narrow = narrow_channels(inputs, model, data, ranges) if data is not None and options.steps is not None else ()
     extended = with_derived_tensors(model, builder)
     head, tail = head_model(extended, inputs), tail_model(extended, readouts)
-    layers, derived = match_tensors(builder.layers, model, ranges.known, builder.derived)
+    layers, derived = match_tensors(with_analog_models(extended, builder.layers), model, ranges.known, builder.derived)
     network = Network(
         name=file.name,
         mode=options.mode,
@@ -148,13 +148,16 @@ def _lowered(
 ) -> tuple[Builder, Calibration | None]:
     """The layers; twice or more if data has to show ranges, the first time to find out which; before that, once to find out which factors
     of products have to be as large as each other."""
-    builder, extremes = options.builder({}, measures=data is not None), {}
-    lower_graph(model, builder, where, ranges)
-    if builder.ranges.factors and data is not None:
-        extremes = measured_extremes(builder.ranges.factors, with_derived_tensors(model, builder), data, ranges)
-        builder = options.builder({}, extremes, measures=True)
-        lower_graph(model, builder, where, ranges)
-    found, notes = {}, {}
+    found, extremes, notes = {}, {}, {}
+    analog: set[str] | None = set() if options.allow_analog else None
+
+    def with_what_is_known() -> Builder:
+        return lowered(model, lambda: options.builder(found, extremes, measures=data is not None), where, ranges, analog)
+
+    builder = with_what_is_known()
+    while data is not None and (unseen := [name for name in builder.ranges.factors if name not in extremes]):
+        extremes = {**extremes, **measured_extremes(unseen, with_derived_tensors(model, builder), data, ranges)}
+        builder = with_what_is_known()
     while layers := [*builder.ranges.unbounded.values(), *builder.ranges.unseen.values()]:
         if data is None:
             if not builder.ranges.unbounded:
@@ -166,8 +169,7 @@ def _lowered(
         give_back()
         shown, said = measured_ranges(layers, inputs, extended, data, options.rule, ranges, steps)
         found, notes = {**found, **shown}, {**notes, **dict.fromkeys(said)}
-        builder = options.builder(found, extremes, measures=True)
-        lower_graph(model, builder, where, ranges)  # whose ranges may show that others are needed, of values that seemed to have one sign
+        builder = with_what_is_known()  # whose ranges may show that others are needed, of values that seemed to have one sign
     if data is None or not found:
         return builder, None
     return builder, Calibration(

@@ -40,6 +40,7 @@ def options_of(network: Network) -> ConversionOptions:
         method=kept.method,
         margin=kept.margin,
         embed=network.onnx is not None,
+        allow_analog=kept.allow_analog,
         compensate=True,
     )
 

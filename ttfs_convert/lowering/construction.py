@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TypeVar, overload
 
 import numpy as np
 import onnx
 
 from ..network.choices import Slope
-from ..network.populations import Layer
+from ..network.populations import Input, Layer
 from ..network.provenance import Violation
 from ..network.synapses.connection import Connection
 from ..onnx_model.node import Node
@@ -56,6 +57,8 @@ class Construction:
         needed = {self.measured.get(layer.name) for layer in layers}
         self.layers[:] = layers
         self.ranges.unbounded = {key: asked for key, asked in self.ranges.unbounded.items() if key in needed}
+        entered = {layer.onnx_name for layer in layers if isinstance(layer, Input)}
+        self.ranges.unseen = {key: asked for key, asked in self.ranges.unseen.items() if key in entered}
 
     def inputs(self, node: Node) -> list[Value | None]:
         """What each of the node's inputs is; None where one is left out."""
@@ -118,6 +121,10 @@ class Construction:
             self.violations.append(
                 Violation(layer=layer.name, problem=problem, neurons=neurons or math.prod(layer.shape), worst=worst, remedy=remedy)
             )
+
+    def window_of(self, names: Iterable[str]) -> int:
+        """Index of the last window of these populations; 0 if there are none."""
+        return max((self._populations[name].window for name in names), default=0)
 
     def window_after(self, connections: tuple[Connection, ...]) -> int:
         """Index of the window that follows those in which the sources of `connections` spike."""

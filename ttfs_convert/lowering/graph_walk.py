@@ -1,14 +1,15 @@
 """Walk a simplified graph once, in order, and give every tensor its value in the spiking network.
 
 What stands before the first spiking layer or after the last one and has no spiking form stays ONNX: head and tail, which
-`simulation/head_and_tail.py` explains and `conversion/cut.py` cuts out. Between them every node has to convert.
+`simulation/head_and_tail.py` explains and `conversion/cut.py` cuts out. Between them every node has to convert, or may be left to an analog part
+(`middle.py`).
 """
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 import numpy as np
 import onnx
@@ -17,15 +18,17 @@ from ..errors import ModelError
 from ..network.populations import Layer, Readout, sources
 from ..onnx_model.dataflow import data_tensors
 from ..onnx_model.derived import derived_model
-from ..onnx_model.macs import Sizes, sizes
+from ..onnx_model.macs import Sizes, node_macs, sizes
 from ..onnx_model.node import Node
 from ..onnx_model.simplify import Simplified
 from ..progress import counted
+from .analog_nodes import Grouped, grouped, with_nodes_between
 from .builder import Builder
 from .decomposition.decomposed import Decomposition, decomposed
 from .decomposition.rewriting import Surroundings
 from .encoders import enter
 from .graph_regions import WEIGHTED, Regions, is_body, tail_tensors
+from .middle import Middle
 from .operators.activation import COMPARISONS
 from .operators.affine import PRODUCT_OF_COMPUTED
 from .operators.curves import NO_SHAPE
@@ -35,8 +38,9 @@ from .operators.table import NO_REMEDY, OPERATORS, QUANTISED, REMEDIES, TAIL_OPE
 from .operators.written_out import with_functions
 from .ranges.of_inputs import InputRanges
 from .unsupported import AnalogMoved, UnsupportedNode
-from .values import Compared, Constant, Head, Potential, Spikes, Tail, Unknown, Value
+from .values import Between, Compared, Constant, Head, Potential, Spikes, Tail, Unknown, Value, is_raw
 
+MIXED = "--mode exact --allow-analog"
 PRODUCTS = ("Div", "Gemm", "MatMul", "Mul")  # of which one factor has to be constant
 
 
@@ -45,39 +49,59 @@ class UnsupportedModel(ModelError):
 
     def __init__(self, where: str, nodes: list[tuple[str, str, str, str]]):
         first = nodes[0]
+        mixed = "" if any(operator in QUANTISED for _, operator, *_ in nodes) else f", or leave it to ONNX Runtime with {MIXED}"
         super().__init__(
-            where, f"{len(nodes)} unsupported node{'s' if len(nodes) > 1 else ''}, first {first[1]} {first[0]!r} ({first[2]})", remedy=first[3]
+            where,
+            f"{len(nodes)} unsupported node{'s' if len(nodes) > 1 else ''}, first {first[1]} {first[0]!r} ({first[2]})",
+            remedy=f"{first[3]}{mixed}",
         )
         self.nodes = nodes
 
 
-def lower_graph(model: Simplified, builder: Builder, where: str, ranges: InputRanges) -> None:
+def lowered(model: Simplified, fresh: Callable[[], Builder], where: str, ranges: InputRanges, analog: set[str] | None = None) -> Builder:
+    """What `lower_graph` fills, a builder that `fresh` gives. analog: None, or the tensors of nodes that are known to be analog, to which those are
+    added that turn out to be."""
+    while True:
+        builder = fresh()
+        if lower_graph(model, builder, where, ranges, analog):
+            return builder
+
+
+def lower_graph(model: Simplified, builder: Builder, where: str, ranges: InputRanges, analog: set[str] | None = None) -> bool:
     """Fill `builder` from the simplified graph.
 
-    ranges: of the inputs' values. Raises UnsupportedModel with all unsupported nodes, ModelError
-    for a graph in which nothing spikes.
+    ranges: of the inputs' values. analog: the tensors of nodes that ONNX Runtime is to compute in the middle of the network; None: there are none.
+    Returns whether all others have a spiking form: if not, theirs have been added to `analog`, and what the builder holds is good for nothing. Raises
+    UnsupportedModel with all nodes that nothing can be done about, ModelError for a graph in which nothing spikes.
     """
-    walk = _Walk(model, builder, ranges)
-    unsupported = []
+    walk = _Walk(model, builder, ranges, analog or frozenset(), analog is not None)
+    unsupported, known = [], len(analog or ())
     for node in counted("converting, nodes", walk.nodes, len(walk.nodes)):
         problem = walk.lower(node)
         if problem:
             whole = walk.parts.replaced.get(node.outputs[0], node)  # what its reader knows
-            if whole.name not in {name for name, *_ in unsupported}:
+            if analog is not None and whole.operator not in QUANTISED:
+                analog.update(filter(None, whole.outputs))
+            elif whole.name not in {name for name, *_ in unsupported}:
                 unsupported.append((whole.name, whole.operator, *problem))
             builder.values.update(dict.fromkeys(node.outputs, Unknown()))
+            if analog is not None and whole is node:
+                walk.leave(node)
     if unsupported:
         raise UnsupportedModel(where, unsupported)
+    if analog is not None and len(analog) > known:
+        return False
     walk.read_out(where)
     builder.forget_values()
     builder.keep(_needed(builder.layers))
+    return True
 
 
 class _Walk:
     """What the decision about one node needs to know of the whole graph."""
 
-    def __init__(self, model: Simplified, builder: Builder, ranges: InputRanges):
-        self.graph, self.builder, self.ranges = model.graph.graph, builder, ranges
+    def __init__(self, model: Simplified, builder: Builder, ranges: InputRanges, analog: Set[str], mixed: bool):
+        self.graph, self.builder, self.ranges, self._mixed = model.graph.graph, builder, ranges, mixed
         for tensor in self.graph.initializer:
             builder.values[tensor.name] = Constant(functools.partial(model.array, tensor))
         self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
@@ -87,8 +111,9 @@ class _Walk:
         if builder.slope != "fan_in":
             body = Regions(nodes, shapes)
             nodes = with_functions(nodes, self._constant, outputs, builder.opset, lambda node: not body.prepares(node))
-        self.parts = self._decomposed(nodes, model, shapes, outputs)
-        self.nodes = self.parts.nodes
+        self.parts = self._decomposed(nodes, model, shapes, outputs, analog)
+        groups = self._grouped(analog, shapes)
+        self.nodes, self.middle = groups.nodes, Middle(builder, groups, self.infos, shapes)
         self.regions = Regions(self.nodes, shapes, {name: self.parts.replaced[name] for name in self.parts.last})
         readers = [node for node in self.nodes if node.operator not in COMPARISONS]  # those are part of a clamp, Where
         self.body_readers = Counter(
@@ -102,15 +127,25 @@ class _Walk:
         self.entered: dict[str, Spikes] = {}
         builder.values.update({name: Head(name) for name in self.inputs})
 
-    def _decomposed(self, nodes: list[Node], model: Simplified, shapes: Sizes, outputs: list[str]) -> Decomposition:
-        """Products, normalisations and the like as functions of one tensor, but for slope `fan_in`, which has no neurons for these."""
+    def _grouped(self, analog: Set[str], shapes: Sizes) -> Grouped:
+        """The nodes that are left to ONNX Runtime, in parts."""
+
+        def between(node: Node) -> bool:
+            return node.outputs[0] not in self.parts.replaced and node.operator not in QUANTISED and node_macs(node.proto, shapes) == 0
+
+        given = [value.name for value in self.graph.input if value.name not in self.builder.values]
+        return grouped(self.parts.nodes, with_nodes_between(self.parts.nodes, analog, given, between))
+
+    def _decomposed(self, nodes: list[Node], model: Simplified, shapes: Sizes, outputs: list[str], analog: Set[str]) -> Decomposition:
+        """Products, normalisations and the like as functions of one tensor, but for slope `fan_in`, which has no neurons for these, and for what
+        gives the tensors `analog`."""
         if self.builder.slope == "fan_in":
             return Decomposition(nodes)
         regions = Regions(nodes, shapes)
         tail = tail_tensors(nodes, regions)
 
         def spikes(node: Node) -> bool:
-            if tail.intersection(node.outputs) or not self._is_float(node.outputs[0]):
+            if tail.intersection(node.outputs) or not analog.isdisjoint(node.outputs) or not self._is_float(node.outputs[0]):
                 return False
             return node.operator in WEIGHTED or (not regions.feeds_weights.isdisjoint(node.outputs) and not regions.prepares(node))
 
@@ -150,9 +185,12 @@ class _Walk:
             values[node.outputs[0]] = Constant(functools.partial(onnx.numpy_helper.to_array, node.attributes["value"]))
             return None
         given = {name: values[name] for name in node.inputs if name}
+        if self.middle.holds(node) and not any(isinstance(value, Tail) for value in given.values()):
+            self.middle.compute(node, given)
+            return None
         if any(isinstance(value, Unknown) for value in given.values()):
             values.update(dict.fromkeys(node.outputs, Unknown()))
-            return self._behind_unknown(node, given)
+            return None if self._mixed else self._behind_unknown(node, given)  # of a mixed network the next walk will tell
         if any(isinstance(value, Tail) for value in given.values()) or self._ends(node, given):
             self._to_tail(node, given)
             return None
@@ -165,7 +203,7 @@ class _Walk:
                 self._encode_streams(node)
         elif node.operator in (*WEIGHTED, *QUANTISED) or node.domain.startswith("com.microsoft") or node.outputs[0] in self.parts.replaced:
             return problem
-        elif all(map(_is_raw, given.values())) or self.regions.prepares(node):
+        elif all(map(is_raw, given.values())) or self.regions.prepares(node):
             values.update({name: Head(name) for name in node.outputs})
         elif not self.regions.feeds_weights.intersection(node.outputs):
             self._to_tail(node, given)
@@ -177,7 +215,7 @@ class _Walk:
 
     def _ends(self, node: Node, given: dict[str, Value]) -> bool:
         """Whether ONNX Runtime shall run a node although it might spike: classifying, and an activation that ends the network."""
-        if node.operator in WEIGHTED or all(map(_is_raw, given.values())):
+        if node.operator in WEIGHTED or all(map(is_raw, given.values())):
             return False
         if node.operator in TAIL_OPERATORS:
             classifies = self.regions.ends(node) and not self.regions.prepares(node)
@@ -189,7 +227,7 @@ class _Walk:
         return node.operator in ("Concat", "Max", "ReduceMax", "Where") or (
             operator is not None
             and operator.activation
-            and not _is_raw(value)
+            and not is_raw(value)
             and isinstance(value, (Spikes, Potential))
             and not _in_unit_interval(value)
         )
@@ -225,6 +263,8 @@ class _Walk:
             for name, value in given.items():
                 if isinstance(value, Head):
                     self.builder.values[name] = self._entered(name)
+                elif isinstance(value, Between):
+                    self.builder.values[name] = self.middle.entered(name, self.nodes)
             if node.operator == "Concat" and all(_is_analog(self.builder.values[name]) for name in given):
                 self.builder.values.update({name: Head(name) for name in node.outputs})  # wiring needs spikes, which it would cost neurons
                 return None
@@ -233,7 +273,7 @@ class _Walk:
             except AnalogMoved:
                 self._lower_on_moved(lower, node, given)
         except UnsupportedNode as error:
-            self.builder.values.update({name: value for name, value in given.items() if isinstance(value, Head)})
+            self.builder.values.update({name: value for name, value in given.items() if isinstance(value, (Head, Between))})
             return error.reason, error.remedy
         return None
 
@@ -259,16 +299,12 @@ class _Walk:
         self.builder.values.update({name: given[name] for name in analog})
         raise problem
 
+    def leave(self, node: Node) -> None:
+        """Leave a node without a spiking form to an analog part."""
+        self.middle.compute(node, {name: self.builder.values[name] for name in node.inputs if name})
+
     def _to_tail(self, node: Node, given: dict[str, Value]) -> None:
-        roots: dict[str, None] = {}
-        for name, value in given.items():
-            if isinstance(value, Tail):
-                roots.update(dict.fromkeys(value.roots))
-            elif isinstance(value, (Spikes, Potential)) and not _is_raw(value):
-                roots[name] = None
-            elif isinstance(value, Compared):
-                roots[value.tensor] = None
-        self.builder.values.update(dict.fromkeys(node.outputs, Tail(tuple(roots))))
+        self.builder.values.update(dict.fromkeys(node.outputs, Tail(tuple(self.middle.roots(given)))))
 
     def _encode_streams(self, node: Node) -> None:
         """A linear value that several nodes read, such as the residual stream of a pre-activation network, is spike-coded once; else each
@@ -283,15 +319,11 @@ class _Walk:
         roots: dict[str, None] = {}
         for output in self.graph.output:
             value = self.builder.values[output.name]
-            if isinstance(value, (Spikes, Potential, Constant)):
-                roots[output.name] = None
-            elif isinstance(value, Compared):
-                roots[value.tensor] = None
-            elif isinstance(value, Tail):
-                roots.update(dict.fromkeys(value.roots))
+            constant = isinstance(value, Constant) or (isinstance(value, Spikes) and value.raw)
+            roots.update({output.name: None} if constant else self.middle.roots({output.name: value}))
         if not roots:
             raise ModelError(where, "nothing in it can spike", "convolutions or matrix products", "run it with ONNX Runtime")
-        for root in roots:
+        for root in self.middle.read_outside(roots):
             try:
                 self.builder.readout(self.builder.values[root], root)
             except UnsupportedNode as error:
@@ -300,7 +332,7 @@ class _Walk:
 
 def _needed(layers: list[Layer]) -> list[Layer]:
     """Those that some readout depends on: an attempt that ended in the head or the tail may have left others."""
-    read = {layer.name for layer in layers if isinstance(layer, Readout)}
+    read = {layer.name for layer in layers if isinstance(layer, Readout) and not layer.inner}
     for layer in reversed(layers):
         if layer.name in read:
             read.update(sources(layer))
@@ -309,11 +341,6 @@ def _needed(layers: list[Layer]) -> list[Layer]:
 
 def _is_shaped(node: Node) -> bool:
     return node.operator in OPERATORS and OPERATORS[node.operator].shaped
-
-
-def _is_raw(value: Value) -> bool:
-    """Whether ONNX has computed it, and no neuron yet."""
-    return isinstance(value, (Constant, Head)) or (isinstance(value, Spikes) and value.raw)
 
 
 def _is_analog(value: Value) -> bool:

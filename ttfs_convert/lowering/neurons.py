@@ -204,20 +204,22 @@ class Neurons(Reordering):
             connections.append(Connection(source=layer.name, path=scaled((), factors, layer.shape)))
         return replace(value, name=node.name, connections=tuple(connections), shape=geometry["out_shape"], index=index)
 
-    def readout(self, value: Value, tensor: str) -> None:
-        """The last layer: potentials that stay potentials, in the order of the ONNX tensor `tensor`."""
+    def readout(self, value: Value, tensor: str, inner: bool = False) -> str:
+        """The last layer: potentials that stay potentials, in the order of the ONNX tensor `tensor`. inner: whether an analog part reads it. Returns
+        its name."""
         if isinstance(value, Potential) and (math.isfinite(value.low) or math.isfinite(value.high)):
             value = self.fire(value, tensor, value.low, value.high)
         if isinstance(value, Potential) and value.max_pools:
             self.violate(value, "a max-pool of pre-activations is the output", "put ReLU1 (clamp to [0, 1]) before the pool")
             value = self.fire(value, tensor)
         if isinstance(value, Spikes):  # a pool or an activation that ends the network: each output neuron reads one spike train
-            value = replace(self.potential(value, "readout"), name="readout")
+            name = f"{tensor}/readout" if inner else "readout"
+            value = replace(self.potential(value, name), name=name)
         if not isinstance(value, Potential):
             raise ModelError(f"output {tensor!r}", "a constant", "potentials or spikes of a layer", "export without this output")
         sums = compact(np.asarray(sum(weight_sums(connection, value.shape) for connection in value.connections)))
         batched = value.index.shape[:1] == (1,)
-        self.add(
+        return self.add(
             Readout(
                 name=self.unique(value.name),
                 shape=value.shape,
@@ -229,8 +231,9 @@ class Neurons(Reordering):
                 onnx_shape=value.index.shape[1:] if batched else value.index.shape,
                 batched=batched,
                 index=np.ascontiguousarray(value.index.reshape(-1)),
+                inner=inner,
             )
-        )
+        ).name
 
 
 def _matched(index: np.ndarray, shape: Shape, tensor: str) -> Match:

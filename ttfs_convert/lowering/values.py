@@ -103,6 +103,13 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Between:
+    """The ONNX tensor `tensor`, which ONNX Runtime computes in the middle of the network, before any population has encoded it."""
+
+    tensor: str
+
+
+@dataclass(frozen=True)
 class Tail:
     """Computed by ONNX Runtime after the readouts of `roots` (ONNX tensors)."""
 
@@ -114,7 +121,7 @@ class Unknown:
     """Behind an unsupported node, which has been reported already."""
 
 
-Value = Constant | Spikes | Potential | Compared | Head | Tail | Unknown
+Value = Constant | Spikes | Potential | Compared | Head | Between | Tail | Unknown
 
 
 _numbers = np.arange(1 << 16, dtype=np.int64)  # 0, 1, 2, ...: every index of a whole population is a view of it
@@ -174,6 +181,11 @@ def is_laid_out(constant: np.ndarray, value: Spikes) -> bool:
     at = np.zeros(math.prod(value.shape))
     at[value.index.reshape(-1)] = spread.reshape(-1)
     return bool((at[value.index] == spread).all())
+
+
+def is_raw(value: Value) -> bool:
+    """Whether ONNX has computed it, and no neuron yet."""
+    return isinstance(value, (Constant, Head)) or (isinstance(value, Spikes) and value.raw)
 
 
 def _bounds(scale: np.ndarray, offset: np.ndarray, unbounded: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -65,7 +65,7 @@ def _twins(layers: Sequence[Layer]) -> set[str]:
     first = {(sources(layer), layer.shape) for layer in layers if isinstance(layer, Spiking) and layer.part in ("positive", "function")}
     twins: set[str] = set()
     for layer in layers:
-        half = isinstance(layer, Spiking) and layer.part in ("negative", "negated", "mirrored") and (sources(layer), layer.shape) in first
+        half = isinstance(layer, Spiking) and layer.part in ("negative", "negated", "mirrored", "further") and (sources(layer), layer.shape) in first
         if half or (not has_neurons(layer) and sources(layer) and twins.issuperset(sources(layer))):
             twins.add(layer.name)
     return twins

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from ..errors import ModelError, UsageError
 from ..kernels.rounding import TIE
 from ..network.network import Network
-from ..network.populations import Coded, Input, MaxPool, Spiking, sources, weight_sum_deviation
+from ..network.populations import FUNCTIONS, Analog, Coded, Input, MaxPool, Spiking, sources, weight_sum_deviation
+from ..onnx_model.subgraphs import subgraphs
 from ..onnx_model.unique_names import unique_name
 
 ROUNDING = 2e-5  # of a range: what float32 sums in another order may differ by
@@ -51,15 +52,17 @@ def _quantisers(network: Network, model: onnx.ModelProto) -> tuple[list[Quantise
     missing = []
     for layer in network.layers:
         if isinstance(layer, Spiking) or (isinstance(layer, Input) and layer.coding == "spikes"):
-            tensor = layer.onnx_name if isinstance(layer, Input) else layer.tensor
+            tensor = layer.onnx_name if isinstance(layer, Input) and layer.source is None else layer.tensor
             found = {layer.name: tensor} if tensor is not None and tensor in known else _behind_pools(network, layer.name, known)
             points |= {name: (layer.name, tensor) for name, tensor in (found or {}).items()}
             missing += [] if found else [layer.name]
-    read: dict[str, set[str]] = {}  # by layer, the populations that it reads, if need be through wiring without a tensor
+    read: dict[str, set[str]] = {}  # by layer, the populations that it reads, if need be through wiring without a tensor, or an analog part
     for layer in network.layers:
         read[layer.name] = set().union(
             *(
-                {source} if isinstance(layers[source], (Input, Spiking)) or layers[source].tensor in known else read[source]
+                {source}
+                if not isinstance(layer, Analog) and (isinstance(layers[source], (Input, Spiking)) or layers[source].tensor in known)
+                else read[source]
                 for source in sources(layer)
             )
         )
@@ -100,7 +103,7 @@ class Insertion:
                 "a tensor of the original for every layer that spikes",
                 "leave --quantised out: the layer errors say what rounding does",
             )
-        split = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.part in ("function", "mirrored")]
+        split = [layer.name for layer in network.layers if isinstance(layer, Spiking) and layer.part in FUNCTIONS]
         if split:
             raise UsageError(
                 "quantised ANN",
@@ -225,18 +228,14 @@ def _following(graph: onnx.GraphProto, owned: Sequence[tuple[str, str]]) -> list
     return following[::-1]
 
 
-def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    return [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
-
-
 def _read(node: onnx.NodeProto) -> set[str]:
     """Names that a node reads, by its subgraphs too."""
-    return set(node.input).union(*(_read(inner) for graph in _subgraphs(node) for inner in graph.node))
+    return set(node.input).union(*(_read(inner) for graph in subgraphs(node) for inner in graph.node))
 
 
 def _rename(node: onnx.NodeProto, old: str, new: str) -> None:
     """Let a node, subgraphs included, read `new` instead of `old`; ONNX lets no inner name hide an outer one."""
     node.input[:] = [new if name == old else name for name in node.input]
-    for graph in _subgraphs(node):
+    for graph in subgraphs(node):
         for inner in graph.node:
             _rename(inner, old, new)

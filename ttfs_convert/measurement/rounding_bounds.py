@@ -9,7 +9,8 @@ Under a falling threshold V0 is in the original's units, and what rounding does 
 at most the largest f(V + rounding) - f(V - rounding) over the layer's range, in units of it, and q u for f itself.
 
 q = max(|lo|, |hi|) / (hi - lo) is the largest value that the original holds, in units of the range; e what rounding did to the sources:
-as far as it was measured no more than that, so that bounds do not grow from layer to layer.
+as far as it was measured no more than that, so that bounds do not grow from layer to layer. What an analog part makes of it nobody knows: the
+encoders behind one are held to their own rounding.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 
 from ..network.activations.activation_kind import FARTHEST, ActivationKind
 from ..network.activations.threshold_shape import range_rows, threshold_at
-from ..network.populations import Coded, Input, Layer, Readout, Spiking, sources
+from ..network.populations import Analog, Coded, Input, Layer, Readout, Spiking, sources
 from ..network.synapses.connection import Connection
 
 UNIT = 2.0**-24
@@ -37,7 +38,7 @@ def rounding_bounds(layers: Sequence[Layer], errors: Mapping[str, float], cut_of
     found: dict[str, float] = {}
     magnitudes: dict[str, float] = {}
     passed: dict[str, float] = {}
-    for layer in (each for each in layers if not isinstance(each, Readout)):
+    for layer in (each for each in layers if not isinstance(each, (Analog, Readout))):
         magnitudes[layer.name] = largest.get(layer.name) or (
             _magnitude(layer) if isinstance(layer, Coded) else max(magnitudes[source] for source in sources(layer))
         )

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .populations import Coded, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, has_neurons, sources
+from .populations import Analog, Coded, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, has_neurons, sources
 from .records import Shape
 
 
@@ -32,6 +32,10 @@ def misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
             return "an activation other than a clamp with slope fan_in"
         if (layer.lo < np.float32(low)).any() or (layer.hi > np.float32(high)).any():
             return f"a range beyond {low:g} to {high:g}, where its activation {layer.activation.kind} has no values"
+    if isinstance(layer, Analog):
+        return "neurons in an analog part" if layer.shape or layer.tensor is not None else None
+    if isinstance(layer, Input) and layer.source is not None and layer.coding == "direct":
+        return "analog values that would not be encoded"
     if isinstance(layer, Input):
         return None if math.prod(layer.onnx_shape) == size else f"{size} encoders for an input of shape {layer.onnx_shape}"
     if not has_neurons(layer) and any(isinstance(before := earlier[source], Input) and before.coding == "direct" for source in sources(layer)):

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..kernels.rounding import HALF, MAX_STEPS, Rounding
 from .choices import Mode, Pooling, Slope
 from .consistency import misfit
-from .populations import Concat, Input, Layer, Readout, Spiking, StepCount, sources
+from .populations import Analog, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, StepCount, sources
 from .provenance import Calibration, Compensation, Conversion, Violation
 from .records import ByteArray, Record, Shape, require
 
@@ -55,9 +55,11 @@ class Network(Record):
         """Everything the kernels rely on, so that no file can make them read outside their arrays."""
         kinds = [layer.kind for layer in self.layers]
         require("input" in kinds and "readout" in kinds, "a network needs an input and a readout")
+        require(bool(self.inputs and self.readouts), "a network whose only input or readout is that of an analog part")
         seen: dict[str, Layer] = {}
         for layer in self.layers:
-            unknown = set(sources(layer)) - {name for name, other in seen.items() if not isinstance(other, Readout)}
+            wanted = _read_by(layer)
+            unknown = set(sources(layer)) - {name for name, other in seen.items() if isinstance(other, wanted)}
             require(not unknown, f"layer {layer.name!r} uses unknown {sorted(unknown)}")
             require(layer.name not in seen, f"layer {layer.name!r} appears twice")
             require(not isinstance(layer, (Spiking, Readout)) or bool(layer.connections), f"layer {layer.name!r} has no connections")
@@ -74,8 +76,8 @@ class Network(Record):
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """The encoders."""
-        return tuple(layer for layer in self.layers if isinstance(layer, Input))
+        """The encoders of what the model is given, and of what the head makes of it."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Input) and layer.source is None)
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -84,13 +86,18 @@ class Network(Record):
 
     @property
     def readouts(self) -> tuple[Readout, ...]:
-        """The populations whose potentials are read."""
-        return tuple(layer for layer in self.layers if isinstance(layer, Readout))
+        """The populations whose potentials the tail reads, or are the outputs."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Readout) and not layer.inner)
+
+    @property
+    def analog(self) -> tuple[Analog, ...]:
+        """The parts in the middle that ONNX Runtime computes."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Analog))
 
     @property
     def without_batch(self) -> tuple[str, ...]:
-        """ONNX tensors that have no axis for the batch, among those that original, head and tail are given."""
-        return (*self.unbatched, *(layer.tensor for layer in self.readouts if not layer.batched))
+        """ONNX tensors that have no axis for the batch, among those that original, head, tail and analog parts are given."""
+        return (*self.unbatched, *(layer.tensor for layer in self.layers if isinstance(layer, Readout) and not layer.batched))
 
     @property
     def windows(self) -> int:
@@ -106,7 +113,7 @@ class Network(Record):
             elif isinstance(layer, (Input, Spiking)):
                 counts[layer.name] = layer.steps or self.steps
             else:
-                counts[layer.name] = max(counts[source] or self.steps or 0 for source in sources(layer)) or None
+                counts[layer.name] = max((counts[source] or self.steps or 0 for source in sources(layer)), default=self.steps) or None
         return counts
 
     def grid(self) -> dict[str, int]:
@@ -178,6 +185,13 @@ class Network(Record):
     def half(self) -> float:
         """h of the rounding rule, in steps."""
         return HALF[self.rounding]
+
+
+def _read_by(layer: Layer) -> type | tuple[type, ...]:
+    """The kinds of populations that `layer` may read."""
+    if isinstance(layer, Analog):
+        return Readout
+    return Analog if isinstance(layer, Input) else (Input, Spiking, MaxPool, Reorder, Concat)
 
 
 def _step_count(steps: object) -> int:

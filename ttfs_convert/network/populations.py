@@ -16,15 +16,17 @@ from pydantic import Field
 from ..kernels.rounding import MAX_STEPS
 from .activations.threshold_shape import Activation
 from .choices import Slope
-from .records import FloatArray, IndexArray, Record, Shape
+from .records import ByteArray, FloatArray, IndexArray, Record, Shape
 from .synapses.connection import Connection
 from .synapses.sliding import Sliding
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
-Part = Literal["whole", "positive", "negative", "negated", "function", "mirrored"]
-# of a value x: x, max(x, 0), min(x, 0), max(-x, 0), and f(x) and f(-x), f the population's activation
+Part = Literal["whole", "positive", "negative", "negated", "function", "mirrored", "further"]
+# of a value x: x, max(x, 0), min(x, 0), max(-x, 0), and f(x), f(-x) and f(x) again, f the population's activation; `further` ones of a function that
+# several populations of the same x carry
+FUNCTIONS: tuple[Part, ...] = ("function", "mirrored", "further")
 
 
 StepCount = Annotated[int, Field(ge=1, le=MAX_STEPS)]
@@ -50,7 +52,11 @@ class Coded(Population):
 
 
 class Input(Coded):
-    """Encoder of analog values: tau = 1 - (x - lo) / (hi - lo). `direct` input takes no window and sends no spikes: x itself is a current."""
+    """Encoder of analog values: tau = 1 - (x - lo) / (hi - lo). `direct` input takes no window and sends no spikes: x itself is a current.
+
+    The values are the model's inputs, what the head makes of them, or what the analog part `source` gives; the latter is encoded in the window that
+    opens when the part's readouts are read.
+    """
 
     kind: Literal["input"] = "input"
     coding: Literal["spikes", "direct"] = "spikes"
@@ -58,6 +64,7 @@ class Input(Coded):
     onnx_name: str
     onnx_shape: Shape  # without the batch
     measured: bool = False  # whether lo and hi are from data: values outside are then cut off, else refused
+    source: str | None = None  # the analog part that computes `onnx_name`; None: the model is given it, or the head computes it
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -119,9 +126,30 @@ class Readout(Population):
     onnx_shape: Shape  # of `tensor`, without the batch
     batched: bool = True  # whether `tensor` of one sample has an axis of size 1 in front of `onnx_shape`: the batch
     index: IndexArray  # flat channels-last position of each value of `tensor`, int64
+    inner: bool = False  # whether analog parts alone read it, and neither the tail nor the output
 
 
-Layer = Annotated[Input | Spiking | MaxPool | Reorder | Concat | Readout, Field(discriminator="kind")]
+class AnalogNode(Record):
+    """A node of the original that does not spike."""
+
+    name: str
+    operator: str
+
+
+class Analog(Population):
+    """What ONNX Runtime computes between two windows: from potentials, as the windows of their readouts open, and from the model's inputs, to
+    tensors that input populations encode. No neurons, no spikes; of no shape."""
+
+    kind: Literal["analog"] = "analog"
+    shape: Shape = ()
+    tensor: str | None = None
+    readouts: tuple[str, ...]  # whose potentials it may read
+    nodes: tuple[AnalogNode, ...]  # of the original
+    macs: int = Field(ge=0)  # their multiply-accumulates per inference
+    model: ByteArray  # ONNX model from the readouts' tensors and the model's inputs to what is encoded, uint8
+
+
+Layer = Annotated[Input | Spiking | MaxPool | Reorder | Concat | Readout | Analog, Field(discriminator="kind")]
 
 
 def sources(layer: Layer) -> tuple[str, ...]:
@@ -130,7 +158,9 @@ def sources(layer: Layer) -> tuple[str, ...]:
         return tuple(connection.source for connection in layer.connections)
     if isinstance(layer, Concat):
         return layer.joined
-    return () if isinstance(layer, Input) else (layer.source,)
+    if isinstance(layer, Analog):
+        return layer.readouts
+    return () if layer.source is None else (layer.source,)
 
 
 def ramp_slope(layer: Spiking) -> float:

@@ -31,6 +31,7 @@ class Conversion(Record):
     input_range: OneInputRange | dict[str, OneInputRange] = "auto"
     method: str | None = None
     margin: float = 0.1
+    allow_analog: bool = False
 
 
 class Calibration(Record):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from .activations.activation_kind import ActivationKind
-from .populations import Part, Population
+from .populations import FUNCTIONS, Part, Population, Readout
 
 
 def part_of(values: np.ndarray, part: Part, activation: ActivationKind | None = None) -> np.ndarray:
-    """What spikes that carry this part say of `values`, of the same shape. activation: of the parts `function` and `mirrored`."""
+    """What spikes that carry this part say of `values`, of the same shape. activation: of those of FUNCTIONS."""
     if part == "whole":
         return values
-    if activation is not None and part in ("function", "mirrored"):
+    if activation is not None and part in FUNCTIONS:
         return activation.value((-values if part == "mirrored" else values).astype(np.float64)).astype(np.float32)
     return np.minimum(values, 0) if part == "negative" else np.maximum(values if part == "positive" else -values, 0)
 
@@ -29,3 +29,8 @@ def in_tensor_order(values: np.ndarray, layer: Population, images: int) -> np.nd
     """(images, neurons): a tensor's values, image by image; the neurons as the layer orders them, or channels first if it says so."""
     values = values.reshape(images, -1)
     return values if layer.tensor_index is None else values[:, np.argsort(layer.tensor_index)]
+
+
+def as_read(potentials: np.ndarray, readout: Readout) -> np.ndarray:
+    """(images, *shape of its tensor): potentials (images, ...) of a readout's neurons, in the order of the tensor that they are."""
+    return potentials.reshape(len(potentials), -1)[:, readout.index].reshape(len(potentials), *readout.onnx_shape)

@@ -10,6 +10,7 @@ import onnx
 from onnx import external_data_helper
 
 from ..errors import ModelError
+from .subgraphs import subgraphs
 
 SMALL = 1024  # bytes; larger weights stay on the disk while a model is converted
 
@@ -31,7 +32,7 @@ def external_files(model: onnx.ModelProto, base: Path) -> tuple[Path, ...]:
     """Files that hold weights of `model`, whose folder is `base`."""
     places = {
         entry.value
-        for tensor in _tensors(model)
+        for tensor in _tensors(model.graph)
         if tensor.data_location == onnx.TensorProto.EXTERNAL
         for entry in tensor.external_data
         if entry.key == "location"
@@ -39,15 +40,23 @@ def external_files(model: onnx.ModelProto, base: Path) -> tuple[Path, ...]:
     return tuple(base / place for place in sorted(places))
 
 
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """All that may have external data: initializers and attributes."""
-    yield from model.graph.initializer
-    yield from (attribute.t for node in model.graph.node for attribute in node.attribute if attribute.type == onnx.AttributeProto.TENSOR)
+def has_external_data(model: onnx.ModelProto) -> bool:
+    """Whether some of its weights are not inside."""
+    return any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model.graph))
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """All that may have external data: initializers and attributes, those of subgraphs too."""
+    yield from graph.initializer
+    for node in graph.node:
+        yield from (attribute.t for attribute in node.attribute if attribute.type == onnx.AttributeProto.TENSOR)
+        for inner in subgraphs(node):
+            yield from _tensors(inner)
 
 
 def load_weights(model: onnx.ModelProto, base: Path) -> None:
     """Into `model`, from its external data below `base`."""
-    for tensor in _tensors(model):
+    for tensor in _tensors(model.graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             external_data_helper.load_external_data_for_tensor(tensor, str(base))
             tensor.data_location = onnx.TensorProto.DEFAULT

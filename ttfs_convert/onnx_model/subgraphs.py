@@ -5,10 +5,15 @@ from __future__ import annotations
 import onnx
 
 
+def subgraphs(proto: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """Those of the node itself."""
+    return [attribute.g for attribute in proto.attribute if attribute.type == onnx.AttributeProto.GRAPH]
+
+
 def captured(proto: onnx.NodeProto) -> set[str]:
     """Tensors from outside that the node's subgraphs (If, Loop, Scan) read."""
     names: set[str] = set()
-    for graph in (attribute.g for attribute in proto.attribute if attribute.type == onnx.AttributeProto.GRAPH):
+    for graph in subgraphs(proto):
         own = (
             {value.name for value in graph.input}
             | {tensor.name for tensor in graph.initializer}

@@ -13,10 +13,12 @@ from ..measurement.output_errors import OutputErrors
 from ..measurement.quantised_ann import QuantisedTally
 from ..measurement.spike_timing import BINS, SpikeTiming
 from ..network.network import Network
-from ..network.populations import Coded, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
+from ..network.populations import Analog, Coded, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
 from ..tasks.scores import Score, drift_fields, figures
 from ..tasks.task_choice import Choice
 from .schema import (
+    AnalogNodePart,
+    AnalogPart,
     AnnPart,
     DataPart,
     DriftPart,
@@ -82,6 +84,7 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
             steps=network.steps,
             rounding=network.rounding,
             spiking_mac_share=operation_counts.spiking_mac_share(network),
+            analog=tuple(_analog(part, network.ann_macs) for part in network.analog),
         ),
         engine=_engine(run),
         data=DataPart(name=data.name, sha256=data.sha256, samples=len(data), treatments=dict(treatments)),
@@ -114,6 +117,7 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
             event=_operations(operation_counts.total(list(events.values()))),
             event_if_gated=_operations(gated),
             ann_macs=network.ann_macs,
+            analog_macs=sum(part.macs for part in network.analog),
         ),
         layers=tuple(
             _layer(network, layer, layer_errors.layers[layer.name], tolerances.get(layer.name), events[layer.name], run.timing)
@@ -154,6 +158,11 @@ def _output(name: str, errors: OutputErrors, judged: bool) -> OutputPart:
         range=errors.range,
         psnr=errors.psnr,
     )
+
+
+def _analog(part: Analog, ann_macs: int) -> AnalogPart:
+    nodes = tuple(AnalogNodePart(name=node.name, operator=node.operator) for node in part.nodes)
+    return AnalogPart(name=part.name, nodes=nodes, macs=part.macs, mac_share=part.macs / ann_macs if ann_macs else 0.0)
 
 
 def _engine(run: Measured) -> EnginePart:
@@ -202,7 +211,7 @@ def _layer(
         mean_error=errors.mean_error,
         tolerance=tolerance,
         saturated=errors.saturated_share,
-        silent=None if isinstance(layer, Readout) else errors.silent_share,
+        silent=None if isinstance(layer, (Analog, Readout)) else errors.silent_share,
         synops=event.synops,
         neuronops=event.neuronops,
         spike_times=_spike_times(timing, layer),

@@ -18,6 +18,22 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class AnalogNodePart(Part):
+    """A node of the original."""
+
+    name: str
+    operator: str
+
+
+class AnalogPart(Part):
+    """What ONNX Runtime computes in the middle of the network, between two windows."""
+
+    name: str
+    nodes: tuple[AnalogNodePart, ...]
+    macs: int  # multiply-accumulates per inference, which no count of operations holds
+    mac_share: float  # of the original network's
+
+
 class ModelPart(Part):
     """The spiking network."""
 
@@ -30,6 +46,7 @@ class ModelPart(Part):
     steps: int | None  # N per window, of layers that state none of their own; null in continuous time
     rounding: str  # nearest or ceil
     spiking_mac_share: float  # of the original network's multiply-accumulates
+    analog: tuple[AnalogPart, ...] = ()  # what does not spike in the middle
 
 
 class EnginePart(Part):
@@ -145,6 +162,7 @@ class EnergyPart(Part):
     event: OperationsPart  # what the network transmits on this data
     event_if_gated: OperationsPart  # the same run if silent neurons sent nothing
     ann_macs: int  # multiply-accumulates of the original, padded taps included
+    analog_macs: int = 0  # of these, those of analog parts, which the counts leave out
 
 
 class SpikeTimesPart(Part):

@@ -20,8 +20,10 @@ from ..kernels.tick import UNFIRED, tick, tick_under
 from ..network.activations.threshold_shape import thresholds
 from ..network.network import Network
 from ..network.per_channel import per_neuron
-from ..network.populations import Input, Readout, Spiking, ramp_slope
+from ..network.populations import Analog, Input, Readout, Spiking, ramp_slope
 from ..network.synapses.connection import Connection
+from ..network.tensor_order import as_read
+from .analog_parts import AnalogParts
 from .encoded_inputs import channels_last, encoded
 from .integrator import Integrator
 from .recording import Recording, step_dtype
@@ -36,7 +38,7 @@ class ClockSimulator:
 
     def __init__(self, network: Network, fixed: bool = False):
         self.network, self.fixed, self._grid = network, fixed, network.grid()
-        self._integrator = Integrator(network)
+        self._integrator, self._analog = Integrator(network), AnalogParts(network)
         self._tables: dict[str, np.ndarray] = {}  # of falling thresholds
 
     def __call__(self, entries: Mapping[str, np.ndarray]) -> Recording:
@@ -49,6 +51,8 @@ class ClockSimulator:
             for layer in self.network.layers:
                 if isinstance(layer, Input) and layer.coding == "direct":
                     analog[layer.name] = channels_last(layer, entries[layer.onnx_name])
+                elif isinstance(layer, Analog):
+                    entries = {**entries, **self._analog.entries(layer, readouts, entries)}
                 elif isinstance(layer, Input):
                     times[layer.name] = self._encode(layer, entries[layer.onnx_name])
                 elif isinstance(layer, (Spiking, Readout)):
@@ -56,14 +60,13 @@ class ClockSimulator:
                     life = self._live_with_fixed_threshold if self.fixed else self._live
                     life(layer, neurons, times, analog)
                     if isinstance(layer, Readout):
-                        flat = neurons.potential[:, layer.index].astype(np.float32)
-                        readouts[layer.tensor] = flat.reshape(images, *layer.onnx_shape)
+                        readouts[layer.tensor] = as_read(neurons.potential, layer).astype(np.float32)
                     else:
                         times[layer.name] = neurons.times.reshape(images, *layer.shape)
                 else:
                     silent = UNFIRED if self.fixed else self._grid[layer.name]
                     times[layer.name] = WIRING[layer.kind](layer, times, silent)
-        steps_per_layer = self.network.steps_per_layer()
+        readouts, steps_per_layer = self._analog.outer_first(readouts), self.network.steps_per_layer()
         if self.fixed:
             return Recording({name: _tau(steps, self._grid[name]) for name, steps in times.items()}, readouts, dict.fromkeys(steps_per_layer))
         return Recording({name: steps.astype(step_dtype(self._grid[name])) for name, steps in times.items()}, readouts, steps_per_layer)

@@ -70,6 +70,13 @@ def _check_fixed(network: Network, engine: str) -> None:
             "clamps, whose threshold is 1 in their window",
             "leave --threshold out",
         )
+    if network.analog:
+        raise UsageError(
+            "threshold fixed",
+            f"analog parts, such as {network.analog[0].name!r}",
+            "layers that spike: what is between two windows needs windows",
+            "leave --threshold out",
+        )
     if engine == "clock" and len({steps for steps in network.steps_per_layer().values() if steps}) > 1:
         raise UsageError(
             "threshold fixed",

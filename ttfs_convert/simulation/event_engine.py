@@ -16,7 +16,9 @@ from ..network.activations.activation_kind import ActivationKind
 from ..network.activations.threshold_shape import spike_times, threshold_at
 from ..network.network import Network
 from ..network.per_channel import per_neuron
-from ..network.populations import Input, Readout, Spiking, ramp_slope
+from ..network.populations import Analog, Input, Readout, Spiking, ramp_slope
+from ..network.tensor_order import as_read
+from .analog_parts import AnalogParts
 from .encoded_inputs import channels_last, encoded
 from .integrator import Integrator
 from .receptive_fields import ReceptiveFields, receptive_fields
@@ -32,7 +34,7 @@ class EventSimulator:
     all. Needs a network in continuous time."""
 
     def __init__(self, network: Network, fixed: bool = False):
-        self.network, self.fixed, self._integrator = network, fixed, Integrator(network)
+        self.network, self.fixed, self._integrator, self._analog = network, fixed, Integrator(network), AnalogParts(network)
         sizes = {layer.name: math.prod(layer.shape) for layer in network.layers}
         self._direct = {layer.name for layer in network.inputs if layer.coding == "direct"}
         self._fields: dict[str, ReceptiveFields] = {}  # of layers that read spikes
@@ -54,17 +56,20 @@ class EventSimulator:
             for layer in self.network.layers:
                 if isinstance(layer, Input) and layer.coding == "direct":
                     analog[layer.name] = channels_last(layer, entries[layer.onnx_name])
+                elif isinstance(layer, Analog):
+                    entries = {**entries, **self._analog.entries(layer, readouts, entries)}
                 elif isinstance(layer, Input):
                     times[layer.name] = np.clip(1 - encoded(layer, entries[layer.onnx_name]).astype(np.float64), 0, 1)
                 elif isinstance(layer, (Spiking, Readout)):
                     fired, potential = life(layer, images, times, analog)
                     if isinstance(layer, Readout):
-                        readouts[layer.tensor] = potential[:, layer.index].astype(np.float32).reshape(images, *layer.onnx_shape)
+                        readouts[layer.tensor] = as_read(potential, layer).astype(np.float32)
                     else:
                         times[layer.name] = fired.reshape(images, *layer.shape)
                 else:
                     times[layer.name] = self._passed_on(layer, times)
-        return Recording({name: tau.astype(np.float32) for name, tau in times.items()}, readouts, dict.fromkeys(self.network.steps_per_layer()))
+        spikes, readouts = {name: tau.astype(np.float32) for name, tau in times.items()}, self._analog.outer_first(readouts)
+        return Recording(spikes, readouts, dict.fromkeys(self.network.steps_per_layer()))
 
     def _passed_on(self, layer, times: Mapping[str, np.ndarray]) -> np.ndarray:
         if not self.fixed:

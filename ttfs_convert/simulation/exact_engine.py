@@ -20,17 +20,19 @@ from ..kernels.threshold import fire
 from ..network.activations.activation_kind import ActivationKind
 from ..network.activations.threshold_shape import thresholds
 from ..network.network import Network
-from ..network.populations import Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
+from ..network.populations import Analog, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.images import image
+from ..network.tensor_order import as_read
+from .analog_parts import AnalogParts
 from .batch import Batch
 from .encoded_inputs import channels_last, within_range
 from .integrator import Integrator
-from .mirrored_pairs import mirrored_pairs
 from .plan import plans
 from .prepared_layers import Encoder, Pooled, Sums, UnderFallingThreshold
 from .recorded_calls import Program
 from .recording import EIGHT_BITS, Recording, step_dtype
+from .shared_potentials import shared_potentials
 from .wiring import WIRING
 
 SIZES = 16  # of batches that are kept ready
@@ -52,8 +54,9 @@ class Simulator:
     def __init__(self, network: Network, disturb: Disturbance | None = None):
         self.network, self._disturb = network, disturb
         self.steps, self._grid = network.steps_per_layer(), network.grid()
-        self._integrator, self._plans, self._mirrored = Integrator(network), plans(network), mirrored_pairs(network)
-        self._first_input = network.inputs[0].onnx_name
+        self._integrator, self._plans, self._same = Integrator(network), plans(network), shared_potentials(network)
+        self._last = {first: name for name, (first, _) in self._same.items()}
+        self._first_input, self._analog = network.inputs[0].onnx_name, AnalogParts(network)
         self._tables: dict[tuple[str, int | None], FallingThreshold] = {}
         self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
 
@@ -73,7 +76,7 @@ class Simulator:
                 self._ready[key] = self._first(batch)
             else:
                 ready(batch)
-        return Recording(batch.times, batch.readouts, self.steps)
+        return Recording(batch.times, self._analog.outer_first(batch.readouts), self.steps)
 
     def _first(self, batch: Batch) -> Callable[[Batch], None] | Program:
         """Run a batch of a size that is new, and return what runs others of that size."""
@@ -99,6 +102,8 @@ class Simulator:
         for layer in self.network.layers:
             if isinstance(layer, Input) and layer.coding == "direct":
                 _direct(layer, batch)
+            elif isinstance(layer, Analog):
+                self._between(layer, batch, recording.readouts)
             elif isinstance(layer, (Input, Spiking)):
                 with CALLER:
                     times = self._computed(layer, batch.images)(batch)
@@ -114,6 +119,8 @@ class Simulator:
             if isinstance(layer, Input) and layer.coding == "direct":
                 _direct(layer, batch)
                 continue
+            if isinstance(layer, Analog):
+                continue
             if isinstance(layer, Spiking):
                 with CALLER:
                     found = batch.potential(layer)
@@ -126,7 +133,8 @@ class Simulator:
 
     def _entries(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         given = x if isinstance(x, Mapping) else {self._first_input: x}
-        return {layer.onnx_name: np.ascontiguousarray(within_range(layer, given[layer.onnx_name]), np.float32) for layer in self.network.inputs}
+        encoded = {layer.onnx_name: np.ascontiguousarray(within_range(layer, given[layer.onnx_name]), np.float32) for layer in self.network.inputs}
+        return {**given, **encoded} if self._analog.any else encoded
 
     def _batch(self, entries: Mapping[str, np.ndarray]) -> Batch:
         return Batch(self.steps, self._integrator, len(entries[self._first_input]), entries)
@@ -140,6 +148,8 @@ class Simulator:
             return functools.partial(_spike, layer.name, Pooled(layer, self._grid[layer.name], images)), Pooled.compiled
         if isinstance(layer, (MaxPool, Reorder, Concat)):
             return functools.partial(_wire, layer), False
+        if isinstance(layer, Analog):
+            return functools.partial(self._between, layer), False
         computed = self._computed(layer, images)
         compiled = getattr(computed, "compiled", False)
         if isinstance(layer, Readout):
@@ -155,6 +165,10 @@ class Simulator:
                 batch.lost[layer.name] = lost.astype(np.uint8)
 
         return spike_in_noise, False
+
+    def _between(self, layer: Analog, batch: Batch, readouts: Mapping[str, np.ndarray] | None = None) -> None:
+        """Run an analog part. readouts: the potentials that it reads, if not those of the batch."""
+        batch.entries = {**batch.entries, **self._analog.entries(layer, batch.readouts if readouts is None else readouts, batch.entries)}
 
     def _computed(self, layer: Input | Spiking | Readout, images: int) -> Callable[[Batch], np.ndarray]:
         """What gives spike times of an encoder or of neurons, (n, *shape), or a readout's potentials, where no spikes are lost."""
@@ -175,10 +189,16 @@ class Simulator:
         return UnderFallingThreshold(layer, activation, potentials, self._tables.get(key))
 
     def _shared(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray]) -> Callable[[Batch], np.ndarray]:
-        """`potentials`, worked out once for both layers of a mirrored pair."""
-        if layer.name in self._mirrored:
-            return lambda batch: np.negative(batch.potentials.pop(self._mirrored[layer.name]))
-        if layer.name not in self._mirrored.values():
+        """`potentials`, worked out once for all layers that have the same ones, be it turned round."""
+        if layer.name in self._same:
+            first, sign = self._same[layer.name]
+
+            def again(batch: Batch) -> np.ndarray:
+                found = batch.potentials.pop(first) if self._last[first] == layer.name else batch.potentials[first]
+                return found if sign > 0 else np.negative(found)
+
+            return again
+        if layer.name not in self._last:
             return potentials
 
         def kept(batch: Batch) -> np.ndarray:
@@ -214,9 +234,7 @@ def _spike(name: str, computed: Callable[[Batch], np.ndarray], batch: Batch) -> 
 
 def _read_out(layer: Readout, computed: Callable[[Batch], np.ndarray], shaped: Callable[[np.ndarray], np.ndarray] | None, batch: Batch) -> None:
     potentials = computed(batch)
-    batch.readouts[layer.tensor] = (
-        potentials.reshape(batch.images, -1)[:, layer.index].reshape(batch.images, *layer.onnx_shape) if shaped is None else shaped(potentials)
-    )
+    batch.readouts[layer.tensor] = as_read(potentials, layer) if shaped is None else shaped(potentials)
 
 
 def _shaped(layer: Readout) -> Callable[[np.ndarray], np.ndarray] | None:

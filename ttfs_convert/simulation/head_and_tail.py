@@ -2,6 +2,8 @@
 
     the model's inputs -> head -> input populations -> body: layers that spike -> readouts -> tail -> the model's outputs
 
+What ONNX Runtime computes in the middle of the body is not theirs: see `analog_parts.py`.
+
 Head: the preprocessing in front of the first layer, such as a cast, a normalisation that is not linear, or a choice of channels. It ends in
 the tensors that the input populations encode; without one, these are the model's inputs.
 Tail: the postprocessing behind the last layer, such as Softmax or ArgMax and what follows. It starts at the readouts' potentials, and reads
@@ -15,10 +17,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import onnx
 
 from ..network.network import Network
+from ..network.populations import Readout
 from ..onnx_model.dataflow import floats
+from ..onnx_model.embedded import embedded_model
 from ..onnx_model.reference import Reference, feeds_of
 from .encoded_inputs import checked
 from .engines import simulate
@@ -30,8 +33,8 @@ POTENTIALS = 3.0  # standard deviation of those on which a tail is tried
 class _End:
     """Head or tail. threads: as for `Reference`."""
 
-    def __init__(self, part: np.ndarray, unbatched: tuple[str, ...], threads: int):
-        self._model, self._unbatched = onnx.ModelProto.FromString(part.tobytes()), unbatched
+    def __init__(self, part: np.ndarray, where: str, unbatched: tuple[str, ...], threads: int):
+        self._model, self._unbatched = embedded_model(part, where), unbatched
         self.session = Reference(self._model, threads=threads, unbatched=unbatched)
 
     def settle(self, feeds: Mapping[str, np.ndarray], unit: int) -> str | None:
@@ -47,13 +50,17 @@ class Ends:
 
     def __init__(self, network: Network, threads: int = 0):
         self._inputs, self._readouts = network.inputs, network.readouts
-        self._head, self._tail = (None if part is None else _End(part, network.without_batch, threads) for part in (network.head, network.tail))
+        self._potentials = [layer for layer in network.layers if isinstance(layer, Readout)]
+        self._head, self._tail = (
+            None if part is None else _End(part, where, network.without_batch, threads)
+            for part, where in ((network.head, "head"), (network.tail, "tail"))
+        )
 
     def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
         """The tensor in which head or tail mixes the samples of a batch, tried on `feeds`, a few different ones, and on random potentials;
         None if samples are independent. A part that mixes them is run `unit` at a time from now on. Raises as `Reference.settle`."""
         rng, samples = np.random.default_rng(0), len(next(iter(feeds.values())))
-        potentials = {layer.tensor: rng.normal(0, POTENTIALS, (samples, *layer.onnx_shape)).astype(np.float32) for layer in self._readouts}
+        potentials = {layer.tensor: rng.normal(0, POTENTIALS, (samples, *layer.onnx_shape)).astype(np.float32) for layer in self._potentials}
         mixed = self.settle_head(feeds, unit)
         return (self._tail and self._tail.settle({**feeds, **potentials}, unit)) or mixed
 
@@ -79,7 +86,7 @@ class Ends:
     def outputs(self, recording: Recording, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's outputs, by name, from the readouts' potentials and, where the tail reads them, its inputs."""
         if self._tail is None:
-            return recording.readouts
+            return {layer.tensor: recording.readouts[layer.tensor] for layer in self._readouts}
         computed = self._tail.session({**feeds, **recording.readouts})
         return {name: recording.readouts.get(name, value) for name, value in computed.items()}  # what passes through may share memory that ends here
 
@@ -91,10 +98,10 @@ def run(network: Network, x: np.ndarray | Mapping[str, np.ndarray], engine: str 
     """
     if network.head is None:
         return simulate(network, x, engine, threshold)
-    head = onnx.ModelProto.FromString(network.head.tobytes())
+    head = embedded_model(network.head, "head")
     names = [value.name for value in head.graph.input] + [
         layer.onnx_name for layer in network.inputs if layer.onnx_name not in {value.name for value in head.graph.output}
     ]
     feeds, ends = feeds_of(x, list(dict.fromkeys(names))), Ends(network)
     ends.settle_head(feeds)
-    return simulate(network, ends.entries(feeds), engine, threshold)
+    return simulate(network, {**(x if isinstance(x, Mapping) else {}), **ends.entries(feeds)}, engine, threshold)

@@ -20,6 +20,7 @@ from ..measurement.prediction import NoRule, Rule, rule_of
 from ..network.network import Network
 from ..onnx_model.class_names import listed_names
 from ..onnx_model.derived import with_derived
+from ..onnx_model.embedded import embedded_model
 from ..onnx_model.input_sizes import set_sizes
 from ..onnx_model.output_bounds import Bounds
 from ..onnx_model.precision import to_float32
@@ -100,7 +101,7 @@ class Comparison:
                 to_float32(self.model, Path(folder))
         set_sizes(self.model, network.input_sizes)
         if network.derived is not None:
-            self.model = with_derived(self.model, onnx.ModelProto.FromString(network.derived.tobytes()))
+            self.model = with_derived(self.model, embedded_model(network.derived, "derived tensors"))
         self._threads, self._unbatched, self._tensors = threads, network.unbatched, [layer.tensor for layer in network.layers if layer.tensor]
         self._readouts = [layer.tensor for layer in network.readouts if layer.tensor]
         self.original, self.ends = Reference(self.model, threads=threads, unbatched=network.unbatched), Ends(network, threads)

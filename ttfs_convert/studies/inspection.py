@@ -54,11 +54,17 @@ class ModelInspection:
     ann_macs: int  # multiply-accumulates per inference
     modes: dict[str, ModeVerdict]  # strict, exact and unchecked
     notes: tuple[str, ...]  # what was taken for granted
+    mixed: ModeVerdict | None = None  # of mode exact with `allow_analog`, where it is not the verdict without
 
     def converts(self, mode: str) -> bool:
         """Whether `mode` makes a network of it, given data to calibrate on where that is needed."""
         verdict = self.modes[mode]
         return not (verdict.error or verdict.unsupported or (mode == "strict" and verdict.violations))
+
+    @property
+    def converts_mixed(self) -> bool:
+        """Whether mode exact does so with `allow_analog` alone."""
+        return self.mixed is not None and not (self.mixed.error or self.mixed.unsupported)
 
     @property
     def shown(self) -> str:
@@ -90,6 +96,7 @@ def _inspected(file: ModelFile, model: Simplified) -> ModelInspection:
     original, graph = model.original.graph, model.graph.graph
     constants = {tensor.name for tensor in original.initializer}
     ranges = input_ranges(model, "auto")
+    modes = {mode: _verdict(model, file.where, mode, ranges) for mode in MODES}
     return ModelInspection(
         name=file.name,
         onnx_sha256=model.sha256,
@@ -98,16 +105,18 @@ def _inspected(file: ModelFile, model: Simplified) -> ModelInspection:
         opset=max((entry.version for entry in model.original.opset_import if entry.domain in ("", "ai.onnx")), default=0),
         operators=dict(sorted(Counter(node.op_type for node in graph.node).items())),
         ann_macs=macs(model.graph),
-        modes={mode: _verdict(model, file.where, mode, ranges) for mode in MODES},
+        modes=modes,
         notes=ranges.notes,
+        mixed=_verdict(model, file.where, "exact", ranges, set()) if modes["exact"].unsupported else None,
     )
 
 
-def _verdict(model: Simplified, where: str, mode: Mode, ranges: InputRanges) -> ModeVerdict:
+def _verdict(model: Simplified, where: str, mode: Mode, ranges: InputRanges, analog: set[str] | None = None) -> ModeVerdict:
     options = ConversionOptions(mode=mode)
     builder, unsupported, error = options.builder({}), (), None
     try:
-        lower_graph(model, builder, where, ranges)
+        while not lower_graph(model, builder, where, ranges, analog):
+            builder = options.builder({})
     except UnsupportedModel as refused:
         unsupported = tuple(refused.nodes)
     except ModelError as refused:

@@ -10,6 +10,7 @@ from ..errors import ModelError, UsageError
 from ..files.content_kind import MODEL, refuse_others
 from ..network.network import Network
 from ..onnx_model.canonical import runnable
+from ..onnx_model.embedded import embedded_model
 from ..onnx_model.read import check_onnx, load_onnx
 from ..onnx_model.sha256 import sha256_of
 
@@ -30,6 +31,6 @@ def original_model(network: Network, onnx_file: str | Path | None) -> onnx.Model
         return load_onnx(onnx_file)
     if network.onnx is None:
         raise UsageError("network", "the original model is not inside", remedy="name it with --onnx FILE")
-    model = onnx.ModelProto.FromString(network.onnx.tobytes())
+    model = embedded_model(network.onnx, "embedded model")
     check_onnx(model, "embedded model")
     return runnable(model)

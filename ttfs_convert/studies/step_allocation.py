@@ -46,11 +46,11 @@ def sensitivities(
 
 
 def _potentials(network: Network, batches: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """(n, *shape) float64 of every readout, by its tensor."""
-    simulate, parts = Simulator(network), []
+    """(n, *shape) float64 of every readout that is not an analog part's own, by its tensor."""
+    simulate, parts, outer = Simulator(network), [], [layer.tensor for layer in network.readouts]
     for batch in batches:
         recording = simulate(batch)
-        parts.append({name: values.astype(np.float64) for name, values in recording.readouts.items()})
+        parts.append({name: recording.readouts[name].astype(np.float64) for name in outer})
         recording.done()
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

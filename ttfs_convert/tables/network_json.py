@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from ..measurement.operation_counts import layer_connections, paper, spiking_mac_share, synaptic
 from ..network.network import Network
-from ..network.populations import Coded, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
+from ..network.populations import Analog, Coded, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
 
 
 def network_json(network: Network) -> dict:
@@ -26,6 +26,7 @@ def network_json(network: Network) -> dict:
         "compensation": network.compensation and network.compensation.model_dump(mode="json"),
         "ann_macs": network.ann_macs,
         "spiking_mac_share": spiking_mac_share(network),
+        "analog": analog_json(network.layers, network.ann_macs),
         "counts": {
             name: {"synops": count.synops, "neuronops": count.neuronops, "p_proxy": count.p_proxy}
             for name, count in (("paper", paper(network)), ("synaptic", synaptic(network)))
@@ -34,6 +35,20 @@ def network_json(network: Network) -> dict:
         "violations": [violation.model_dump() for violation in network.violations],
         "notes": list(network.notes),
     }
+
+
+def analog_json(layers: Sequence[Layer], ann_macs: int) -> list[dict]:
+    """One object per analog part: its nodes, their multiply-accumulates and the share that these are of the original's."""
+    return [
+        {
+            "name": layer.name,
+            "nodes": [node.model_dump() for node in layer.nodes],
+            "macs": layer.macs,
+            "mac_share": layer.macs / ann_macs if ann_macs else 0.0,
+        }
+        for layer in layers
+        if isinstance(layer, Analog)
+    ]
 
 
 def layers_json(layers: Sequence[Layer], unmeasured: Collection[str] = ()) -> list[dict]:

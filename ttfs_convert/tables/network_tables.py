@@ -13,6 +13,7 @@ from ..network.network import Network, step_counts
 from ..network.populations import Coded, Input, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
 from ..network.provenance import Compensation
 from .fitting_table import Name
+from .listed import many, nodes_listed
 from .style import table, two_columns
 
 
@@ -111,12 +112,36 @@ def compensation_table(compensation: Compensation) -> Table:
     return result
 
 
+def analog_tables(network: Network) -> list[Table]:
+    """What of the original ONNX Runtime computes between two windows; none where all in the middle spikes."""
+    if not network.analog:
+        return []
+    columns = ("part", "before window", "nodes", "which", "MACs", "of all MACs")
+    result = table("Analog parts: ONNX Runtime computes these nodes", *columns, left=("part", "which"))
+    for part in network.analog:
+        share = "-" if not network.ann_macs else f"{100 * part.macs / network.ann_macs:.1f} %"
+        which = nodes_listed([(node.name, node.operator) for node in part.nodes], len(part.nodes))
+        result.add_row(part.name, str(part.window), str(len(part.nodes)), which, f"{part.macs:,}", share)
+    return [result]
+
+
+def _analog_line(network: Network) -> str:
+    """How much of the network is analog, in words."""
+    nodes, macs = sum(len(part.nodes) for part in network.analog), sum(part.macs for part in network.analog)
+    if not nodes:
+        return "none"
+    share = f"{100 * macs / network.ann_macs:.1f} % of the MACs" if network.ann_macs else "no MACs"
+    return f"{many(nodes, 'node')} in {many(len(network.analog), 'part')}, {share}, run by ONNX Runtime"
+
+
 def counts_table(network: Network) -> Table:
     """The counts that need no data."""
     result = table("Operations per inference", "count", "P_proxy", "SynOPs", "NeuronOPs", left=("count",))
     for name, operations in (("paper", paper(network)), ("synaptic", synaptic(network))):
         values = (operations.p_proxy, operations.synops, operations.neuronops)
         result.add_row(name, *("-" if value is None else f"{value:,.0f}" for value in values))
+    if network.analog:
+        result.caption = f"without {sum(part.macs for part in network.analog):,} multiply-accumulates of analog parts"
     return result
 
 
@@ -139,6 +164,7 @@ def contents_table(network: Network, path: str) -> Table:
         "windows": f"{network.windows}",
         "neurons": f"{sum(map(neurons, network.layers)):,}",
         "spiking share of MACs": f"{100 * spiking_mac_share(network):.1f} %",
+        "analog in the middle": _analog_line(network),
         "tail": "none" if network.tail is None else "run by ONNX Runtime behind the readout",
     }
     for row in rows.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from rich.table import Table
 
@@ -11,9 +12,10 @@ from ..errors import TtfsError
 from ..lowering.graph_walk import UnsupportedModel
 from ..network.provenance import Violation
 from .fitting_table import Name
+from .listed import listed
 from .style import table
 
-SHOWN = 3  # names of nodes with one trouble
+Unsupported = tuple[str, str, str, str]  # name, operator, why, what to do
 
 
 def details(error: TtfsError) -> Table | None:
@@ -23,16 +25,16 @@ def details(error: TtfsError) -> Table | None:
     return unsupported_table(error.nodes) if isinstance(error, UnsupportedModel) else None
 
 
-def unsupported_table(nodes: Iterable[tuple[str, str, str, str]]) -> Table:
-    """One row per reason: how many nodes, and the first of them."""
-    columns = ("operator", "why", "what to do", "nodes")
+def unsupported_table(nodes: Iterable[Unsupported], modes: Mapping[Unsupported, str] = MappingProxyType({})) -> Table:
+    """One row per reason: how many nodes, and the first of them. modes: in which of them each is not supported, where there are several."""
+    columns = (*(("mode",) if modes else ()), "operator", "why", "what to do", "nodes")
     result = table("Unsupported nodes", *columns, left=columns)
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    for name, operator, why, remedy in nodes:
-        groups.setdefault((operator, why, remedy), []).append(name)
-    for (operator, why, remedy), names in groups.items():
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        result.add_row(operator, why, remedy, ", ".join(names[:SHOWN]) + more)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for node in nodes:
+        name, operator, why, remedy = node
+        groups.setdefault((*((modes[node],) if modes else ()), operator, why, remedy), []).append(name)
+    for texts, names in groups.items():
+        result.add_row(*texts, listed(names))
     return result
 
 

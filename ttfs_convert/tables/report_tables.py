@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from ..report.schema import DriftPart, EnginePart, OperationsPart, OutputPart, QuantisedPart, Report, TaskPart
+from ..report.schema import DriftPart, EnginePart, ModelPart, OperationsPart, OutputPart, QuantisedPart, Report, TaskPart
 from ..studies.evaluation import Evaluation
 from ..tasks.scores import Score
 from .fitting_table import Name
 from .histogram import Histogram
+from .listed import many, nodes_listed
 from .style import table, two_columns
 
 
@@ -65,6 +66,10 @@ def energy_table(report: Report, slope: str) -> Table:
     for name, part, meaning in rows:
         result.add_row(name, *_operations(part), meaning)
     result.add_row("ANN", "-", f"{report.energy.ann_macs:,}", "-", "multiply-accumulates of the original, padded taps included")
+    if report.model.analog:
+        result.add_row(
+            "analog", "-", f"{report.energy.analog_macs:,}", "-", "of these, what ONNX Runtime computes between windows: in none of the counts above"
+        )
     return result
 
 
@@ -136,6 +141,8 @@ def summary(evaluation: Evaluation) -> Table:
         )
     result.add_row("spikes per neuron", f"{report.snn.spikes_per_neuron:.2f} ({_silence(evaluation)})")
     result.add_row("spiking share of MACs", f"{100 * model.spiking_mac_share:.1f} %")
+    if model.analog:
+        result.add_row("analog in the middle", _analog(model))
     result.add_row("first layer out of tolerance", _tolerance(evaluation))
     timing = report.timing
     result.add_row(
@@ -157,6 +164,12 @@ def drift_text(score: Score) -> str:
 
 def _held_against(task: TaskPart) -> str:
     return "" if task.about is None else f"; against {task.about}"
+
+
+def _analog(model: ModelPart) -> str:
+    nodes = [(node.name, node.operator) for part in model.analog for node in part.nodes]
+    share = 100 * sum(part.mac_share for part in model.analog)
+    return f"{many(len(nodes), 'node')} run by ONNX Runtime, {share:.1f} % of the MACs: {nodes_listed(nodes)}"
 
 
 def _silence(evaluation: Evaluation) -> str:

@@ -270,7 +270,7 @@ def refusal(model, **options):
         ("Shrink", (), {"lambd": 0.5, "bias": 1.0}, "no increasing function with bias 1, lambd 0.5"),
         ("Pow", (np.float32([1, 2, 3, 4]).reshape(4, 1, 1),), {}, "its exponents differ or are not finite"),
         ("Pow", (np.float32(-2),), {}, "it has a pole between negative and positive values"),
-        ("Sin", (), {}, "no spiking form here"),
+        ("Asinh", (), {}, "no spiking form here"),
     ),
 )
 def test_what_does_not_increase_is_refused(operator, inputs, attributes, reason):

@@ -244,9 +244,9 @@ def test_a_function_behind_the_last_layer_stays_in_the_tail():
 def test_two_extremes_are_refused_at_the_node():
     """sin(x) x."""
     chain = spelled()
-    chain.at = times(chain, chain.base, chain.on(chain.base, "Sin"))
+    chain.at = times(chain, chain.base, chain.on(chain.base, "Asinh"))
     error = refusal(end(chain).model(), calibrate=dataset(chain.images(6)))
-    assert [node[1] for node in error.nodes] == ["Sin"] and "first Sin 'sin2'" in str(error)
+    assert [node[1] for node in error.nodes] == ["Asinh"] and "first Asinh 'asinh2'" in str(error)
 
 
 def test_with_more_extremes_a_product_stays_one():

@@ -14,6 +14,7 @@ from ttfs_convert.network.activations.erf import Erf
 from ttfs_convert.network.activations.exponential import Exponential
 from ttfs_convert.network.activations.exponential_linear import ExponentialLinear
 from ttfs_convert.network.activations.gelu import Gelu, TanhGelu
+from ttfs_convert.network.activations.half_wave import HalfWave
 from ttfs_convert.network.activations.hard_swish import HardSwish
 from ttfs_convert.network.activations.jump import Jump
 from ttfs_convert.network.activations.logarithm import Logarithm
@@ -92,6 +93,7 @@ INCREASING = {
     "elu": Twin(ExponentialLinear(alpha=0.7), elu(0.7, 1, 1), -6, 6),
     "celu": Twin(ExponentialLinear(alpha=1.5, width=1.5), elu(1.5, 1, 1.5), -8, 6),
     "selu": Twin(ExponentialLinear(alpha=1.6732632, scale=1.050701), elu(1.6732632, 1.050701, 1), -6, 6),
+    "half wave": Twin(HalfWave(since=-1.5), lambda v: 1 - math.cos(min(max(v + 1.5, 0), math.pi)), -2, 2),
     "jump": Twin(Jump(alpha=0.75), lambda v: v if v > 0.75 else 0.0, -3, 3),
     "jump at 0": Twin(Jump(alpha=0), lambda v: max(v, 0.0), -3, 3),
     "logarithm": Twin(Logarithm(), math.log, 1e-4, 50),

@@ -3,6 +3,7 @@
 1. Sigmoid, Tanh, Erf, Exp, Log, Sqrt, Elu, ... -> neurons whose threshold falls as the function's inverse, see `network/activations/`.
 2. Reciprocal, x^-p                             -> the same of -x, of which they are increasing functions.
 3. Gelu, Swish, HardSwish, Mish, x^2, x^4, ...  -> two populations, one for either side of the minimum; what follows reads both.
+4. Sin, Cos                                     -> a population for each way from one extreme to the next, as far as x reaches.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ...network.activations.erf import Erf
 from ...network.activations.exponential import Exponential
 from ...network.activations.exponential_linear import ExponentialLinear
 from ...network.activations.gelu import Gelu, TanhGelu
+from ...network.activations.half_wave import HalfWave
 from ...network.activations.hard_swish import HardSwish
 from ...network.activations.jump import Jump
 from ...network.activations.logarithm import Logarithm
@@ -32,6 +34,7 @@ from ...network.activations.tanh import Tanh
 from ...network.activations.threshold_shape import Activation
 from ...onnx_model.node import Node
 from ..builder import Builder
+from ..ranges.of_layers import Unbounded
 from ..unsupported import UnsupportedNode
 from ..values import Constant, Potential, Spikes
 from .activation import lower_relu
@@ -62,6 +65,7 @@ VALLEYS: Mapping[str, Callable[[dict], type[Gelu | HardSwish | Mish | Silu | Tan
     "Swish": lambda given: Silu,
 }
 
+MOST_HALF_WAVES = 32  # populations for a sine
 NO_SHAPE = ("its threshold would have a shape, the paper's is a constant", "--mode exact, or train with ReLU1")  # reason, remedy
 
 
@@ -92,6 +96,29 @@ def lower_valley(node: Node, builder: Builder) -> None:
         raise UnsupportedNode(f"alpha {alpha:g}", "write it as Swish(alpha x) / alpha")
     rising, falling = kind(side="rising"), kind(side="falling")
     builder.values[node.outputs[0]] = _valley(node, builder, (rising, falling), rising.depth)
+
+
+def lower_wave(node: Node, builder: Builder) -> None:
+    """sin(x) or cos(x): half waves to either side of an extreme in the middle of what x is known, or seen, to be."""
+    potential, tensor = _potential(node, builder, False), node.inputs[0]
+    span = builder.ranges.span(potential, tensor)
+    low, high = span or (-math.pi, math.pi)
+    highest = math.pi / 2 if node.operator == "Sin" else 0.0  # one of its maxima
+    turns = math.floor(((low + high) / 2 - highest) / math.pi)
+    middle, sign = highest + turns * math.pi, -1.0 if turns % 2 == 0 else 1.0
+    above, below = max(1, math.ceil((high - middle) / math.pi)), max(0, math.ceil((middle - low) / math.pi))
+    if above + below > MOST_HALF_WAVES:
+        raise UnsupportedNode(
+            f"x reaches from {low:.4g} to {high:.4g}, where it turns {above + below - 1} times",
+            f"values that take at most {MOST_HALF_WAVES} half waves",
+        )
+    waves = [Term(HalfWave(since=middle + k * math.pi), sign * (-1) ** k) for k in range(above)]
+    waves += [Term(HalfWave(since=k * math.pi - middle), sign * (-1) ** k, True) for k in range(below)]
+    names = tuple(f"{node.name}/{k}" for k in range(len(waves)))
+    builder.values[node.outputs[0]] = _sum_of(Terms(tuple(waves), -sign, (-1.0, 1.0)), names, node, builder)
+    if span is None and not builder.ranges.measures:
+        builder.ranges.unbounded[tensor] = Unbounded(names[0], tensor, potential.index, potential.shape[-1], -math.inf, math.inf)
+        builder.measured[names[0]] = tensor
 
 
 def lower_written_out(node: Node, builder: Builder) -> None:
@@ -162,27 +189,31 @@ def _valley(node: Node, builder: Builder, halves: tuple[Activation, Activation],
     return _sum_of(terms, (f"{node.name}/rising", f"{node.name}/falling"), node, builder)
 
 
-def _sum_of(found: Terms, names: tuple[str, str], node: Node, builder: Builder) -> Spikes | Potential:
+def _sum_of(found: Terms, names: tuple[str, ...], node: Node, builder: Builder) -> Spikes | Potential:
     """A population for each term, but for those whose potentials never get to where they are not 0. names: of the populations."""
-    potential, parts = _potential(node, builder, False), []
+    potential, parts, which = _potential(node, builder, False), [], "function"
+    mirrored = _mirrored(potential, node, builder) if any(term.mirrored for term in found.terms) else potential
     for name, term in zip(names, found.terms):
-        own = replace(potential, name=name)
-        turned = _mirrored(own, node, builder) if term.mirrored else own
-        if len(found.terms) > 1 and term.activation.value(turned.bounds[1]).max() <= max(term.activation.bounds[0], 0):
+        own = replace(mirrored if term.mirrored else potential, name=name)
+        if len(found.terms) > 1 and term.activation.value(own.bounds[1]).max() <= max(term.activation.bounds[0], 0):
             continue
-        fired = builder.fire(turned, node.inputs[0], part="mirrored" if term.mirrored else "function", activation=term.activation)
+        fired = builder.fire(own, node.inputs[0], part="mirrored" if term.mirrored else which, activation=term.activation)
+        which = which if term.mirrored else "further"
         parts.append(affine(fired, np.full((), term.factor), np.zeros(()), node, builder))
-    return _total(parts, found.shift, node, builder)
+    return _total(parts, found, node, builder)
 
 
-def _total(parts: list[Spikes], shift: float, node: Node, builder: Builder) -> Spikes | Potential:
-    """The sum of spike trains, of which no more than one is not 0 at a time, and a constant."""
+def _total(parts: list[Spikes], found: Terms, node: Node, builder: Builder) -> Spikes | Potential:
+    """The sum of the spike trains of `found` and its constant."""
     if len(parts) == 1:
-        return replace(parts[0], offset=parts[0].offset + shift)
+        return replace(parts[0], offset=parts[0].offset + found.shift)
     result = builder.summed(parts, node.name)
-    ends = [[np.broadcast_to(part.bounds[end], part.shape) for part in parts] for end in (0, 1)]
-    bounds = np.minimum.reduce(ends[0]) + shift, np.maximum.reduce(ends[1]) + shift
-    return replace(result, bias=result.bias + shift, bounds=bounds, pooled_only=True)
+    if found.ends is None:
+        ends = [[np.broadcast_to(part.bounds[end], part.shape) for part in parts] for end in (0, 1)]
+        bounds = np.minimum.reduce(ends[0]) + found.shift, np.maximum.reduce(ends[1]) + found.shift
+    else:
+        bounds = np.full(1, found.ends[0]), np.full(1, found.ends[1])
+    return replace(result, bias=result.bias + found.shift, bounds=bounds, pooled_only=True)
 
 
 def _attributes(node: Node) -> str:

@@ -51,10 +51,11 @@ class Term:
 
 @dataclass(frozen=True)
 class Terms:
-    """The sum of `terms` + shift; at most one of them is not 0 at any x, if there are several."""
+    """The sum of `terms` + shift. ends: between which it lies; None: at most one of several terms is not 0 at any x."""
 
     terms: tuple[Term, ...]
     shift: float
+    ends: tuple[float, float] | None = None
 
     @property
     def tabulated(self) -> bool:

@@ -14,7 +14,18 @@ from .concat import lower_concat
 from .conv import lower_conv
 from .conv_transpose import lower_conv_transpose
 from .cumulative_sum import lower_cumulative_sum
-from .curves import INCREASING, VALLEYS, lower_increasing, lower_pow, lower_reciprocal, lower_thresholded_relu, lower_valley, lower_written_out
+from .curves import (
+    INCREASING,
+    MOST_HALF_WAVES,
+    VALLEYS,
+    lower_increasing,
+    lower_pow,
+    lower_reciprocal,
+    lower_thresholded_relu,
+    lower_valley,
+    lower_wave,
+    lower_written_out,
+)
 from .einsum import lower_einsum
 from .matmul import lower_gemm, lower_matmul
 from .pad import lower_pad
@@ -101,6 +112,15 @@ OPERATORS |= {
 OPERATORS |= {
     name: Operator(lower_valley, "mode exact: as two populations, one for either side of its minimum", activation=True, shaped=True)
     for name in VALLEYS
+}
+OPERATORS |= {
+    name: Operator(
+        lower_wave,
+        f"mode exact: as a population for each way from one extreme to the next, as far as its values reach, at most {MOST_HALF_WAVES}",
+        activation=True,
+        shaped=True,
+    )
+    for name in ("Cos", "Sin")
 }
 OPERATORS["Function"] = Operator(
     lower_written_out,

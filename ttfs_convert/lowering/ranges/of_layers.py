@@ -18,11 +18,12 @@ from types import MappingProxyType
 import numpy as np
 
 from ...network.activations.threshold_shape import Activation, label
-from ...network.populations import Part
+from ...network.populations import FUNCTIONS, Part
 from ..values import Potential, same_index
 
 UNIT = (0.0, 1.0)
 NARROWEST = np.float32(1e-3)  # width of a channel's range, as a share of the layer's largest value: what float32 has no digits for is no signal
+FARTHER = 0.1  # share of the width of the values that data shows, at either end
 Ends = tuple[float, float]
 Range = tuple[np.ndarray, np.ndarray]  # lo and hi, (channels,) float32
 
@@ -40,7 +41,7 @@ class Unbounded:
     low: float
     high: float
     part: Part = "whole"
-    activation: Activation | None = None  # of the parts `function` and `mirrored`
+    activation: Activation | None = None  # of the parts that are FUNCTIONS
 
     @property
     def measured(self) -> str:
@@ -75,6 +76,29 @@ class Ranges:
         if tensor not in self.calibrated:
             self.unseen[tensor] = Unbounded(tensor, tensor, index, channels, -math.inf, math.inf)
         return self.calibrated.get(tensor, (np.zeros(channels, np.float32), np.ones(channels, np.float32)))
+
+    def span(self, potential: Potential, tensor: str) -> Ends | None:
+        """Between which values `potential`, the ONNX tensor `tensor`, lies: as far as is known, else as data shows, and a little farther. None where
+        data has yet to show it: then it is asked to."""
+        known = float(potential.bounds[0].min()), float(potential.bounds[1].max())
+        if np.isfinite(known).all():
+            return known
+        if tensor in self.extremes:
+            lowest, highest = self.extremes[tensor]
+            beyond = FARTHER * (highest - lowest)
+            return max(lowest - beyond, known[0]), min(highest + beyond, known[1])
+        self.factors = (*self.factors, tensor)
+        return None
+
+    def of_analog(self, layer: str, tensor: str, index: np.ndarray, channels: int, ends: Ends) -> Range:
+        """Of the population `layer`, which encodes what an analog part gives: measured where there is data. ends: between which the values lie."""
+        lo, hi = (np.full(channels, end, np.float32) for end in ends)
+        if self.measures or not np.isfinite(ends).all():
+            if tensor not in self.calibrated:
+                self.unbounded[tensor] = Unbounded(layer, tensor, index, channels, -math.inf, math.inf)
+            lowest, highest = self.calibrated.get(tensor, (np.zeros(channels), np.ones(channels)))
+            lo, hi = np.clip(lowest, lo, hi), np.clip(highest, lo, hi)
+        return self._wide_enough(lo, hi, np.asarray(ends, np.float32))
 
     def of(self, potential: Potential, tensor: str, low: float, high: float, part: Part = "whole") -> Range:
         """Of neurons for `potential` behind an activation that clamps to [low, high]. tensor: the ONNX tensor with their values, or
@@ -145,6 +169,6 @@ class Ranges:
 
 def measured(tensor: str, part: Part, activation: Activation | None = None) -> str:
     """What is measured to find the range of neurons that carry `part` of the values of `tensor`, in words."""
-    if activation is not None and part in ("function", "mirrored"):
+    if activation is not None and part in FUNCTIONS:
         return f"{label(activation)} of {'-' if part == 'mirrored' else ''}{tensor}"
     return tensor if part == "whole" else f"{part} part of {tensor}"

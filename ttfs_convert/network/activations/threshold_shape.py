@@ -15,6 +15,7 @@ from .erf import Erf
 from .exponential import Exponential
 from .exponential_linear import ExponentialLinear
 from .gelu import Gelu, TanhGelu
+from .half_wave import HalfWave
 from .hard_swish import HardSwish
 from .jump import Jump
 from .logarithm import Logarithm
@@ -34,6 +35,7 @@ Activation = Annotated[
     | Exponential
     | ExponentialLinear
     | Gelu
+    | HalfWave
     | HardSwish
     | Jump
     | Logarithm
