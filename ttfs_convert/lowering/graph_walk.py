@@ -74,7 +74,7 @@ def lower_graph(model: Simplified, builder: Builder, where: str, ranges: InputRa
     Returns whether all others have a spiking form: if not, theirs have been added to `analog`, and what the builder holds is good for nothing. Raises
     UnsupportedModel with all nodes that nothing can be done about, ModelError for a graph in which nothing spikes.
     """
-    walk = _Walk(model, builder, ranges, analog or frozenset(), analog is not None)
+    walk = _Walk(model, builder, ranges, analog)
     unsupported, known = [], len(analog or ())
     for node in counted("converting, nodes", walk.nodes, len(walk.nodes)):
         problem = walk.lower(node)
@@ -100,8 +100,9 @@ def lower_graph(model: Simplified, builder: Builder, where: str, ranges: InputRa
 class _Walk:
     """What the decision about one node needs to know of the whole graph."""
 
-    def __init__(self, model: Simplified, builder: Builder, ranges: InputRanges, analog: Set[str], mixed: bool):
-        self.graph, self.builder, self.ranges, self._mixed = model.graph.graph, builder, ranges, mixed
+    def __init__(self, model: Simplified, builder: Builder, ranges: InputRanges, known: Set[str] | None = None):
+        self.graph, self.builder, self.ranges = model.graph.graph, builder, ranges
+        self._mixed, analog = known is not None, known or frozenset()
         for tensor in self.graph.initializer:
             builder.values[tensor.name] = Constant(functools.partial(model.array, tensor))
         self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
