@@ -111,3 +111,14 @@ def test_splitting_a_batch_changes_no_bit(network):
     np.testing.assert_array_equal(whole.potentials, np.concatenate([part.potentials for part in parts]))
     for name, times in whole.spike_times.items():
         np.testing.assert_array_equal(times, np.concatenate([part.spike_times[name] for part in parts]))
+
+
+def test_the_papers_autoencoder_rebuilds_digits():
+    """Section V-A of the paper: its network and its count of operations, on the digits that ship."""
+    pytest.importorskip("skimage")
+    network = ttfs_convert.convert(ROOT / "examples" / "mnist" / "autoencoder.onnx")
+    digits = ROOT / "examples" / "mnist" / "images.npz"
+    steps, continuous = (ttfs_convert.evaluate(network, digits, steps=steps, task="reconstruction").report for steps in (50, None))
+    assert network.mode == "strict" and steps.energy.paper.p_proxy == 581_184 and steps.data.samples == 40
+    assert steps.ann.psnr > 18 and abs(steps.drift.psnr_db) <= 0.1 and abs(steps.drift.ssim) <= 0.002
+    assert abs(continuous.drift.psnr_db) <= 1e-3 and abs(continuous.drift.ssim) <= 1e-4
