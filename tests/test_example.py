@@ -139,7 +139,7 @@ def test_the_table_of_the_autoencoder_is_the_same_everywhere():
     shown, proven, log = (
         (ROOT / path).read_text() for path in ("examples/mnist/README.md", "docs/evidence.md", "examples/mnist/train_autoencoder.log")
     )
-    table = shown[shown.index("| network | PSNR") : shown.index("\n\nPSNR and SSIM are means")]
+    table = shown[shown.index("| autoencoder | PSNR") : shown.index("\n\nPSNR and SSIM are means")]
     assert table in proven
     for name, line in zip(("50 steps", "continuous time"), log.splitlines()[-2:]):
         ann, snn = (next(row for row in table.splitlines() if row.startswith(f"| {start} ")).split(" | ")[1:3] for start in ("ANN", f"SNN, {name}"))

@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows.append(row("SNN, continuous time" if steps is None else f"SNN, {steps} steps", evaluation.report, "snn"))
     data = evaluation.report.data
     print(f"{data.name}, {data.samples:,} pictures\n")
-    print("| network | PSNR, dB | SSIM | P_proxy, count `paper` | drift of PSNR, dB | drift of SSIM |\n|---|---|---|---|---|---|")
+    print("| autoencoder | PSNR, dB | SSIM | P_proxy, count `paper` | drift of PSNR, dB | drift of SSIM |\n|---|---|---|---|---|---|")
     print("\n".join(f"| {' | '.join(each)} |" for each in (*rows, *PAPER)))
 
 
