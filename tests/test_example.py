@@ -1,6 +1,7 @@
 """The trained example keeps its promises, and the public verbs work as the README shows them."""
 
 import os
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,50 @@ def test_splitting_a_batch_changes_no_bit(network):
     np.testing.assert_array_equal(whole.potentials, np.concatenate([part.potentials for part in parts]))
     for name, times in whole.spike_times.items():
         np.testing.assert_array_equal(times, np.concatenate([part.spike_times[name] for part in parts]))
+
+
+def test_the_papers_autoencoder_rebuilds_digits():
+    """Section V-A of the paper: its network and its count of operations, on the digits that ship."""
+    pytest.importorskip("skimage")
+    network = ttfs_convert.convert(ROOT / "examples" / "mnist" / "autoencoder.onnx")
+    digits = ROOT / "examples" / "mnist" / "images.npz"
+    steps, continuous = (ttfs_convert.evaluate(network, digits, steps=steps, task="reconstruction").report for steps in (50, None))
+    assert network.mode == "strict" and steps.energy.paper.p_proxy == 581_184 and steps.data.samples == 40
+    assert steps.ann.psnr > 18 and abs(steps.drift.psnr_db) <= 0.1 and abs(steps.drift.ssim) <= 0.002
+    assert abs(continuous.drift.psnr_db) <= 1e-3 and abs(continuous.drift.ssim) <= 1e-4
+
+
+def test_the_table_of_the_autoencoder(capsys):
+    pytest.importorskip("skimage")
+    folder = ROOT / "examples" / "mnist"
+    runpy.run_path(str(folder / "table4.py"))["main"](["--data", str(folder / "images.npz")])
+    lines = capsys.readouterr().out.splitlines()
+    names = ["ANN", "SNN, 50 steps", "SNN, 32 steps", "SNN, 16 steps", "SNN, continuous time", "the paper's ANN, full MNIST", "the paper's SNN"]
+    assert lines[0] == "images.npz, 40 pictures" and [line.split(" | ")[0].lstrip("| ") for line in lines[4:]] == names and "| 581,184 |" in lines[5]
+
+
+def test_the_table_of_the_autoencoder_is_the_same_everywhere():
+    """In its README and in the evidence; the training's log ends with its figures."""
+    shown, proven, log = (
+        (ROOT / path).read_text() for path in ("examples/mnist/README.md", "docs/evidence.md", "examples/mnist/train_autoencoder.log")
+    )
+    table = shown[shown.index("| autoencoder | PSNR") : shown.index("\n\nPSNR and SSIM are means")]
+    assert table in proven
+    for name, line in zip(("50 steps", "continuous time"), log.splitlines()[-2:]):
+        ann, snn = (next(row for row in table.splitlines() if row.startswith(f"| {start} ")).split(" | ")[1:3] for start in ("ANN", f"SNN, {name}"))
+        assert line == f"2,000 test images, {name}: ANN PSNR {ann[0]} dB, SSIM {ann[1]}; SNN {snn[0]} dB, {snn[1]}"
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """All test digits of the subset that the autoencoder was judged on."""
+    data = load_dataset("mnist") if "TTFS_DATA" in os.environ else None
+    if data is None or len(data) != 2000:
+        pytest.skip("TTFS_DATA does not say where the subset of MNIST is")
+    return data
+
+
+def test_the_autoencoder_on_all_test_digits(digits):
+    network = ttfs_convert.convert(ROOT / "examples" / "mnist" / "autoencoder.onnx")
+    report = ttfs_convert.evaluate(network, digits, task="reconstruction").report
+    assert (f"{report.ann.psnr:.2f}", f"{report.snn.psnr:.2f}") == ("19.78", "19.75") and abs(report.drift.ssim) <= 0.002

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from .studies.setting import StudyOptions
     from .studies.sweep import Sweep, sweep
     from .studies.tuning import Tuning, tune
+    from .tasks.drop_limit import DropLimit
+    from .tasks.scores import Score
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 if not os.path.isdir(os.path.join(_FOLDER, "kernels")):
@@ -42,12 +44,14 @@ __all__ = [  # the public names: those of verbs, what they take and give back, a
     "ConversionOptions",
     "DataError",
     "Dataset",
+    "DropLimit",
     "Evaluation",
     "ModelError",
     "ModelInspection",
     "Network",
     "Recording",
     "Report",
+    "Score",
     "StudyOptions",
     "Sweep",
     "TtfsError",
@@ -82,6 +86,8 @@ _MODULES = {  # where they are defined, for loading on first use; the imports ab
     "studies.setting": ("StudyOptions",),
     "studies.sweep": ("Sweep", "sweep"),
     "studies.tuning": ("Tuning", "tune"),
+    "tasks.drop_limit": ("DropLimit",),
+    "tasks.scores": ("Score",),
 }
 
 

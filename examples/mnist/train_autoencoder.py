@@ -59,7 +59,8 @@ def round_weights_(model: nn.Module, constrained: set[nn.Module]) -> None:
 
 
 def halve(path: Path) -> None:
-    """The matrices of the ONNX file, which float16 holds, as float16 behind a Cast: half the size, the same figures to the last bit."""
+    """The matrices of the ONNX file, which float16 holds, as float16 behind a Cast: half the size, the same figures to the last bit. What the
+    exporter notes beside the nodes is left out."""
     model, casts = onnx.load(path), []
     for matrix in model.graph.initializer:
         if len(matrix.dims) == 2 and matrix.data_type == onnx.TensorProto.FLOAT:
@@ -67,6 +68,9 @@ def halve(path: Path) -> None:
             matrix.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
             casts.append(onnx.helper.make_node("Cast", [matrix.name], [name], name=f"{name}.cast", to=onnx.TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
+    for part in (model, model.graph, *nodes, *model.graph.input, *model.graph.output):
+        del part.metadata_props[:]
+    del model.graph.value_info[:]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     onnx.save(model, path)
@@ -135,11 +139,11 @@ def recipe(options: argparse.Namespace) -> dict[str, float]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=300)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=20.0, help="of a loss that is a mean over 784 pixels")
+    parser.add_argument("--epochs", type=int, default=120)
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=10.0, help="of a loss that is a mean over 784 pixels")
     parser.add_argument("--mean", type=float, default=0.2, help="of the pre-activation's target distribution")
-    parser.add_argument("--lambda-a", type=float, default=3e-3, help="weight of the pre-activation loss")
+    parser.add_argument("--lambda-a", type=float, default=2e-3, help="weight of the pre-activation loss")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data-dir", type=Path, help="where the raw files are; else $TTFS_DATA, the user cache, a download")
     parser.add_argument("--threads", type=int, help="default: all cores")

@@ -244,7 +244,7 @@ def test_a_network_fitted_to_its_grid_is_told_apart(data):
 def test_no_steps_no_labels_no_samples(network, data, runs):
     with pytest.raises(UsageError, match="continuous time; expected a number of steps to come down from"):
         tune(network.with_steps(None), data, 1)
-    with pytest.raises(UsageError, match="images has no labels; expected labelled data"):
+    with pytest.raises(UsageError, match="images has no labels and no targets; expected data to judge by"):
         tune(network, dataset(data.x), 1)
     one = dataclasses.replace(data, x=data.x[:1], y=data.y[:1])
     for each, share in ((one, 0.5), (data, 0.001), (data, 0.999), (data, 0), (data, 1)):

@@ -1,10 +1,11 @@
-"""The scripts that train ordinary networks: one command trains, exports and converts, and goes on where it was interrupted."""
+"""The scripts that train the MobileNet and the autoencoder: one command trains, exports and converts, and goes on where it was interrupted."""
 
 import re
 
 import pytest
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("skimage")  # measures the autoencoder
 pytest.importorskip("onnxscript")  # of the exporter
 
 from tests.training.conftest import scripts  # noqa: E402
@@ -12,8 +13,7 @@ from tests.training.conftest import scripts  # noqa: E402
 SCRIPTS = {"train_mobilenet": ("fashion_mnist", "train", "train_mobilenet"), "train_autoencoder": ("mnist", "train_autoencoder")}
 ENDS = {
     "train_mobilenet": r"60 test images: ANN (\d+\.\d\d) %; in mode exact and continuous time SNN \1 %, agreement 100\.00 %",
-    "train_autoencoder": r"60 test images: PSNR of the reconstructions (\d+\.\d\d) dB, in mode exact and continuous time \1 dB; "
-    r"SNN against ANN 1\d\d\.\d dB",
+    "train_autoencoder": r"60 test images, continuous time: ANN PSNR (\d+\.\d\d) dB, SSIM (-?\d\.\d{4}); SNN \1 dB, \2",
 }
 
 

@@ -126,7 +126,7 @@ class NoRule:
                 "say it with --decision-threshold X, or give y as floats if it holds values",
             )
         return UsageError(
-            f"output {self.output!r}", self.reason, "one score per class, or labels", "name another output with --output, if there is one"
+            f"output {self.output!r}", self.reason, "one score per class, or labels", "name another output with --output if there is one, or a --task"
         )
 
 

@@ -163,7 +163,7 @@ class Comparison:
         rule = self.rules[self.output]
         if isinstance(rule, PositionRule):  # of no task yet
             raise TypeError(f"{rule}")
-        inputs = {name: shape[1:] for name, (shape, _) in self.original.inputs.items()}
+        inputs = {name: shape for name, (shape, _) in self.original.inputs.items()}
         divided = any(batches.divided for batches in self._fitted.batches.values())
         return JudgedOutput(self.data, rule, self._sample[self.output], bounds, inputs, ranges, divided, threshold)
 

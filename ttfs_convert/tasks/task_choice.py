@@ -44,21 +44,38 @@ def chosen_task(wanted: str | None, judged: JudgedOutput) -> Choice:
 
 
 def _derived(judged: JudgedOutput) -> Choice:
-    """1. Integers per position that fit the output                      -> segmentation.
+    """1. Whole numbers per position beside scores of classes or labels  -> segmentation; booleans beside one float per position too.
     2. Values of the output's shape, or many for one float per sample -> regression.
     3. Labels, and an output that labels follow from                  -> classification.
     4. Anything else                                                  -> none.
     """
     data = judged.data
-    if data.y is None and data.targets is not None and data.targets.dtype.kind in LABELS:
-        rule = position_rule(judged, data.targets.shape[1:])
-        if rule is not None:
-            return _segmentation(judged, "derived from y, which has a label for every position")
+    if data.y is None and data.targets is not None and _are_maps(judged, data.targets):
+        return _segmentation(judged, "derived from y, which has a label for every position")
     if data.targets is not None and (data.y is None or (data.targets.dtype.kind == "f" and judged.is_lone and len(np.unique(data.y)) > 2)):
         return _regression(judged, "derived from y, which has values of the output's shape")
     if data.y is not None and isinstance(judged.rule, Rule):
         return _classification(judged, "derived from y, which has a label for every sample")
-    return Choice(None, judged.rule, None, "", _unused(judged))
+    return Choice(None, _without_truth(judged), None, "", _unused(judged))
+
+
+def _are_maps(judged: JudgedOutput, targets: np.ndarray) -> bool:
+    """Whether they are labels of the output's positions, without a doubt."""
+    if targets.dtype.kind not in LABELS and not (np.rint(targets) == targets).all():
+        return False
+    try:
+        return position_rule(judged, targets.shape[1:], asked=targets.dtype.kind == "b") is not None
+    except UsageError:  # nothing says where one float splits two classes
+        return False
+
+
+def _without_truth(judged: JudgedOutput) -> Rule | NoRule:
+    """The rule of an output that the data says nothing of: as many values as an input has are a signal, not scores of classes."""
+    rule = judged.rule
+    signal = judged.data.y is None and any(fitted(np.empty((1, *shape), np.bool_), judged.shape) is not None for shape in judged.inputs.values())
+    if isinstance(rule, Rule) and rule.kind == "largest" and signal:
+        return judged.values(f"{rule.count} as the input has, which no labels say to be scores")
+    return rule
 
 
 def _unused(judged: JudgedOutput) -> tuple[str, ...]:
