@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..data import Dataset
+    from ..data.speech_pairs import SpeechPairs
 
 
 def show(*parts: Table, stderr: bool = False) -> None:
@@ -45,7 +46,7 @@ def note(text: str) -> None:
     say(f"note: {text}")
 
 
-def note_subset(dataset: Dataset) -> None:
+def note_subset(dataset: Dataset | SpeechPairs) -> None:
     """That `--limit` left samples out, if it did."""
     if len(dataset) < dataset.total:
         note(f"--limit: a subset, {len(dataset):,} of {dataset.total:,} samples")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .base_command import GATE_FAILED, INCONCLUSIVE
@@ -10,29 +10,29 @@ from .console import note, say
 
 if TYPE_CHECKING:
     from ..measurement.accuracy_drift import PairedOutcomes
-    from ..studies.evaluation import Evaluation
     from ..tasks.drop_limit import DropLimit
     from ..tasks.scores import Score
 
 
-def gated(evaluation: Evaluation, limits: Sequence[DropLimit]) -> int:
-    """Say of each limit whether the drop is within it, and what this sample can decide; return the exit code of the worst outcome."""
+def gated(scores: Mapping[str, Score], limits: Sequence[DropLimit], outcomes: PairedOutcomes | None = None, agreement: float = 0.0) -> int:
+    """Say of each limit whether the drop is within it, and what this sample can decide; return the exit code of the worst outcome. scores: by measure
+    of the task. outcomes, agreement: of predicted labels, where there are some."""
     from ..measurement.accuracy_drift import Verdict
 
-    outcomes = set()
+    verdicts = set()
     for limit in limits:
-        score = evaluation.scores[limit.measure or next(iter(evaluation.scores))]
+        score = scores[limit.measure or next(iter(scores))]
         decided = limit.verdict(score)
-        outcomes.add(decided)
+        verdicts.add(decided)
         named = "" if score.measure.name == "accuracy" else f" of {score.measure.title}"
         say(f"gate {limit.most:g} {score.measure.drift_unit}".rstrip() + f"{named}: {decided.value}")
-        if evaluation.outcomes is not None:
-            note(_of_labels(evaluation.outcomes, evaluation.report.drift.agreement or 0, limit.most, decided is Verdict.INCONCLUSIVE))
+        if outcomes is not None:
+            note(_of_labels(outcomes, agreement, limit.most, decided is Verdict.INCONCLUSIVE))
         else:
             note(_of_values(score, limit, decided is Verdict.INCONCLUSIVE))
-    if Verdict.FAILED in outcomes:
+    if Verdict.FAILED in verdicts:
         return GATE_FAILED
-    return INCONCLUSIVE if Verdict.INCONCLUSIVE in outcomes else 0
+    return INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else 0
 
 
 def _of_labels(outcomes: PairedOutcomes, agreement: float, max_drop: float, undecided: bool) -> str:

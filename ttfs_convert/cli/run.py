@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,15 +11,15 @@ from ..kernels.rounding import MAX_STEPS, ROUNDINGS
 from .base_command import Command
 from .console import note, note_subset, say, show
 from .drop_gates import gated
-from .output_files import check_outputs, write_json
+from .output_files import write_json
 from .progress_lines import patience, progress
+from .run_options import Options
 from .shared_options import Steps, judging, on_grid
 
 if TYPE_CHECKING:
     from ..data import Dataset
     from ..network.network import Network
     from ..studies.evaluation import Evaluation
-    from ..studies.setting import StudyOptions
 
 
 COMPILING = "preparing the first batch: kernels are compiled once, in about 20 seconds, and kept"
@@ -93,6 +93,7 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
     "sample cannot decide. X: percentage points of accuracy, mean_iou, pixel_accuracy; dB of psnr; else as ssim, rmse, mae, r2 are. Repeatable.",
 )
 @judging
+@click.option("--enhanced", metavar="DIR", type=click.Path(file_okay=False), help="Of --task enhancement: write the spiking network's recordings.")
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
@@ -106,72 +107,19 @@ def main(**options):
     _run(Options(**options))
 
 
-class Options(NamedTuple):
-    """The command's, by the names that click gives them."""
-
-    network: str
-    data: str
-    data_dir: str | None
-    limit: int | None
-    batch: int
-    steps: int | None
-    input_steps: int | None
-    rounding: str | None
-    engine: str
-    threshold: str
-    histogram: bool
-    quantised: bool
-    spike_file: str | None
-    folder: str | None
-    sweeps: tuple[str, ...]
-    repeats: int | None
-    seed: int | None
-    log: str | None
-    max_drop: tuple[str, ...]
-    task: str | None
-    output: str | None
-    decision_threshold: float | None
-    onnx_file: str | None
-    json_file: str | None
-    threads: int | None
-
-    @property
-    def of_study(self) -> StudyOptions:
-        """Those that evaluations and sweeps share."""
-        return {
-            "onnx_file": self.onnx_file,
-            "batch": self.batch,
-            "threads": self.threads,
-            "output": self.output,
-            "decision_threshold": self.decision_threshold,
-            "task": self.task,
-        }
-
-    def check(self) -> None:
-        """Raise UsageError for options that do not fit together, or for files that cannot be written."""
-        from ..errors import UsageError
-        from ..figures.figure_folder import check_plots
-
-        check_outputs(json=self.json_file, spikes=self.spike_file)
-        if self.folder is not None:
-            check_plots(self.folder)
-        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.max_drop)
-        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, ()):
-            raise UsageError(
-                "--sweep",
-                "an option for single runs beside it",
-                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot nor --max-drop",
-            )
-        if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
-            raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
-
-
 def _run(options: Options) -> None:
     from ..data.given import dataset_of
+    from ..errors import UsageError
     from ..network.store import load
 
     options.check()
     network = on_grid(load(options.network), options.steps, options.rounding, options.input_steps)
+    if options.task == "enhancement":
+        from .enhancement_run import run_enhancement
+
+        sys.exit(run_enhancement(network, options, COMPILING))
+    if options.enhanced is not None:
+        raise UsageError("--enhanced", "another task than enhancement", remedy="add --task enhancement")
     dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir)
     if options.sweeps:
         _sweep(network, dataset, options)
@@ -214,7 +162,7 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     _show(evaluation, options)
     note_subset(dataset)
     if limits:
-        sys.exit(gated(evaluation, limits))
+        sys.exit(gated(evaluation.scores, limits, evaluation.outcomes, evaluation.report.drift.agreement or 0))
 
 
 def _show(evaluation: Evaluation, options: Options) -> None:

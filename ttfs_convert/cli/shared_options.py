@@ -52,7 +52,8 @@ def judging(command: Callable) -> Callable:
             "--task",
             type=click.Choice(TASK_NAMES),
             help="What the network is for: accuracy of labels; PSNR and SSIM against targets y, else the input itself (needs the extra signals); "
-            "RMSE, MAE and R^2 against targets; mean IoU and accuracy of label maps. By default what labels and outputs leave no doubt about.",
+            "RMSE, MAE and R^2 against targets; mean IoU and accuracy of label maps; "
+            "SI-SDR, PESQ and STOI of speech (of ttfs-run alone; needs the extra speech). By default what labels and outputs leave no doubt about.",
         ),
         click.option(
             "--decision-threshold",

@@ -28,6 +28,7 @@ from .decomposition.decomposed import Decomposition, decomposed
 from .decomposition.rewriting import Surroundings
 from .encoders import enter
 from .graph_regions import WEIGHTED, Regions, is_body, tail_tensors
+from .mask_product import MaskProduct
 from .middle import Middle
 from .operators.activation import COMPARISONS
 from .operators.affine import PRODUCT_OF_COMPUTED
@@ -109,22 +110,26 @@ class _Walk:
         shapes, outputs = sizes(model.graph), [value.name for value in self.graph.output]
         builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))
         nodes = with_two_slopes([Node.of(proto) for proto in self.graph.node], self._constant, shapes.get, outputs)
+        self.inputs = [value.name for value in self.graph.input if value.name not in builder.values]
+        self.masked = MaskProduct.of(nodes, self.inputs, lambda name: self._constant(name) is not None)
         if builder.slope != "fan_in":
-            body = Regions(nodes, shapes)
+            body = Regions(self.masked.outside(nodes), shapes)
             nodes = with_functions(nodes, self._constant, outputs, builder.opset, lambda node: not body.prepares(node))
         self.parts = self._decomposed(nodes, model, shapes, outputs, analog)
         groups = self._grouped(analog, shapes)
         self.nodes, self.middle = groups.nodes, Middle(builder, groups, self.infos, shapes)
-        self.regions = Regions(self.nodes, shapes, {name: self.parts.replaced[name] for name in self.parts.last})
+        self.regions = Regions(self.masked.outside(self.nodes), shapes, {name: self.parts.replaced[name] for name in self.parts.last})
         readers = [node for node in self.nodes if node.operator not in COMPARISONS]  # those are part of a clamp, Where
         self.body_readers = Counter(
-            name for node in readers if self.regions.feeds_body.intersection(node.outputs) or is_body(node) for name in set(node.inputs)
+            name
+            for node in self.masked.outside(readers)
+            if self.regions.feeds_body.intersection(node.outputs) or is_body(node)
+            for name in set(node.inputs)
         )
         builder.max_pooled = self.regions.max_pooled
         for operator, names in [*((node.operator, set(node.inputs)) for node in readers), ("output", outputs)]:
             for name in names:
                 builder.readers.setdefault(name, []).append(operator)
-        self.inputs = [value.name for value in self.graph.input if value.name not in builder.values]
         self.entered: dict[str, Spikes] = {}
         builder.values.update({name: Head(name) for name in self.inputs})
 
@@ -142,8 +147,8 @@ class _Walk:
         gives the tensors `analog`."""
         if self.builder.slope == "fan_in":
             return Decomposition(nodes)
-        regions = Regions(nodes, shapes)
-        tail = tail_tensors(nodes, regions)
+        regions = Regions(self.masked.outside(nodes), shapes)
+        tail = self.masked.decoder | tail_tensors(nodes, regions)
 
         def spikes(node: Node) -> bool:
             if tail.intersection(node.outputs) or not analog.isdisjoint(node.outputs) or not self._is_float(node.outputs[0]):
@@ -195,7 +200,9 @@ class _Walk:
         if any(isinstance(value, Tail) for value in given.values()) or self._ends(node, given):
             self._to_tail(node, given)
             return None
-        if _is_shaped(node) and self.regions.prepares(node) and node.outputs[0] not in self.parts.replaced:
+        if node.outputs[0] in self.masked.encoder or (
+            _is_shaped(node) and self.regions.prepares(node) and node.outputs[0] not in self.parts.replaced
+        ):
             values.update({name: Head(name) for name in node.outputs})
             return None
         problem = self._lowered(node, given)
@@ -215,7 +222,10 @@ class _Walk:
         return None
 
     def _ends(self, node: Node, given: dict[str, Value]) -> bool:
-        """Whether ONNX Runtime shall run a node although it might spike: classifying, and an activation that ends the network."""
+        """Whether ONNX Runtime shall run a node although it might spike: the product with a mask in front of a decoder, classifying, and an
+        activation that ends the network."""
+        if node.outputs[0] in self.masked.decoder:
+            return True
         if node.operator in WEIGHTED or all(map(is_raw, given.values())):
             return False
         if node.operator in TAIL_OPERATORS:

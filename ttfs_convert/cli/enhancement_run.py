@@ -1,0 +1,51 @@
+"""`ttfs-run --task enhancement`: recordings of speech instead of samples of one size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .console import note, note_subset, show
+from .drop_gates import gated
+from .output_files import write_json
+from .progress_lines import patience, progress
+
+if TYPE_CHECKING:
+    from ..network.network import Network
+    from .run_options import Options
+
+APART = ("engine", "threshold", "histogram", "quantised", "spike_file", "folder", "sweeps", "output", "decision_threshold", "input_steps", "data_dir")
+DEFAULTS = {"engine": "exact", "threshold": "dynamic", "histogram": False, "quantised": False, "sweeps": ()}
+
+
+def run_enhancement(network: Network, options: Options, compiling: str) -> int:
+    """Enhance the recordings, print the table, write what is asked for, and return the gates' exit code. Raises UsageError for options that have no
+    meaning here."""
+    from ..data.speech_pairs import speech_pairs
+    from ..errors import UsageError
+    from ..studies.enhancement import enhance
+    from ..tables.enhancement_table import enhancement_tables
+    from ..tasks.drop_limit import DropLimit
+
+    given = [name for name in APART if getattr(options, name) != DEFAULTS.get(name)]
+    if given:
+        names = {"spike_file": "spikes", "folder": "plot", "sweeps": "sweep"}
+        raise UsageError(f"--{names.get(given[0], given[0]).replace('_', '-')}", "given with --task enhancement", remedy="leave it out")
+    limits = [DropLimit.parsed(text) for text in options.max_drop]
+    data = speech_pairs(options.data, options.limit)
+    with progress("enhancing, recordings") as tell, patience(compiling) as begun:
+
+        def tell_of_recordings(done: int, of: int) -> None:
+            begun()
+            tell(done, of)
+
+        found = enhance(
+            network, data, limits=limits, onnx_file=options.onnx_file, threads=options.threads, enhanced=options.enhanced, progress=tell_of_recordings
+        )
+    if options.json_file != "-":
+        show(*enhancement_tables(found))
+    if options.json_file:
+        write_json(found.as_json(), options.json_file)
+    for text in found.notes:
+        note(text)
+    note_subset(data)
+    return gated(found.scores, limits) if limits else 0

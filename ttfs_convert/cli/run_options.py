@@ -1,0 +1,71 @@
+"""The options of `ttfs-run`, together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .output_files import check_outputs
+
+if TYPE_CHECKING:
+    from ..studies.setting import StudyOptions
+
+
+class Options(NamedTuple):
+    """The command's, by the names that click gives them."""
+
+    network: str
+    data: str
+    data_dir: str | None
+    limit: int | None
+    batch: int
+    steps: int | None
+    input_steps: int | None
+    rounding: str | None
+    engine: str
+    threshold: str
+    histogram: bool
+    quantised: bool
+    spike_file: str | None
+    folder: str | None
+    sweeps: tuple[str, ...]
+    repeats: int | None
+    seed: int | None
+    log: str | None
+    max_drop: tuple[str, ...]
+    task: str | None
+    enhanced: str | None
+    output: str | None
+    decision_threshold: float | None
+    onnx_file: str | None
+    json_file: str | None
+    threads: int | None
+
+    @property
+    def of_study(self) -> StudyOptions:
+        """Those that evaluations and sweeps share."""
+        return {
+            "onnx_file": self.onnx_file,
+            "batch": self.batch,
+            "threads": self.threads,
+            "output": self.output,
+            "decision_threshold": self.decision_threshold,
+            "task": self.task,
+        }
+
+    def check(self) -> None:
+        """Raise UsageError for options that do not fit together, or for files that cannot be written."""
+        from ..errors import UsageError
+        from ..figures.figure_folder import check_plots
+
+        check_outputs(json=self.json_file, spikes=self.spike_file)
+        if self.folder is not None:
+            check_plots(self.folder)
+        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.max_drop)
+        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, ()):
+            raise UsageError(
+                "--sweep",
+                "an option for single runs beside it",
+                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot nor --max-drop",
+            )
+        if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
+            raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
