@@ -14,11 +14,9 @@ import numpy as np
 from ..kernels._jit import JIT_OFF
 from ..kernels._threads import CALLER, threads
 from ..kernels.call_table import through_run
-from ..kernels.falling_threshold import FallingThreshold, falling_threshold
 from ..kernels.pool import average_pool_steps
 from ..kernels.threshold import fire
-from ..network.activations.activation_kind import ActivationKind
-from ..network.activations.threshold_shape import thresholds
+from ..network.activations.threshold_shape import Crossing
 from ..network.network import Network
 from ..network.populations import Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
 from ..network.synapses.average_pool import AveragePool
@@ -54,7 +52,7 @@ class Simulator:
         self.steps, self._grid = network.steps_per_layer(), network.grid()
         self._integrator, self._plans, self._mirrored = Integrator(network), plans(network), mirrored_pairs(network)
         self._first_input = network.inputs[0].onnx_name
-        self._tables: dict[tuple[str, int | None], FallingThreshold] = {}
+        self._crossings: dict[tuple[str, bool], Crossing] = {}
         self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
@@ -162,30 +160,31 @@ class Simulator:
             return Encoder(layer, self.steps[layer.name], self.network.half, images)
         sums = Sums(self._plans[layer.name], self._grid, self._integrator, images) if layer.name in self._plans else None
         if isinstance(layer, Spiking) and layer.activation is not None:
-            return self._under(layer, layer.activation, self._shared(layer, sums or _potentials(layer)), self.steps[layer.name])
+            return self._paired(layer, sums or _potentials(layer))
         return sums or functools.partial(self._any, layer, self.steps[layer.name])
 
     def _under(
-        self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], steps: int | None
+        self, layer: Spiking, potentials: Callable[[Batch], np.ndarray], steps: int | None, turned: bool = False
     ) -> UnderFallingThreshold:
-        """What fires a layer whose threshold has a shape; of one on a grid the threshold is made ready once."""
-        key = layer.name, steps
-        if steps is not None and key not in self._tables:
-            self._tables[key] = falling_threshold(thresholds(activation, layer.lo, layer.hi, steps, self.network.half))
-        return UnderFallingThreshold(layer, activation, potentials, self._tables.get(key))
+        """What fires a layer whose threshold has a shape. turned: `potentials` are its own times -1."""
+        key = layer.name, turned
+        if key not in self._crossings:
+            self._crossings[key] = Crossing(layer.activation, layer.lo, layer.hi, turned)
+        return UnderFallingThreshold(self._crossings[key], potentials, steps, self.network.half)
 
-    def _shared(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray]) -> Callable[[Batch], np.ndarray]:
-        """`potentials`, worked out once for both layers of a mirrored pair."""
+    def _paired(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray]) -> UnderFallingThreshold:
+        """As `_under`, with potentials that are worked out once for both layers of a mirrored pair."""
+        steps = self.steps[layer.name]
         if layer.name in self._mirrored:
-            return lambda batch: np.negative(batch.potentials.pop(self._mirrored[layer.name]))
+            return self._under(layer, lambda batch: batch.potentials.pop(self._mirrored[layer.name]), steps, turned=True)
         if layer.name not in self._mirrored.values():
-            return potentials
+            return self._under(layer, potentials, steps)
 
         def kept(batch: Batch) -> np.ndarray:
             batch.potentials[layer.name] = found = potentials(batch)
             return found
 
-        return kept
+        return self._under(layer, kept, steps)
 
     def _any(self, layer: Input | Spiking | Readout, steps: int | None, batch: Batch) -> np.ndarray:
         """As `_computed`, of any layer; `steps` for its spike times."""
@@ -194,7 +193,7 @@ class Simulator:
         if isinstance(layer, Input):
             return Encoder(layer, steps, self.network.half, batch.images)(batch)
         if layer.activation is not None:
-            return self._under(layer, layer.activation, _potentials(layer), steps)(batch)
+            return self._under(layer, _potentials(layer), steps)(batch)
         return _fire(batch, layer, steps, self.network.half)
 
 

@@ -12,12 +12,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..kernels.convolve import NO_RAMP, NO_TIMES, Convolution
-from ..kernels.falling_threshold import FallingThreshold, fire_under
 from ..kernels.pool import average_pool_decoded, max_pool
 from ..kernels.threshold import Ramp, encode
-from ..network.activations.activation_kind import ActivationKind
-from ..network.activations.threshold_shape import spike_times
-from ..network.populations import Input, MaxPool, Spiking
+from ..network.activations.threshold_shape import Crossing
+from ..network.populations import Input, MaxPool
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.connection import Connection
 from ..network.synapses.images import image, wide_batch
@@ -102,21 +100,18 @@ class Sums:
 
 
 class UnderFallingThreshold:
-    """Spike times (n, *shape) of neurons whose threshold has a shape. potentials: gives V0 of a batch, (n, *shape) float32. table: of their window's
-    steps, None in continuous time."""
+    """Spike times (n, *shape) of neurons whose threshold has a shape. potentials: gives V0 of a batch, (n, *shape) float32, as `crossing` takes it.
+    steps: N, None in continuous time. half: h of the rounding."""
 
     compiled = False
 
-    def __init__(self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], table: FallingThreshold | None):
-        self._potentials, self._closed, self._table = potentials, (activation, layer.lo, layer.hi), table
-        self._dtype = step_dtype(None if table is None else table.thresholds.shape[1])
+    def __init__(self, crossing: Crossing, potentials: Callable[[Batch], np.ndarray], steps: int | None, half: float):
+        self._crossing, self._potentials, self._grid = crossing, potentials, (steps, half)
 
     def __call__(self, batch: Batch) -> np.ndarray:
         potential = self._potentials(batch)
-        if self._table is None:
-            return spike_times(*self._closed, potential).astype(self._dtype)
-        times = batch.result(potential.shape, self._dtype)
-        fire_under(potential.reshape(batch.images, -1), self._table, times.reshape(batch.images, -1))
+        times = batch.result(potential.shape, step_dtype(self._grid[0]))
+        self._crossing.fire(potential, *self._grid, times)
         return times
 
 
