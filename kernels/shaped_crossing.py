@@ -49,16 +49,17 @@ def _fire(first, past, potential, code, numbers, pieces, begin, rise, steps, hal
     for item in range(first, past):
         start = item * block
         count = min(block, potential.size - start)
+        charged, fired = potential[start : start + count], times[start : start + count]
         for i in range(count):
-            values[i] = potential[start + i]
+            values[i] = charged[i]
         evaluate(code, numbers, pieces, values[: (count + LANES - 1) // LANES * LANES])
         if steps > 0:
             for i in range(count):
                 tau = min(max(begin[i] - rise[i] * values[i], 0.0), 1.0)
-                times[start + i] = max(np.ceil(tau * steps - half - TIE), 0.0)
+                fired[i] = max(np.ceil(tau * steps - half - TIE), 0.0)
         else:
             for i in range(count):
-                times[start + i] = min(max(begin[i] - rise[i] * values[i], 0.0), 1.0)
+                fired[i] = min(max(begin[i] - rise[i] * values[i], 0.0), 1.0)
 
 
 @jit()

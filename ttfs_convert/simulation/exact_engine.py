@@ -26,7 +26,7 @@ from .encoded_inputs import channels_last, within_range
 from .integrator import Integrator
 from .mirrored_pairs import mirrored_pairs
 from .plan import plans
-from .prepared_layers import Encoder, Pooled, Sums, UnderFallingThreshold
+from .prepared_layers import Encoder, Pooled, Ramping, Sums, UnderFallingThreshold
 from .recorded_calls import Program
 from .recording import EIGHT_BITS, Recording, step_dtype
 from .wiring import WIRING
@@ -161,11 +161,12 @@ class Simulator:
         sums = Sums(self._plans[layer.name], self._grid, self._integrator, images) if layer.name in self._plans else None
         if isinstance(layer, Spiking) and layer.activation is not None:
             return self._paired(layer, sums or _potentials(layer))
-        return sums or functools.partial(self._any, layer, self.steps[layer.name])
+        steps = self.steps[layer.name]
+        if sums is not None and isinstance(layer, Spiking) and steps not in EIGHT_BITS:
+            return Ramping(sums, _slopes(layer), steps, self.network.half)
+        return sums or functools.partial(self._any, layer, steps)
 
-    def _under(
-        self, layer: Spiking, potentials: Callable[[Batch], np.ndarray], steps: int | None, turned: bool = False
-    ) -> UnderFallingThreshold:
+    def _under(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray], steps: int | None, turned: bool = False) -> UnderFallingThreshold:
         """What fires a layer whose threshold has a shape. turned: `potentials` are its own times -1."""
         key = layer.name, turned
         if key not in self._crossings:
@@ -248,7 +249,7 @@ def _fire(batch: Batch, layer: Spiking, steps: int | None, half: float) -> np.nd
     if pool is not None and steps is not None and source in batch.times and source not in batch.lost:
         average_pool_steps(image(batch.times[source], pool.in_shape), batch.steps[source], *pool.windows(), steps, half, image(times, pool.out_shape))
         return times
-    slopes = _slopes(batch, layer)
+    slopes = _slopes_of_batch(batch, layer)
     fire(batch.potential(layer).reshape(-1, slopes.size), slopes, steps or 0, half, times.reshape(-1, slopes.size))
     return times
 
@@ -259,14 +260,19 @@ def _single_pool(layer: Spiking) -> AveragePool | None:
     return path[0] if alone and isinstance(path[0], AveragePool) else None
 
 
-def _slopes(batch: Batch, layer: Spiking) -> np.ndarray:
-    """S of each channel or neuron, flat float32; of each image's neurons where lost spikes take their weights out of it."""
+def _slopes(layer: Spiking) -> np.ndarray:
+    """S of each channel or neuron, flat float32."""
     sums = layer.weight_sums if layer.slope == "fan_in" else np.ones(1, np.float32)
-    slopes = np.broadcast_to(sums, layer.shape if sums.ndim > 1 else layer.shape[-1:])
+    return np.broadcast_to(sums, layer.shape if sums.ndim > 1 else layer.shape[-1:]).reshape(-1)
+
+
+def _slopes_of_batch(batch: Batch, layer: Spiking) -> np.ndarray:
+    """As `_slopes`; of each image's neurons where lost spikes take their weights out of it."""
+    slopes = _slopes(layer)
     lossy = [connection for connection in layer.connections if connection.source in batch.lost]
     if layer.slope != "gated" and lossy:
         missing = np.zeros((batch.images, *layer.shape), np.float32)
         for connection in lossy:
             batch.integrator.add(connection, batch.lost[connection.source].astype(np.float32), missing)
-        slopes = slopes - missing
-    return slopes.reshape(-1)
+        return (slopes - missing.reshape(batch.images, -1, slopes.size)).reshape(-1)
+    return slopes
