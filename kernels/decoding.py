@@ -27,7 +27,8 @@ def decode_into(times: np.ndarray, steps: int | None, activation: np.ndarray) ->
 
 
 def start_with(start: np.ndarray, times: np.ndarray, steps: int | None, weights: np.ndarray, potential: np.ndarray) -> None:
-    """potential[i] = start[i % m] + weights[i % m'] a[i]; a and the arguments as for `decode_into`. start, weights: (m,) and (m',) float32, `repeated`."""
+    """potential[i] = start[i % m] + weights[i % m'] a[i]; a and the arguments as for `decode_into`. start, weights: (m,) and (m',) float32, both
+    `repeated`."""
     _call(times, steps, weights, start, potential)
 
 

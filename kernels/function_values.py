@@ -9,12 +9,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
 from numba.core import types
 
 from ._jit import JIT_OFF, intrinsic, jit
 from ._lanes import DOUBLES, Lanes, Numbers, arctangent, erfc, exp, log, maximum, minimum, root, size, where
-from ._llvm import I64, LANES, data, for_each_size, integer, loop, splat
+from ._llvm import LANES, data, for_each_size, integer, loop, splat
 
 FARTHEST = 2.0**100  # of a potential: what no float32 network reaches
 
