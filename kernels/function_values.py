@@ -12,85 +12,85 @@ import numpy as np
 from numba.core import types
 
 from ._jit import JIT_OFF, intrinsic, jit
-from ._lanes import DOUBLES, Lanes, Numbers, arctangent, erfc, exp, log, maximum, minimum, root, size, where
+from ._lanes import DOUBLES, Lanes, arctangent, erfc, exp, log, maximum, minimum, root, size, where
 from ._llvm import LANES, data, for_each_size, integer, loop, splat
 
 FARTHEST = 2.0**100  # of a potential: what no float32 network reaches
 
 
-def logistic(x: Numbers, a: Numbers, b: Numbers, c: Numbers, d: Numbers, e: Numbers) -> Numbers:
+def logistic(x, a, b, c, d, e):
     """(a + b x) / (1 + exp(-(c x + d x^3))) + e"""
     return (a + b * x) / (1.0 + exp(-(c + d * (x * x)) * x)) + e
 
 
-def normal(x: Numbers, a: Numbers, b: Numbers, c: Numbers, d: Numbers, e: Numbers) -> Numbers:
+def normal(x, a, b, c, d, e):
     """(a + b x) erfc(-c x) + e"""
     return (a + b * x) * erfc(-c * x) + e
 
 
-def exponential(x: Numbers, a: Numbers, b: Numbers, c: Numbers, d: Numbers, e: Numbers) -> Numbers:
+def exponential(x, a, b, c, d, e):
     """a max(x, 0) + b exp(c min(x, d)) + e"""
     return a * maximum(x, 0.0) + b * exp(c * minimum(x, d)) + e
 
 
-def softplus(x: Numbers, *_: Numbers) -> Numbers:
+def softplus(x, *_):
     """log(1 + exp(x))"""
     return maximum(x, 0.0) + log(1.0 + exp(-size(x)))
 
 
-def mish(x: Numbers, *_: Numbers) -> Numbers:
+def mish(x, *_):
     """x tanh(log(1 + exp(x)))"""
     grown = exp(minimum(x, 40.0))
     return x * (1.0 - 2.0 / (grown * (grown + 2.0) + 2.0))
 
 
-def gated_line(x: Numbers, a: Numbers, b: Numbers, *_: Numbers) -> Numbers:
+def gated_line(x, a, b, *_):
     """x min(max(x + a, 0), b) / b"""
     return x * minimum(maximum(x + a, 0.0), b) / b
 
 
-def dead_zone(x: Numbers, a: Numbers, b: Numbers, c: Numbers, *_: Numbers) -> Numbers:
+def dead_zone(x, a, b, c, *_):
     """x - b for x > a, x + b for x < -c, else 0"""
     return where(x, a, x - b, where(-x, c, x + b, x * 0.0))
 
 
-def square(x: Numbers, *_: Numbers) -> Numbers:
+def square(x, *_):
     """x^2"""
     return x * x
 
 
-def square_root(x: Numbers, *_: Numbers) -> Numbers:
+def square_root(x, *_):
     """x^(1/2)"""
     return root(x)
 
 
-def reciprocal(x: Numbers, *_: Numbers) -> Numbers:
+def reciprocal(x, *_):
     """1 / x"""
     return 1.0 / x
 
 
-def reciprocal_root(x: Numbers, *_: Numbers) -> Numbers:
+def reciprocal_root(x, *_):
     """x^(-1/2)"""
     return 1.0 / root(x)
 
 
-def power(x: Numbers, a: Numbers, *_: Numbers) -> Numbers:
+def power(x, a, *_):
     """sign(x) |x|^a"""
     of_size = exp(a * log(size(x)))
     return where(x, 0.0, of_size, -of_size)
 
 
-def logarithm(x: Numbers, *_: Numbers) -> Numbers:
+def logarithm(x, *_):
     """log(x)"""
     return log(x)
 
 
-def inverse_tangent(x: Numbers, *_: Numbers) -> Numbers:
+def inverse_tangent(x, *_):
     """atan(x)"""
     return arctangent(x)
 
 
-def softsign(x: Numbers, *_: Numbers) -> Numbers:
+def softsign(x, *_):
     """x / (1 + |x|)"""
     return x / (1.0 + size(x))
 

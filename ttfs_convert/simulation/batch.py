@@ -51,17 +51,17 @@ class Batch:
 
     def potential(self, layer: Spiking | Readout) -> np.ndarray:
         """V0 = bias + every connection, (n, *shape) float32."""
-        result, bias, connections = np.empty((self.images, *layer.shape), np.float32), layer.bias, list(layer.connections)
-        alone = next((each for each in connections if self._weights_of_single(each) is not None), None)
-        if alone is None:
+        result, bias = np.empty((self.images, *layer.shape), np.float32), layer.bias
+        singles = ((each, weights) for each in layer.connections if (weights := self._weights_of_single(each)) is not None)
+        first, weights = next(singles, (None, ONE))
+        if first is None:
             result[...] = 0 if bias is None else bias
         else:
-            connections.remove(alone)
-            times = np.ascontiguousarray(self.times[alone.source])
             start = NOTHING if bias is None else self.integrator.repeated(bias)
-            start_with(start, times, self.steps[alone.source], self._weights_of_single(alone), result)
-        for connection in connections:
-            self.add(connection, result)
+            start_with(start, np.ascontiguousarray(self.times[first.source]), self.steps[first.source], weights, result)
+        for connection in layer.connections:
+            if connection is not first:
+                self.add(connection, result)
         return result
 
     def _weights_of_single(self, connection: Connection) -> np.ndarray | None:

@@ -16,6 +16,7 @@ from ..kernels._threads import CALLER, threads
 from ..kernels.call_table import through_run
 from ..kernels.pool import average_pool_steps
 from ..kernels.threshold import fire
+from ..network.activations.activation_kind import ActivationKind
 from ..network.activations.threshold_shape import Crossing
 from ..network.network import Network
 from ..network.populations import Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
@@ -160,32 +161,34 @@ class Simulator:
             return Encoder(layer, self.steps[layer.name], self.network.half, images)
         sums = Sums(self._plans[layer.name], self._grid, self._integrator, images) if layer.name in self._plans else None
         if isinstance(layer, Spiking) and layer.activation is not None:
-            return self._paired(layer, sums or _potentials(layer))
+            return self._paired(layer, layer.activation, sums or _potentials(layer))
         steps = self.steps[layer.name]
         if sums is not None and isinstance(layer, Spiking) and steps not in EIGHT_BITS:
             return Ramping(sums, _slopes(layer), steps, self.network.half)
         return sums or functools.partial(self._any, layer, steps)
 
-    def _under(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray], steps: int | None, turned: bool = False) -> UnderFallingThreshold:
+    def _under(
+        self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], steps: int | None, turned: bool = False
+    ) -> UnderFallingThreshold:
         """What fires a layer whose threshold has a shape. turned: `potentials` are its own times -1."""
         key = layer.name, turned
         if key not in self._crossings:
-            self._crossings[key] = Crossing(layer.activation, layer.lo, layer.hi, turned)
+            self._crossings[key] = Crossing(activation, layer.lo, layer.hi, turned)
         return UnderFallingThreshold(self._crossings[key], potentials, steps, self.network.half)
 
-    def _paired(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray]) -> UnderFallingThreshold:
+    def _paired(self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray]) -> UnderFallingThreshold:
         """As `_under`, with potentials that are worked out once for both layers of a mirrored pair."""
         steps = self.steps[layer.name]
         if layer.name in self._mirrored:
-            return self._under(layer, lambda batch: batch.potentials.pop(self._mirrored[layer.name]), steps, turned=True)
+            return self._under(layer, activation, lambda batch: batch.potentials.pop(self._mirrored[layer.name]), steps, turned=True)
         if layer.name not in self._mirrored.values():
-            return self._under(layer, potentials, steps)
+            return self._under(layer, activation, potentials, steps)
 
         def kept(batch: Batch) -> np.ndarray:
             batch.potentials[layer.name] = found = potentials(batch)
             return found
 
-        return self._under(layer, kept, steps)
+        return self._under(layer, activation, kept, steps)
 
     def _any(self, layer: Input | Spiking | Readout, steps: int | None, batch: Batch) -> np.ndarray:
         """As `_computed`, of any layer; `steps` for its spike times."""
@@ -194,7 +197,7 @@ class Simulator:
         if isinstance(layer, Input):
             return Encoder(layer, steps, self.network.half, batch.images)(batch)
         if layer.activation is not None:
-            return self._under(layer, _potentials(layer), steps)(batch)
+            return self._under(layer, layer.activation, _potentials(layer), steps)(batch)
         return _fire(batch, layer, steps, self.network.half)
 
 

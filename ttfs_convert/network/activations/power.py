@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ...kernels.function_values import Function, function, power, reciprocal, reciprocal_root, square, square_root
+from ...kernels.function_values import FARTHEST, Function, function, power, reciprocal, reciprocal_root, square, square_root
 from ..records import require
 from .activation_kind import ActivationKind
-
 
 LEAST = 2.0**-1000  # of potentials that have a reciprocal
 
@@ -40,10 +39,11 @@ class Power(ActivationKind):
     @property
     def compiled(self) -> Function:
         if self.exponent > 0:
-            formulas, ends = ({} if self.odd else {2.0: square, 0.5: square_root}), ({} if self.odd else {"first": 0.0})
-        else:
-            formulas, ends = {-1.0: reciprocal, -0.5: reciprocal_root}, {"first": LEAST, **({"factor": -1.0} if self.odd else {"sign": -1.0})}
-        return function(formulas.get(self.exponent, power), self.exponent, **ends)
+            formula = power if self.odd else {2.0: square, 0.5: square_root}.get(self.exponent, power)
+            return function(formula, self.exponent, first=-FARTHEST if self.odd else 0.0)
+        formula = {-1.0: reciprocal, -0.5: reciprocal_root}.get(self.exponent, power)
+        sign, factor = (1.0, -1.0) if self.odd else (-1.0, 1.0)
+        return function(formula, self.exponent, sign=sign, first=LEAST, factor=factor)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", over="ignore"):

@@ -46,8 +46,8 @@ class ValleyKind(ActivationKind):
     def compiled(self) -> Function | None:
         if self.formula is None:
             return None
-        ends = {"first": self.lowest_at} if self.side == "rising" else {"sign": -1.0, "last": self.lowest_at}
-        return function(*self.formula, offset=self.depth, **ends)
+        sign, first, last = (1.0, self.lowest_at, FARTHEST) if self.side == "rising" else (-1.0, -FARTHEST, self.lowest_at)
+        return function(*self.formula, sign=sign, first=first, last=last, offset=self.depth)
 
     @property
     def depth(self) -> float:
