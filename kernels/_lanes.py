@@ -3,6 +3,9 @@
 A formula is a Python function of `Lanes` or of arrays, with + - * /, the functions here, and numbers.
 """
 
+# Formulas are of vectors and of arrays alike.
+# pyright: reportAttributeAccessIssue=false
+
 import math
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Values of the functions that thresholds are shaped after, in float64. The definitions in `network/activations/` are the twins."""
 
-# Without compilation, plain functions stand in for the intrinsics.
-# pyright: reportRedeclaration=false
+# Without compilation, plain functions stand in for the intrinsics; formulas are of vectors and of arrays alike.
+# pyright: reportRedeclaration=false, reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
