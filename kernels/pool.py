@@ -123,27 +123,6 @@ def average_pool_decoded_shared(state, items, chunk, *arguments):
     share(average_pool_decoded_rows, state, items, chunk, arguments)
 
 
-def add_decoded(times, steps, potential):
-    """potential[r, i] += (N - k) / N for spike steps k: an identity connection.
-
-    times: (rows, m) unsigned. steps: N. potential: (rows, m) float32.
-    """
-    in_parallel(_add_decoded_shared, len(times), (times, steps, potential), times.size < SERIAL_ELEMENTS)
-
-
-@jit()
-def _add_decoded(first, past, times, steps, potential):
-    for r in range(first, past):
-        line, out = times[r], potential[r]
-        for i in range(line.size):
-            out[i] += np.float32(np.int32(steps) - np.int32(line[i])) / np.float32(steps)
-
-
-@jit()
-def _add_decoded_shared(state, items, chunk, *arguments):
-    share(_add_decoded, state, items, chunk, arguments)
-
-
 def average_pool_steps(times, steps_in, divisor, kernel, strides, dilations, pads, steps, half, out):
     """Spike steps of average-pooling neurons with a window of their own, by integer sums, because averages fall on ties.
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests import naive
 from tests.kernels.cases import Geometry, activations, assert_same_bits, geometries
-from ttfs_convert.kernels.pool import add_decoded, average_pool, average_pool_decoded, average_pool_steps, max_pool
+from ttfs_convert.kernels.pool import average_pool, average_pool_decoded, average_pool_steps, max_pool
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -44,14 +44,6 @@ def test_average_of_steps_is_that_of_their_activations(geometry, include_pad, st
     out = np.full((2, *geometry.out, 11), np.nan, np.float32)
     average_pool_decoded(times, steps, counts.astype(np.float32), *geometry.arguments, out)
     np.testing.assert_allclose(out, naive.average_pool(1 - times / steps, counts, *geometry.arguments), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("steps", (1, 50, 65535))
-def test_an_identity_adds_activations(steps):
-    times = random_times(np.random.default_rng(steps), (2, 37), 50 if steps == 1 else steps).clip(0, steps)
-    potential = np.full((2, 37), 0.25, np.float32)
-    add_decoded(times, steps, potential)
-    np.testing.assert_array_equal(potential, np.float32(0.25) + (1 - times / steps).astype(np.float32))
 
 
 @QUICK

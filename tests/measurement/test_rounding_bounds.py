@@ -1,11 +1,15 @@
 """Rounding of float32 is no fault of a layer, however large the values that cancel; a wrong weight is, and saturation is called so."""
 
+import math
+
 import numpy as np
 import pytest
 
 from tests.models import Chain, converted, dataset, layer_errors_of
+from tests.test_naive_network import Build
 from ttfs_convert.measurement.layer_errors import CONTINUOUS_TOLERANCE
-from ttfs_convert.measurement.rounding_bounds import _through
+from ttfs_convert.measurement.rounding_bounds import _through, rounding_bounds
+from ttfs_convert.network.activations.power import Power
 from ttfs_convert.network.network import Network
 from ttfs_convert.network.populations import Spiking
 from ttfs_convert.studies.evaluation import evaluate
@@ -98,7 +102,18 @@ def test_what_a_smooth_function_passes_on_is_found_where_it_is_steepest(rounding
         low, high = (layer.activation.value(potentials + by) for by in (-rounding, rounding))
         ends = zip(layer.lo.astype(np.float64), layer.hi.astype(np.float64))
         steepest = max((np.clip(high, lo, hi) - np.clip(low, lo, hi)).max() / (hi - lo) for lo, hi in ends)
-        assert 0.98 * steepest < _through(layer, layer.activation, rounding) < 1.0001 * steepest
+        assert 0.98 * steepest < _through(layer, layer.activation, rounding, (0.0, 1.0)) < 1.0001 * steepest
+
+
+def test_a_bound_is_that_of_the_values_that_data_shows():
+    """The root of x is steep at 0, which no value comes near: from 0.25 to 1 it rises by no more than x."""
+    rounding, root = 1e-4, Power(exponent=0.5)
+    build = Build((3,), "gated", 0, 1).fire("h", (3,), {"x": ()}, 1)
+    layer = build.layers["h"].changed(activation=root)
+    assert 1 < _through(layer, root, rounding, (0.0, 1.0)) / math.sqrt(rounding) < 1.5
+    assert _through(layer, root, rounding, (0.5, 1.0)) == pytest.approx(2 * rounding, rel=1e-3)
+    bounds = [rounding_bounds((build.layers["x"], layer), {"x": 1e-9}, (), {}, seen)["h"] for seen in ({}, {"h": (0.5, 1.0)})]
+    assert bounds[1] < bounds[0] / 10
 
 
 def test_analog_input_counts_with_its_own_size():

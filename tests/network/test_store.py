@@ -10,12 +10,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.test_naive_network import Build
 from ttfs_convert.conversion.pipeline import convert
 from ttfs_convert.errors import ModelError, TtfsError, UsageError
 from ttfs_convert.files import atomic
 from ttfs_convert.network import store
 from ttfs_convert.network.network import FORMAT_VERSION, Network
+from ttfs_convert.network.populations import Reorder
 from ttfs_convert.network.store import MANIFEST, load, save
+from ttfs_convert.network.synapses.scale import Scale
 
 EXAMPLE = Path(__file__).parents[2] / "examples/fashion_mnist/model.onnx"
 
@@ -265,6 +268,32 @@ def test_rewriting_the_members_alone_breaks_nothing(file):
     members = members_of(file)
     write_members(file, with_manifest(members, manifest_of(members)))
     assert_equal(load(file).model_dump(), before.model_dump())
+
+
+def gate(size: int) -> Network:
+    """Four gates, wired to `size` positions each, and weights that do not repeat."""
+    wide, rng = (size, 4), np.random.default_rng(0)
+    build = Build((4,)).wire(Reorder, "spread", wide, "x", index=np.tile(np.arange(4), size))
+    factors = rng.normal(0, 1, wide).astype(np.float32)
+    return build.fire("h", wide, {"spread": Scale.by(factors, wide)}, factors).watch()
+
+
+def test_arrays_that_repeat_themselves_take_little_room(tmp_path):
+    path, network = tmp_path / "net.npz", gate(8192)
+    save(network, path)
+    with zipfile.ZipFile(path) as archive:
+        shares = {info.filename: info.compress_size / info.file_size for info in archive.infolist()}
+    assert shares["network.layers.1.index.npy"] < 0.02
+    assert [shares[name] for name in shares if "weight" in name] == [1, 1, 1]
+    assert_equal(load(path).model_dump(), network.model_dump())
+
+
+def test_refuses_a_deflated_array_that_promises_more_than_it_can_hold(tmp_path, monkeypatch):
+    path = tmp_path / "net.npz"
+    save(gate(8192), path)
+    monkeypatch.setattr(store, "DEFLATES_TO", 10)
+    monkeypatch.setattr(store.np, "empty", lambda *_: pytest.fail("allocated an array before the sizes were checked"))
+    assert_refused(path, "more bytes than it can hold")
 
 
 def test_refuses_compressed_members(file):

@@ -158,3 +158,6 @@ def test_convolutions_that_see_the_layer_in_other_shapes(slope, turned):
     x = images(rng, 4, 3, 2)
     ours, theirs = simulate(network, x, "event"), simulate(network, x)
     np.testing.assert_allclose(ours.potentials, theirs.potentials, rtol=0, atol=3e-5)
+    grid = network.with_steps(50)
+    stepped, theirs = simulate(grid, x, "clock"), simulate(grid, x)
+    np.testing.assert_array_equal(stepped.spike_times["f"], theirs.spike_times["f"])

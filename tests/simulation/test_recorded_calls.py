@@ -8,7 +8,8 @@ from tests.kernels.cases import with_threads
 from tests.simulation.test_prepared_layers import CASES, _network
 from ttfs_convert.kernels import call_table as program
 from ttfs_convert.kernels._threads import CALLER
-from ttfs_convert.kernels.pool import add_decoded, max_pool
+from ttfs_convert.kernels.decoding import ONE, add_decoded
+from ttfs_convert.kernels.pool import max_pool
 from ttfs_convert.network.synapses.connection import Connection
 from ttfs_convert.network.synapses.dense import Dense
 from ttfs_convert.simulation import exact_engine as exact
@@ -111,7 +112,7 @@ def test_what_run_does_not_know_is_called_as_it_is():
     calls, out, potential = [], np.empty((1, 2, 2, 2), np.uint8), np.zeros((2, 4), np.float32)
     with CALLER, program.through_run(calls):
         _pool(times, out)
-        add_decoded(steps, 8, potential)
+        add_decoded(steps, 8, ONE, potential)
     expected = np.empty_like(out)
     _pool(times, expected)
     np.testing.assert_array_equal(out, expected)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..kernels.falling_threshold import falling_threshold, fire_under
 from ..kernels.rounding import TIE
 from ..kernels.threshold import fire
-from ..network.activations.threshold_shape import spike_times, threshold_at, thresholds
+from ..network.activations.threshold_shape import Crossing, spike_times, threshold_at
 from ..network.populations import Spiking
 from ..simulation.recording import step_dtype
 
@@ -46,11 +45,11 @@ def steps_of(layer: Spiking, steps: int, half: float) -> Callable[[np.ndarray], 
     if layer.activation is None:
         slopes = slopes_of(layer)
         return lambda potentials: fired(potentials, slopes, steps, half)
-    table = falling_threshold(thresholds(layer.activation, layer.lo, layer.hi, steps, half))
+    crossing = Crossing(layer.activation, layer.lo, layer.hi)
 
     def under(potentials: np.ndarray) -> np.ndarray:
         times = np.empty(potentials.shape, step_dtype(steps))
-        fire_under(potentials.reshape(len(potentials), -1), table, times.reshape(len(times), -1))
+        crossing.fire(np.ascontiguousarray(potentials), steps, half, times)
         return times
 
     return under

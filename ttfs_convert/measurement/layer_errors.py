@@ -19,6 +19,7 @@ from ..simulation.recording import Recording
 from .rounding_bounds import rounding_bounds
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
+SAYS_LITTLE = 0.01  # of a layer's range: a tolerance above that
 SATURATION_WARNING = 1e-3  # share of a layer's values that its range cuts off
 ROUNDING = 1e-6  # of the range: values this little beyond it are not cut off but rounded
 
@@ -107,10 +108,11 @@ class LayerErrors:
 
     network: Network
     layers: dict[str, LayerError] = field(default_factory=dict)
+    _tolerances: dict[str, float] | None = field(default=None, init=False)  # of what was added so far, once somebody has asked
 
     def add(self, recording: Recording, reference: Mapping[str, np.ndarray]) -> None:
         """recording: of one batch. reference: ONNX Runtime's tensors for it, by name; missing ones are not compared."""
-        images = len(recording.potentials)
+        images, self._tolerances = len(recording.potentials), None
         for layer in self.network.layers:
             errors = self.layers.setdefault(layer.name, LayerError(np.zeros(layer.shape, np.int64), np.zeros(layer.shape, np.int64)))
             errors.images += images
@@ -173,6 +175,11 @@ class LayerErrors:
     def tolerances(self) -> dict[str, float]:
         """By layer whose spikes are compared, what its error may be: that of `tolerance` and, in continuous time, all that rounding may
         come to, see `rounding_bounds`; behind a layer that cuts values off also what that passes on."""
+        if self._tolerances is None:
+            self._tolerances = self._worked_out()
+        return self._tolerances
+
+    def _worked_out(self) -> dict[str, float]:
         which, limit = self.tolerance()
         compared = {
             layer.name: self.layers[layer.name]
@@ -183,8 +190,14 @@ class LayerErrors:
             return dict.fromkeys(compared, limit)
         cut_off = {name for name, errors in compared.items() if errors.saturated}
         direct = {layer.name: self.layers[layer.name].magnitude for layer in self.network.inputs if layer.coding == "direct"}
-        bounds = rounding_bounds(self.network.layers, {name: errors.max_error for name, errors in compared.items()}, cut_off, direct)
+        seen = {name: (errors.smallest, errors.largest) for name, errors in compared.items()}
+        bounds = rounding_bounds(self.network.layers, {name: errors.max_error for name, errors in compared.items()}, cut_off, direct, seen)
         return {name: limit + bounds[name] for name in compared}
+
+    def hardly_judged(self) -> list[str]:
+        """Names of layers of which rounding alone may move a value by more than 1 % of the range, so that their tolerance says little."""
+        which, _ = self.tolerance()
+        return [name for name, limit in self.tolerances().items() if limit > SAYS_LITTLE] if which == "max" else []
 
     def not_compared(self) -> list[str]:
         """Names of layers with neurons that have no matching tensor in the original graph, not even behind the max-pools that alone read

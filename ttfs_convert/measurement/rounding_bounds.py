@@ -6,7 +6,7 @@ probabilistic rounding error analysis", SIAM J. Sci. Comput. 41, 2019). Where la
     rounding_i = sqrt(n) u (2 G m + |b_i| + q_i) + G e,    G = max_i sum_j |w_ij|,    m = max(1, q of the sources)
 
 Under a falling threshold V0 is in the original's units, and what rounding does to it is multiplied by how steep the activation f is:
-at most the largest f(V + rounding) - f(V - rounding) over the layer's range, in units of it, and q u for f itself.
+at most the largest f(V + rounding) - f(V - rounding) over the values that the original had, in units of the layer's range, and q u for f itself.
 
 q = max(|lo|, |hi|) / (hi - lo) is the largest value that the original holds, in units of the range; e what rounding did to the sources:
 as far as it was measured no more than that, so that bounds do not grow from layer to layer. What an analog part makes of it nobody knows: the
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -29,11 +30,18 @@ UNIT = 2.0**-24
 FUNCTION = 4e-6  # of its largest value: what ONNX Runtime's own exponentials and error functions are off by
 
 
-def rounding_bounds(layers: Sequence[Layer], errors: Mapping[str, float], cut_off: Container[str], largest: Mapping[str, float]) -> dict[str, float]:
+def rounding_bounds(
+    layers: Sequence[Layer],
+    errors: Mapping[str, float],
+    cut_off: Container[str],
+    largest: Mapping[str, float],
+    seen: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> dict[str, float]:
     """By population with activations, what its sources' rounding and its own may come to.
 
     errors: largest measured ones, by population that is compared: rounding did no more than that. cut_off: populations whose errors are
     passed on as they are, for values beyond their ranges are no rounding either. largest: magnitude of a direct input's values, by name.
+    seen: smallest and largest activation that the original had, by population that is compared: what lies beyond has no part in its bound.
     """
     found: dict[str, float] = {}
     magnitudes: dict[str, float] = {}
@@ -42,13 +50,13 @@ def rounding_bounds(layers: Sequence[Layer], errors: Mapping[str, float], cut_of
         magnitudes[layer.name] = largest.get(layer.name) or (
             _magnitude(layer) if isinstance(layer, Coded) else max(magnitudes[source] for source in sources(layer))
         )
-        found[layer.name] = min(1.0, _rounding(layer, passed, magnitudes))  # no activation is further off
+        found[layer.name] = min(1.0, _rounding(layer, passed, magnitudes, seen.get(layer.name, (0.0, 1.0))))  # no activation is further off
         measured = errors.get(layer.name, found[layer.name])
         passed[layer.name] = measured if layer.name in cut_off else min(measured, found[layer.name])
     return found
 
 
-def _rounding(layer: Layer, passed: Mapping[str, float], magnitudes: Mapping[str, float]) -> float:
+def _rounding(layer: Layer, passed: Mapping[str, float], magnitudes: Mapping[str, float], seen: tuple[float, float]) -> float:
     if isinstance(layer, Input):
         return 2 * UNIT * (1 + magnitudes[layer.name])
     if not isinstance(layer, Spiking):
@@ -62,13 +70,15 @@ def _rounding(layer: Layer, passed: Mapping[str, float], magnitudes: Mapping[str
     rounding = math.sqrt(terms) * UNIT * total + inherited
     if layer.activation is None:
         return rounding
-    return _through(layer, layer.activation, rounding - math.sqrt(terms) * UNIT * magnitudes[layer.name]) + FUNCTION * magnitudes[layer.name]
+    of_potential = rounding - math.sqrt(terms) * UNIT * magnitudes[layer.name]
+    return _through(layer, layer.activation, of_potential, seen) + FUNCTION * magnitudes[layer.name]
 
 
-def _through(layer: Spiking, activation: ActivationKind, rounding: float) -> float:
-    """The largest difference that potentials so far apart make, in units of the layer's range."""
+def _through(layer: Spiking, activation: ActivationKind, rounding: float, seen: tuple[float, float]) -> float:
+    """The largest difference that potentials so far apart make, in units of the layer's range, where activations lie between those seen."""
     smooth = type(activation).inverse is ActivationKind.inverse  # found by halving, 60 times as long; the others include tables with jumps
-    course = threshold_at(activation, layer.lo, layer.hi, np.linspace(0, 1, 65 if smooth else 513))
+    first, last = np.clip([1 - seen[1], 1 - seen[0]], 0, 1)
+    course = threshold_at(activation, layer.lo, layer.hi, np.linspace(first, last, 65 if smooth else 513))
     course = np.clip(course, -FARTHEST, FARTHEST)
     low, high = (activation.value(course + by) for by in (-rounding, rounding))
     lo, hi = range_rows(layer.lo, layer.hi)

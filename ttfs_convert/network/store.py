@@ -1,4 +1,5 @@
-"""A network as one `.npz` file: `manifest.npy` (JSON) and one member per array, stored plain, checked before anything is allocated.
+"""A network as one `.npz` file: `manifest.npy` (JSON) and one member per array, checked before anything is allocated. Arrays that repeat themselves,
+such as the wiring of a gate over a whole map, are deflated, the others stored plain.
 
 The manifest is the network with each array replaced by {"array": member, "dtype": ..., "shape": ...}. Serialisation walks the pydantic
 models' fields and knows no layer kind.
@@ -13,6 +14,7 @@ import os
 import struct
 import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, TypeGuard
@@ -28,8 +30,11 @@ from .provenance import first_problem
 
 MANIFEST = "manifest.npy"
 MAX_MANIFEST = 64 << 20  # bytes
+DEFLATES_TO = 1032  # bytes that a deflated one can stand for at most (RFC 1951: 258 of two bits): no member may promise more
+REPEATS = 8  # times smaller, from which on an array is deflated; trained weights hardly shrink
+TRIED = 1 << 16  # bytes of an array that show whether it does, and fewer are not worth it
 DTYPES = ("<f4", "<i8", "|u1")
-BROKEN_ZIP = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, struct.error)  # RuntimeError: encrypted, too deep
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, struct.error)  # RuntimeError: encrypted, too deep
 BROKEN_HEADER = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError)  # NumPy parses it as a literal
 
 
@@ -47,10 +52,22 @@ def archive_of(network: Network) -> Callable[[IO[bytes]], None]:
     def write(file: IO[bytes]) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, array in {MANIFEST: text, **members}.items():
-                with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:  # ZipInfo's fixed date: equal bytes
+                info = zipfile.ZipInfo(name)  # its date is fixed: equal bytes
+                info.compress_type = zipfile.ZIP_DEFLATED if name != MANIFEST and _repeats(array) else zipfile.ZIP_STORED
+                with archive.open(info, "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
     return write
+
+
+def _repeats(array: np.ndarray) -> bool:
+    """Whether a part out of its middle shrinks much."""
+    if array.nbytes < TRIED:
+        return False
+    flat = array.reshape(-1)
+    first = (flat.size - TRIED // array.itemsize) // 2
+    part = np.ascontiguousarray(flat[first : first + TRIED // array.itemsize])
+    return len(zlib.compress(part.data, 1)) * REPEATS < part.nbytes
 
 
 def fingerprint(network: Network) -> str:
@@ -79,9 +96,12 @@ def _network(where: str, archive: zipfile.ZipFile) -> Network:
     if len(infos) != len(archive.infolist()) or MANIFEST not in infos:
         raise ModelError(where, f"no {MANIFEST} inside, or a member twice", "a network written by ttfs-convert")
     for info in infos.values():
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise ModelError(where, f"member {info.filename} is compressed", "plainly stored members")
-    if archive.fp is None or sum(info.file_size for info in infos.values()) > os.fstat(archive.fp.fileno()).st_size:
+        deflated = info.compress_type == zipfile.ZIP_DEFLATED and info.filename != MANIFEST
+        if not deflated and (info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size):
+            raise ModelError(where, f"member {info.filename} is compressed", "stored members, or deflated arrays")
+        if deflated and info.file_size > DEFLATES_TO * info.compress_size:
+            raise ModelError(where, f"member {info.filename} of more bytes than it can hold", "a network written by ttfs-convert")
+    if archive.fp is None or sum(info.compress_size for info in infos.values()) > os.fstat(archive.fp.fileno()).st_size:
         raise ModelError(where, "members larger than the file", "a network written by ttfs-convert", "convert the model again")
     if infos[MANIFEST].file_size > MAX_MANIFEST:
         raise ModelError(where, f"a manifest of {infos[MANIFEST].file_size} bytes", f"at most {MAX_MANIFEST}")

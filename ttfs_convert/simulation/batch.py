@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..kernels.pool import add_decoded, average_pool_decoded
+from ..kernels.decoding import NOTHING, ONE, add_decoded, decode_into, start_with
+from ..kernels.pool import average_pool_decoded
 from ..network.populations import Readout, Spiking
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.connection import Connection
 from ..network.synapses.images import image
+from ..network.synapses.scale import Scale
 from .integrator import Integrator
-from .recording import decode
 
 
 @dataclass
@@ -43,25 +44,42 @@ class Batch:
     def activations(self, name: str) -> np.ndarray:
         """(n, *shape) float32."""
         if name not in self.decoded:
-            self.decoded[name] = decode(self.times[name], self.steps[name])
+            times = np.ascontiguousarray(self.times[name])
+            self.decoded[name] = np.empty(times.shape, np.float32)
+            decode_into(times, self.steps[name], self.decoded[name])
         return self.decoded[name]
 
     def potential(self, layer: Spiking | Readout) -> np.ndarray:
         """V0 = bias + every connection, (n, *shape) float32."""
-        result = np.zeros((self.images, *layer.shape), np.float32)
-        if layer.bias is not None:
-            result += layer.bias
+        result, bias = np.empty((self.images, *layer.shape), np.float32), layer.bias
+        singles = ((each, weights) for each in layer.connections if (weights := self._weights_of_single(each)) is not None)
+        first, weights = next(singles, (None, ONE))
+        if first is None:
+            result[...] = 0 if bias is None else bias
+        else:
+            start = NOTHING if bias is None else self.integrator.repeated(bias)
+            start_with(start, np.ascontiguousarray(self.times[first.source]), self.steps[first.source], weights, result)
         for connection in layer.connections:
-            self.add(connection, result)
+            if connection is not first:
+                self.add(connection, result)
         return result
+
+    def _weights_of_single(self, connection: Connection) -> np.ndarray | None:
+        """`repeated`, of a connection with one synapse for each neuron, from spike times; None where it is none."""
+        path = connection.path
+        if connection.source not in self.times or len(path) > 1:
+            return None
+        if not path:
+            return ONE
+        return self.integrator.repeated(path[0].weights) if isinstance(path[0], Scale) else None
 
     def add(self, connection: Connection, result: np.ndarray) -> None:
         """Add what a connection contributes to V0, (n, ...) float32."""
-        times = self.times.get(connection.source)
-        if connection.path:
+        weights = self._weights_of_single(connection)
+        if weights is not None:
+            add_decoded(np.ascontiguousarray(self.times[connection.source]), self.steps[connection.source], weights, result)
+        elif connection.path:
             self.integrator.add_step(connection.path[-1], self.before_last(connection), result)
-        elif times is not None and times.dtype.kind == "u":
-            add_decoded(times.reshape(self.images, -1), self.steps[connection.source], result.reshape(self.images, -1))
         else:
             result += self.activations(connection.source).reshape(result.shape)
 

@@ -14,11 +14,10 @@ import numpy as np
 from ..kernels._jit import JIT_OFF
 from ..kernels._threads import CALLER, threads
 from ..kernels.call_table import through_run
-from ..kernels.falling_threshold import FallingThreshold, falling_threshold
 from ..kernels.pool import average_pool_steps
 from ..kernels.threshold import fire
 from ..network.activations.activation_kind import ActivationKind
-from ..network.activations.threshold_shape import thresholds
+from ..network.activations.threshold_shape import Crossing
 from ..network.network import Network
 from ..network.populations import Analog, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, sources
 from ..network.synapses.average_pool import AveragePool
@@ -29,7 +28,7 @@ from .batch import Batch
 from .encoded_inputs import channels_last, within_range
 from .integrator import Integrator
 from .plan import plans
-from .prepared_layers import Encoder, Pooled, Sums, UnderFallingThreshold
+from .prepared_layers import Encoder, Pooled, Ramping, Sums, UnderFallingThreshold
 from .recorded_calls import Program
 from .recording import EIGHT_BITS, Recording, step_dtype
 from .shared_potentials import shared_potentials
@@ -57,7 +56,7 @@ class Simulator:
         self._integrator, self._plans, self._same = Integrator(network), plans(network), shared_potentials(network)
         self._last = {first: name for name, (first, _) in self._same.items()}
         self._first_input, self._analog = network.inputs[0].onnx_name, AnalogParts(network)
-        self._tables: dict[tuple[str, int | None], FallingThreshold] = {}
+        self._crossings: dict[tuple[str, bool], Crossing] = {}
         self._ready: dict[tuple[int, int], Callable[[Batch], None] | Program] = {}
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Recording:
@@ -176,36 +175,39 @@ class Simulator:
             return Encoder(layer, self.steps[layer.name], self.network.half, images)
         sums = Sums(self._plans[layer.name], self._grid, self._integrator, images) if layer.name in self._plans else None
         if isinstance(layer, Spiking) and layer.activation is not None:
-            return self._under(layer, layer.activation, self._shared(layer, sums or _potentials(layer)), self.steps[layer.name])
-        return sums or functools.partial(self._any, layer, self.steps[layer.name])
+            return self._shared(layer, layer.activation, sums or _potentials(layer))
+        steps = self.steps[layer.name]
+        if sums is not None and isinstance(layer, Spiking) and steps not in EIGHT_BITS:
+            return Ramping(sums, _slopes(layer), steps, self.network.half)
+        return sums or functools.partial(self._any, layer, steps)
 
     def _under(
-        self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], steps: int | None
+        self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], steps: int | None, turned: bool = False
     ) -> UnderFallingThreshold:
-        """What fires a layer whose threshold has a shape; of one on a grid the threshold is made ready once."""
-        key = layer.name, steps
-        if steps is not None and key not in self._tables:
-            self._tables[key] = falling_threshold(thresholds(activation, layer.lo, layer.hi, steps, self.network.half))
-        return UnderFallingThreshold(layer, activation, potentials, self._tables.get(key))
+        """What fires a layer whose threshold has a shape. turned: `potentials` are its own times -1."""
+        key = layer.name, turned
+        if key not in self._crossings:
+            self._crossings[key] = Crossing(activation, layer.lo, layer.hi, turned)
+        return UnderFallingThreshold(self._crossings[key], potentials, steps, self.network.half)
 
-    def _shared(self, layer: Spiking, potentials: Callable[[Batch], np.ndarray]) -> Callable[[Batch], np.ndarray]:
-        """`potentials`, worked out once for all layers that have the same ones, be it turned round."""
+    def _shared(self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray]) -> UnderFallingThreshold:
+        """As `_under`, with potentials that are worked out once for all layers that have the same ones, be it turned round."""
+        steps = self.steps[layer.name]
         if layer.name in self._same:
             first, sign = self._same[layer.name]
 
             def again(batch: Batch) -> np.ndarray:
-                found = batch.potentials.pop(first) if self._last[first] == layer.name else batch.potentials[first]
-                return found if sign > 0 else np.negative(found)
+                return batch.potentials.pop(first) if self._last[first] == layer.name else batch.potentials[first]
 
-            return again
+            return self._under(layer, activation, again, steps, turned=sign < 0)
         if layer.name not in self._last:
-            return potentials
+            return self._under(layer, activation, potentials, steps)
 
         def kept(batch: Batch) -> np.ndarray:
             batch.potentials[layer.name] = found = potentials(batch)
             return found
 
-        return kept
+        return self._under(layer, activation, kept, steps)
 
     def _any(self, layer: Input | Spiking | Readout, steps: int | None, batch: Batch) -> np.ndarray:
         """As `_computed`, of any layer; `steps` for its spike times."""
@@ -267,7 +269,7 @@ def _fire(batch: Batch, layer: Spiking, steps: int | None, half: float) -> np.nd
     if pool is not None and steps is not None and source in batch.times and source not in batch.lost:
         average_pool_steps(image(batch.times[source], pool.in_shape), batch.steps[source], *pool.windows(), steps, half, image(times, pool.out_shape))
         return times
-    slopes = _slopes(batch, layer)
+    slopes = _slopes_of_batch(batch, layer)
     fire(batch.potential(layer).reshape(-1, slopes.size), slopes, steps or 0, half, times.reshape(-1, slopes.size))
     return times
 
@@ -278,14 +280,19 @@ def _single_pool(layer: Spiking) -> AveragePool | None:
     return path[0] if alone and isinstance(path[0], AveragePool) else None
 
 
-def _slopes(batch: Batch, layer: Spiking) -> np.ndarray:
-    """S of each channel or neuron, flat float32; of each image's neurons where lost spikes take their weights out of it."""
+def _slopes(layer: Spiking) -> np.ndarray:
+    """S of each channel or neuron, flat float32."""
     sums = layer.weight_sums if layer.slope == "fan_in" else np.ones(1, np.float32)
-    slopes = np.broadcast_to(sums, layer.shape if sums.ndim > 1 else layer.shape[-1:])
+    return np.broadcast_to(sums, layer.shape if sums.ndim > 1 else layer.shape[-1:]).reshape(-1)
+
+
+def _slopes_of_batch(batch: Batch, layer: Spiking) -> np.ndarray:
+    """As `_slopes`; of each image's neurons where lost spikes take their weights out of it."""
+    slopes = _slopes(layer)
     lossy = [connection for connection in layer.connections if connection.source in batch.lost]
     if layer.slope != "gated" and lossy:
         missing = np.zeros((batch.images, *layer.shape), np.float32)
         for connection in lossy:
             batch.integrator.add(connection, batch.lost[connection.source].astype(np.float32), missing)
-        slopes = slopes - missing
-    return slopes.reshape(-1)
+        return (slopes - missing.reshape(batch.images, -1, slopes.size)).reshape(-1)
+    return slopes

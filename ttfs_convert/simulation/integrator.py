@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..kernels.decoding import repeated
 from ..network.network import Network
 from ..network.synapses.connection import Connection, Synapses
 from .plan import Paths, layouts
@@ -15,6 +16,13 @@ class Integrator:
     def __init__(self, network: Network):
         self.layouts = layouts(network)
         self.paths = Paths(self.layouts)
+        self._repeated: dict[int, np.ndarray] = {}
+
+    def repeated(self, values: np.ndarray) -> np.ndarray:
+        """`decoding.repeated` of an array of the network, made once."""
+        if id(values) not in self._repeated:
+            self._repeated[id(values)] = repeated(values)
+        return self._repeated[id(values)]
 
     def add(self, connection: Connection, values: np.ndarray, potential: np.ndarray, padding: int = 0) -> None:
         """Add to `potential`, (n, *shape of the target) float32, the weighted sums of `values`, (n, *shape of the source) float32; padded

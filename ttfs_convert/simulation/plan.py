@@ -12,15 +12,15 @@ from ..kernels.blocking import Weights, dense_is_faster, in_long_rows, long_row_
 from ..kernels.convolve import NO_RAMP
 from ..kernels.threshold import Ramp, ramp
 from ..network.network import Network
-from ..network.populations import Readout, Spiking
+from ..network.populations import Readout, Spiking, has_neurons
 from ..network.synapses.connection import Connection, Synapses
 from .recording import EIGHT_BITS
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a layer fires straight out of the sums of its last connection with weights, or potentials are read out of them: a readout's, or
-    those that a falling threshold is to meet."""
+    """How a layer fires straight out of the sums of its last connection with weights; or how potentials come of them: a readout's, those that a
+    falling threshold is to meet, and all whose spike times do not fit eight bits."""
 
     last: Connection
     others: tuple[Connection, ...]  # identities behind the others
@@ -41,13 +41,9 @@ def layouts(network: Network) -> dict[int, Weights]:
 
 
 def plans(network: Network) -> dict[str, Plan]:
-    """By name, of readouts and of the layers whose steps fit eight bits, if they have a connection that ends in a convolution."""
+    """By name, of readouts and layers of neurons, if they have a connection that ends in a convolution."""
     steps = network.grid()
-    found = {
-        layer.name: _plan(layer, steps.get(layer.name, 0), network.half)
-        for layer in network.layers
-        if isinstance(layer, Readout) or (isinstance(layer, Spiking) and steps.get(layer.name) in EIGHT_BITS)
-    }
+    found = {layer.name: _plan(layer, steps.get(layer.name, 0), network.half) for layer in network.layers if has_neurons(layer)}
     return {name: plan for name, plan in found.items() if plan is not None}
 
 
@@ -59,7 +55,7 @@ def _plan(layer: Spiking | Readout, steps: int, half: float) -> Plan | None:
     last = others.pop(weighted[-1])
     outputs = last.path[-1].out_shape[-1]
     bias = np.zeros(outputs, np.float32) if layer.bias is None else layer.bias
-    if isinstance(layer, Spiking) and layer.activation is None:
+    if isinstance(layer, Spiking) and layer.activation is None and steps in EIGHT_BITS:
         slopes = layer.weight_sums if layer.slope == "fan_in" else np.ones(outputs, np.float32)
         rise = ramp(_rows(slopes, layer, outputs), steps, half)
     else:

@@ -12,15 +12,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ..kernels.convolve import NO_RAMP, NO_TIMES, Convolution
-from ..kernels.falling_threshold import FallingThreshold, fire_under
 from ..kernels.pool import average_pool_decoded, max_pool
-from ..kernels.threshold import Ramp, encode
-from ..network.activations.activation_kind import ActivationKind
-from ..network.activations.threshold_shape import spike_times
-from ..network.populations import Input, MaxPool, Spiking
+from ..kernels.threshold import Ramp, encode, fire
+from ..network.activations.threshold_shape import Crossing
+from ..network.populations import Input, MaxPool
 from ..network.synapses.average_pool import AveragePool
 from ..network.synapses.connection import Connection
-from ..network.synapses.images import image, wide_batch
+from ..network.synapses.images import image, wide, wide_batch
 from .batch import Batch
 from .integrator import Integrator
 from .plan import Plan
@@ -74,7 +72,7 @@ class Sums:
         self._shortcut = others.pop().source if others and _is_shortcut(others[-1], steps) else None
         shortcut_steps = steps[self._shortcut] if self._shortcut else 0
         self._others = [
-            (each, Weighted(each, steps, integrator, images, plan.out_shape) if each.path and each.path[-1].is_convolution else None)
+            (each, Weighted(each, steps, integrator, images, plan.out_shape) if _ends_in_convolution(each, plan.out_shape) else None)
             for each in others
         ]
         self._last = Weighted(plan.last, steps, integrator, images, plan.out_shape, plan.steps, shortcut_steps)
@@ -102,21 +100,34 @@ class Sums:
 
 
 class UnderFallingThreshold:
-    """Spike times (n, *shape) of neurons whose threshold has a shape. potentials: gives V0 of a batch, (n, *shape) float32. table: of their window's
-    steps, None in continuous time."""
+    """Spike times (n, *shape) of neurons whose threshold has a shape. potentials: gives V0 of a batch, (n, *shape) float32, as `crossing` takes it.
+    steps: N, None in continuous time. half: h of the rounding."""
 
     compiled = False
 
-    def __init__(self, layer: Spiking, activation: ActivationKind, potentials: Callable[[Batch], np.ndarray], table: FallingThreshold | None):
-        self._potentials, self._closed, self._table = potentials, (activation, layer.lo, layer.hi), table
-        self._dtype = step_dtype(None if table is None else table.thresholds.shape[1])
+    def __init__(self, crossing: Crossing, potentials: Callable[[Batch], np.ndarray], steps: int | None, half: float):
+        self._crossing, self._potentials, self._grid = crossing, potentials, (steps, half)
 
     def __call__(self, batch: Batch) -> np.ndarray:
         potential = self._potentials(batch)
-        if self._table is None:
-            return spike_times(*self._closed, potential).astype(self._dtype)
-        times = batch.result(potential.shape, self._dtype)
-        fire_under(potential.reshape(batch.images, -1), self._table, times.reshape(batch.images, -1))
+        times = batch.result(potential.shape, step_dtype(self._grid[0]))
+        self._crossing.fire(potential, *self._grid, times)
+        return times
+
+
+class Ramping:
+    """Spike times (n, *shape) of neurons whose potentials ramp, where they do not fire straight out of sums. potentials: gives V0 of a batch, (n,
+    *shape) float32. slopes: S, flat, of channels or neurons. steps: N, None in continuous time. half: h of the rounding."""
+
+    compiled = False
+
+    def __init__(self, potentials: Callable[[Batch], np.ndarray], slopes: np.ndarray, steps: int | None, half: float):
+        self._potentials, self._slopes, self._grid = potentials, slopes, (steps, half)
+
+    def __call__(self, batch: Batch) -> np.ndarray:
+        potential, (steps, half) = self._potentials(batch), self._grid
+        times = batch.result(potential.shape, step_dtype(steps))
+        fire(potential.reshape(-1, self._slopes.size), self._slopes, steps or 0, half, times.reshape(-1, self._slopes.size))
         return times
 
 
@@ -177,6 +188,12 @@ class _AveragePooled:
         values = np.empty(wide_batch(batch.images, self._outside), np.float32)
         average_pool_decoded(image(batch.times[self._source], self._inside), self._steps, *self._windows, values)
         return values
+
+
+def _ends_in_convolution(connection: Connection, out_shape: tuple[int, ...]) -> bool:
+    """Whether it does, in one that sees the layer in the same shape."""
+    last = connection.path[-1] if connection.path else None
+    return last is not None and last.is_convolution and wide(last.out_shape) == wide(out_shape)
 
 
 def _is_shortcut(connection: Connection, steps: Mapping[str, int]) -> bool:

@@ -20,7 +20,7 @@ def _max_pool(layer: MaxPool, values: Mapping[str, np.ndarray], silent: int) -> 
 
 def _reorder(layer: Reorder, values: Mapping[str, np.ndarray], silent: int) -> np.ndarray:
     source = values[layer.source]
-    return source.reshape(len(source), -1)[:, layer.index].reshape(len(source), *layer.shape)
+    return np.take(source.reshape(len(source), -1), layer.index, axis=1).reshape(len(source), *layer.shape)  # twice as fast as indexing
 
 
 def _concat(layer: Concat, values: Mapping[str, np.ndarray], silent: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from ..measurement.layer_errors import SAYS_LITTLE
 from ..report.schema import DriftPart, EnginePart, ModelPart, OperationsPart, OutputPart, QuantisedPart, Report, TaskPart
 from ..studies.evaluation import Evaluation
 from ..tasks.scores import Score
@@ -220,6 +221,8 @@ def _tolerance(evaluation: Evaluation) -> str:
     layer_errors, (which, limit) = evaluation.layer_errors, evaluation.layer_errors.tolerance()
     missing, cut_off = layer_errors.not_compared(), layer_errors.first_cut_off()
     beyond = f"; {cut_off} is cut off beyond its calibrated range" if cut_off else ""
-    rounding = " and rounding" if which == "max" else ""
+    vague, judged = layer_errors.hardly_judged(), len(layer_errors.tolerances())
+    little = f", which may be over {100 * SAYS_LITTLE:g} % and so says little in {len(vague)} of {judged} layers" if vague else ""
+    rounding = f" and rounding{little}" if which == "max" else ""
     unknown = f"; not compared: {', '.join(missing)}" if missing else ""
     return f"{layer_errors.first_out_of_tolerance() or 'none'} ({which} error at most {limit:.2g}{rounding}){beyond}{unknown}"

@@ -64,7 +64,11 @@ class Rule:
 
 
 def ranges(
-    requests: Sequence[RangeRequest], run: Callable[[Batch], Mapping[str, np.ndarray]], batches: Callable[[], Iterable[Batch]], rule: Rule
+    requests: Sequence[RangeRequest],
+    run: Callable[[Batch], Mapping[str, np.ndarray]],
+    batches: Callable[[], Iterable[Batch]],
+    rule: Rule,
+    check: Callable[[str, float, float], None] = lambda tensor, smallest, largest: None,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Tensor -> (lo, hi), float32 (channels,) each, lo < hi. Known ends are returned as they are, free ones follow from `rule`:
 
@@ -86,7 +90,7 @@ def ranges(
 
     requests: one per tensor. run: gives tensors (n, ...) by name for a batch; may leave out what was not asked for.
     batches: starts a pass over the data, inputs (n, ...), of several inputs a mapping by name; called once per pass, and has to give the
-    same data each time.
+    same data each time. check: is told the smallest and the largest value of each tensor, before anything follows from them.
     Raises DataError for no data, values that are not finite, or another number of samples in the second pass; ModelError for a tensor
     that `run` does not give or that has no such channel axis; ValueError for two requests of one tensor.
     """
@@ -98,6 +102,8 @@ def ranges(
     samples = _fill(extremes, run, batches)
     if not samples:
         raise DataError("calibration data", "no samples", "one or more")
+    for name, seen in extremes.items():
+        check(name, float(seen.smallest.min()), float(seen.largest.max()))
     histograms = {}
     if rule.method == "percentile" or (rule.method == "mse" and rule.steps is not None):
         histograms = {name: _Histogram(seen) for name, seen in extremes.items() if not seen.known.all()}

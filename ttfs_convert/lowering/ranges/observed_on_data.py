@@ -44,22 +44,15 @@ def measured_ranges(
     by what is `measured`, where it is not the rule's.
     """
     observed = _Observed(layers, model, data, known)
-
-    def within_ends(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        values = observed.values(batch)
-        for layer in layers:
-            _check_ends(layer, values[layer.measured])
-        return values
-
+    by_name = {layer.measured: layer for layer in layers}
     requests = [RangeRequest(layer.measured, 2, layer.low, layer.high, steps.get(layer.measured)) for layer in layers]
-    found = ranges(requests, within_ends, observed.batches, rule)
+    found = ranges(requests, observed.values, observed.batches, rule, lambda name, *extremes: _check_ends(by_name[name], *extremes))
     ends = {name: measured_ends(*extremes, rule.margin) for name, extremes in _extremes(inputs, model, data, known).items()}
     return {**found, **ends}, (*data.notes, *observed.fitted.notes)
 
 
-def _check_ends(layer: Unbounded, values: np.ndarray) -> None:
+def _check_ends(layer: Unbounded, lowest: float, highest: float) -> None:
     """Raise ModelError for values that the layer's neurons cannot have, such as negative ones of the reciprocal of positive numbers."""
-    lowest, highest = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
     slack = BEYOND * max(abs(lowest), abs(highest))
     if lowest < layer.low - slack or highest > layer.high + slack:
         raise ModelError(

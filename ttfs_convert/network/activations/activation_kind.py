@@ -8,9 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...kernels.function_values import FARTHEST, Function
 from ..records import Record
-
-FARTHEST = 2.0**100  # of a potential: what no float32 network reaches
 
 
 class ActivationKind(Record):
@@ -33,6 +32,11 @@ class ActivationKind(Record):
     def bounds(self) -> tuple[float, float]:
         """Smallest and largest value that f may have, infinite where it has none."""
         return self.lowest, self.highest
+
+    @property
+    def compiled(self) -> Function | None:
+        """f as kernels compute it, within 1e-13 of its largest value; None: they do not, and `value` does."""
+        return None
 
     @abstractmethod
     def value(self, potential: np.ndarray) -> np.ndarray:

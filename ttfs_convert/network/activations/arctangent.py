@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import Function, function, inverse_tangent
 from .activation_kind import ActivationKind
 
 
@@ -15,6 +16,10 @@ class Arctangent(ActivationKind):
 
     kind: Literal["arctangent"] = "arctangent"
     lowest, highest = -math.pi / 2, math.pi / 2
+
+    @property
+    def compiled(self) -> Function:
+        return function(inverse_tangent)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         return np.arctan(potential)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import Function, function, normal
 from .activation_kind import ActivationKind
 
 
@@ -14,6 +15,10 @@ class Erf(ActivationKind):
 
     kind: Literal["erf"] = "erf"
     lowest, highest = -1.0, 1.0
+
+    @property
+    def compiled(self) -> Function:
+        return function(normal, 1, 0, 1, 0, -1)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         from scipy.special import erf

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import FARTHEST, Function, exponential, function
 from .activation_kind import ActivationKind
 
 
@@ -14,6 +15,10 @@ class Exponential(ActivationKind):
 
     kind: Literal["exponential"] = "exponential"
     lowest = 0.0
+
+    @property
+    def compiled(self) -> Function:
+        return function(exponential, 0, 1, 1, FARTHEST)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from ...kernels.function_values import Function, exponential, function
 from .activation_kind import ActivationKind
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -26,6 +27,10 @@ class ExponentialLinear(ActivationKind):
     @property
     def bounds(self) -> tuple[float, float]:
         return -self.scale * self.alpha, np.inf
+
+    @property
+    def compiled(self) -> Function:
+        return function(exponential, self.scale, self.scale * self.alpha, 1 / self.width, 0, -self.scale * self.alpha)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         return self.scale * np.where(potential > 0, potential, self.alpha * np.expm1(np.minimum(potential, 0) / self.width))

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import logistic, normal
 from .valley import ValleyKind
 
 
@@ -20,6 +21,10 @@ class Gelu(ValleyKind):
     def lowest_at(self) -> float:
         """Where it is least."""
         return -0.7517915246935645
+
+    @property
+    def formula(self) -> tuple:
+        return normal, 0.0, 0.5, math.sqrt(0.5)
 
     def curve(self, x: np.ndarray) -> np.ndarray:
         from scipy.special import erf
@@ -37,6 +42,10 @@ class TanhGelu(ValleyKind):
     def lowest_at(self) -> float:
         """Where it is least."""
         return -0.7524614220710163
+
+    @property
+    def formula(self) -> tuple:
+        return logistic, 0.0, 1.0, 2 * math.sqrt(2 / math.pi), 2 * math.sqrt(2 / math.pi) * 0.044715
 
     def curve(self, x: np.ndarray) -> np.ndarray:
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))

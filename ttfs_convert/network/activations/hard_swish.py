@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import gated_line
 from .valley import ValleyKind
 
 
@@ -26,6 +27,10 @@ class HardSwish(ValleyKind):
         rising = np.where(y <= 3.375, np.sqrt(bent) - 1.5, y - 0.375)
         falling = np.where(y <= 0.375, np.sqrt(bent) + 1.5, np.inf)
         return np.where(y > 0, rising if self.side == "rising" else falling, -np.inf)
+
+    @property
+    def formula(self) -> tuple:
+        return gated_line, 3.0, 6.0
 
     def curve(self, x: np.ndarray) -> np.ndarray:
         return x * np.clip(x + 3, 0, 6) / 6

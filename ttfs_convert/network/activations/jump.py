@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from ...kernels.function_values import Function, dead_zone, function
 from .activation_kind import ActivationKind
 
 
@@ -16,6 +17,10 @@ class Jump(ActivationKind):
     kind: Literal["jump"] = "jump"
     alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     lowest = 0.0
+
+    @property
+    def compiled(self) -> Function:
+        return function(dead_zone, self.alpha, 0, np.inf)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         return np.where(np.asarray(potential) > self.alpha, potential, 0.0)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import Function, function, logarithm
 from .activation_kind import ActivationKind
 
 
@@ -14,6 +15,10 @@ class Logarithm(ActivationKind):
 
     kind: Literal["logarithm"] = "logarithm"
     start = 0.0
+
+    @property
+    def compiled(self) -> Function:
+        return function(logarithm, first=0)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import mish
 from .valley import ValleyKind
 
 
@@ -19,6 +20,10 @@ class Mish(ValleyKind):
     def lowest_at(self) -> float:
         """Where it is least."""
         return -1.1924312145154952
+
+    @property
+    def formula(self) -> tuple:
+        return (mish,)
 
     def curve(self, x: np.ndarray) -> np.ndarray:
         return x * np.tanh(np.logaddexp(0, x))

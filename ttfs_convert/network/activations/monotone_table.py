@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import BeforeValidator, model_validator
 
+from ...kernels.function_values import Function, function
 from ..records import finite_array, require
 from .activation_kind import ActivationKind
 
@@ -39,6 +40,12 @@ class MonotoneTable(ActivationKind):
     def bounds(self) -> tuple[float, float]:
         left, right = self._ends
         return -np.inf if left else float(self.values[0]), np.inf if right else float(self.values[-1])
+
+    @property
+    def compiled(self) -> Function:
+        x, cubics, (left, right) = self.potentials.astype(np.float64), self._interpolated.c, self._ends
+        first, last = ([x[end], 0, 0, slope, self.values[end]] for end, slope in ((0, left), (-1, right)))
+        return function(None, pieces=np.stack([first, *np.column_stack([x[:-1], cubics.T]), last]))
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         given, (left, right) = np.asarray(potential, np.float64), self._ends

@@ -7,8 +7,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from ...kernels.function_values import FARTHEST, Function, function, power, reciprocal, reciprocal_root, square, square_root
 from ..records import require
 from .activation_kind import ActivationKind
+
+LEAST = 2.0**-1000  # of potentials that have a reciprocal
 
 
 class Power(ActivationKind):
@@ -32,6 +35,15 @@ class Power(ActivationKind):
         if self.exponent < 0 and self.odd:
             return -np.inf, 0.0
         return (-np.inf if self.odd else 0.0), np.inf
+
+    @property
+    def compiled(self) -> Function:
+        if self.exponent > 0:
+            formula = power if self.odd else {2.0: square, 0.5: square_root}.get(self.exponent, power)
+            return function(formula, self.exponent, first=-FARTHEST if self.odd else 0.0)
+        formula = {-1.0: reciprocal, -0.5: reciprocal_root}.get(self.exponent, power)
+        sign, factor = (1.0, -1.0) if self.odd else (-1.0, 1.0)
+        return function(formula, self.exponent, sign=sign, first=LEAST, factor=factor)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", over="ignore"):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from ...kernels.function_values import Function, dead_zone, function
 from ..records import require
 from .activation_kind import ActivationKind
 
@@ -24,6 +25,10 @@ class Shrinkage(ActivationKind):
     def _increases(self) -> Shrinkage:
         require(self.bias <= self.zone, f"a bias of {self.bias:g} beyond the dead zone of {self.zone:g}")
         return self
+
+    @property
+    def compiled(self) -> Function:
+        return function(dead_zone, self.zone, self.bias, self.zone)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         size = np.abs(potential)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import Function, function, logistic
 from .activation_kind import ActivationKind
 
 
@@ -14,6 +15,10 @@ class Sigmoid(ActivationKind):
 
     kind: Literal["sigmoid"] = "sigmoid"
     lowest, highest = 0.0, 1.0
+
+    @property
+    def compiled(self) -> Function:
+        return function(logistic, 1, 0, 1)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         from scipy.special import expit

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from ...kernels.function_values import logistic
 from .valley import ValleyKind
 
 
@@ -21,6 +22,10 @@ class Silu(ValleyKind):
     def lowest_at(self) -> float:
         """Where it is least."""
         return -1.2784645427610738 / self.alpha
+
+    @property
+    def formula(self) -> tuple:
+        return logistic, 0.0, 1.0, self.alpha
 
     def curve(self, x: np.ndarray) -> np.ndarray:
         from scipy.special import expit

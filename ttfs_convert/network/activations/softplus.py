@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import Function, function, softplus
 from .activation_kind import ActivationKind
 
 
@@ -14,6 +15,10 @@ class Softplus(ActivationKind):
 
     kind: Literal["softplus"] = "softplus"
     lowest = 0.0
+
+    @property
+    def compiled(self) -> Function:
+        return function(softplus)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         return np.logaddexp(0, potential)

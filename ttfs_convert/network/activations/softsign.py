@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import Function, function, softsign
 from .activation_kind import ActivationKind
 
 
@@ -14,6 +15,10 @@ class Softsign(ActivationKind):
 
     kind: Literal["softsign"] = "softsign"
     lowest, highest = -1.0, 1.0
+
+    @property
+    def compiled(self) -> Function:
+        return function(softsign)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         return np.sign(potential) * (1 - 1 / (1 + np.abs(potential)))

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...kernels.function_values import Function, function, logistic
 from .activation_kind import ActivationKind
 
 
@@ -14,6 +15,10 @@ class Tanh(ActivationKind):
 
     kind: Literal["tanh"] = "tanh"
     lowest, highest = -1.0, 1.0
+
+    @property
+    def compiled(self) -> Function:
+        return function(logistic, 2, 0, 2, 0, -1)
 
     def value(self, potential: np.ndarray) -> np.ndarray:
         return np.tanh(potential)

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from ...kernels.rounding import TIE
+from ...kernels.shaped_crossing import course, fire_by_function
 from .activation_kind import ActivationKind
 from .arctangent import Arctangent
 from .erf import Erf
@@ -105,6 +106,27 @@ def spike_times(activation: ActivationKind, lo: np.ndarray, hi: np.ndarray, pote
     """tau = clip((hi - f(V0)) / (hi - lo), 0, 1), the crossing in closed form, float64. potential: V0, (..., channels)."""
     low, high = lo.astype(np.float64), hi.astype(np.float64)
     return np.clip((high - activation.value(potential.astype(np.float64))) / (high - low), 0, 1)
+
+
+class Crossing:
+    """When the neurons of a layer fire: the crossing in closed form, made ready once. lo, hi: (channels,). turned: their potentials are those that
+    it is given times -1."""
+
+    def __init__(self, activation: ActivationKind, lo: np.ndarray, hi: np.ndarray, turned: bool = False):
+        self._by_definition, self._turned, self._function = (activation, lo, hi), turned, activation.compiled
+        if self._function is not None:
+            if turned:
+                self._function = self._function.turned()
+            self._course = course(self._function, lo, hi)
+
+    def fire(self, potential: np.ndarray, steps: int | None, half: float, times: np.ndarray) -> None:
+        """Write spike times. potential: V0, (..., channels) float32. steps: N, None in continuous time. half: h of `rounding.HALF`. times: of that
+        shape and of `recording.step_dtype`; both contiguous."""
+        if self._function is not None:
+            fire_by_function(potential, self._function, self._course, steps or 0, half, times)
+            return
+        tau = spike_times(*self._by_definition, -potential if self._turned else potential)
+        times[...] = tau if steps is None else np.clip(np.ceil(steps * tau - half - TIE), 0, steps)
 
 
 def range_rows(lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from .activation_kind import FARTHEST, ActivationKind
+from ...kernels.function_values import FARTHEST, Function, function
+from .activation_kind import ActivationKind
 
 Side = Literal["rising", "falling"]
 
@@ -35,6 +36,18 @@ class ValleyKind(ActivationKind):
     @abstractmethod
     def lowest_at(self) -> float:
         """Where g is least."""
+
+    @property
+    def formula(self) -> tuple | None:
+        """g as kernels compute it: a formula of `kernels.function_values` and its parameters; None: they do not."""
+        return None
+
+    @property
+    def compiled(self) -> Function | None:
+        if self.formula is None:
+            return None
+        sign, first, last = (1.0, self.lowest_at, FARTHEST) if self.side == "rising" else (-1.0, -FARTHEST, self.lowest_at)
+        return function(*self.formula, sign=sign, first=first, last=last, offset=self.depth)
 
     @property
     def depth(self) -> float:
