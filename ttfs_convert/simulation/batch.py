@@ -52,16 +52,17 @@ class Batch:
     def potential(self, layer: Spiking | Readout) -> np.ndarray:
         """V0 = bias + every connection, (n, *shape) float32."""
         result, bias = np.empty((self.images, *layer.shape), np.float32), layer.bias
-        singles = ((each, weights) for each in layer.connections if (weights := self._weights_of_single(each)) is not None)
-        first, weights = next(singles, (None, ONE))
-        if first is None:
-            result[...] = 0 if bias is None else bias
-        else:
-            start = NOTHING if bias is None else self.integrator.repeated(bias)
-            start_with(start, np.ascontiguousarray(self.times[first.source]), self.steps[first.source], weights, result)
-        for connection in layer.connections:
-            if connection is not first:
+        started = False
+        for connection in sorted(layer.connections, key=lambda each: self._weights_of_single(each) is None):
+            weights = None if started else self._weights_of_single(connection)
+            if weights is not None:
+                start = NOTHING if bias is None else self.integrator.repeated(bias)
+                start_with(start, np.ascontiguousarray(self.times[connection.source]), self.steps[connection.source], weights, result)
+            else:
+                if not started:
+                    result[...] = 0 if bias is None else bias
                 self.add(connection, result)
+            started = True
         return result
 
     def _weights_of_single(self, connection: Connection) -> np.ndarray | None:
