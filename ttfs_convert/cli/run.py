@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from .. import __version__
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
 from .base_command import Command
 from .console import note, note_subset, say, show
-from .drop_gates import gated
+from .gate_options import GateOptions, finish, gating, write_outcomes
 from .output_files import check_outputs, write_json
 from .progress_lines import patience, progress
 from .shared_options import Steps, judging, on_grid
@@ -85,13 +86,7 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
 @click.option("--repeats", type=click.IntRange(min=1), help="Of --sweep: runs of every noisy point.  [default: 3]")
 @click.option("--seed", type=click.IntRange(min=0), help="Of --sweep: of all noise.  [default: 0]")
 @click.option("--resume", "log", metavar="FILE", help="Of --sweep: keep finished runs here and go on where an earlier sweep stopped.")
-@click.option(
-    "--max-drop",
-    multiple=True,
-    metavar="[MEASURE=]X",
-    help="Gate: exit 99 when the task's first measure, or MEASURE, certainly gets worse by more than X (the whole 95 % interval), 5 when the "
-    "sample cannot decide. X: percentage points of accuracy, mean_iou, pixel_accuracy; dB of psnr; else as ssim, rmse, mae, r2 are. Repeatable.",
-)
+@gating
 @judging
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
@@ -103,7 +98,8 @@ def main(**options):
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency
     and operations.
     """
-    _run(Options(**options))
+    gating = GateOptions.taken_from(options)
+    _run(Options(**options, gating=gating))
 
 
 class Options(NamedTuple):
@@ -127,13 +123,13 @@ class Options(NamedTuple):
     repeats: int | None
     seed: int | None
     log: str | None
-    max_drop: tuple[str, ...]
     task: str | None
     output: str | None
     decision_threshold: float | None
     onnx_file: str | None
     json_file: str | None
     threads: int | None
+    gating: GateOptions
 
     @property
     def of_study(self) -> StudyOptions:
@@ -147,20 +143,30 @@ class Options(NamedTuple):
             "task": self.task,
         }
 
+    def said(self) -> dict[str, object]:
+        """As the report says them, by the names of their options."""
+        from .output_files import plain
+
+        renamed = {"spike_file": "spikes", "folder": "plot", "onnx_file": "onnx", "json_file": "json", "sweeps": "sweep", "log": "resume"}
+        own = {renamed.get(name, name).replace("_", "-"): value for name, value in self._asdict().items() if name != "gating"}
+        gating = self.gating._asdict()
+        files = {name.removesuffix("_file"): gating[name] for name in gating if name != "limits"}
+        return plain({**own, **self.gating.limits, "gates": files.pop("gate"), **files})
+
     def check(self) -> None:
         """Raise UsageError for options that do not fit together, or for files that cannot be written."""
         from ..errors import UsageError
         from ..figures.figure_folder import check_plots
 
-        check_outputs(json=self.json_file, spikes=self.spike_file)
+        check_outputs(json=self.json_file, spikes=self.spike_file, **self.gating.targets)
         if self.folder is not None:
             check_plots(self.folder)
-        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.max_drop)
-        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, ()):
+        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.gating.given)
+        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, False):
             raise UsageError(
                 "--sweep",
                 "an option for single runs beside it",
-                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot nor --max-drop",
+                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, nor gates and what they write",
             )
         if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
             raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
@@ -181,10 +187,14 @@ def _run(options: Options) -> None:
 
 def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     """One run: its tables, JSON and figures, and the gate."""
+    from ..gates.gate_list import DROP
+    from ..gates.judge import judged
+    from ..report.schema import ToolPart
     from ..studies.evaluation import evaluate
     from ..tasks.drop_limit import DropLimit
 
-    limits = [DropLimit.parsed(text) for text in options.max_drop]
+    gates, baseline = options.gating.gates(), options.gating.baseline()
+    limits = [DropLimit(gate.measure) for gate in gates if gate.kind == DROP]
     with progress("running, samples") as tell, patience(COMPILING) as begun:
 
         def tell_of_samples(done: int, of: int) -> None:
@@ -204,6 +214,9 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             progress=tell_of_samples,
             **options.of_study,
         )
+    tool = ToolPart.model_validate({"version": __version__, "options": options.said()})
+    report = judged(evaluation.report.model_copy(update={"tool": tool}), gates, baseline)
+    evaluation = replace(evaluation, report=report)
     if options.folder is not None:
         from ..figures.run_figures import write_run
 
@@ -213,8 +226,7 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
         say(f"Wrote {options.spike_file}.")
     _show(evaluation, options)
     note_subset(dataset)
-    if limits:
-        sys.exit(gated(evaluation, limits))
+    finish(report)
 
 
 def _show(evaluation: Evaluation, options: Options) -> None:
@@ -222,11 +234,12 @@ def _show(evaluation: Evaluation, options: Options) -> None:
     from ..tables.report_tables import energy_table, layers_table, spike_times_table, summary
 
     report = evaluation.report
-    if options.json_file != "-":
+    if "-" not in (options.json_file, options.gating.markdown_file):
         timing = [spike_times_table(report)] if options.histogram or options.threshold == "fixed" else []
         show(layers_table(report), *timing, energy_table(report, evaluation.slope), summary(evaluation))
     if options.json_file:
         write_json(report.model_dump(mode="json"), options.json_file)
+    write_outcomes(report, options.gating)
     for text in evaluation.notes:
         note(text)
 
