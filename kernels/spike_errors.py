@@ -23,13 +23,13 @@ class Errors(NamedTuple):
     outside: int  # values with a' outside [-margin, 1 + margin]
 
 
-def compare(times, steps, silent_from, reference, channels_first, lo, width, margin, active, sent):
+def compare(times, steps, silent_from, reference, channels_first, lo, width, margin, active, sent, totals):
     """Compare spike times with a tensor, and count in which images each neuron is active and sends a spike.
 
     times: (n, positions, channels), unsigned steps of which `steps` = N is silent, or float32 tau, silent from `silent_from` on, NaN where a
     spike is missing. reference: float32 (n, positions * channels) in the order of the neurons, or of channels first; or no rows: then nothing
     is compared, and the errors are 0, 0, inf, -inf, 0. lo, width: (positions, channels) float32. active, sent: (positions, channels) int64,
-    added to in place. Returns Errors.
+    added to in place. totals: (n,) float64, to which the sum of each image's errors is added. Returns Errors.
     """
     if times.shape[1] == 1:  # positions are what threads share
         times, lo, width, active, sent = (each.reshape(*each.shape[:-2], -1, 1) for each in (times, lo, width, active, sent))
@@ -37,18 +37,22 @@ def compare(times, steps, silent_from, reference, channels_first, lo, width, mar
     if times.dtype.kind == "u":
         sent += len(times)
     as_it_is = not lo.any() and (width == 1).all()
-    arguments = times, activation, np.float32(silent_from), reference, channels_first, as_it_is, lo, width, np.float32(margin), active, sent, found
+    sums = np.zeros((times.shape[1], len(times)))  # by first position of a block: threads share none
+    ends = lo, width, np.float32(margin)
+    arguments = times, activation, np.float32(silent_from), reference, channels_first, as_it_is, *ends, active, sent, sums, found
     in_parallel(_compare_shared, times.shape[1], arguments, times.size < SERIAL_ELEMENTS)
+    totals += sums.sum(axis=0)
     return Errors(found[:, 0].max(), found[:, 1].sum(), found[:, 2].min(), found[:, 3].max(), int(found[:, 4].sum()))
 
 
 @jit()
-def _compare(first, past, times, activation, silent_from, reference, channels_first, as_it_is, lo, width, margin, active, sent, found):
+def _compare(first, past, times, activation, silent_from, reference, channels_first, as_it_is, lo, width, margin, active, sent, sums, found):
     images, positions, channels = times.shape
     largest, total, low, high, outside = np.float32(0), 0.0, np.float32(np.inf), np.float32(-np.inf), 0
     top, compared = np.float32(1) + margin, reference.shape[0] > 0
     for place in range(images * -(-(past - first) // BLOCK)):
         image, start = place % images, first + place // images * BLOCK
+        before = total
         for position in range(start, min(start + BLOCK, past)):
             at, step = (position, positions) if channels_first else (position * channels, 1)
             for c in range(channels):
@@ -69,6 +73,7 @@ def _compare(first, past, times, activation, silent_from, reference, channels_fi
                         low = theirs
                     if theirs > high:
                         high = theirs
+        sums[start, image] = total - before
     found[first, 0], found[first, 1], found[first, 2], found[first, 3] = largest if total == total else total, total, low, high  # NaN stays
     found[first, 4] = outside
 

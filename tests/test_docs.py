@@ -85,7 +85,7 @@ def test_readme_shows_what_the_commands_print(readme):
         ("passed", "failed"),
         ("ANN 0.38, SNN 0.18", "ANN 0.38, SNN"),
         (", compilation 0.30", ""),
-        ("gate 0.5 pp: passed\n", ""),
+        ("gate max-drop 0.5 pp: passed\n", ""),
         ("Summary\n", "Summary\nmore\n"),
     ),
 )

@@ -121,12 +121,12 @@ def test_report_on_the_terminal(networks):
 
 def test_gate_passes_fails_and_straddles(networks):
     passed = run(networks / "snn.npz", "--data", IMAGES, "--limit", "300", "--max-drop", "3")
-    assert passed.exit_code == 0 and "gate 3 pp: passed" in passed.stderr
+    assert passed.exit_code == 0 and "gate max-drop 3 pp: passed" in passed.stderr
     undecided = run(networks / "snn.npz", "--data", IMAGES, "--limit", "300", "--max-drop", "0.1")
-    assert undecided.exit_code == 5 and "gate 0.1 pp: inconclusive" in undecided.stderr
+    assert undecided.exit_code == 5 and "gate max-drop 0.1 pp: inconclusive" in undecided.stderr
     assert "300 samples decide gates from" in undecided.stderr and "0.1 pp needs about" in undecided.stderr
     failed = run(networks / "coarse.npz", "--data", IMAGES, "--limit", "100", "--max-drop", "0.5")
-    assert failed.exit_code == 99 and "gate 0.5 pp: failed" in failed.stderr
+    assert failed.exit_code == 99 and "gate max-drop 0.5 pp: failed" in failed.stderr
 
 
 def test_batch_and_threads_change_no_figure(networks, report, tmp_path):

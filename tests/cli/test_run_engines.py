@@ -226,4 +226,4 @@ def test_the_gate_works_with_every_engine(folder):
         np.savez(labelled, x=archive["x"], y=np.zeros(6, np.int64))
     for options in (("--engine", "clock"), ("--engine", "event")):
         result = run(folder / "fan_in.npz", "--data", labelled, "--max-drop", "90", *options)
-        assert result.exit_code == 0 and "gate 90 pp: passed" in result.stderr
+        assert result.exit_code == 0 and "gate max-drop 90 pp: passed" in result.stderr

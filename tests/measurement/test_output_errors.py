@@ -208,7 +208,7 @@ def test_what_needs_labels_refuses_an_image():
         lambda: tuned(network, data, 1.0),
         lambda: sweep(network, data, [("steps", 4)]),
         lambda: evaluate(network, data, quantised=True),
-        lambda: evaluate(network, data, limits=[DropLimit("", 0.5)]),
+        lambda: evaluate(network, data, limits=[DropLimit("")]),
     ):
         with pytest.raises(UsageError, match=r"shape \(1, 6, 6\) per sample; expected one score per class, or labels"):
             call()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .console import note, note_subset, show
-from .drop_gates import gated
+from .gate_options import say_outcomes
 from .output_files import write_json
 from .progress_lines import patience, progress
 
@@ -22,15 +22,18 @@ def run_enhancement(network: Network, options: Options, compiling: str) -> int:
     meaning here."""
     from ..data.speech_pairs import speech_pairs
     from ..errors import UsageError
+    from ..gates.of_scores import check_drops, judged_drops
     from ..studies.enhancement import enhance
     from ..tables.enhancement_table import enhancement_tables
-    from ..tasks.drop_limit import DropLimit
+    from ..tasks.enhancement import MEASURES, NAME
 
     given = [name for name in APART if getattr(options, name) != DEFAULTS.get(name)]
+    given += [name for name in ("junit_file", "markdown_file") if getattr(options.gating, name) is not None]
     if given:
-        names = {"spike_file": "spikes", "folder": "plot", "sweeps": "sweep"}
+        names = {"spike_file": "spikes", "folder": "plot", "sweeps": "sweep", "junit_file": "junit", "markdown_file": "markdown"}
         raise UsageError(f"--{names.get(given[0], given[0]).replace('_', '-')}", "given with --task enhancement", remedy="leave it out")
-    limits = [DropLimit.parsed(text) for text in options.max_drop]
+    gates = options.gating.gates()
+    check_drops(gates, [measure.name for measure in MEASURES], NAME)
     data = speech_pairs(options.data, options.limit)
     with progress("enhancing, recordings") as tell, patience(compiling) as begun:
 
@@ -38,14 +41,13 @@ def run_enhancement(network: Network, options: Options, compiling: str) -> int:
             begun()
             tell(done, of)
 
-        found = enhance(
-            network, data, limits=limits, onnx_file=options.onnx_file, threads=options.threads, enhanced=options.enhanced, progress=tell_of_recordings
-        )
+        found = enhance(network, data, onnx_file=options.onnx_file, threads=options.threads, enhanced=options.enhanced, progress=tell_of_recordings)
+    outcomes = judged_drops(found.scores, gates)
     if options.json_file != "-":
         show(*enhancement_tables(found))
     if options.json_file:
-        write_json(found.as_json(), options.json_file)
+        write_json({**found.as_json(), "gates": [gate.model_dump(mode="json") for gate in outcomes]}, options.json_file)
     for text in found.notes:
         note(text)
     note_subset(data)
-    return gated(found.scores, limits) if limits else 0
+    return say_outcomes(outcomes) if outcomes else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .console import say
@@ -17,6 +18,9 @@ def check_outputs(**paths: str | None) -> None:
     from ..files.atomic import check_target
 
     found: dict[Path, str] = {}
+    to_standard_output = [option for option, path in paths.items() if path == "-"]
+    if len(to_standard_output) > 1:
+        raise UsageError(" and ".join(f"--{option} -" for option in to_standard_output), "one standard output", remedy="name a file")
     for option, path in paths.items():
         if path == "-" and is_closed():
             raise UsageError(f"--{option} -", "standard output is closed", remedy="name a file")
@@ -28,13 +32,23 @@ def check_outputs(**paths: str | None) -> None:
 
 def write_json(content: dict, path: str) -> None:
     """Write `content` to `path`, whole or not at all, and say so; `-` is standard output. Raises TtfsError if it cannot be written."""
+    write_text(json_text(content), path)
+
+
+def write_text(text: str, path: str) -> None:
+    """As `write_json`, of any text."""
     from ..files.atomic import write_whole
 
     if path == "-":
-        sys.stdout.write(json_text(content))
+        sys.stdout.write(text)
     else:
-        write_whole(path, lambda file: file.write(json_text(content).encode()))
+        write_whole(path, lambda file: file.write(text.encode()))
         say(f"Wrote {path}.")
+
+
+def plain(options: Mapping[str, object]) -> dict[str, object]:
+    """Options as JSON has them: tuples as lists."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
 
 
 def json_text(content: dict) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from .. import __version__
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
 from .base_command import Command
 from .console import note, note_subset, say, show
-from .drop_gates import gated
+from .gate_options import GateOptions, finish, gating, write_outcomes
 from .output_files import write_json
 from .progress_lines import patience, progress
 from .run_options import Options
@@ -85,13 +87,7 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
 @click.option("--repeats", type=click.IntRange(min=1), help="Of --sweep: runs of every noisy point.  [default: 3]")
 @click.option("--seed", type=click.IntRange(min=0), help="Of --sweep: of all noise.  [default: 0]")
 @click.option("--resume", "log", metavar="FILE", help="Of --sweep: keep finished runs here and go on where an earlier sweep stopped.")
-@click.option(
-    "--max-drop",
-    multiple=True,
-    metavar="[MEASURE=]X",
-    help="Gate: exit 99 when the task's first measure, or MEASURE, certainly gets worse by more than X (the whole 95 % interval), 5 when the "
-    "sample cannot decide. X: percentage points of accuracy, mean_iou, pixel_accuracy; dB of psnr; else as ssim, rmse, mae, r2 are. Repeatable.",
-)
+@gating
 @judging
 @click.option("--enhanced", metavar="DIR", type=click.Path(file_okay=False), help="Of --task enhancement: write the spiking network's recordings.")
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
@@ -104,7 +100,8 @@ def main(**options):
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency
     and operations.
     """
-    _run(Options(**options))
+    gating = GateOptions.taken_from(options)
+    _run(Options(**options, gating=gating))
 
 
 def _run(options: Options) -> None:
@@ -129,10 +126,14 @@ def _run(options: Options) -> None:
 
 def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     """One run: its tables, JSON and figures, and the gate."""
+    from ..gates.gate_list import DROP
+    from ..gates.judge import judged
+    from ..report.schema import ToolPart
     from ..studies.evaluation import evaluate
     from ..tasks.drop_limit import DropLimit
 
-    limits = [DropLimit.parsed(text) for text in options.max_drop]
+    gates, baseline = options.gating.gates(), options.gating.baseline()
+    limits = [DropLimit(gate.measure) for gate in gates if gate.kind == DROP]
     with progress("running, samples") as tell, patience(COMPILING) as begun:
 
         def tell_of_samples(done: int, of: int) -> None:
@@ -152,6 +153,9 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             progress=tell_of_samples,
             **options.of_study,
         )
+    tool = ToolPart.model_validate({"version": __version__, "options": options.said()})
+    report = judged(evaluation.report.model_copy(update={"tool": tool}), gates, baseline)
+    evaluation = replace(evaluation, report=report)
     if options.folder is not None:
         from ..figures.run_figures import write_run
 
@@ -161,8 +165,7 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
         say(f"Wrote {options.spike_file}.")
     _show(evaluation, options)
     note_subset(dataset)
-    if limits:
-        sys.exit(gated(evaluation.scores, limits, evaluation.outcomes, evaluation.report.drift.agreement or 0))
+    finish(report)
 
 
 def _show(evaluation: Evaluation, options: Options) -> None:
@@ -170,11 +173,12 @@ def _show(evaluation: Evaluation, options: Options) -> None:
     from ..tables.report_tables import energy_table, layers_table, spike_times_table, summary
 
     report = evaluation.report
-    if options.json_file != "-":
+    if "-" not in (options.json_file, options.gating.markdown_file):
         timing = [spike_times_table(report)] if options.histogram or options.threshold == "fixed" else []
         show(layers_table(report), *timing, energy_table(report, evaluation.slope), summary(evaluation))
     if options.json_file:
         write_json(report.model_dump(mode="json"), options.json_file)
+    write_outcomes(report, options.gating)
     for text in evaluation.notes:
         note(text)
 

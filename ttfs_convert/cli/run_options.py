@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from .gate_options import GateOptions
 from .output_files import check_outputs
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ class Options(NamedTuple):
     repeats: int | None
     seed: int | None
     log: str | None
-    max_drop: tuple[str, ...]
     task: str | None
     enhanced: str | None
     output: str | None
@@ -39,6 +39,7 @@ class Options(NamedTuple):
     onnx_file: str | None
     json_file: str | None
     threads: int | None
+    gating: GateOptions
 
     @property
     def of_study(self) -> StudyOptions:
@@ -52,20 +53,30 @@ class Options(NamedTuple):
             "task": self.task,
         }
 
+    def said(self) -> dict[str, object]:
+        """As the report says them, by the names of their options."""
+        from .output_files import plain
+
+        renamed = {"spike_file": "spikes", "folder": "plot", "onnx_file": "onnx", "json_file": "json", "sweeps": "sweep", "log": "resume"}
+        own = {renamed.get(name, name).replace("_", "-"): value for name, value in self._asdict().items() if name != "gating"}
+        gating = self.gating._asdict()
+        files = {name.removesuffix("_file"): gating[name] for name in gating if name != "limits"}
+        return plain({**own, **self.gating.limits, "gates": files.pop("gate"), **files})
+
     def check(self) -> None:
         """Raise UsageError for options that do not fit together, or for files that cannot be written."""
         from ..errors import UsageError
         from ..figures.figure_folder import check_plots
 
-        check_outputs(json=self.json_file, spikes=self.spike_file)
+        check_outputs(json=self.json_file, spikes=self.spike_file, **self.gating.targets)
         if self.folder is not None:
             check_plots(self.folder)
-        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.max_drop)
-        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, ()):
+        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.gating.given)
+        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, False):
             raise UsageError(
                 "--sweep",
                 "an option for single runs beside it",
-                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot nor --max-drop",
+                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, nor gates and what they write",
             )
         if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
             raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")

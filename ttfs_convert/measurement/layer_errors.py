@@ -16,6 +16,7 @@ from ..network.populations import Coded, Input, Layer, MaxPool, Readout, Spiking
 from ..network.tensor_order import in_neuron_order, in_tensor_order, part_of
 from ..simulation.recording import ROUNDING as SILENT_ROUNDING
 from ..simulation.recording import Recording
+from .mean_interval import mean_interval
 from .rounding_bounds import rounding_bounds
 
 CONTINUOUS_TOLERANCE = 1e-4  # on a layer's largest error
@@ -36,6 +37,7 @@ class LayerError:
     sum_error: float = 0.0
     smallest: float = np.inf  # of the reference
     largest: float = -np.inf
+    of_images: list[np.ndarray] = field(default_factory=list)  # each image's mean error, batch by batch; of layers whose spikes are compared
     saturated: int = 0  # values that the original network has outside the layer's range, which a spike time cannot carry
 
     @property
@@ -62,6 +64,11 @@ class LayerError:
     def mean_error(self) -> float | None:
         """Mean of the same errors; None likewise."""
         return self.sum_error / self.compared if self.compared else None
+
+    @property
+    def mean_error_interval(self) -> tuple[float, float] | None:
+        """95 %, of the mean error over images; None for fewer than two, or where no spikes were compared."""
+        return mean_interval(np.concatenate(self.of_images)) if self.of_images else None
 
     @property
     def silent_share(self) -> float:
@@ -135,6 +142,7 @@ class LayerErrors:
         if isinstance(layer, Coded) and values is not None:
             reference, lo = np.ascontiguousarray(_part(in_tensor_order(values, layer, len(times)), layer)), lo + layer.lo
             width = width * _width(layer)
+        totals = np.zeros(len(times))
         found = compare(
             times.reshape(len(times), *plane),
             recording.steps[layer.name] or 0,
@@ -146,8 +154,11 @@ class LayerErrors:
             ROUNDING,
             errors.active.reshape(plane),
             errors.sent.reshape(plane),
+            totals,
         )
         errors.add(found, times.size if reference.size else 0)
+        if reference.size:
+            errors.of_images.append(totals / times[0].size)
 
     def saturated(self) -> list[str]:
         """Names of layers whose range cuts off more than 0.1 % of the values."""

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .. import __version__
 from ..data import Dataset
 from ..measurement import operation_counts
+from ..measurement.accuracy_drift import wilson_interval
 from ..measurement.engine_agreement import EngineCheck
 from ..measurement.layer_errors import LayerError, LayerErrors
+from ..measurement.mean_interval import interval_of_sum
 from ..measurement.output_errors import OutputErrors
 from ..measurement.quantised_ann import QuantisedTally
 from ..measurement.spike_timing import BINS, SpikeTiming
 from ..network.network import Network
 from ..network.populations import Analog, Coded, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
+from ..tasks.classification import ACCURACY
 from ..tasks.scores import Score, drift_fields, figures
 from ..tasks.task_choice import Choice
+from .sample_bits import packed
 from .schema import (
     AnalogNodePart,
     AnalogPart,
@@ -31,10 +36,12 @@ from .schema import (
     OutputPart,
     QuantisedPart,
     Report,
+    SamplesPart,
     SnnPart,
     SpikeTimesPart,
     TaskPart,
     TimingPart,
+    ToolPart,
 )
 
 
@@ -73,6 +80,8 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
     events = {layer.name: operation_counts.event_of_layer(network, layer, active, sent) for layer in network.layers}
     gated = operation_counts.total([operation_counts.gated_of_layer(network, layer, active) for layer in network.layers])
     worst = layer_errors.worst_readout()
+    event = operation_counts.total(list(events.values()))
+    spread = operation_counts.event_spread(network, active, sent)
     return Report(
         model=ModelPart(
             name=network.name,
@@ -83,6 +92,8 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
             windows=network.windows,
             steps=network.steps,
             rounding=network.rounding,
+            mode=network.mode,
+            slope=network.slope,
             spiking_mac_share=operation_counts.spiking_mac_share(network),
             analog=tuple(_analog(part, network.ann_macs) for part in network.analog),
         ),
@@ -104,6 +115,7 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
                 "ci95_pp": None,
                 **{key: value for score in judged.scores.values() for key, value in drift_fields(score).items()},
                 "agreement": judged.errors[judged.output].agreement,
+                "agreement_ci95": _agreement_interval(judged.errors[judged.output]),
                 "max_output_error": worst and worst.max_error,
                 "output_range": worst and (worst.smallest, worst.largest),
             }
@@ -114,8 +126,9 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
         energy=EnergyPart(
             paper=_operations(operation_counts.paper(network)),
             synaptic=_operations(synaptic),
-            event=_operations(operation_counts.total(list(events.values()))),
+            event=_operations(event),
             event_if_gated=_operations(gated),
+            event_p_proxy_ci95=None if event.p_proxy is None else interval_of_sum(event.p_proxy, spread, len(data)),
             ann_macs=network.ann_macs,
             analog_macs=sum(part.macs for part in network.analog),
         ),
@@ -125,7 +138,21 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
         ),
         timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds),
         notes=tuple(notes),
+        samples=_samples(judged.scores),
+        tool=ToolPart(version=__version__),
     )
+
+
+def _agreement_interval(errors: OutputErrors) -> tuple[float, float] | None:
+    if errors.agreement is None:
+        return None
+    low, high = wilson_interval(errors.agreeing, errors.samples)
+    return min(low, errors.agreement), max(high, errors.agreement)  # at 0 and 1 an end is that, but for rounding
+
+
+def _samples(scores: Mapping[str, Score]) -> SamplesPart | None:
+    score = scores.get(ACCURACY.name)
+    return None if score is None else SamplesPart(ann_right=packed(score.ann_values > 0), snn_right=packed(score.snn_values > 0))
 
 
 def _task(judged: Judged) -> TaskPart | None:
@@ -140,6 +167,8 @@ def _task(judged: Judged) -> TaskPart | None:
             higher_is_better=score.measure.higher_is_better,
             samples=score.samples,
             left_out=len(score.left_out),
+            lost=score.lost,
+            title=score.measure.title,
         )
         for name, score in judged.scores.items()
     )
@@ -209,6 +238,7 @@ def _layer(
         weight_sum_max_deviation=weight_sum_deviation(layer),
         max_error=errors.largest_error,
         mean_error=errors.mean_error,
+        mean_error_ci95=errors.mean_error_interval,
         tolerance=tolerance,
         saturated=errors.saturated_share,
         silent=None if isinstance(layer, (Analog, Readout)) else errors.silent_share,

@@ -45,6 +45,8 @@ class ModelPart(Part):
     windows: int  # until the output can be read, the input's included
     steps: int | None  # N per window, of layers that state none of their own; null in continuous time
     rounding: str  # nearest or ceil
+    mode: str | None = None  # of the conversion: strict, exact, ...
+    slope: str | None = None  # case of the layers' slopes: fan_in, reference, gated
     spiking_mac_share: float  # of the original network's multiply-accumulates
     analog: tuple[AnalogPart, ...] = ()  # what does not spike in the middle
 
@@ -98,6 +100,7 @@ class DriftPart(MeasuredPart):
     accuracy_pp: float | None  # SNN - ANN, percentage points
     ci95_pp: tuple[float, float] | None  # 95 % interval of the paired difference (Newcombe), percentage points
     agreement: float | None  # share of equal predictions of the judged output; null where no labels follow from it
+    agreement_ci95: tuple[float, float] | None = None  # 95 % interval (Wilson); of labels per position as if a sample were one, which is wider
     max_output_error: float | None  # of the readout's potentials, before any softmax; null where nothing matches them
     output_range: tuple[float, float] | None  # smallest and largest of the original's values there
 
@@ -111,6 +114,8 @@ class MeasurePart(Part):
     higher_is_better: bool
     samples: int  # that the figures are of
     left_out: int  # samples without a finite figure under one of both networks
+    lost: int = 0  # of these: samples that are worse, or have none, under the spiking network alone
+    title: str = ""  # in tables
 
 
 class TaskPart(Part):
@@ -161,6 +166,7 @@ class EnergyPart(Part):
     synaptic: OperationsPart  # every existing connection once; all neurons at all steps
     event: OperationsPart  # what the network transmits on this data
     event_if_gated: OperationsPart  # the same run if silent neurons sent nothing
+    event_p_proxy_ci95: tuple[float, float] | None = None  # 95 %, over samples; where silent neurons send nothing a bound, see `event_spread`
     ann_macs: int  # multiply-accumulates of the original, padded taps included
     analog_macs: int = 0  # of these, those of analog parts, which the counts leave out
 
@@ -192,6 +198,7 @@ class LayerPart(Part):
     weight_sum_max_deviation: float | None  # largest |weight sum - 1|; null where no neuron integrates
     max_error: float | None  # in units of the range; null where the original graph has no matching tensor
     mean_error: float | None  # as max_error
+    mean_error_ci95: tuple[float, float] | None = None  # 95 % interval over samples (Student's t); null of a readout, and below two samples
     tolerance: float | None  # what float32 rounding and earlier layers' explain of max_error (continuous time) or one step of mean_error
     saturated: float | None  # share of values; null like the errors
     silent: float | None  # share of neurons with no a > 0; null of a readout
@@ -206,6 +213,34 @@ class TimingPart(Part):
     ann_seconds: float  # ONNX Runtime's
     snn_seconds: float  # ours, head and tail included
     compile_seconds: float  # the first sample's, before
+
+
+class SamplesPart(Part):
+    """What every sample came to: base64 of bits, the first sample's the highest of the first byte (`numpy.packbits`), for paired comparisons with
+    another report."""
+
+    ann_right: str  # 1 where the original predicts the true label
+    snn_right: str  # where the spiking network does
+
+
+class GatePart(Part):
+    """One gate, and what became of it."""
+
+    gate: str  # its option without dashes: max-drop, ...
+    measure: str | None  # that it is about, where a gate has a choice
+    limit: float
+    unit: str  # of limit, value and interval; "" where there is none
+    value: float | None  # what was found; null where the report lacks it
+    ci95: tuple[float, float] | None  # its 95 % interval, whose whole decides; a point where the value is exact
+    outcome: str  # passed, failed or inconclusive
+    detail: str  # why; what this sample can decide
+
+
+class ToolPart(Part):
+    """What made the report."""
+
+    version: str  # of ttfs-convert
+    options: dict[str, str | int | float | bool | list[str] | None] = {}  # of ttfs-run, without dashes; empty of other callers
 
 
 class Report(Part):
@@ -226,6 +261,9 @@ class Report(Part):
     layers: tuple[LayerPart, ...]
     timing: TimingPart
     notes: tuple[str, ...]  # what a reader of the figures must know
+    samples: SamplesPart | None = None  # null without labels
+    gates: tuple[GatePart, ...] = ()  # in the order in which they were given
+    tool: ToolPart | None = None  # null of reports of older versions
 
     def to_frame(self) -> pandas.DataFrame:
         """One row per layer, columns as the fields of `LayerPart`; pairs as `range.low` and `range.high`, spike times as
@@ -235,4 +273,4 @@ class Report(Part):
     def to_row(self) -> pandas.DataFrame:
         """One row for the whole network, to be joined with those of other runs: columns such as `model.name`, `snn.accuracy`, `drift.ci95_pp.low`,
         `energy.event.p_proxy`. Raises UsageError where pandas is not installed."""
-        return frame([flat(self.model_dump(exclude={"layers", "outputs", "notes"}))])
+        return frame([flat(self.model_dump(exclude={"layers", "outputs", "notes", "samples", "gates", "tool"}))])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,12 @@ import onnx
 
 from ..conversion.other_sizes import OtherSizes
 from ..data.speech_pairs import RATE, SpeechPairs, write_sound
-from ..errors import ModelError, UsageError
+from ..errors import ModelError
 from ..network.network import Network
 from ..onnx_model.reference import Reference
 from ..simulation.engines import simulator
 from ..simulation.head_and_tail import Ends
 from ..simulation.threads import numba_threads
-from ..tasks.drop_limit import DropLimit
 from ..tasks.enhancement import MEASURES, NAME, statistics
 from ..tasks.scores import Score, figure, figures, joined, scored
 from .original import original_model
@@ -101,7 +100,6 @@ def enhance(
     network: Network,
     data: SpeechPairs,
     *,
-    limits: Sequence[DropLimit] = (),
     onnx_file: str | Path | None = None,
     threads: int | None = None,
     enhanced: str | Path | None = None,
@@ -110,13 +108,10 @@ def enhance(
     """Run every noisy recording through `network`, on its own grid, and its original, and hold both beside the clean one.
 
     The model has one input and one output, (batch, 1, samples), and leaves the number of samples open; the network is converted again for every
-    length (see `OtherSizes`). limits: refuse measures that the task lacks, before anything is run. enhanced: folder for the spiking network's
+    length (see `OtherSizes`). enhanced: folder for the spiking network's
     recordings. onnx_file, threads: as `StudyOptions`. progress: called with recordings done and recordings in all. Raises UsageError for networks
     of another kind, DataError for recordings that cannot be read.
     """
-    for limit in limits:
-        if limit.measure and limit.measure not in {measure.name for measure in MEASURES}:
-            raise UsageError("--max-drop", f"measure {limit.measure!r}", f"one of task {NAME}: {', '.join(measure.name for measure in MEASURES)}")
     if enhanced is not None:
         Path(enhanced).mkdir(parents=True, exist_ok=True)
     with numba_threads(threads):

@@ -178,11 +178,11 @@ def tune(
     to_fit_to = _to_fit_to(given, compensate, calibrate)
     first, second = _split(data, share, seed)
     with numba_threads(setting.threads):
-        comparison = setting.comparison(first, limits=[DropLimit("", 0)])
+        comparison = setting.comparison(first, limits=[DropLimit("")])
         budget = _Budget.of(max_drop, max_latency, _measure(comparison))
         chooser = _Chooser(comparison, budget, progress)
         found = _chosen(chooser, setting, to_fit_to)
-        judge = setting.comparison(second, limits=[DropLimit("", 0)])
+        judge = setting.comparison(second, limits=[DropLimit("")])
         variants = tuple(_judged(name, each, judge) for name, each in found.networks.items())
     kept = budget.kept(variants, found.drops)
     notes = (*data.notes, *judge.notes, *chooser.suspicions(), *_fitted(found.networks, data), *budget.exceeded(variants))
