@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gates")
     chain = Chain((2, 6, 6)).conv(3).relu1().readout(3)
     model, x = chain.model(), chain.images(120)
-    save(converted(model, steps=20, slope="gated"), folder / "snn.npz")
+    save(converted(model, steps=20, mode="exact", slope="gated"), folder / "snn.npz")
     scores = next(iter(Reference(model, [])({model.graph.input[0].name: x}).values()))
     np.savez(folder / "data.npz", x=x, y=scores.argmax(1))
     (folder / "gates.toml").write_text(GATES)
@@ -44,7 +44,7 @@ def test_the_report_says_it_all(folder):
     content = saved(folder)
     assert [gate["outcome"] for gate in content["gates"]] == OUTCOMES
     assert content["tool"]["options"]["gates"] == str(folder / "gates.toml") and content["tool"]["version"]
-    assert (content["model"]["mode"], content["model"]["slope"]) == ("strict", "gated")
+    assert (content["model"]["mode"], content["model"]["slope"]) == ("exact", "gated")
     low, high = content["energy"]["event_p_proxy_ci95"]
     assert low < content["energy"]["event"]["p_proxy"] < high
     suite = ElementTree.parse(folder / "junit.xml").getroot()[0]

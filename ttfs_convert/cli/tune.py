@@ -164,7 +164,8 @@ def _write(found: Tuning, options: Options) -> None:
     if found.network is None:
         unwritten = "" if options.out is None else f"; {options.out} is not written"
         note(
-            f"no variant stays within {found.max_drop:g} {found.measure.drift_unit} on the samples that had no say{unwritten}: name more data, or allow a larger drop"
+            f"no variant stays within {found.max_drop:g} {found.measure.drift_unit} on the samples that had no say{unwritten}: "
+            "name more data, or allow a larger drop"
         )
         sys.exit(INCONCLUSIVE)
     if options.out is not None:
