@@ -69,7 +69,7 @@ def python(*arguments):
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("name", ("convert", "run", "inspect", "tune"))
+@pytest.mark.parametrize("name", ("convert", "run", "check", "inspect", "tune"))
 def test_the_module_passes_on_to_each_command(name):
     short, long = (python("-m", "ttfs_convert", name, option) for option in ("-h", "--help"))
     assert short.returncode == long.returncode == 0 and short.stdout == long.stdout
@@ -84,7 +84,7 @@ def test_the_module_says_which_commands_there_are():
             "run",
             "Run a spiking network on data and report what the conversion cost",
         )
-        assert len(re.findall(r"^  \w+ ", result.stdout, re.M)) == 4
+        assert len(re.findall(r"^  \w+ ", result.stdout, re.M)) == 5
     result = python("-m", "ttfs_convert", "simulate")
     assert result.returncode == 2 and "no command 'simulate'" in result.stderr and not result.stdout
 

@@ -1,5 +1,6 @@
 """The wheel and the sdist hold the package with its kernels inside, and nothing at the top level that could clash."""
 
+import configparser
 import importlib
 import os
 import re
@@ -51,11 +52,15 @@ def test_wheel(built):
 def test_every_command_is_installed(built):
     archive = zipfile.ZipFile(next(built.glob("*.whl")))
     (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt"))
-    entries = dict(re.findall(r"^(\S+) = (\S+)$", archive.read(name).decode(), re.M))
+    found = configparser.ConfigParser(delimiters="=")
+    found.read_string(archive.read(name).decode())
+    entries = dict(found["console_scripts"])
     assert entries == {name: f"{command.callback.__module__}:main" for name, command in COMMANDS.items()}
     for target in entries.values():
         module, _, function = target.partition(":")
         assert getattr(importlib.import_module(module), function) in COMMANDS.values()
+    (plugin,) = found["pytest11"].values()
+    assert importlib.import_module(plugin).ttfs_conversion
 
 
 def test_every_package_is_listed(built):

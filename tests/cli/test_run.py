@@ -46,15 +46,30 @@ def report(networks):
 def test_json_has_exactly_the_documented_fields(report):
     assert report["schema_version"] == 1
     assert {key: set(value) for key, value in report.items() if isinstance(value, dict)} == {
-        "model": {"name", "onnx_sha256", "layers", "neurons", "synapses", "windows", "steps", "rounding", "spiking_mac_share", "analog"},
+        "model": {
+            "name",
+            "onnx_sha256",
+            "layers",
+            "neurons",
+            "synapses",
+            "windows",
+            "steps",
+            "rounding",
+            "spiking_mac_share",
+            "mode",
+            "slope",
+            "analog",
+        },
         "engine": {"name", "threshold", "neurons", "differing", "farthest"},
         "data": {"name", "sha256", "samples", "treatments"},
         "ann": {"accuracy", "mean_squared_error"},
         "snn": {"accuracy", "mean_squared_error", "latency_steps", "spikes_per_neuron"},
-        "drift": {"accuracy_pp", "ci95_pp", "agreement", "max_output_error", "output_range"},
+        "drift": {"accuracy_pp", "ci95_pp", "agreement", "agreement_ci95", "max_output_error", "output_range"},
         "task": {"name", "why", "about", "measures"},
-        "energy": {"paper", "synaptic", "event", "event_if_gated", "ann_macs", "analog_macs"},
+        "energy": {"paper", "synaptic", "event", "event_if_gated", "event_p_proxy_ci95", "ann_macs", "analog_macs"},
         "timing": {"ann_seconds", "snn_seconds", "compile_seconds"},
+        "samples": {"ann_right", "snn_right"},
+        "tool": {"version", "options"},
     }
     for count in ("paper", "synaptic", "event", "event_if_gated"):
         part = report["energy"][count]
@@ -73,6 +88,7 @@ def test_json_has_exactly_the_documented_fields(report):
             "weight_sum_max_deviation",
             "max_error",
             "mean_error",
+            "mean_error_ci95",
             "tolerance",
             "saturated",
             "silent",

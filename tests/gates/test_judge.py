@@ -64,7 +64,7 @@ def test_an_interval_decides(made, kind, limit, name, outcome):
         ({"drift": {"accuracy_pp": None, "ci95_pp": None}}, "max-drop", "", "no sample has a figure"),
         ({"drift": {"agreement": None, "agreement_ci95": None}}, "min-agreement", "", "no predictions"),
         ({"layers": (layer(mean=None, ends=None), layer("out", range=None))}, "max-layer-error", "", "no layer has a tensor"),
-        ({"layers": (layer(mean=float("nan"), ends=None), layer())}, "max-layer-error", "", "nan"),
+        ({"layers": (layer(mean=float("nan"), ends=None), layer("other"))}, "max-layer-error", "", "nan"),
         ({"p_proxy": None}, "max-p-proxy", "", "continuous time"),
         ({"steps": None}, "max-latency", "", "continuous time"),
         ({}, "max-regression", "", "no baseline"),

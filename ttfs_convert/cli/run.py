@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import __version__
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
 from .base_command import Command
 from .console import note, note_subset, say, show
@@ -21,6 +20,7 @@ from .shared_options import Steps, judging, on_grid
 if TYPE_CHECKING:
     from ..data import Dataset
     from ..network.network import Network
+    from ..report.schema import Report
     from ..studies.evaluation import Evaluation
 
 
@@ -128,7 +128,6 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     """One run: its tables, JSON and figures, and the gate."""
     from ..gates.gate_list import DROP
     from ..gates.judge import judged
-    from ..report.schema import ToolPart
     from ..studies.evaluation import evaluate
     from ..tasks.drop_limit import DropLimit
 
@@ -153,8 +152,7 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             progress=tell_of_samples,
             **options.of_study,
         )
-    tool = ToolPart.model_validate({"version": __version__, "options": options.said()})
-    report = judged(evaluation.report.model_copy(update={"tool": tool}), gates, baseline)
+    report = judged(_with_options(evaluation.report, options), gates, baseline)
     evaluation = replace(evaluation, report=report)
     if options.folder is not None:
         from ..figures.run_figures import write_run
@@ -166,6 +164,14 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     _show(evaluation, options)
     note_subset(dataset)
     finish(report)
+
+
+def _with_options(report: Report, options: Options) -> Report:
+    """`report`, which then says how it was asked for."""
+    from ..report.schema import ToolPart
+
+    version = "" if report.tool is None else report.tool.version
+    return report.model_copy(update={"tool": ToolPart.model_validate({"version": version, "options": options.said()})})
 
 
 def _show(evaluation: Evaluation, options: Options) -> None:

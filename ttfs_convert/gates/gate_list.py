@@ -14,7 +14,7 @@ from ..errors import DataError, UsageError
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports] - of Python 3.10 alone
 
 DROP, AGREEMENT, LAYER_ERROR, P_PROXY, LATENCY, REGRESSION = KINDS = (
     "max-drop",

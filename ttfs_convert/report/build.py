@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .. import __version__
 from ..data import Dataset
 from ..measurement import operation_counts
 from ..measurement.accuracy_drift import wilson_interval
@@ -41,7 +40,6 @@ from .schema import (
     SpikeTimesPart,
     TaskPart,
     TimingPart,
-    ToolPart,
 )
 
 
@@ -139,7 +137,6 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
         timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds),
         notes=tuple(notes),
         samples=_samples(judged.scores),
-        tool=ToolPart(version=__version__),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import __version__
 from ..compensation.fitting_notes import fitting_notes
 from ..data import Dataset
 from ..data.given import GivenData
@@ -26,7 +27,7 @@ from ..measurement.quantised_ann import QuantisedTally
 from ..measurement.spike_timing import SpikeTiming
 from ..network.network import Network
 from ..report.build import Judged, Measured, report_of
-from ..report.schema import Report
+from ..report.schema import Report, ToolPart
 from ..simulation.engines import simulator
 from ..simulation.recording import Recording
 from ..simulation.spike_file import SpikeWriter
@@ -197,6 +198,7 @@ class _Tallies:
         )
         judged = Judged(comparison.output, self._errors, comparison.choice, scores)
         report = report_of(self.measured, comparison.data, comparison.treatments, judged, self._layer_errors, notes)
+        report = report.model_copy(update={"tool": ToolPart(version=__version__)})
         pictures = None if self._pictures is None else self._pictures.found()
         return Evaluation(
             report, self._layer_errors, outcomes_of(scores), network.slope, network.tail is not None, notes, scores, self._distributions, pictures
