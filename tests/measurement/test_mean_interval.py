@@ -22,7 +22,7 @@ def test_too_little_has_none(values):
 
 
 def test_an_interval_of_a_sum():
-    assert interval_of_sum(7.0, 0.0, 1) == (7, 7) and interval_of_sum(7.0, 1.0, 1) is None
+    assert interval_of_sum(7.0, None, 1) == (7, 7) and interval_of_sum(7.0, 0.0, 9) is None
     assert interval_of_sum(7.0, 3.0, 10) == pytest.approx((7 - 1.959964, 7 + 1.959964))
 
 
@@ -35,3 +35,10 @@ def test_the_interval_of_event_counts_is_no_narrower_than_that_of_every_samples(
     low, high = whole.event_p_proxy_ci95
     half = stats.norm.ppf(0.975) * counts.std(ddof=1) / 4
     assert (low + high) / 2 == pytest.approx(whole.event.p_proxy) and (high - low) / 2 >= half
+    assert evaluate(network, dataset(x[:1]), threads=1).report.energy.event_p_proxy_ci95 is None
+
+
+def test_what_every_neuron_sends_is_a_point():
+    chain = Chain((2, 5, 5)).conv(3).relu1().readout(3)
+    energy = evaluate(converted(chain.model(), steps=9), dataset(chain.images(1)), threads=1).report.energy
+    assert energy.event_p_proxy_ci95 == (energy.event.p_proxy, energy.event.p_proxy)
