@@ -26,7 +26,7 @@ def interval_of_sum(mean: float, spread: float | None, samples: int) -> tuple[fl
     """95 % interval of the mean of a sum of counts of which only every count's standard deviation is known: mean -+ 1.96 spread / sqrt(n - 1).
 
     spread: the sum of these standard deviations, each sqrt(p (1 - p)) times its weight. That of the sum is at most as large, whatever the
-    correlation (triangle inequality), so that the interval is wide rather than wrong. None for fewer than ten samples. A spread of None: the sum is the
+    correlation (triangle inequality), so that the interval is wide rather than wrong. None for fewer than ten samples. spread None: the sum is the
     same for every sample, and its interval a point.
     """
     if spread is None:
