@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.gates.reports import layer, measure, report, right
+from ttfs_convert.errors import DataError
 from ttfs_convert.gates.gate_list import KINDS, Gate
 from ttfs_convert.gates.judge import judged, worst
 from ttfs_convert.measurement.accuracy_drift import PairedOutcomes, Verdict, newcombe_interval
@@ -75,6 +76,11 @@ def test_missing_data_fails_with_its_reason(made, kind, name, why):
     assert found.outcome == "failed" and why in found.detail
 
 
+def test_layers_that_nothing_matches_are_named():
+    found = one(report(layers=(layer(), *(layer(name, None, None) for name in "abcd"))), "max-layer-error", 1)
+    assert found.outcome == "passed" and "the worst of 1 that are compared; nothing to compare with: a, b, c, ...;" in found.detail
+
+
 def test_every_kind_is_judged():
     gates = judged(report(), [Gate(kind, 50) for kind in KINDS], report()).gates
     assert [gate.gate for gate in gates] == list(KINDS)
@@ -144,3 +150,9 @@ def test_another_original_leaves_no_interval_without_samples():
 def test_bits_of_samples_come_back(samples):
     bits = np.random.default_rng(samples).random(samples) < 0.5
     np.testing.assert_array_equal(unpacked(packed(bits), samples), bits)
+
+
+@pytest.mark.parametrize("text, message", (("AAAA", "24 bits for 9 samples"), ("A", "no base64"), ("\u00e4", "no base64")))
+def test_bits_of_another_length_are_refused(text, message):
+    with pytest.raises(DataError, match=message):
+        unpacked(text, 9)

@@ -25,7 +25,7 @@ def test_junit_has_one_case_a_gate():
 def test_markdown_shows_the_verdict_first_and_no_markup_of_names():
     text = markdown(JUDGED)
     head, *_ = text.splitlines()
-    assert head == '### TTFS conversion of a\\<b\\>\\&"\\|\\`c\\`\x01 \\*d\\*: ❌ failed'
+    assert head == '### TTFS conversion of a\\<b\\>\\&"\\|\\`c\\`\ufffd \\*d\\*: ❌ failed'
     rows = [line for line in text.splitlines() if line.startswith("| max-")]
     assert [row.split(" | ")[1] for row in rows] == ["✅ passed", "❌ failed", "❔ inconclusive", "❌ failed"]
     assert "| accuracy | 93 % | 92 % | -1 pp | -1.5 .. -0.5 |" in text and "<b>" not in text.replace("\\<b\\>", "")

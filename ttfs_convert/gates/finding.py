@@ -84,7 +84,9 @@ def layer_error(report: Report) -> Finding:
     worst = max(errors, key=lambda name: math.inf if math.isnan(errors[name][0]) else errors[name][0])
     ends = [interval for _, interval in errors.values() if interval is not None]
     interval = (max(low for low, _ in ends), max(high for _, high in ends)) if len(ends) == len(errors) else None
-    return Finding(errors[worst][0], interval, why=f"of its range, in layer {worst}, the worst of {len(errors)} that are compared")
+    others = [layer.name for layer in report.layers if layer.range and layer.neurons and layer.mean_error is None]
+    unknown = f"; nothing to compare with: {', '.join(others[:3])}{', ...' * (len(others) > 3)}" if others else ""
+    return Finding(errors[worst][0], interval, why=f"of its range, in layer {worst}, the worst of {len(errors)} that are compared{unknown}")
 
 
 def p_proxy(report: Report) -> Finding:

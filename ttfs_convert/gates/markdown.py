@@ -7,7 +7,7 @@ import re
 from ..measurement.accuracy_drift import Verdict
 from ..report.schema import MeasurePart, Report
 from .finding import drift_of, layer_error
-from .gate_text import figure, title
+from .gate_text import figure, printable, title
 from .judge import worst
 
 MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔"}
@@ -72,4 +72,4 @@ def _ends(interval: tuple[float, float] | None) -> str:
 
 def _escaped(text: str) -> str:
     """Names and notes are text: nothing in them is markup, nor ends a row."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!&~@])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>#|!&~@])", r"\\\1", " ".join(printable(text).split()))

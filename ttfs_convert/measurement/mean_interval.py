@@ -9,6 +9,8 @@ from scipy.special import stdtrit
 
 from .accuracy_drift import Z95
 
+FEWEST = 10  # samples; of fewer the shares say too little of how much counts vary
+
 
 def mean_interval(values: np.ndarray) -> tuple[float, float] | None:
     """95 % interval of the mean of what `values` (n,) are drawn from: mean -+ t s / sqrt(n), with Student's t of n - 1 degrees of freedom. None for
@@ -20,15 +22,16 @@ def mean_interval(values: np.ndarray) -> tuple[float, float] | None:
     return mean - half, mean + half
 
 
-def interval_of_sum(mean: float, spread: float, samples: int) -> tuple[float, float] | None:
+def interval_of_sum(mean: float, spread: float | None, samples: int) -> tuple[float, float] | None:
     """95 % interval of the mean of a sum of counts of which only every count's standard deviation is known: mean -+ 1.96 spread / sqrt(n - 1).
 
     spread: the sum of these standard deviations, each sqrt(p (1 - p)) times its weight. That of the sum is at most as large, whatever the
-    correlation (triangle inequality), so that the interval is wide rather than wrong. None for fewer than two samples, unless nothing varies.
+    correlation (triangle inequality), so that the interval is wide rather than wrong. None for fewer than ten samples. spread None: the sum is the
+    same for every sample, and its interval a point.
     """
-    if spread == 0:
+    if spread is None:
         return mean, mean
-    if samples < 2:
+    if samples < FEWEST:
         return None
     half = Z95 * spread / math.sqrt(samples - 1)
     return mean - half, mean + half

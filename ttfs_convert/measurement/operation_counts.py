@@ -127,15 +127,15 @@ def event_of_layer(network: Network, layer: Layer, active: Mapping[str, np.ndarr
     return Operations((existing if sent is None else _transmitted_to(layer, sent)) + virtual + reference_spikes(network, layer), updates)
 
 
-def event_spread(network: Network, active: Mapping[str, np.ndarray], sent: Mapping[str, np.ndarray] | None = None) -> float:
+def event_spread(network: Network, active: Mapping[str, np.ndarray], sent: Mapping[str, np.ndarray] | None = None) -> float | None:
     """The most that the standard deviation of one image's `event` SynOPs can be: the sum over neurons of sqrt(p (1 - p)) times their fan-out, p
-    being the share of images in which they transmit. 0 where every neuron does. active, sent: as for `event_of_layer`."""
-    found = 0.0
+    being the share of images in which they transmit. None where all neurons of all layers always do. active, sent: as for `event_of_layer`."""
+    found = None
     for layer in network.layers:
         is_gated = (layer.slope if isinstance(layer, Spiking) else network.slope) == "gated"
         spikes = active if is_gated else sent
         if spikes is not None:
-            found += _transmitted_to(layer, {name: np.sqrt(shares * (1 - shares)) for name, shares in spikes.items()})
+            found = (found or 0.0) + _transmitted_to(layer, {name: np.sqrt(shares * (1 - shares)) for name, shares in spikes.items()})
     return found
 
 
