@@ -74,10 +74,10 @@ def _of_width(column: Column, width: int) -> Column:
 
 
 class Name:
-    """A name that is folded behind its separators alone: in ONNX a long one is a path."""
+    """A name, or several, folded behind separators and blanks alone: in ONNX a long one is a path."""
 
     def __init__(self, text: str):
-        self._text, self._parts = text, re.findall(r"[^/._]*[/._]+|[^/._]+", text) or [text]
+        self._text, self._parts = text, re.findall(r"[^/._ ]*[/._ ]+|[^/._ ]+", text) or [text]
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(max(map(cell_len, self._parts)), cell_len(self._text)).with_maximum(options.max_width)

@@ -34,7 +34,7 @@ def unsupported_table(nodes: Iterable[Unsupported], modes: Mapping[Unsupported, 
         name, operator, why, remedy = node
         groups.setdefault((*((modes[node],) if modes else ()), operator, why, remedy), []).append(name)
     for texts, names in groups.items():
-        result.add_row(*texts, listed(names))
+        result.add_row(*texts, Name(listed(names)))
     return result
 
 
