@@ -135,8 +135,8 @@ def test_histograms_are_compared_bar_by_bar(figure, elsewhere, same):
 
 
 def table(text, first, cells):
-    """Rows of the table whose first column is headed `first`: those cells."""
-    (rows,) = re.findall(rf"^\| {first} \|.*\n\|-.*\n((?:\|.*\n)+)", text, re.M)
+    """Rows of the first table whose columns are headed `first`: those cells."""
+    rows = re.findall(rf"^\| {first} \|.*\n\|-.*\n((?:\|.*\n)+)", text, re.M)[0]
     return [[cell.strip() for cell in row.split("|")[1:-1]][cells] for row in rows.splitlines()]
 
 

@@ -50,7 +50,7 @@ def test_json_is_that_of_the_library(folder, tmp_path):
     assert len((tmp_path / "log").read_text().splitlines()) == 1 + 2 + 2 + 1
     again = run(folder, *options, "--resume", tmp_path / "log", "--json", "-")
     assert json.loads(again.stdout) == content and again.stdout.startswith("{") and again.stdout.endswith("}\n")
-    assert result.stderr == again.stderr == "note: --limit: a subset, 60 of 80 samples\n"
+    assert result.stderr == f"Wrote {tmp_path / 'sweep.json'}.\n{again.stderr}" and again.stderr == "note: --limit: a subset, 60 of 80 samples\n"
 
 
 def test_the_table_shows_every_point(folder):
@@ -69,9 +69,9 @@ def test_the_table_shows_every_point(folder):
             assert row.pop(0) == point["kind"]
             kind = point["kind"]
         value = point["value"] if isinstance(point["value"], str) else "-" if point["value"] is None else f"{point['value']:g}"
-        assert row[:4] == [value, str(point["repeats"]), f"{100 * point['accuracy']:.2f}", "%"]
+        assert row[:3] == [value, f"{100 * point['accuracy']:.2f}", "%"] and str(point["repeats"]) in row
         if point["accuracy_spread"] is not None:
-            assert row[4:6] == ["±", f"{100 * point['accuracy_spread']:.2f}"]
+            assert row[3:5] == ["±", f"{100 * point['accuracy_spread']:.2f}"]
         assert f"{100 * point['lowest']:.2f}" in row and f"{point['drop_pp']:+.2f}" in row
     for unit in KINDS.values():
         assert unit.unit.split(",")[0].split()[0] in result.stdout
@@ -92,7 +92,7 @@ def test_unlabelled_data_has_agreement_alone(folder):
     assert result.exit_code == 0 and content["ann_accuracy"] is None and "ANN" not in result.stdout
     assert [point["accuracy"] for point in content["points"]] == [None, None] and content["points"][1]["agreement"] < 1
     (row,) = (line.split() for line in result.stdout.splitlines() if line.split()[:1] == ["drop"])
-    assert row[:6] == ["drop", "0.1", "3", "-", "-", "-"]
+    assert row[:4] == ["drop", "0.1", "-", "-"] and row[4] != "-"
 
 
 BESIDE = "an option for single runs beside it"

@@ -168,7 +168,7 @@ def test_odd_names_in_a_file(tmp_path):
         update = {"name": odd.get(layer.name, layer.name)}
         if hasattr(layer, "connections"):
             update["connections"] = tuple(each.model_copy(update={"source": odd[each.source]}) for each in layer.connections)
-        if hasattr(layer, "source"):
+        if getattr(layer, "source", None) is not None:
             update["source"] = odd[layer.source]
         layers.append(layer.model_copy(update=update))
     drawn_run(network.model_copy(update={"layers": tuple(layers)}), x, tmp_path, threads=1)

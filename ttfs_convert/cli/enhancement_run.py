@@ -25,7 +25,7 @@ def run_enhancement(network: Network, options: Options, compiling: str) -> int:
     from ..gates.of_scores import check_drops, judged_drops
     from ..studies.enhancement import enhance
     from ..tables.enhancement_table import enhancement_tables
-    from ..tasks.enhancement import MEASURES, NAME
+    from ..tasks.speech_measures import MEASURES, NAME
 
     given = [name for name in APART if getattr(options, name) != DEFAULTS.get(name)]
     given += [name for name in ("junit_file", "markdown_file") if getattr(options.gating, name) is not None]

@@ -18,8 +18,8 @@ from ..onnx_model.reference import Reference
 from ..simulation.engines import simulator
 from ..simulation.head_and_tail import Ends
 from ..simulation.threads import numba_threads
-from ..tasks.enhancement import MEASURES, NAME, statistics
 from ..tasks.scores import Score, figure, figures, joined, scored
+from ..tasks.speech_measures import MEASURES, NAME, statistics
 from .original import original_model
 
 UNIT = RATE // 10  # samples: recordings are filled up with silence to a multiple of it, for both networks, so that few lengths occur
