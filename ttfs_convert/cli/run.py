@@ -95,6 +95,7 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
 @judging
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
+@click.option("--html", "html_file", metavar="FILE", help="Also write the report as one HTML page that needs no network; extra html.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
@@ -132,6 +133,7 @@ class Options(NamedTuple):
     decision_threshold: float | None
     onnx_file: str | None
     json_file: str | None
+    html_file: str | None
     threads: int | None
 
     @property
@@ -150,15 +152,15 @@ class Options(NamedTuple):
         from ..errors import UsageError
         from ..figures.figure_folder import check_plots
 
-        check_outputs(json=self.json_file, spikes=self.spike_file)
+        check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file)
         if self.folder is not None:
             check_plots(self.folder)
-        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.max_drop)
-        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, None):
+        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.html_file, self.max_drop)
+        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, None, None):
             raise UsageError(
                 "--sweep",
                 "an option for single runs beside it",
-                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot nor --max-drop",
+                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, --html nor --max-drop",
             )
         if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
             raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
@@ -209,6 +211,13 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
 
         write_run(evaluation, options.folder)
         say(f"Wrote the figures to {options.folder}.")
+    if options.html_file is not None:
+        from ..figures.report_page import report_page
+        from ..files.atomic import write_whole
+
+        page = report_page(evaluation.report).encode()
+        write_whole(options.html_file, lambda file: file.write(page))
+        say(f"Wrote {options.html_file}.")
     if options.spike_file is not None:
         say(f"Wrote {options.spike_file}.")
     _show(evaluation, options)
