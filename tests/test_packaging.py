@@ -38,6 +38,7 @@ def test_wheel(built):
     for module in (
         "ttfs_convert/__init__.py",
         "ttfs_convert/py.typed",
+        "ttfs_convert/figures/templates/report.html",
         "ttfs_convert/kernels/convolve.py",
         "ttfs_convert/lowering/operators/table.py",
         "ttfs_convert/data/__init__.py",

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from ..network.network import Network
     from .run_options import Options
 
-APART = ("engine", "threshold", "histogram", "quantised", "spike_file", "folder", "sweeps", "output", "decision_threshold", "input_steps", "data_dir")
+APART = (
+    *("engine", "threshold", "histogram", "quantised", "spike_file", "folder", "html_file", "sweeps"),
+    *("output", "decision_threshold", "input_steps", "data_dir"),
+)
 DEFAULTS = {"engine": "exact", "threshold": "dynamic", "histogram": False, "quantised": False, "sweeps": ()}
 
 
@@ -30,7 +33,7 @@ def run_enhancement(network: Network, options: Options, compiling: str) -> int:
     given = [name for name in APART if getattr(options, name) != DEFAULTS.get(name)]
     given += [name for name in ("junit_file", "markdown_file") if getattr(options.gating, name) is not None]
     if given:
-        names = {"spike_file": "spikes", "folder": "plot", "sweeps": "sweep", "junit_file": "junit", "markdown_file": "markdown"}
+        names = {"spike_file": "spikes", "folder": "plot", "html_file": "html", "sweeps": "sweep", "junit_file": "junit", "markdown_file": "markdown"}
         raise UsageError(f"--{names.get(given[0], given[0]).replace('_', '-')}", "given with --task enhancement", remedy="leave it out")
     gates = options.gating.gates()
     check_drops(gates, [measure.name for measure in MEASURES], NAME)

@@ -92,6 +92,7 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
 @click.option("--enhanced", metavar="DIR", type=click.Path(file_okay=False), help="Of --task enhancement: write the spiking network's recordings.")
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
+@click.option("--html", "html_file", metavar="FILE", help="Also write the report as one HTML page that needs no network; extra html.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
@@ -159,6 +160,13 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
 
         write_run(evaluation, options.folder)
         say(f"Wrote the figures to {options.folder}.")
+    if options.html_file is not None:
+        from ..figures.report_page import report_page
+        from ..files.atomic import write_whole
+
+        page = report_page(evaluation.report).encode()
+        write_whole(options.html_file, lambda file: file.write(page))
+        say(f"Wrote {options.html_file}.")
     if options.spike_file is not None:
         say(f"Wrote {options.spike_file}.")
     _show(evaluation, options)

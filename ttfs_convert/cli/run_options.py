@@ -38,6 +38,7 @@ class Options(NamedTuple):
     decision_threshold: float | None
     onnx_file: str | None
     json_file: str | None
+    html_file: str | None
     threads: int | None
     gating: GateOptions
 
@@ -57,26 +58,27 @@ class Options(NamedTuple):
         """As the report says them, by the names of their options."""
         from .output_files import plain
 
-        renamed = {"spike_file": "spikes", "folder": "plot", "onnx_file": "onnx", "json_file": "json", "sweeps": "sweep", "log": "resume"}
+        renamed = {"spike_file": "spikes", "folder": "plot", "onnx_file": "onnx", "json_file": "json", "html_file": "html"}
+        renamed |= {"sweeps": "sweep", "log": "resume"}
         own = {renamed.get(name, name).replace("_", "-"): value for name, value in self._asdict().items() if name != "gating"}
         gating = self.gating._asdict()
-        files = {name.removesuffix("_file"): gating[name] for name in gating if name != "limits"}
-        return plain({**own, **self.gating.limits, "gates": files.pop("gate"), **files})
+        others = {name.removesuffix("_file"): gating[name] for name in gating if name != "limits"}
+        return plain({**own, **self.gating.limits, "gates": others.pop("gate"), **others})
 
     def check(self) -> None:
         """Raise UsageError for options that do not fit together, or for files that cannot be written."""
         from ..errors import UsageError
         from ..figures.figure_folder import check_plots
 
-        check_outputs(json=self.json_file, spikes=self.spike_file, **self.gating.targets)
+        check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, **self.gating.targets)
         if self.folder is not None:
             check_plots(self.folder)
-        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.gating.given)
-        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, False):
+        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.html_file, self.gating.given)
+        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, None, False):
             raise UsageError(
                 "--sweep",
                 "an option for single runs beside it",
-                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, nor gates and what they write",
+                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, --html, nor gates and what they write",
             )
         if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
             raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
