@@ -75,7 +75,17 @@ class Options(NamedTuple):
         check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, **self.gating.targets)
         if self.folder is not None:
             check_plots(self.folder)
-        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.html_file, self.rate_steps, self.gating.given)
+        single = (
+            self.engine,
+            self.threshold,
+            self.histogram,
+            self.quantised,
+            self.spike_file,
+            self.folder,
+            self.html_file,
+            self.rate_steps,
+            self.gating.given,
+        )
         if self.sweeps and single != ("exact", "dynamic", False, False, None, None, None, None, False):
             raise UsageError(
                 "--sweep",

@@ -82,7 +82,10 @@ def cost_table(name: str | Path) -> CostTable:
     if not path.is_file():
         near = difflib.get_close_matches(str(name), built_in_names(), 1)
         raise UsageError(
-            "--costs", f"no file {str(name)!r}", f"a TOML file, or one of {', '.join(built_in_names())}", f"perhaps {near[0]} is meant" if near else ""
+            "--costs",
+            f"no file {str(name)!r}",
+            f"a TOML file, or one of {', '.join(built_in_names())}",
+            f"perhaps {near[0]} is meant" if near else "",
         )
     return _read(path)
 

@@ -27,9 +27,9 @@ class Energy:
 
 
 def energy(table: CostTable, work: HardwareWork) -> Energy | None:
-    """What `work` takes; None where the table has no figure for what it mostly does: an ANN on a chip without multiply-accumulates, a spiking network where
-    none of synaptic operations is; and in continuous time, where updates of neurons are priced. Without a figure for multiply-accumulates those of
-    an analog input are left out."""
+    """What `work` takes; None where the table has no figure for what it mostly does: an ANN on a chip without multiply-accumulates, a spiking
+    network where none of synaptic operations is; and in continuous time, where updates of neurons are priced. Without a figure for
+    multiply-accumulates those of an analog input are left out."""
     if (table.mac if not work.synops else table.synop) is None:
         return None
     if work.neuronops is None and (table.neuronop is not None or table.state_byte is not None):

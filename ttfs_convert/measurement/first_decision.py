@@ -12,10 +12,10 @@ others. Hence c wins whatever is still to come if, for every i other than c,
 
     b_c - b_i + sum_known (w_cj - w_ij) a_j + (1 - t / N) sum_others min(0, w_cj - w_ij) > 0
 
-and only then, for that corner of the box is itself something that may come (a spike at step t, or silence). The bound uses nothing of what earlier layers
-do; with neurons in several windows each has its own t and N. A max-pool's or a concatenation's outputs are taken to be free of one another, which
-may decide later, never too early. The first t for which it holds, in steps since the input's window opened, is the sample's figure. Hardware that
-would stop there has to compare the bound in every step, which no count of operations holds.
+and only then, for that corner of the box is itself something that may come (a spike at step t, or silence). The bound uses nothing of what
+earlier layers do; with neurons in several windows each has its own t and N. A max-pool's or a concatenation's outputs are taken to be free of one
+another, which may decide later, never too early. The first t for which it holds, in steps since the input's window opened, is the sample's
+figure. Hardware that would stop there has to compare the bound in every step, which no count of operations holds.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class FirstDecisions:
 
 
 def first_decisions(network: Network, rule: Rule | NoRule, tail: onnx.ModelProto | None) -> FirstDecisions | None:
-    """None where no single vector of potentials has a winner that is the predicted label, in continuous time, and of very large readouts. rule: how labels
-    follow from the judged output. tail: what ONNX Runtime makes of the potentials."""
+    """None where no single vector of potentials has a winner that is the predicted label, in continuous time, and of very large readouts. rule:
+    how labels follow from the judged output. tail: what ONNX Runtime makes of the potentials."""
     timing = pipeline_timing(network)
     if timing is None or len(network.readouts) != 1 or not _winner_is_the_label(rule, tail):
         return None

@@ -1,11 +1,11 @@
 """What one inference makes hardware do: operations, spikes, and bytes moved.
 
-Bytes are those of float32 without any reuse: every synaptic operation reads a weight (4 bytes) and reads and writes a potential (8), every update of a
-neuron reads and writes one (8). A spike is the number of its neuron in the layer, in whole bytes. A multiply-accumulate of the ANN reads a weight (4)
-and an activation (4), and reads and writes a partial sum (8). Reuse makes all of these smaller, on either side.
+Bytes are those of float32 without any reuse: every synaptic operation reads a weight (4 bytes) and reads and writes a potential (8), every update
+of a neuron reads and writes one (8). A spike is the number of its neuron in the layer, in whole bytes. A multiply-accumulate of the ANN reads a
+weight (4) and an activation (4), and reads and writes a partial sum (8). Reuse makes all of these smaller, on either side.
 
-Padded taps and reference neurons, which slopes `fan_in` and `reference` need, are synaptic operations, but their spikes come from nowhere: every layer
-can make them itself, at its window's opening or end. Analog inputs cost one multiply-accumulate per connection.
+Padded taps and reference neurons, which slopes `fan_in` and `reference` need, are synaptic operations, but their spikes come from nowhere: every
+layer can make them itself, at its window's opening or end. Analog inputs cost one multiply-accumulate per connection.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def of_ann(macs: int) -> HardwareWork:
 
 
 def of_spikes(network: Network, operations: Operations, sent: Mapping[str, np.ndarray] | None = None) -> HardwareWork:
-    """The network's. operations: of one of the counts. sent: by population, how many spikes each neuron sends per inference, on average; None: one."""
+    """The network's. operations: of one of the counts. sent: by population, how many spikes each neuron sends per inference, on average; None:
+    one."""
     analog = float(_analog_connections(network))
     counts = {layer.name: _sent(layer, sent) for layer in network.layers if sends(layer)}
     moved = sum(counts[layer.name] * address_bytes(layer) for layer in network.layers if layer.name in counts)

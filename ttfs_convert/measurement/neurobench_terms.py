@@ -3,14 +3,15 @@
 What is defined alike is equal to what `neurobench` computes for the original, in continuous time, where a neuron has a > 0 if its activation is not 0
 (`tests/measurement/test_neurobench_terms.py`). Where ours differ:
 
-- Effective operations: of a spiking network all are accumulates, for a spike is binary; `neurobench` decides by the values of a whole batch, so that one
-  sample that is not binary makes MACs of all. Ours are of every kind of synapse; `neurobench` leaves out transposed convolutions, identities of
-  residual sums and average pools: of a pool that is part of the next layer's synapses it counts the layer's, from pooled values, we the synapses
-  through it, from neurons. Weights behind or in front of such pools count as not zero.
+- Effective operations: of a spiking network all are accumulates, for a spike is binary; `neurobench` decides by the values of a whole batch, so
+  that one sample that is not binary makes MACs of all. Ours are of every kind of synapse; `neurobench` leaves out transposed convolutions,
+  identities of residual sums and average pools: of a pool that is part of the next layer's synapses it counts the layer's, from pooled values, we
+  the synapses through it, from neurons. Weights behind or in front of such pools count as not zero.
 - Padded taps are in neither. With slopes `fan_in` and `reference` silent neurons and padded taps spike too, and silence saves nothing: count `event`.
-- Activation sparsity is of the layers of neurons, whatever their activation; `neurobench` looks for modules that it knows, ReLU and the like, and does
-  not know Hardtanh, which is ReLU1.
-- Footprint: weights and biases of the network after folding, 4 bytes each; `neurobench` counts the original's parameters and buffers, BatchNorm's too.
+- Activation sparsity is of the layers of neurons, whatever their activation; `neurobench` looks for modules that it knows, ReLU and the like, and
+  does not know Hardtanh, which is ReLU1.
+- Footprint: weights and biases of the network after folding, 4 bytes each; `neurobench` counts the original's parameters and buffers, BatchNorm's
+  too.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from .part import Part
 
 
@@ -16,7 +18,7 @@ class RatePointPart(Part):
     neuronops: float
     spike_bytes: float
     analog_macs: float  # of `synops`, those of the analog input
-    joules: dict[str, float | None] = {}  # by cost table; null where it cannot be priced
+    joules: dict[str, float | None] = Field(default_factory=dict)  # by cost table; null where it cannot be priced
 
 
 class RateCodedPart(Part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from .frames import flat, frame
 from .hardware_schema import CostPart, LatencyPart, NdnsPart, NeuroBenchPart, TrafficPart
@@ -64,7 +64,7 @@ class DataPart(Part):
     name: str
     sha256: str  # over dtype, shape and bytes of samples and labels
     samples: int
-    treatments: dict[str, str] = {}  # what became of them, by input of the model: "uint8 divided by 255", "float32 as they are"
+    treatments: dict[str, str] = Field(default_factory=dict)  # what became of them, by input: "uint8 divided by 255", "float32 as they are"
 
 
 class MeasuredPart(BaseModel):
@@ -241,7 +241,7 @@ class ToolPart(Part):
     """What made the report."""
 
     version: str  # of ttfs-convert
-    options: dict[str, str | int | float | bool | list[str] | None] = {}  # of ttfs-run, without dashes; empty of other callers
+    options: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict)  # of ttfs-run, without dashes; else empty
 
 
 class Report(Part):

@@ -38,7 +38,10 @@ def rate_table(report: Report, rate: RateCodedPart) -> Table:
     for cost in energy.costs:
         ours, theirs = cost.joules["event"], cost.joules["ann"]
         result.add_row(
-            f"energy, {cost.table}, uJ", microjoules(shown.joules.get(cost.table)), microjoules(ours and ours.total), microjoules(theirs and theirs.total)
+            f"energy, {cost.table}, uJ",
+            microjoules(shown.joules.get(cost.table)),
+            microjoules(ours and ours.total),
+            microjoules(theirs and theirs.total),
         )
     return result
 
