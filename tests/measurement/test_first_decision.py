@@ -39,36 +39,39 @@ def test_no_later_spike_changes_the_winner(case):
     assert len(matrices) == 2
     bias = 0 if readout.bias is None else np.broadcast_to(readout.bias, readout.shape).reshape(-1)[readout.index]
     decisions = first_decisions(net, LARGEST, None)
+
+    def completed(n, t, still_to_come):
+        """Potentials of sample n if every spike that has not come by t is another; still_to_come: (matrix, largest a that may come) -> a."""
+        potential = np.zeros(3) + bias
+        for name, matrix in matrices.items():
+            start, end = timing.windows[name]
+            passed = max(0, t - start)
+            known = recording.spike_times[name][n].reshape(-1) < passed
+            others = still_to_come(matrix, max(0.0, 1 - passed / (end - start)))
+            potential += np.where(known, recording.activations(name)[n].reshape(-1), others) @ matrix
+        return potential
+
+    def at_worst(rival, winner):
+        return lambda matrix, most: (matrix[:, rival] > matrix[:, winner]) * most
+
     for n in range(len(x)):
         single = first_decisions(net, LARGEST, None)
         one = ({name: each[n : n + 1] for name, each in part.items()} for part in (recording.spike_times, recording.readouts))
         single.add(Recording(*one, recording.steps))
         (decided,) = np.flatnonzero(single.counts)
         winner = recording.potentials[n].argmax()
-
-        def completed(t, still_to_come):
-            """Potentials if every spike that has not come by t is replaced; still_to_come: (matrix, largest a that may come) -> a."""
-            potential = np.zeros(3) + bias
-            for name, matrix in matrices.items():
-                start, end = timing.windows[name]
-                passed = max(0, t - start)
-                a = recording.activations(name)[n].reshape(-1).astype(np.float64)
-                known = recording.spike_times[name][n].reshape(-1) < passed
-                potential += np.where(known, a, still_to_come(matrix, max(0.0, 1 - passed / (end - start)))) @ matrix
-            return potential
-
-        rivals = [lambda matrix, most, rival=rival: (matrix[:, rival] > matrix[:, winner]) * most for rival in range(3) if rival != winner]
+        worst = [at_worst(rival, winner) for rival in range(3) if rival != winner]
         if decided < timing.latency:
-            for other in (*rivals, *[lambda matrix, most: rng.uniform(0, most, len(matrix))] * 20):
-                assert completed(decided, other).argmax() == winner
-        assert any(completed(decided - 1, other).argmax() != winner for other in rivals)  # and one step before it could be another
+            for other in (*worst, *[lambda matrix, most: rng.uniform(0, most, len(matrix))] * 20):
+                assert completed(n, decided, other).argmax() == winner
+        assert any(completed(n, decided - 1, other).argmax() != winner for other in worst)
     decisions.add(recording)
     assert decisions.counts.sum() == len(x) and decisions.early_share > 0.3
     assert decisions.earliest <= decisions.mean <= timing.latency
 
 
 def test_what_the_report_says(case):
-    chain, x, net = case
+    _, x, net = case
     latency = evaluate(net, x).report.latency
     decisions = first_decisions(net, LARGEST, None)
     decisions.add(simulate(net, x))

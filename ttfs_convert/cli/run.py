@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..network.network import Network
     from ..report.schema import Report
     from ..studies.evaluation import Evaluation
+    from ..studies.rate_baseline import RateBaseline
 
 
 COMPILING = "preparing the first batch: kernels are compiled once, in about 20 seconds, and kept"
@@ -143,11 +144,13 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     """One run: its tables, JSON and figures, and the gate."""
     from ..gates.gate_list import DROP
     from ..gates.judge import judged
+    from ..measurement.cost_table import cost_tables
     from ..studies.evaluation import evaluate
     from ..tasks.drop_limit import DropLimit
 
     gates, baseline = options.gating.gates(), options.gating.baseline()
     limits = [DropLimit(gate.measure) for gate in gates if gate.kind == DROP]
+    rates = _rate_coded(network, dataset, options)
     with progress("running, samples") as tell, patience(COMPILING) as begun:
 
         def tell_of_samples(done: int, of: int) -> None:
@@ -168,8 +171,9 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             progress=tell_of_samples,
             **options.of_study,
         )
-    if options.rate_steps is not None:
-        evaluation = _beside_rates(evaluation, network, dataset, options)
+    if rates is not None:
+        report = rates.beside(evaluation.report, cost_tables(options.costs))
+        evaluation = replace(evaluation, report=report, notes=report.notes)
     report = judged(_with_options(evaluation.report, options), gates, baseline)
     evaluation = replace(evaluation, report=report)
     if options.folder is not None:
@@ -191,15 +195,14 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     finish(report)
 
 
-def _beside_rates(evaluation: Evaluation, network: Network, dataset: Dataset, options: Options) -> Evaluation:
-    """`evaluation`, whose report then holds the rate-coded baseline."""
-    from ..measurement.cost_table import cost_tables
+def _rate_coded(network: Network, dataset: Dataset, options: Options) -> RateBaseline | None:
+    """The baseline, if it is asked for."""
     from ..studies.rate_baseline import rate_baseline
 
+    if options.rate_steps is None:
+        return None
     with progress("rate-coded, samples") as tell:
-        found = rate_baseline(network, dataset, max_steps=options.rate_steps or 1, progress=tell, **options.of_study)
-    report = found.beside(evaluation.report, cost_tables(options.costs))
-    return replace(evaluation, report=report, notes=report.notes)
+        return rate_baseline(network, dataset, max_steps=options.rate_steps, progress=tell, **options.of_study)
 
 
 def _with_options(report: Report, options: Options) -> Report:

@@ -71,7 +71,9 @@ class Options(NamedTuple):
         """Raise UsageError for options that do not fit together, or for files that cannot be written."""
         from ..errors import UsageError
         from ..figures.figure_folder import check_plots
+        from ..measurement.cost_table import cost_tables
 
+        cost_tables(self.costs)
         check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, **self.gating.targets)
         if self.folder is not None:
             check_plots(self.folder)

@@ -26,7 +26,7 @@ import numpy as np
 import onnx
 
 from ..kernels._threads import CALLER
-from ..kernels.first_decision import first_decision
+from ..kernels.certain_winner import certain_winner
 from ..network.network import Network
 from ..network.per_channel import per_neuron
 from ..network.populations import Readout, sources
@@ -34,7 +34,7 @@ from ..network.synapses.connection import Connection
 from ..network.synapses.fan_out import existing_connections
 from ..simulation.recording import Recording
 from .pipeline_timing import PipelineTiming, pipeline_timing
-from .prediction import NoRule, Rule
+from .prediction import Rule
 
 LARGEST = 1 << 24  # weights from neurons to classes: beyond it is not measured
 KEEP_THE_WINNER = ("Identity", "LogSoftmax", "Sigmoid", "Softmax")  # of a vector; ArgMax is the winner
@@ -61,7 +61,7 @@ class FirstDecisions:
         times = np.concatenate([recording.spike_times[name].reshape(images, -1) for name in self._names], axis=1)
         winners, decided = potentials.reshape(images, -1).argmax(1).astype(np.int64), np.empty(images, np.int64)
         with CALLER:
-            first_decision(times, self._weights, self._bias, winners, self._group, self._start, self._steps, self._latency, decided)
+            certain_winner(times, self._weights, self._bias, winners, self._group, self._start, self._steps, self._latency, decided)
         self.counts += np.bincount(decided, minlength=self.counts.size)
 
     @property
@@ -80,7 +80,7 @@ class FirstDecisions:
         return 1 - float(self.counts[-1]) / max(1, int(self.counts.sum()))
 
 
-def first_decisions(network: Network, rule: Rule | NoRule, tail: onnx.ModelProto | None) -> FirstDecisions | None:
+def first_decisions(network: Network, rule: object, tail: onnx.ModelProto | None) -> FirstDecisions | None:
     """None where no single vector of potentials has a winner that is the predicted label, in continuous time, and of very large readouts. rule:
     how labels follow from the judged output. tail: what ONNX Runtime makes of the potentials."""
     timing = pipeline_timing(network)
@@ -99,7 +99,7 @@ def first_decisions(network: Network, rule: Rule | NoRule, tail: onnx.ModelProto
     return FirstDecisions(readout, weights, timing)
 
 
-def _winner_is_the_label(rule: Rule | NoRule, tail: onnx.ModelProto | None) -> bool:
+def _winner_is_the_label(rule: object, tail: onnx.ModelProto | None) -> bool:
     if not isinstance(rule, Rule):
         return False
     if tail is None:
@@ -112,11 +112,12 @@ def _winner_is_the_label(rule: Rule | NoRule, tail: onnx.ModelProto | None) -> b
 
 def _matrix(connection: Connection, shape: tuple[int, ...]) -> np.ndarray:
     """(source neurons, target neurons) float64: what the whole path multiplies by."""
-    from scipy.sparse import csr_matrix, identity
+    from scipy.sparse import csr_matrix
 
-    matrix = identity(math.prod(shape), format="csr")
-    for step in connection.path:
+    matrix: np.ndarray | None = None
+    for step in reversed(connection.path):
         target, source, weight = step.synapses(virtual=False)
         sizes = math.prod(step.in_shape), math.prod(step.out_shape)
-        matrix = matrix @ csr_matrix((weight.astype(np.float64), (source, target)), sizes)
-    return np.ascontiguousarray(matrix.toarray())
+        each = csr_matrix((weight.astype(np.float64), (source, target)), sizes)
+        matrix = each.toarray() if matrix is None else np.asarray(each @ matrix)
+    return np.eye(math.prod(shape)) if matrix is None else np.ascontiguousarray(matrix)

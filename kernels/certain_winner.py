@@ -7,7 +7,7 @@ from ._jit import jit
 
 
 @jit(parallel=True)
-def first_decision(times, weights, bias, winners, group, start, steps, latency, decided):
+def certain_winner(times, weights, bias, winners, group, start, steps, latency, decided):
     """decided[n] = the first step at which the winner of image n beats every other class for all completions of its spikes; `latency` at the latest.
 
     times: (n, m) integers, in the window of each neuron, N silent. weights: (m, classes) float64. bias: (classes,) float64. winners: (n,) int64.

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ttfs_convert.kernels.first_decision import first_decision
+from ttfs_convert.kernels.certain_winner import certain_winner
 
 
 def by_completions(times, weights, bias, winner, group, start, steps, latency):
@@ -37,7 +37,7 @@ def test_equals_all_completions(windows):
         times = np.minimum(rng.integers(0, 7, (3, 4)), steps[group]).astype(np.uint8)
         winners = (bias + (1 - times / steps[group]) @ weights).argmax(1)
         decided = np.empty(3, np.int64)
-        first_decision(times, weights, bias, winners, group, start, steps, latency, decided)
+        certain_winner(times, weights, bias, winners, group, start, steps, latency, decided)
         for n in range(3):
             assert decided[n] == by_completions(times[n].astype(int), weights, bias, winners[n], group, start, steps, latency), (seed, n)
         early += (decided < latency).sum()
@@ -48,5 +48,5 @@ def test_a_winner_by_its_bias_is_certain_before_any_spike_and_a_tie_never():
     weights, group, start, steps = np.zeros((2, 2)), np.zeros(2, np.int64), np.array([5]), np.array([4])
     for bias, expected in (([1.0, 0.0], 5), ([1.0, 1.0], 9)):
         decided = np.empty(1, np.int64)
-        first_decision(np.full((1, 2), 4, np.uint8), weights, np.array(bias), np.zeros(1, np.int64), group, start, steps, 9, decided)
+        certain_winner(np.full((1, 2), 4, np.uint8), weights, np.array(bias), np.zeros(1, np.int64), group, start, steps, 9, decided)
         assert decided[0] == expected
