@@ -34,7 +34,8 @@ from ..network.synapses.connection import Connection
 from ..network.synapses.fan_out import existing_connections
 from ..simulation.recording import Recording
 from .pipeline_timing import PipelineTiming, pipeline_timing
-from .prediction import Rule
+from .position_labels import PositionRule
+from .prediction import NoRule, Rule
 
 LARGEST = 1 << 24  # weights from neurons to classes: beyond it is not measured
 KEEP_THE_WINNER = ("Identity", "LogSoftmax", "Sigmoid", "Softmax")  # of a vector; ArgMax is the winner
@@ -80,7 +81,7 @@ class FirstDecisions:
         return 1 - float(self.counts[-1]) / max(1, int(self.counts.sum()))
 
 
-def first_decisions(network: Network, rule: object, tail: onnx.ModelProto | None) -> FirstDecisions | None:
+def first_decisions(network: Network, rule: Rule | NoRule | PositionRule, tail: onnx.ModelProto | None) -> FirstDecisions | None:
     """None where no single vector of potentials has a winner that is the predicted label, in continuous time, and of very large readouts. rule:
     how labels follow from the judged output. tail: what ONNX Runtime makes of the potentials."""
     timing = pipeline_timing(network)
@@ -99,7 +100,7 @@ def first_decisions(network: Network, rule: object, tail: onnx.ModelProto | None
     return FirstDecisions(readout, weights, timing)
 
 
-def _winner_is_the_label(rule: object, tail: onnx.ModelProto | None) -> bool:
+def _winner_is_the_label(rule: Rule | NoRule | PositionRule, tail: onnx.ModelProto | None) -> bool:
     if not isinstance(rule, Rule):
         return False
     if tail is None:
