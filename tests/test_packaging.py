@@ -42,6 +42,7 @@ def test_wheel(built):
         "ttfs_convert/kernels/convolve.py",
         "ttfs_convert/lowering/operators/table.py",
         "ttfs_convert/data/__init__.py",
+        "ttfs_convert/measurement/cost_tables/loihi.toml",
         "ttfs_convert/training/torch.py",
         "ttfs_convert/cli/inspect.py",
     ):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .simulation.spike_file import load_spikes
     from .studies.evaluation import Evaluation, evaluate
     from .studies.inspection import ModelInspection, inspect_model
+    from .studies.rate_baseline import RateBaseline, rate_baseline
     from .studies.setting import StudyOptions
     from .studies.sweep import Sweep, sweep
     from .studies.tuning import Tuning, tune
@@ -49,6 +50,7 @@ __all__ = [  # the public names: those of verbs, what they take and give back, a
     "ModelError",
     "ModelInspection",
     "Network",
+    "RateBaseline",
     "Recording",
     "Report",
     "Score",
@@ -64,6 +66,7 @@ __all__ = [  # the public names: those of verbs, what they take and give back, a
     "load",
     "load_dataset",
     "load_spikes",
+    "rate_baseline",
     "run",
     "save",
     "sweep",
@@ -83,6 +86,7 @@ _MODULES = {  # where they are defined, for loading on first use; the imports ab
     "simulation.spike_file": ("load_spikes",),
     "studies.evaluation": ("Evaluation", "evaluate"),
     "studies.inspection": ("ModelInspection", "inspect_model"),
+    "studies.rate_baseline": ("RateBaseline", "rate_baseline"),
     "studies.setting": ("StudyOptions",),
     "studies.sweep": ("Sweep", "sweep"),
     "studies.tuning": ("Tuning", "tune"),

@@ -66,7 +66,14 @@ def test_json_has_exactly_the_documented_fields(report):
         "snn": {"accuracy", "mean_squared_error", "latency_steps", "spikes_per_neuron"},
         "drift": {"accuracy_pp", "ci95_pp", "agreement", "agreement_ci95", "max_output_error", "output_range"},
         "task": {"name", "why", "about", "measures"},
-        "energy": {"paper", "synaptic", "event", "event_if_gated", "event_p_proxy_ci95", "ann_macs", "analog_macs"},
+        "energy": {
+            *("paper", "synaptic", "event", "event_if_gated", "event_p_proxy_ci95", "ann_macs", "analog_macs"),
+            *("traffic", "ndns", "neurobench", "costs"),
+        },
+        "latency": {
+            *("steps", "interval_steps", "interval_steps_one_potential"),
+            *("first_decision_mean_steps", "first_decision_earliest_steps", "first_decision_early_share"),
+        },
         "timing": {"ann_seconds", "snn_seconds", "compile_seconds"},
         "samples": {"ann_right", "snn_right"},
         "tool": {"version", "options"},

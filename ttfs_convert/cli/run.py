@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..network.network import Network
     from ..report.schema import Report
     from ..studies.evaluation import Evaluation
+    from ..studies.rate_baseline import RateBaseline
 
 
 COMPILING = "preparing the first batch: kernels are compiled once, in about 20 seconds, and kept"
@@ -74,6 +75,20 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
     metavar="DIR",
     help="Draw, as PNG and SVG, per layer: pre-activations, activations beside decoded spike times, spike times. Axes of "
     "pre-activations are the same for every network; histograms.npz holds the counts. Needs the extra plot.",
+)
+@click.option(
+    "--costs",
+    multiple=True,
+    metavar="FILE.toml",
+    help="Also say what an inference takes under this cost table (docs/energy.md), beside those that come with ttfs-run. Repeatable.",
+)
+@click.option(
+    "--rate-coded",
+    "rate_steps",
+    type=click.IntRange(1, MAX_STEPS),
+    metavar="STEPS",
+    help="Also run the same network with rate-coded neurons for up to so many steps, until it is within 0.5 pp of the original's accuracy, and "
+    "show both side by side. Needs labels.",
 )
 @click.option(
     "--sweep",
@@ -129,11 +144,13 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     """One run: its tables, JSON and figures, and the gate."""
     from ..gates.gate_list import DROP
     from ..gates.judge import judged
+    from ..measurement.cost_table import cost_tables
     from ..studies.evaluation import evaluate
     from ..tasks.drop_limit import DropLimit
 
     gates, baseline = options.gating.gates(), options.gating.baseline()
     limits = [DropLimit(gate.measure) for gate in gates if gate.kind == DROP]
+    rates = _rate_coded(network, dataset, options)
     with progress("running, samples") as tell, patience(COMPILING) as begun:
 
         def tell_of_samples(done: int, of: int) -> None:
@@ -150,9 +167,13 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             distributions=options.folder is not None,
             spikes=options.spike_file,
             limits=limits,
+            costs=options.costs,
             progress=tell_of_samples,
             **options.of_study,
         )
+    if rates is not None:
+        report = rates.beside(evaluation.report, cost_tables(options.costs))
+        evaluation = replace(evaluation, report=report, notes=report.notes)
     report = judged(_with_options(evaluation.report, options), gates, baseline)
     evaluation = replace(evaluation, report=report)
     if options.folder is not None:
@@ -174,6 +195,16 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     finish(report)
 
 
+def _rate_coded(network: Network, dataset: Dataset, options: Options) -> RateBaseline | None:
+    """The baseline, if it is asked for."""
+    from ..studies.rate_baseline import rate_baseline
+
+    if options.rate_steps is None:
+        return None
+    with progress("rate-coded, samples") as tell:
+        return rate_baseline(network, dataset, max_steps=options.rate_steps, progress=tell, **options.of_study)
+
+
 def _with_options(report: Report, options: Options) -> Report:
     """`report`, which then says how it was asked for."""
     from ..report.schema import ToolPart
@@ -184,12 +215,16 @@ def _with_options(report: Report, options: Options) -> Report:
 
 def _show(evaluation: Evaluation, options: Options) -> None:
     """Tables, JSON and notes of a run."""
+    from ..tables.hardware_tables import hardware_summary, joules_table
+    from ..tables.rate_table import rate_table
     from ..tables.report_tables import energy_table, layers_table, spike_times_table, summary
 
     report = evaluation.report
     if "-" not in (options.json_file, options.gating.markdown_file):
         timing = [spike_times_table(report)] if options.histogram or options.threshold == "fixed" else []
-        show(layers_table(report), *timing, energy_table(report, evaluation.slope), summary(evaluation))
+        hardware = energy_table(report, evaluation.slope), joules_table(report), hardware_summary(report)
+        rates = [] if report.rate_coded is None else [rate_table(report, report.rate_coded)]
+        show(layers_table(report), *timing, *hardware, *rates, summary(evaluation))
     if options.json_file:
         write_json(report.model_dump(mode="json"), options.json_file)
     write_outcomes(report, options.gating)

@@ -28,6 +28,8 @@ class Options(NamedTuple):
     quantised: bool
     spike_file: str | None
     folder: str | None
+    costs: tuple[str, ...]
+    rate_steps: int | None
     sweeps: tuple[str, ...]
     repeats: int | None
     seed: int | None
@@ -59,7 +61,7 @@ class Options(NamedTuple):
         from .output_files import plain
 
         renamed = {"spike_file": "spikes", "folder": "plot", "onnx_file": "onnx", "json_file": "json", "html_file": "html"}
-        renamed |= {"sweeps": "sweep", "log": "resume"}
+        renamed |= {"sweeps": "sweep", "log": "resume", "rate_steps": "rate-coded"}
         own = {renamed.get(name, name).replace("_", "-"): value for name, value in self._asdict().items() if name != "gating"}
         gating = self.gating._asdict()
         others = {name.removesuffix("_file"): gating[name] for name in gating if name != "limits"}
@@ -69,16 +71,28 @@ class Options(NamedTuple):
         """Raise UsageError for options that do not fit together, or for files that cannot be written."""
         from ..errors import UsageError
         from ..figures.figure_folder import check_plots
+        from ..measurement.cost_table import cost_tables
 
+        cost_tables(self.costs)
         check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, **self.gating.targets)
         if self.folder is not None:
             check_plots(self.folder)
-        single = (self.engine, self.threshold, self.histogram, self.quantised, self.spike_file, self.folder, self.html_file, self.gating.given)
-        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, None, False):
+        single = (
+            self.engine,
+            self.threshold,
+            self.histogram,
+            self.quantised,
+            self.spike_file,
+            self.folder,
+            self.html_file,
+            self.rate_steps,
+            self.gating.given,
+        )
+        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, None, None, False):
             raise UsageError(
                 "--sweep",
                 "an option for single runs beside it",
-                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, --html, nor gates and what they write",
+                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, --html, --rate-coded, nor gates and what they write",
             )
         if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
             raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")

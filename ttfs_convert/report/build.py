@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from ..data import Dataset
 from ..measurement import operation_counts
 from ..measurement.accuracy_drift import wilson_interval
+from ..measurement.cost_table import CostTable
 from ..measurement.engine_agreement import EngineCheck
+from ..measurement.first_decision import FirstDecisions
 from ..measurement.layer_errors import LayerError, LayerErrors
 from ..measurement.mean_interval import interval_of_sum
 from ..measurement.output_errors import OutputErrors
@@ -19,6 +21,7 @@ from ..network.populations import Analog, Coded, Layer, Readout, Spiking, label,
 from ..tasks.classification import ACCURACY
 from ..tasks.scores import Score, drift_fields, figures
 from ..tasks.task_choice import Choice
+from .hardware import hardware_fields, latency_part
 from .sample_bits import packed
 from .schema import (
     AnalogNodePart,
@@ -46,7 +49,7 @@ from .schema import (
 @dataclass
 class Measured:
     """One run: what ran and, as it went along, how long. checked: against the closed form, where another engine ran; timing, rounded: where
-    asked."""
+    asked; decisions: where there is a winner. costs: tables that price it."""
 
     network: Network
     engine: str
@@ -54,6 +57,8 @@ class Measured:
     checked: EngineCheck | None
     timing: SpikeTiming | None
     rounded: QuantisedTally | None
+    decisions: FirstDecisions | None = None
+    costs: tuple[CostTable, ...] = ()
     ann_seconds: float = 0.0
     snn_seconds: float = 0.0
     compile_seconds: float = 0.0
@@ -79,7 +84,8 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
     gated = operation_counts.total([operation_counts.gated_of_layer(network, layer, active) for layer in network.layers])
     worst = layer_errors.worst_readout()
     event = operation_counts.total(list(events.values()))
-    spread = operation_counts.event_spread(network, active, sent)
+    spread, latency = operation_counts.event_spread(network, active, sent), latency_part(network, run.decisions)
+    counts = {"synaptic": synaptic, "event": event, "event_if_gated": gated}
     return Report(
         model=ModelPart(
             name=network.name,
@@ -121,15 +127,17 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
         task=_task(judged),
         outputs=tuple(_output(name, errors, name == judged.output) for name, errors in judged.errors.items()),
         quantised_ann=_quantised(run),
-        energy=EnergyPart(
-            paper=_operations(operation_counts.paper(network)),
-            synaptic=_operations(synaptic),
-            event=_operations(event),
-            event_if_gated=_operations(gated),
-            event_p_proxy_ci95=None if event.p_proxy is None else interval_of_sum(event.p_proxy, spread, len(data)),
-            ann_macs=network.ann_macs,
-            analog_macs=sum(part.macs for part in network.analog),
+        energy=EnergyPart.model_validate(
+            {
+                "paper": _operations(operation_counts.paper(network)),
+                **{name: _operations(each) for name, each in counts.items()},
+                "event_p_proxy_ci95": None if event.p_proxy is None else interval_of_sum(event.p_proxy, spread, len(data)),
+                "ann_macs": network.ann_macs,
+                "analog_macs": sum(part.macs for part in network.analog),
+                **hardware_fields(network, counts, active, sent, run.costs, latency),
+            }
         ),
+        latency=latency,
         layers=tuple(
             _layer(network, layer, layer_errors.layers[layer.name], tolerances.get(layer.name), events[layer.name], run.timing)
             for layer in network.layers

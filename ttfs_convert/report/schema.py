@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from .frames import flat, frame
+from .hardware_schema import CostPart, LatencyPart, NdnsPart, NeuroBenchPart, TrafficPart
+from .part import Part
+from .rate_schema import RateCodedPart
 
 if TYPE_CHECKING:
     import pandas
-
-
-class Part(BaseModel):
-    """A part of the report: frozen, and of no other fields than these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AnalogNodePart(Part):
@@ -67,7 +64,7 @@ class DataPart(Part):
     name: str
     sha256: str  # over dtype, shape and bytes of samples and labels
     samples: int
-    treatments: dict[str, str] = {}  # what became of them, by input of the model: "uint8 divided by 255", "float32 as they are"
+    treatments: dict[str, str] = Field(default_factory=dict)  # what became of them, by input: "uint8 divided by 255", "float32 as they are"
 
 
 class MeasuredPart(BaseModel):
@@ -169,6 +166,10 @@ class EnergyPart(Part):
     event_p_proxy_ci95: tuple[float, float] | None = None  # 95 %, over samples; where silent neurons send nothing a bound, see `event_spread`
     ann_macs: int  # multiply-accumulates of the original, padded taps included
     analog_macs: int = 0  # of these, those of analog parts, which the counts leave out
+    traffic: dict[str, TrafficPart] | None = None  # bytes moved, by count: synaptic, event, event_if_gated, ann; null of older reports
+    ndns: NdnsPart | None = None  # power proxy of the count `event`; null in continuous time
+    neurobench: NeuroBenchPart | None = None  # null of older reports
+    costs: tuple[CostPart, ...] = ()  # energy under each cost table
 
 
 class SpikeTimesPart(Part):
@@ -240,7 +241,7 @@ class ToolPart(Part):
     """What made the report."""
 
     version: str  # of ttfs-convert
-    options: dict[str, str | int | float | bool | list[str] | None] = {}  # of ttfs-run, without dashes; empty of other callers
+    options: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict)  # of ttfs-run, without dashes; else empty
 
 
 class Report(Part):
@@ -258,6 +259,8 @@ class Report(Part):
     outputs: tuple[OutputPart, ...]
     quantised_ann: QuantisedPart | None  # null unless asked for
     energy: EnergyPart
+    latency: LatencyPart | None = None  # null in continuous time
+    rate_coded: RateCodedPart | None = None  # null unless asked for
     layers: tuple[LayerPart, ...]
     timing: TimingPart
     notes: tuple[str, ...]  # what a reader of the figures must know
@@ -273,4 +276,4 @@ class Report(Part):
     def to_row(self) -> pandas.DataFrame:
         """One row for the whole network, to be joined with those of other runs: columns such as `model.name`, `snn.accuracy`, `drift.ci95_pp.low`,
         `energy.event.p_proxy`. Raises UsageError where pandas is not installed."""
-        return frame([flat(self.model_dump(exclude={"layers", "outputs", "notes", "samples", "gates", "tool"}))])
+        return frame([flat(self.model_dump(exclude={"layers", "outputs", "notes", "samples", "gates", "tool", "rate_coded"}))])

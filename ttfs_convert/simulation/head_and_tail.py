@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import onnx
 
 from ..network.network import Network
 from ..network.populations import Readout
@@ -34,12 +35,12 @@ class _End:
     """Head or tail. threads: as for `Reference`."""
 
     def __init__(self, part: np.ndarray, where: str, unbatched: tuple[str, ...], threads: int):
-        self._model, self._unbatched = embedded_model(part, where), unbatched
-        self.session = Reference(self._model, threads=threads, unbatched=unbatched)
+        self.model, self._unbatched = embedded_model(part, where), unbatched
+        self.session = Reference(self.model, threads=threads, unbatched=unbatched)
 
     def settle(self, feeds: Mapping[str, np.ndarray], unit: int) -> str | None:
         """As `Reference.settle`, but it watches all tensors inside."""
-        watched = Reference(self._model, floats(self._model), unbatched=self._unbatched)
+        watched = Reference(self.model, floats(self.model), unbatched=self._unbatched)
         mixed = watched.settle(feeds, unit)
         self.session.together = watched.together
         return mixed
@@ -55,6 +56,11 @@ class Ends:
             None if part is None else _End(part, where, network.without_batch, threads)
             for part, where in ((network.head, "head"), (network.tail, "tail"))
         )
+
+    @property
+    def tail(self) -> onnx.ModelProto | None:
+        """What is made of the potentials; None where they are the outputs."""
+        return None if self._tail is None else self._tail.model
 
     def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
         """The tensor in which head or tail mixes the samples of a batch, tried on `feeds`, a few different ones, and on random potentials;

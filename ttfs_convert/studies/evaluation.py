@@ -18,8 +18,10 @@ from ..data import Dataset
 from ..data.given import GivenData
 from ..errors import UsageError
 from ..measurement.accuracy_drift import PairedOutcomes
+from ..measurement.cost_table import CostTable, cost_tables
 from ..measurement.distributions import Distributions
 from ..measurement.engine_agreement import AT_A_TIE, EngineCheck
+from ..measurement.first_decision import first_decisions
 from ..measurement.label_plausibility import Plausibility
 from ..measurement.layer_errors import LayerErrors
 from ..measurement.output_errors import OutputErrors
@@ -67,6 +69,7 @@ class _Asked:
     histogram: bool
     quantised: bool
     distributions: bool
+    costs: tuple[CostTable, ...]
 
     def __post_init__(self):
         if self.quantised and self.threshold == "fixed":
@@ -84,6 +87,7 @@ def evaluate(
     distributions: bool = False,
     spikes: str | Path | None = None,
     limits: Sequence[DropLimit] = (),
+    costs: Sequence[str | Path] = (),
     progress: Callable[[int, int], None] = lambda done, of: None,
     **options: Unpack[StudyOptions],
 ) -> Evaluation:
@@ -100,12 +104,13 @@ def evaluate(
     distributions: count pre-activations, activations and spike times per layer, see `measurement.distributions`.
     spikes: file for all spike times, which `load_spikes` reads.
     limits: refuse tasks that lack the measures of these, before anything is run.
+    costs: files of cost tables beside those that come with the package, see `measurement.cost_table`.
     progress: called with samples done and samples in all.
     options: see `StudyOptions`.
 
     Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
     """
-    asked = _Asked(engine, threshold, histogram, quantised, distributions)
+    asked = _Asked(engine, threshold, histogram, quantised, distributions, cost_tables(costs))
     setting = setting_of(network, data, options)
     if engine == "event":
         setting = dataclasses.replace(setting, network=setting.network.with_steps(None))
@@ -144,6 +149,8 @@ class _Tallies:
             checked=EngineCheck(network) if asked.engine != "exact" and not fixed else None,
             timing=SpikeTiming(network) if asked.histogram or fixed else None,
             rounded=QuantisedTally(network, comparison.model, comparison.output, comparison.rule, comparison.reference) if asked.quantised else None,
+            decisions=None if fixed else first_decisions(network, comparison.rule, comparison.ends.tail),
+            costs=asked.costs,
         )
         self._distributions = Distributions(network) if asked.distributions else None
         self._pictures = FirstPictures(comparison.task) if asked.distributions and comparison.task is not None else None
@@ -160,7 +167,7 @@ class _Tallies:
             measured.checked.add(run.recording, run.entries)
         if self._distributions is not None:
             self._distributions.add(run.recording, run.entries, reference)
-        for consumer in (measured.timing, self._writer):
+        for consumer in (measured.timing, measured.decisions, self._writer):
             if consumer is not None:
                 consumer.add(run.recording)
         self._add_outputs(run)
