@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
-EDGES = 4  # the box's two, and two blanks at the ends that rich counts before 14.3 though pad_edge leaves them out
+EDGES = 4  # the box's two, and the paddings beside them
 NARROWEST_TEXT = 16  # letters a line of folded text
 WIDEST_WORD = 40  # letters of a word that is kept whole
 

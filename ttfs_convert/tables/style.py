@@ -9,7 +9,7 @@ from .fitting_table import FittingTable
 
 def table(title: str, *columns: str, left: tuple[str, ...] = ()) -> FittingTable:
     """An empty table, the most important columns first; numbers to the right, the columns named in `left`, which are texts, to the left."""
-    result = FittingTable(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    result = FittingTable(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for column in columns:
         result.add_column(column, justify="left" if column in left else "right", overflow="fold")
     return result
