@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+from ttfs_convert.cli import progress_lines
+
+progress_lines.PATIENCE = 1e6  # seconds: what commands say beside their results does not depend on the machine
+
 for name in ("COLUMNS", "LINES"):  # which GNU readline, imported by pytest, tells pytest's own processes, whoever has a window
     os.environ.pop(name, None)
 

@@ -11,6 +11,7 @@ from ttfs_convert.progress import counted
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that the test moves: clock[0] in seconds."""
+    monkeypatch.setattr(progress_lines, "PATIENCE", 2.0)
     now = [100.0]
     monkeypatch.setattr(progress_lines.time, "monotonic", lambda: now[0])
     return now

@@ -55,8 +55,8 @@ def test_a_reconstruction_is_reported_gated_and_drawn(folder):
         f"{report['snn']['ssim']:.4f}",
         "drift of PSNR",
         "data_range 1",
-        "gate 3 dB of PSNR: passed",
-        "gate 0.5 of SSIM: passed",
+        "gate max-drop 3 dB of psnr: passed",
+        "gate max-drop 0.5 of ssim: passed",
     ):
         assert text in found.output, text
     assert (folder / "plots" / "pictures.png").stat().st_size > 5000 and (folder / "plots" / "pictures.svg").exists()
@@ -67,7 +67,7 @@ def test_the_worst_gate_decides(folder):
     codes = [invoke(run, folder / "snn.npz", "--data", folder / "y.npz", "--steps", 2, "--max-drop", gate).exit_code for gate, _ in gates]
     assert codes[0] == 0 and set(codes[1:]) <= {5, 99}
     both = invoke(run, folder / "snn.npz", "--data", folder / "y.npz", "--steps", 2, "--max-drop", "rmse=0.5", "--max-drop", "r2=1e-9")
-    assert both.exit_code == codes[2] and "gate 0.5 of RMSE: passed" in both.output
+    assert both.exit_code == codes[2] and "gate max-drop 0.5 of rmse: passed" in both.output
 
 
 def test_few_samples_decide_nothing(folder):

@@ -13,9 +13,11 @@ from ttfs_convert.conversion.other_sizes import OtherSizes
 from ttfs_convert.data.speech_pairs import speech_pairs
 from ttfs_convert.errors import ModelError, UsageError
 from ttfs_convert.network.store import load
+from ttfs_convert.onnx_model.receptive_field import ReceptiveField, receptive_field
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.simulation.engines import simulate
 from ttfs_convert.simulation.head_and_tail import Ends
+from ttfs_convert.studies import enhancement
 from ttfs_convert.studies.enhancement import enhance
 
 for library in ("soundfile", "pesq", "pystoi"):
@@ -72,6 +74,19 @@ def test_other_sizes_are_the_original_and_keep_the_grid(snn):
         found = ends.outputs(simulate(again, ends.entries(x)), x)["enhanced"]
         assert found.shape == expected.shape == (1, 1, samples) and np.abs(found - expected).max() < 1e-5
     assert OtherSizes(network.with_steps(16), model)({"noisy": (1, 400)}).steps == 16
+
+
+@pytest.mark.parametrize("steps", (50, None))
+def test_a_long_recording_in_pieces_is_the_whole_one(snn, monkeypatch, steps):
+    pairs = speech_pairs(EXAMPLE)
+    sound = np.concatenate([pairs.read(number)[0] for number in range(len(pairs))])
+    network, model = load(snn).with_steps(steps), onnx.load(EXAMPLE / "model.onnx")
+    whole = enhancement._Both(network, model, 1)(sound)
+    monkeypatch.setattr(enhancement, "LONGEST", 30_000)
+    assert len(sound) > 30_000 and receptive_field(model) == ReceptiveField(before=10_249, after=10_249, grain=10)
+    parts = enhancement._Both(network, model, 1)(sound)
+    for one, other in zip(whole, parts):
+        assert one.shape == other.shape == sound.shape and np.abs(one - other).max() < 1e-5
 
 
 def test_what_has_no_meaning_for_recordings_is_refused(snn, tmp_path):

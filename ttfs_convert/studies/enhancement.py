@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from ..conversion.other_sizes import OtherSizes
 from ..data.speech_pairs import RATE, SpeechPairs, write_sound
 from ..errors import ModelError
 from ..network.network import Network
+from ..onnx_model.receptive_field import receptive_field
 from ..onnx_model.reference import Reference
 from ..simulation.engines import simulator
 from ..simulation.head_and_tail import Ends
@@ -21,8 +23,10 @@ from ..simulation.threads import numba_threads
 from ..tasks.scores import Score, figure, figures, joined, scored
 from ..tasks.speech_measures import MEASURES, NAME, statistics
 from .original import original_model
+from .pieces import piece_length, pieces
 
 UNIT = RATE // 10  # samples: recordings are filled up with silence to a multiple of it, for both networks, so that few lengths occur
+LONGEST = 20 * RATE  # samples of a recording that is run whole
 VERSIONS = ("noisy", "ann", "snn")
 
 
@@ -108,9 +112,10 @@ def enhance(
     """Run every noisy recording through `network`, on its own grid, and its original, and hold both beside the clean one.
 
     The model has one input and one output, (batch, 1, samples), and leaves the number of samples open; the network is converted again for every
-    length (see `OtherSizes`). enhanced: folder for the spiking network's
-    recordings. onnx_file, threads: as `StudyOptions`. progress: called with recordings done and recordings in all. Raises UsageError for networks
-    of another kind, DataError for recordings that cannot be read.
+    length (see `OtherSizes`). One longer than LONGEST is run in pieces that overlap by the receptive field: its outputs are those of the whole.
+    enhanced: folder for the spiking network's recordings. onnx_file, threads: as `StudyOptions`. progress: called with recordings done and
+    recordings in all. Raises UsageError for networks of another kind, ModelError for one that cannot be run in pieces where one is too long,
+    DataError for recordings that cannot be read.
     """
     if enhanced is not None:
         Path(enhanced).mkdir(parents=True, exist_ok=True)
@@ -157,23 +162,38 @@ class _Both:
                 network.name, f"inputs {shapes}, outputs {outputs}", "one input and one output (batch, 1, samples), the number of samples left open"
             )
         (self._input,), (self._output,) = self._reference.inputs, outputs
-        self._sizes = OtherSizes(network, model)
+        self._sizes, self._model, self._warm = OtherSizes(network, model), model, False
 
     def __call__(self, sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The original's and the spiking network's output, both as long as `sound`, (samples,)."""
-        samples = -(-len(sound) // UNIT) * UNIT
-        feeds = {self._input: np.pad(sound, (0, samples - len(sound)))[None, None].astype(np.float32)}
-        network = self._sizes({self._input: (1, samples)})
+        """The original's and the spiking network's output, both as long as `sound`, (samples,); of one longer than LONGEST in pieces."""
+        if len(sound) <= LONGEST:
+            return self._whole(np.pad(sound, (0, -len(sound) % UNIT)), len(sound))
+        field = receptive_field(self._model)
+        unit = math.lcm(UNIT, field.grain)
+        filled, length = np.pad(sound, (0, -len(sound) % unit)), piece_length(LONGEST, field)
+        ann, snn = np.empty_like(filled), np.empty_like(filled)
+        for start, end, first, last in pieces(len(filled), length, field):
+            for whole, part in zip((ann, snn), self._whole(filled[start:end], end - start), strict=True):
+                whole[first:last] = part[first - start : last - start]
+        return ann[: len(sound)], snn[: len(sound)]
+
+    def _whole(self, sound: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first `wanted` samples of both outputs."""
+        feeds = {self._input: sound[None, None].astype(np.float32)}
+        network = self._sizes({self._input: (1, len(sound))})
         ends, simulate = Ends(network, self._threads), simulator(network)
+        if not self._warm:  # kernels are compiled and laid out outside the time
+            simulate(ends.entries(feeds))
+            self._warm = True
         start = time.perf_counter()
         ann = self._reference(feeds)[self._output]
         between = time.perf_counter()
         snn = ends.outputs(simulate(ends.entries(feeds)), feeds)[self._output]
         self.ann_seconds += between - start
         self.snn_seconds += time.perf_counter() - between
-        if ann.size < len(sound):
-            raise ModelError(network.name, f"an output of shape {ann.shape} for {samples} samples", "as many samples as the input has")
-        return ann.ravel()[: len(sound)], snn.ravel()[: len(sound)]
+        if ann.size < wanted:
+            raise ModelError(network.name, f"an output of shape {ann.shape} for {len(sound)} samples", "as many samples as the input has")
+        return ann.ravel()[:wanted], snn.ravel()[:wanted]
 
 
 def _finite(value: float) -> float | None:

@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
+EDGES = 4  # the box's two, and two blanks at the ends that rich counts before 14.3 though pad_edge leaves them out
 NARROWEST_TEXT = 16  # letters a line of folded text
 WIDEST_WORD = 40  # letters of a word that is kept whole
 
@@ -26,7 +27,7 @@ class FittingTable(Table):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The columns that there is room for, each as wide as it may be."""
         wanted = [self._ends(column, console, options) for column in self.columns]
-        room = options.max_width - 2  # the box's edges
+        room = options.max_width - EDGES
         shown = len(wanted)
         while shown > 1 and sum(ends.minimum for ends in wanted[:shown]) + _gaps(shown) > room:
             shown -= 1
