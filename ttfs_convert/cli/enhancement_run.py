@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 APART = (
     *("engine", "threshold", "histogram", "quantised", "spike_file", "folder", "html_file", "sweeps"),
-    *("output", "decision_threshold", "input_steps", "data_dir"),
+    *("output", "decision_threshold", "input_steps", "data_dir", "costs", "rate_steps"),
 )
-DEFAULTS = {"engine": "exact", "threshold": "dynamic", "histogram": False, "quantised": False, "sweeps": ()}
+DEFAULTS = {"engine": "exact", "threshold": "dynamic", "histogram": False, "quantised": False, "sweeps": (), "costs": ()}
 
 
 def run_enhancement(network: Network, options: Options, compiling: str) -> int:
@@ -34,6 +34,7 @@ def run_enhancement(network: Network, options: Options, compiling: str) -> int:
     given += [name for name in ("junit_file", "markdown_file") if getattr(options.gating, name) is not None]
     if given:
         names = {"spike_file": "spikes", "folder": "plot", "html_file": "html", "sweeps": "sweep", "junit_file": "junit", "markdown_file": "markdown"}
+        names["rate_steps"] = "rate-coded"
         raise UsageError(f"--{names.get(given[0], given[0]).replace('_', '-')}", "given with --task enhancement", remedy="leave it out")
     gates = options.gating.gates()
     check_drops(gates, [measure.name for measure in MEASURES], NAME)

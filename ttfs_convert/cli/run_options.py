@@ -77,22 +77,14 @@ class Options(NamedTuple):
         check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, **self.gating.targets)
         if self.folder is not None:
             check_plots(self.folder)
-        single = (
-            self.engine,
-            self.threshold,
-            self.histogram,
-            self.quantised,
-            self.spike_file,
-            self.folder,
-            self.html_file,
-            self.rate_steps,
-            self.gating.given,
-        )
-        if self.sweeps and single != ("exact", "dynamic", False, False, None, None, None, None, False):
+        single = (self.engine, self.threshold) != ("exact", "dynamic") or any((self.histogram, self.quantised, self.costs, self.gating.given))
+        single = single or any(each is not None for each in (self.spike_file, self.folder, self.html_file, self.rate_steps))
+        if self.sweeps and single:
             raise UsageError(
                 "--sweep",
                 "an option for single runs beside it",
-                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, --html, --rate-coded, nor gates and what they write",
+                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, --html, --costs, --rate-coded, nor gates and what they "
+                "write",
             )
         if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
             raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")

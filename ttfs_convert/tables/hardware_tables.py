@@ -93,6 +93,6 @@ def size(count: float) -> str:
 def _neurobench(part: NeuroBenchPart) -> str:
     macs = f", MACs {part.effective_macs:,.0f}" if part.effective_macs else ""
     return (
-        f"effective ACs {part.effective_acs:,.0f}{macs}, dense {part.dense:,.0f}; activation sparsity {part.activation_sparsity:.3f}, "
-        f"connection sparsity {part.connection_sparsity:.3f}, footprint {size(part.footprint)}"
+        f"effective ACs {part.effective_acs:,.0f}{macs} of {part.dense:,.0f}; sparsity: activation {part.activation_sparsity:.3f}, "
+        f"connection {part.connection_sparsity:.3f}; footprint {size(part.footprint)}"
     )
