@@ -81,7 +81,7 @@ def test_inspection_of_the_model(folder):
     assert "see the table of what cannot spike, or leave it to ONNX Runtime with --mode exact --allow-analog" in result.stderr
     shown = result.stdout
     (line,) = (line for line in shown.splitlines() if line.strip().startswith("with --allow-analog"))
-    assert "yes, with --calibrate DATA" in line and "ONNX Runtime computes 1 node, 74.7 %" in line
+    assert "yes, with --calibrate DATA" in line and "ONNX Runtime computes 1 node, 74.7" in line
     text = narrow(*inspection_tables(inspect_model(folder / "model.onnx")))
     assert "of the MACs: LSTM lstm3" in text
     content = json.loads(invoked(inspect, folder / "model.onnx", "--json", "-", code=3).stdout)
