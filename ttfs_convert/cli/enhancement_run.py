@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from .console import note, note_subset, show
 from .gate_options import say_outcomes
 from .output_files import write_json
-from .progress_lines import patience, progress
+from .progress_lines import patient_progress
+from .run_options import option_of
 
 if TYPE_CHECKING:
     from ..network.network import Network
@@ -33,19 +34,12 @@ def run_enhancement(network: Network, options: Options, compiling: str) -> int:
     given = [name for name in APART if getattr(options, name) != DEFAULTS.get(name)]
     given += [name for name in ("junit_file", "markdown_file") if getattr(options.gating, name) is not None]
     if given:
-        names = {"spike_file": "spikes", "folder": "plot", "html_file": "html", "sweeps": "sweep", "junit_file": "junit", "markdown_file": "markdown"}
-        names["rate_steps"] = "rate-coded"
-        raise UsageError(f"--{names.get(given[0], given[0]).replace('_', '-')}", "given with --task enhancement", remedy="leave it out")
+        raise UsageError(f"--{option_of(given[0])}", "given with --task enhancement", remedy="leave it out")
     gates = options.gating.gates()
     check_drops(gates, [measure.name for measure in MEASURES], NAME)
     data = speech_pairs(options.data, options.limit)
-    with progress("enhancing, recordings") as tell, patience(compiling) as begun:
-
-        def tell_of_recordings(done: int, of: int) -> None:
-            begun()
-            tell(done, of)
-
-        found = enhance(network, data, onnx_file=options.onnx_file, threads=options.threads, enhanced=options.enhanced, progress=tell_of_recordings)
+    with patient_progress("enhancing, recordings", compiling) as tell:
+        found = enhance(network, data, onnx_file=options.onnx_file, threads=options.threads, enhanced=options.enhanced, progress=tell)
     outcomes = judged_drops(found.scores, gates)
     if options.json_file != "-":
         show(*enhancement_tables(found))

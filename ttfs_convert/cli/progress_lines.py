@@ -81,3 +81,15 @@ def patience(text: str) -> Iterator[Callable[[], None]]:
         yield timer.cancel
     finally:
         timer.cancel()
+
+
+@contextlib.contextmanager
+def patient_progress(what: str, text: str) -> Iterator[Callable[[int, int], None]]:
+    """As `progress`; `text` is said where the first word takes long."""
+    with progress(what) as tell, patience(text) as begun:
+
+        def told(done: int, of: int) -> None:
+            begun()
+            tell(done, of)
+
+        yield told

@@ -13,7 +13,7 @@ from .base_command import Command
 from .console import note, note_subset, say, show
 from .gate_options import GateOptions, finish, gating, write_outcomes
 from .output_files import write_json
-from .progress_lines import patience, progress
+from .progress_lines import patient_progress, progress
 from .run_options import Options
 from .shared_options import Steps, judging, on_grid
 
@@ -151,12 +151,7 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     gates, baseline = options.gating.gates(), options.gating.baseline()
     limits = [DropLimit(gate.measure) for gate in gates if gate.kind == DROP]
     rates = _rate_coded(network, dataset, options)
-    with progress("running, samples") as tell, patience(COMPILING) as begun:
-
-        def tell_of_samples(done: int, of: int) -> None:
-            begun()
-            tell(done, of)
-
+    with patient_progress("running, samples", COMPILING) as tell:
         evaluation = evaluate(
             network,
             dataset,
@@ -168,7 +163,7 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             spikes=options.spike_file,
             limits=limits,
             costs=options.costs,
-            progress=tell_of_samples,
+            progress=tell,
             **options.of_study,
         )
     if rates is not None:

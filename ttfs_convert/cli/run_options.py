@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from ..studies.setting import StudyOptions
 
 
+CALLED = {"spike_file": "spikes", "folder": "plot", "sweeps": "sweep", "log": "resume", "rate_steps": "rate-coded"}
+
+
+def option_of(field: str) -> str:
+    """What the option of a field of `Options` or `GateOptions` is called, without dashes in front."""
+    return CALLED.get(field, field.removesuffix("_file")).replace("_", "-")
+
+
 class Options(NamedTuple):
     """The command's, by the names that click gives them."""
 
@@ -60,9 +68,7 @@ class Options(NamedTuple):
         """As the report says them, by the names of their options."""
         from .output_files import plain
 
-        renamed = {"spike_file": "spikes", "folder": "plot", "onnx_file": "onnx", "json_file": "json", "html_file": "html"}
-        renamed |= {"sweeps": "sweep", "log": "resume", "rate_steps": "rate-coded"}
-        own = {renamed.get(name, name).replace("_", "-"): value for name, value in self._asdict().items() if name != "gating"}
+        own = {option_of(name): value for name, value in self._asdict().items() if name != "gating"}
         gating = self.gating._asdict()
         others = {name.removesuffix("_file"): gating[name] for name in gating if name != "limits"}
         return plain({**own, **self.gating.limits, "gates": others.pop("gate"), **others})

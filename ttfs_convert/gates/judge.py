@@ -43,6 +43,12 @@ def outcome(finding: Finding, limit: float, at_least: bool = False) -> Verdict:
 def _judged(report: Report, gate: Gate, baseline: Report | None) -> GatePart:
     finding = _finding(report, gate, baseline)
     found = outcome(finding, gate.limit, at_least=gate.kind == AGREEMENT)
+    detail = decidable(report, gate, finding, found) if gate.kind == DROP and finding.value is not None else described(finding)
+    return part_of(gate, finding, found, detail)
+
+
+def part_of(gate: Gate, finding: Finding, found: Verdict, detail: str) -> GatePart:
+    """What a report says of a gate."""
     return GatePart(
         gate=gate.kind,
         measure=finding.about,
@@ -51,7 +57,7 @@ def _judged(report: Report, gate: Gate, baseline: Report | None) -> GatePart:
         value=finding.value,
         ci95=finding.interval,
         outcome=found.value,
-        detail=decidable(report, gate, finding, found) if gate.kind == DROP and finding.value is not None else described(finding),
+        detail=detail,
     )
 
 

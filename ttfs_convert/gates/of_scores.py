@@ -9,7 +9,7 @@ from ..report.schema import GatePart
 from ..tasks.scores import Score
 from .finding import Finding
 from .gate_list import DROP, Gate
-from .judge import described, outcome
+from .judge import described, outcome, part_of
 
 
 def check_drops(gates: Sequence[Gate], measures: Sequence[str], task: str) -> None:
@@ -28,18 +28,7 @@ def judged_drops(scores: Mapping[str, Score], gates: Sequence[Gate]) -> tuple[Ga
 
 def _judged(score: Score, gate: Gate) -> GatePart:
     name, unit = score.measure.name, score.measure.drift_unit
+    finding = Finding(score.drop, score.drop_interval, unit, name, lost=score.lost)
     if score.drop is None:
-        finding = Finding.missing(f"no sample has a figure of {name} under both networks", name)
-    else:
-        finding = Finding(score.drop, score.drop_interval, unit, name, lost=score.lost)
-    found = outcome(finding, gate.limit)
-    return GatePart(
-        gate=gate.kind,
-        measure=name,
-        limit=gate.limit,
-        unit=unit,
-        value=finding.value,
-        ci95=finding.interval,
-        outcome=found.value,
-        detail=described(finding),
-    )
+        finding = Finding(None, None, unit, name, f"no sample has a figure of {name} under both networks")
+    return part_of(gate, finding, outcome(finding, gate.limit), described(finding))

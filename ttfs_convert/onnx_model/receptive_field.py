@@ -70,9 +70,8 @@ def _through(node: Node, read: list[_Reach]) -> _Reach:
             if node.operator == "ConvTranspose":
                 return read[0].through(1 / stride, (pad - width) / stride, pad / stride)
             return read[0].through(stride, -pad, width - pad)
-    if node.operator in ELEMENTWISE and len({each.step for each in read}) == 1:
-        return _Reach(read[0].step, min(each.first for each in read), max(each.last for each in read))
-    if node.operator == "Concat" and attributes["axis"] == 1 and len({each.step for each in read}) == 1:
+    in_place = node.operator in ELEMENTWISE or (node.operator == "Concat" and attributes["axis"] == 1)
+    if in_place and len({each.step for each in read}) == 1:
         return _Reach(read[0].step, min(each.first for each in read), max(each.last for each in read))
     raise ModelError(
         f"node {node.name!r}",

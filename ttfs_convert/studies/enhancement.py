@@ -20,7 +20,7 @@ from ..onnx_model.reference import Reference
 from ..simulation.engines import simulator
 from ..simulation.head_and_tail import Ends
 from ..simulation.threads import numba_threads
-from ..tasks.scores import Score, figure, figures, joined, scored
+from ..tasks.scores import Score, drift_fields, figure, figures, joined, scored
 from ..tasks.speech_measures import MEASURES, NAME, statistics
 from .original import original_model
 from .pieces import piece_length, pieces
@@ -63,11 +63,10 @@ class Enhancement:
     def notes(self) -> tuple[str, ...]:
         """Which recordings are missing from which figures."""
         found = []
-        for name, score in self.scores.items():
+        for score in self.scores.values():
             if len(score.left_out):
                 missing = ", ".join(self.recordings[number].name for number in score.left_out[:5]) + ", ..." * (len(score.left_out) > 5)
                 found.append(f"{score.measure.title}: {len(score.left_out)} of {len(self.recordings)} recordings have no figure: {missing}")
-                assert name in self.noisy
         return tuple(found)
 
     def as_json(self) -> dict:
@@ -82,11 +81,7 @@ class Enhancement:
             "noisy": dict(self.noisy),
             "ann": figures(self.scores, "ann"),
             "snn": figures(self.scores, "snn"),
-            "drift": {
-                key: value
-                for score in self.scores.values()
-                for key, value in ((score.measure.drift_key(), score.drift), (score.measure.drift_key("ci95"), score.interval))
-            },
+            "drift": {key: value for score in self.scores.values() for key, value in drift_fields(score).items()},
             "timing": {"ann_seconds": self.ann_seconds, "snn_seconds": self.snn_seconds},
             "recordings": [
                 {

@@ -33,7 +33,7 @@ class FittingTable(Table):
             shown -= 1
         fitting = copy.copy(self)
         fitting.columns = [
-            _of_width(column, width) for column, width in zip(self.columns, _widths([*wanted[:shown]], room - _gaps(shown)), strict=False)
+            _of_width(column, width) for column, width in zip(self.columns, _widths(wanted[:shown], room - _gaps(shown)), strict=False)
         ]
         yield from Table.__rich_console__(fitting, console, options)
         if shown < len(self.columns):
