@@ -47,7 +47,7 @@ def test_three_recordings_have_figures_but_no_interval(table):
     result, report, out = table
     assert result.exit_code == 5 and "too few samples" in result.stderr  # the gates cannot be decided
     assert report["task"] == "enhancement" and len(report["recordings"]) == 3
-    for name in ("si_sdr", "pesq", "stoi"):
+    for name in ("si_sdr", "pesq", "stoi", "csig", "cbak", "covl"):
         means = {version: np.mean([each[version][name] for each in report["recordings"]]) for version in ("noisy", "ann", "snn")}
         assert report["noisy"][name] == pytest.approx(means["noisy"]) and report["snn"][name] == pytest.approx(means["snn"])
         assert report["ann"][name] == pytest.approx(means["ann"])
@@ -94,7 +94,7 @@ def test_what_has_no_meaning_for_recordings_is_refused(snn, tmp_path):
         (("--engine", "clock"), "--engine"),
         (("--sweep", "steps"), "--sweep"),
         (("--spikes", "s.npz"), "--spikes"),
-        (("--max-drop", "accuracy=1"), "one of task enhancement: si_sdr, pesq, stoi"),
+        (("--max-drop", "accuracy=1"), "one of task enhancement: si_sdr, pesq, stoi, csig, cbak, covl"),
     ):
         result = CliRunner().invoke(run.main, [str(snn), "--task", "enhancement", "--data", str(EXAMPLE), *options])
         assert result.exit_code == 2 and text in result.stderr, result.stderr

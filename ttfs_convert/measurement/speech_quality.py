@@ -1,8 +1,8 @@
-"""How good speech is beside a clean recording of it: SI-SDR, PESQ and STOI, of one recording each.
+"""How good speech is beside a clean recording of it: SI-SDR, PESQ, STOI, CSIG, CBAK and COVL, of one recording each.
 
 SI-SDR: LC-TTFS, Eq. 23 (Le Roux et al., ICASSP 2019). PESQ: ITU-T P.862.2, by the library pesq; STOI: Taal et al., IEEE TASLP 19, 2011, by
-the library pystoi; both in the extra `speech`. A recording of less than a quarter of a second, silence, and what a library refuses have no
-figure: NaN, never a number that could be averaged.
+the library pystoi; both in the extra `speech`. CSIG, CBAK, COVL: see `composite_speech`. A recording of less than a quarter of a second, silence,
+and what a library refuses have no figure: NaN, never a number that could be averaged.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import UsageError
+from .composite_speech import Ratings, ratings
 
 SHORTEST = 0.25  # seconds
 SILENCE = 1e-10  # mean square
@@ -50,6 +51,13 @@ def stoi(estimate: np.ndarray, target: np.ndarray, rate: int) -> float:
         with contextlib.suppress(RuntimeWarning):
             return float(library.stoi(np.ravel(target), np.ravel(estimate), rate))
     return np.nan
+
+
+def composite(estimate: np.ndarray, target: np.ndarray, rate: int, pesq: float) -> Ratings:
+    """CSIG, CBAK and COVL, 1 to 5. pesq: of the same recording; without a figure there is none here."""
+    if np.isnan(pesq) or _unfit(estimate, target, rate):
+        return Ratings(np.nan, np.nan, np.nan)
+    return ratings(estimate, target, rate, pesq)
 
 
 def _silent(sound: np.ndarray) -> bool:
