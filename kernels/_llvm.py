@@ -1,8 +1,10 @@
 """Building blocks of the intrinsics: LLVM vectors of eight floats, loads and stores at any address, loops that carry vectors."""
 
-from llvmlite import ir
+from llvmlite import binding, ir
+from numba.core import config
 
-LANES = 8  # float32 per vector register
+LANES = 8  # float32 per vector
+WIDE = "+avx512f" in (config.CPU_FEATURES or binding.get_host_cpu_features().flatten())  # registers hold two vectors
 VECTOR, I32, I64 = ir.VectorType(ir.FloatType(), LANES), ir.IntType(32), ir.IntType(64)
 ANY = ir.Constant(VECTOR, ir.Undefined)
 
@@ -17,9 +19,9 @@ def data(context, b, signature, args, i):
     return context.make_array(signature.args[i])(context, b, args[i]).data
 
 
-def vectors_at(b, pointer, element):
-    """`pointer`, moved on by `element` elements, as one to vectors."""
-    return b.bitcast(b.gep(pointer, [element]), VECTOR.as_pointer())
+def vectors_at(b, pointer, element, kind=VECTOR):
+    """`pointer`, moved on by `element` elements, as one to vectors of type `kind`."""
+    return b.bitcast(b.gep(pointer, [element]), kind.as_pointer())
 
 
 def load(b, pointer, k):
@@ -72,11 +74,11 @@ def for_each_size(b, size, sizes, emit):
     b.position_at_end(end)
 
 
-def splat(b, scalar):
-    """A vector of eight times `scalar`, of any type."""
-    vector = ir.VectorType(scalar.type, LANES)
+def splat(b, scalar, lanes=LANES):
+    """A vector of so many times `scalar`, of any type."""
+    vector = ir.VectorType(scalar.type, lanes)
     one = b.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(I32, 0))
-    return b.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, LANES), [0] * LANES))
+    return b.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
 
 
 def call(b, name, result, *arguments):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._llvm import WIDE
 from .vector import LANES, MAX_SLIDING, MAX_VECTORS, SLIDING, aligned
 
 TILE_BYTES = 24576  # weights that all pixels of a tile use in turn: they stay in the first-level cache
@@ -18,6 +19,9 @@ FEW_PIXELS = 8  # output positions below which each weight is loaded for few of 
 LONG_VECTORS = 128  # of a block in long rows at most: 4 KiB, and as much of sums
 LONG_BYTES = 2**26  # of weights that are laid out once more in long rows: beyond, memory matters more
 SLIDING_DENSE_BELOW = {1: 0.7, 2: 0.6, 3: 0.35, 4: 0.25}  # the same for `vector.accumulate_row`
+if WIDE:  # where `multiply` does two vectors at a time, and events do not
+    DENSE_BELOW = {**DENSE_BELOW, 4: 0.62, 6: 0.62, 8: 0.62}
+    SLIDING_DENSE_BELOW = {**SLIDING_DENSE_BELOW, 4: 0.57}
 
 
 class Weights(NamedTuple):

@@ -32,7 +32,7 @@ from .vector import (
 FLOATS_PER_LINE = 16
 SHARED_BY = 8  # pixels from which a tile of weights is fetched whole, ahead of its use: each pixel alone needs only some of its rows
 _PASSES = np.array([PASSES[vectors] if len(PASSES[vectors]) == 2 else (*PASSES[vectors], 0) for vectors in PASSES])
-_PIXELS = np.array([PIXELS.get(vectors, 0) for vectors in range(5)])
+_PIXELS = np.array([PIXELS.get(vectors, 0) for vectors in range(MAX_VECTORS + 1)])
 
 
 @jit()

@@ -1,8 +1,8 @@
 """The vector primitives: add weighted inputs to potentials that stay in registers, from events or from every input.
 
 Plain loops reload and store the potentials for every input, at a fraction of the speed; so both are emitted as LLVM vectors of eight
-floats. One variant for each block of 1 to 8 vectors (8 to 64 outputs); `vectors` chooses among them at run time. In longer blocks,
-for `accumulate_long`, potentials stay in memory.
+floats, in `multiply` of sixteen where the processor has AVX-512. One variant for each block of 1 to 8 vectors (8 to 64 outputs); `vectors`
+chooses among them at run time. In longer blocks, for `accumulate_long`, potentials stay in memory.
 """
 
 # Without compilation, plain functions stand in for the intrinsics.
@@ -15,12 +15,15 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from ._jit import JIT_OFF, intrinsic, jit
-from ._llvm import I64, LANES, VECTOR, add_product, data, for_each_size, integer, load, loop, splat, store, vectors_at
+from ._llvm import I64, LANES, VECTOR, WIDE, add_product, data, for_each_size, integer, load, loop, splat, store, vectors_at
 
 MAX_VECTORS = 8  # a block of potentials fills half of the sixteen registers; the others carry weights
 ALIGNMENT = 64  # bytes: a vector that straddles two cache lines costs two loads
 PIXELS = {1: 8, 2: 6, 3: 4, 4: 3}  # at a time, per vectors of one pass of `multiply`: their potentials fill twelve registers
 PASSES = {1: (1,), 2: (2,), 3: (3,), 4: (4,), 5: (3, 2), 6: (3, 3), 7: (4, 3), 8: (4, 4)}  # vectors of each, per vectors of a block
+if WIDE:  # 32 registers that hold two vectors each: an even number of vectors takes half as many
+    PIXELS = {1: 8, 2: 8, 3: 4, 4: 8, 6: 8, 8: 6}
+    PASSES = {**PASSES, 6: (6,), 8: (8,)}
 SLIDING = 3  # taps of a kernel that `accumulate_row` slides along a row
 MAX_SLIDING = 4  # vectors of a block for which it does: twelve registers of potentials
 TOGETHER = 4  # events of `accumulate_long`
@@ -173,9 +176,11 @@ def multiply(typing_context, vectors, potential, at, block, weights, tile, input
         potential_data, weight_data, input_data, start_data = (data(context, b, sig, args, i) for i in (1, 4, 6, 8))
         block, tile_data, source_data = args[3], b.gep(weight_data, [args[5]]), b.gep(input_data, [args[7]])
 
-        def emit(size):
-            pixels = range(PIXELS[size])
-            outs = [vectors_at(b, potential_data, b.add(args[2], b.mul(block, integer(p)))) for p in pixels]
+        def emit(vectors):
+            pixels, wide = range(PIXELS[vectors]), WIDE and vectors % 2 == 0
+            size, lanes = (vectors // 2, 2 * LANES) if wide else (vectors, LANES)
+            kind = ir.VectorType(ir.FloatType(), lanes)
+            outs = [vectors_at(b, potential_data, b.add(args[2], b.mul(block, integer(p))), kind) for p in pixels]
             sources = [b.gep(source_data, [b.load(b.gep(start_data, [b.add(args[9], integer(p))]))]) for p in pixels]
 
             def add_row(r, sums):
@@ -183,12 +188,12 @@ def multiply(typing_context, vectors, potential, at, block, weights, tile, input
                 sources_row = [b.gep(source, [input_row]) for source in sources]
 
                 def add(index, sums):
-                    line = vectors_at(b, tile_row, b.mul(index, block))
+                    line = vectors_at(b, tile_row, b.mul(index, block), kind)
                     if size < len(sources):  # hold the fewer of the two in registers, else some potentials would have to leave theirs
                         row = [load(b, line, k) for k in range(size)]
-                        factors = (splat(b, b.load(b.gep(source, [index]))) for source in sources_row)
+                        factors = (splat(b, b.load(b.gep(source, [index])), lanes) for source in sources_row)
                         return [add_product(b, sums[p * size + k], factor, row[k]) for p, factor in enumerate(factors) for k in range(size)]
-                    factors, new = [splat(b, b.load(b.gep(source, [index]))) for source in sources_row], {}
+                    factors, new = [splat(b, b.load(b.gep(source, [index])), lanes) for source in sources_row], {}
                     for k in range(size):
                         weight = load(b, line, k)
                         new.update({(p, k): add_product(b, sums[p * size + k], factors[p], weight) for p in pixels})
