@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ttfs_convert.measurement.speech_quality import pesq, si_sdr, stoi
+from ttfs_convert.measurement.speech_quality import SiSdr, pesq, si_sdr, stoi
 
 RATE = 16_000
 
@@ -21,6 +21,21 @@ def test_si_sdr_is_that_of_the_definition():
     assert si_sdr(3 * target + rest, target) == pytest.approx(10 * np.log10(9))
     assert si_sdr(3 * target + rest + 5, 7 * target + 2) == pytest.approx(10 * np.log10(9))  # neither scale nor offset counts
     assert si_sdr(-target + rest, target) == pytest.approx(0)
+
+
+def test_si_sdr_of_parts_is_that_of_the_whole():
+    rng = np.random.default_rng(0)
+    target = rng.normal(0.2, 0.1, 1000)
+    for noise in (1e-4, 0.05, 3):
+        estimate = 0.7 * target + rng.normal(0.1, noise, 1000)
+        parts = SiSdr()
+        for part in (slice(0, 1), slice(1, 600), slice(600, None)):
+            parts.add(estimate[part], target[part])
+        assert parts.value() == pytest.approx(si_sdr(estimate, target), abs=1e-6)
+    silent, copy = SiSdr(), SiSdr()
+    silent.add(np.full(9, 0.5), target[:9])
+    copy.add(2 * target, target)
+    assert np.isnan(SiSdr().value()) and np.isnan(silent.value()) and np.isnan(copy.value())
 
 
 @pytest.mark.parametrize("estimate, target", ((np.zeros(8), np.ones(8)), (np.arange(8.0), np.full(8, 2.0)), (np.arange(8.0), np.arange(8.0))))

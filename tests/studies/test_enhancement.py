@@ -7,9 +7,11 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from scipy.signal import resample_poly
 
 from ttfs_convert.cli import convert, run
 from ttfs_convert.conversion.other_sizes import OtherSizes
+from ttfs_convert.data.sound_file import RATE
 from ttfs_convert.data.speech_pairs import speech_pairs
 from ttfs_convert.errors import ModelError, UsageError
 from ttfs_convert.network.store import load
@@ -17,10 +19,12 @@ from ttfs_convert.onnx_model.receptive_field import ReceptiveField, receptive_fi
 from ttfs_convert.onnx_model.reference import Reference
 from ttfs_convert.simulation.engines import simulate
 from ttfs_convert.simulation.head_and_tail import Ends
-from ttfs_convert.studies import enhancement
+from ttfs_convert.studies import enhancers
 from ttfs_convert.studies.enhancement import enhance
+from ttfs_convert.tasks import speech_measures
 
-for library in ("soundfile", "pesq", "pystoi"):
+soundfile = pytest.importorskip("soundfile")
+for library in ("pesq", "pystoi"):
     pytest.importorskip(library)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "speech"
@@ -76,17 +80,60 @@ def test_other_sizes_are_the_original_and_keep_the_grid(snn):
     assert OtherSizes(network.with_steps(16), model)({"noisy": (1, 400)}).steps == 16
 
 
+@pytest.fixture(scope="module")
+def long_folder(tmp_path_factory):
+    """One recording of 4 s: those of the example, one behind the other."""
+    folder = tmp_path_factory.mktemp("long")
+    for part in ("noisy", "clean"):
+        (folder / part).mkdir()
+        sounds = [soundfile.read(path, dtype="float32")[0] for path in sorted((EXAMPLE / part).iterdir())]
+        soundfile.write(folder / part / "a.wav", np.concatenate(sounds), RATE, subtype="FLOAT")
+    return folder
+
+
 @pytest.mark.parametrize("steps", (50, None))
-def test_a_long_recording_in_pieces_is_the_whole_one(snn, monkeypatch, steps):
-    pairs = speech_pairs(EXAMPLE)
-    sound = np.concatenate([pairs.read(number)[0] for number in range(len(pairs))])
+def test_a_long_recording_in_pieces_is_the_whole_one(snn, long_folder, monkeypatch, steps):
     network, model = load(snn).with_steps(steps), onnx.load(EXAMPLE / "model.onnx")
-    whole = enhancement._Both(network, model, 1)(sound)
-    monkeypatch.setattr(enhancement, "LONGEST", 30_000)
-    assert len(sound) > 30_000 and receptive_field(model) == ReceptiveField(before=10_249, after=10_249, grain=10)
-    parts = enhancement._Both(network, model, 1)(sound)
-    for one, other in zip(whole, parts):
-        assert one.shape == other.shape == sound.shape and np.abs(one - other).max() < 1e-5
+    assert receptive_field(model) == ReceptiveField(before=10_249, after=10_249, grain=10)
+
+    def outputs():
+        with speech_pairs(long_folder).opened(0) as (noisy, _):
+            stretches = list(enhancers.Enhancers(network, model, 1)(noisy))
+        return len(stretches), [np.concatenate([getattr(each, version) for each in stretches]) for version in ("noisy", "ann", "snn")]
+
+    one, whole = outputs()
+    monkeypatch.setattr(enhancers, "LONGEST", 30_000)
+    several, parts = outputs()
+    assert one == 1 and several > 2
+    for first, second in zip(whole, parts):
+        assert first.shape == second.shape and len(first) > 30_000 and np.abs(first - second).max() < 1e-5
+
+
+def test_figures_of_a_recording_in_pieces_are_those_of_the_whole(snn, long_folder, monkeypatch):
+    whole = enhance(load(snn), speech_pairs(long_folder), enhanced=long_folder / "whole")
+    monkeypatch.setattr(enhancers, "LONGEST", 30_000)
+    parts = enhance(load(snn), speech_pairs(long_folder), enhanced=long_folder / "parts")
+    for name, score in whole.scores.items():
+        assert score.snn == pytest.approx(parts.scores[name].snn, abs=1e-4) and score.ann == pytest.approx(parts.scores[name].ann, abs=1e-4)
+    first, second = (soundfile.read(long_folder / kind / "a.wav")[0] for kind in ("whole", "parts"))
+    assert np.abs(first - second).max() < 1e-5
+
+    monkeypatch.setattr(speech_measures, "RATED", 2)
+    longer = enhance(load(snn), speech_pairs(long_folder))
+    assert longer.scores["si_sdr"].snn == pytest.approx(whole.scores["si_sdr"].snn, abs=1e-4)
+    assert longer.scores["pesq"].snn is None and longer.notes[0] == "PESQ: 1 of 1 recordings have no figure: a"
+
+
+def test_voicebank_runs(snn, tmp_path):
+    """At 48 kHz: what is above 8 kHz is gone, and the figures are nearly those at 16 kHz."""
+    for part in ("noisy", "clean"):
+        (tmp_path / f"{part}_testset_wav").mkdir()
+        for path in sorted((EXAMPLE / part).iterdir()):
+            sound = resample_poly(soundfile.read(path)[0], 3, 1)
+            soundfile.write(tmp_path / f"{part}_testset_wav" / f"{path.stem}.wav", sound, 48_000, subtype="FLOAT")
+    found, expected = enhance(load(snn), speech_pairs(tmp_path)), enhance(load(snn), speech_pairs(EXAMPLE))
+    for name, score in expected.scores.items():
+        assert found.scores[name].snn == pytest.approx(score.snn, abs=0.2), name
 
 
 def test_what_has_no_meaning_for_recordings_is_refused(snn, tmp_path):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
+from ..errors import DataError
+from .sound_file import RATE, SoundFile
 
-from ..errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from types import ModuleType
-
-RATE = 16_000  # Hz, of wide-band PESQ, and of what is read
 FOLDERS = (("noisy", "clean"), ("noisy_testset_wav", "clean_testset_wav"))  # the latter: VoiceBank-DEMAND, 48 kHz
 ENDINGS = (".flac", ".wav")
 
@@ -36,15 +31,17 @@ class SpeechPairs:
         """The first `count` pairs."""
         return replace(self, pairs=self.pairs[:count])
 
-    def read(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """noisy, clean: (samples,) float32 at RATE, as long as the shorter. Raises DataError for a file that cannot be read, has several
-        channels, holds numbers that are not finite, or is longer than its other by more than a tenth of a second."""
+    @contextlib.contextmanager
+    def opened(self, number: int) -> Iterator[tuple[SoundFile, SoundFile]]:
+        """noisy, clean: the longer may be by a tenth of a second; what it has more does not count. Raises DataError for files whose lengths
+        differ by more, else as `SoundFile`."""
         paths = self.pairs[number]
-        noisy, clean = map(_sound, paths)
-        if abs(len(noisy) - len(clean)) > RATE // 10:
-            raise DataError(str(paths[0]), f"{len(noisy) / RATE:.2f} s beside {len(clean) / RATE:.2f} s of {paths[1]}", "recordings of equal length")
-        samples = min(len(noisy), len(clean))
-        return noisy[:samples], clean[:samples]
+        with SoundFile(paths[0]) as noisy, SoundFile(paths[1]) as clean:
+            if abs(noisy.samples - clean.samples) > RATE // 10:
+                seconds = noisy.samples / RATE, clean.samples / RATE
+                raise DataError(str(paths[0]), f"{seconds[0]:.2f} s beside {seconds[1]:.2f} s of {paths[1]}", "recordings of equal length")
+            noisy.samples = clean.samples = min(noisy.samples, clean.samples)
+            yield noisy, clean
 
 
 def speech_pairs(folder: str | Path, limit: int | None = None) -> SpeechPairs:
@@ -61,47 +58,11 @@ def speech_pairs(folder: str | Path, limit: int | None = None) -> SpeechPairs:
     return SpeechPairs(root.name or str(root), _sha256(pairs), pairs[:limit], len(pairs))
 
 
-def write_sound(path: Path, sound: np.ndarray) -> None:
-    """sound: (samples,) float32 at RATE, as a wav of 32-bit floats."""
-    soundfile().write(path, sound, RATE, subtype="FLOAT")
-
-
-def soundfile() -> ModuleType:
-    """Raises UsageError where it is not installed."""
-    try:
-        import soundfile
-    except ImportError:
-        raise UsageError("wav and flac files", "soundfile is not installed", remedy='pip install "ttfs-convert[speech]"') from None
-    return soundfile
-
-
 def _sha256(pairs: Sequence[tuple[Path, Path]]) -> str:
     digest = hashlib.sha256()
     for pair in pairs:
         for path in pair:
-            digest.update(path.read_bytes())
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
     return digest.hexdigest()
-
-
-def _sound(path: Path) -> np.ndarray:
-    reader = soundfile()
-    try:
-        sound, rate = reader.read(path, dtype="float32", always_2d=True)
-    except (OSError, reader.SoundFileError) as error:
-        raise DataError(str(path), f"cannot be read ({error})", "a wav or flac file") from None
-    if sound.shape[1] != 1:
-        raise DataError(str(path), f"{sound.shape[1]} channels", "one")
-    if not np.isfinite(sound).all():
-        raise DataError(str(path), "numbers that are not finite", "samples in -1 to 1")
-    return _resampled(sound[:, 0], rate)
-
-
-def _resampled(sound: np.ndarray, rate: int) -> np.ndarray:
-    if rate == RATE:
-        return sound
-    from math import gcd
-
-    from scipy.signal import resample_poly
-
-    common = gcd(rate, RATE)
-    return resample_poly(sound, RATE // common, rate // common).astype(np.float32)
