@@ -1,12 +1,14 @@
 """How fast the `exact` engine is beside ONNX Runtime:  python -m benchmarks [--quick] [--json FILE] [--only TEXT] [--threads N] [--check]
 
 Prints one line per case: time of both, the ratio (above 1: ours is faster), and which share of the machine's peak multiply-add rate we
-reach on what is not silent. Then compile and start-up times, peak memory, and what a second thread gives.
+reach on what is not silent. Then compile and start-up times, peak memory, and what a second thread gives. `python -m benchmarks speech` measures
+the paper's speech network (`speech.py`).
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import click
 import numba
 import numpy as np
 
-from . import peers, process
+from . import peers, process, speech
 from .cases import Case, cases
 from .timing import in_turn, peak_rate, seconds
 
@@ -90,4 +92,7 @@ def _difference(case: Case, threads: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["speech"]:
+        speech.main(sys.argv[2:])
+    else:
+        main()

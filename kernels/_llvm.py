@@ -4,7 +4,8 @@ from llvmlite import binding, ir
 from numba.core import config
 
 LANES = 8  # float32 per vector
-WIDE = "+avx512f" in (config.CPU_FEATURES or binding.get_host_cpu_features().flatten())  # registers hold two vectors
+FEATURES = config.CPU_FEATURES or binding.get_host_cpu_features().flatten()  # pyright: ignore[reportAttributeAccessIssue] - from the environment
+WIDE = "+avx512f" in FEATURES  # registers hold two vectors
 VECTOR, I32, I64 = ir.VectorType(ir.FloatType(), LANES), ir.IntType(32), ir.IntType(64)
 ANY = ir.Constant(VECTOR, ir.Undefined)
 

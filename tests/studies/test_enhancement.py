@@ -13,7 +13,7 @@ from ttfs_convert.cli import convert, run
 from ttfs_convert.conversion.other_sizes import OtherSizes
 from ttfs_convert.data.sound_file import RATE
 from ttfs_convert.data.speech_pairs import speech_pairs
-from ttfs_convert.errors import ModelError, UsageError
+from ttfs_convert.errors import ModelError
 from ttfs_convert.network.store import load
 from ttfs_convert.onnx_model.receptive_field import ReceptiveField, receptive_field
 from ttfs_convert.onnx_model.reference import Reference
@@ -154,10 +154,3 @@ def test_a_network_for_pictures_is_refused(tmp_path):
     assert CliRunner().invoke(convert.main, [str(example), "--out", str(tmp_path / "snn.npz")]).exit_code == 0
     with pytest.raises(ModelError, match="the number of samples left open"):
         enhance(load(tmp_path / "snn.npz"), speech_pairs(EXAMPLE, 1))
-
-
-def test_measured_ranges_are_of_one_size(snn):
-    network = load(snn)
-    calibrated = network.changed(calibration={"data": "x", "sha256": "", "samples": 1, "method": "maximum", "margin": 0.1, "notes": ()})
-    with pytest.raises(UsageError, match="measured at one size"):
-        OtherSizes(calibrated, onnx.load(EXAMPLE / "model.onnx"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ..data import Dataset
+from ..data.speech_pairs import SpeechPairs
 from ..network.network import Network, step_counts
 
 
-def fitting_notes(network: Network, data: Dataset) -> list[str]:
+def fitting_notes(network: Network, data: Dataset | SpeechPairs) -> list[str]:
     """What makes figures of `network` on `data` worth less: another grid than the one that its weights suit, and samples that it knows."""
     found, fitted = [], network.compensation
     if fitted is not None and not network.on_fitted_grid:

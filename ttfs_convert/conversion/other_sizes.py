@@ -5,43 +5,106 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import onnx
 
+from ..compensation.layer_by_layer import with_change
+from ..compensation.layer_fit import Change
+from ..compensation.regression_rows import fitted_steps
 from ..errors import UsageError
+from ..lowering.ranges.of_layers import Range
 from ..network.network import Network
-from ..network.populations import Input, Spiking
-from .pipeline import convert
+from ..network.populations import Input, Layer, Readout, Spiking
+from ..onnx_model.given_model import model_file
+from ..onnx_model.input_sizes import chosen_sizes
+from ..onnx_model.simplify import simplified
+from .pipeline import converted
 from .refits import options_of
+
+USUAL_STEPS = 50
+SAME = 1e-4  # of a charge's largest value: what rounding makes of one that all positions of a channel share
+
+Sizes = Mapping[str, tuple[int, ...]]  # of each input, without the batch
 
 
 class OtherSizes:
-    """`network` for other sizes of its inputs, those lately asked for kept. model: its original, which leaves these sizes open.
+    """`network` for other sizes of its inputs, those lately asked for kept: the original converted anew, with the ranges and the changes of
+    weights and charges that data has shown at one size. model: its original, which leaves these sizes open.
 
-    Raises UsageError for a network with weights or ranges that data has shown at one size.
+    Raises UsageError for a network that does not say how it was converted.
     """
 
     KEPT = 4
 
     def __init__(self, network: Network, model: onnx.ModelProto):
-        if network.compensation is not None or network.calibration is not None:
-            raise UsageError(
-                "network",
-                "weights or ranges that were measured at one size",
-                "activations whose ranges are known, such as ReLU1, and no --compensate",
-            )
-        self._model, self._grid = model, network
+        self._model, self._network = model, network
         self._options = replace(options_of(network), compensate=False, embed=False)
+        if network.calibration is not None:  # on a grid, whatever the network is run on now: ranges of clamps may have been measured
+            self._options = replace(self._options, method=network.calibration.method, steps=self._options.steps or USUAL_STEPS)
+        self._shown = None if network.calibration is None else _ranges(network)
+        self._unfitted = None if network.compensation is None else self._converted(network.input_sizes)
         self._found: dict[tuple[tuple[str, tuple[int, ...]], ...], Network] = {}
 
-    def __call__(self, sizes: Mapping[str, tuple[int, ...]]) -> Network:
-        """sizes: of each input, without the batch. Raises as `convert`."""
+    def __call__(self, sizes: Sizes) -> Network:
+        """Raises as `convert`, and UsageError for a layer whose weights or range belong to one size."""
         key = tuple(sizes.items())
         if key not in self._found:
             if len(self._found) == self.KEPT:
                 self._found.pop(next(iter(self._found)))
-            options = replace(self._options, input_shape=dict(sizes))
-            network = convert(self._model, **{name: getattr(options, name) for name in options.__dataclass_fields__})
-            own = {layer.name: layer.steps for layer in self._grid.layers if isinstance(layer, (Input, Spiking)) and layer.steps}
-            network = network.with_steps(self._grid.steps)
+            network = self._converted(sizes)
+            if self._unfitted is not None:
+                network = self._fitted(network, self._unfitted)
+            own = {layer.name: layer.steps for layer in self._network.layers if isinstance(layer, (Input, Spiking)) and layer.steps}
+            network = network.with_steps(self._network.steps).changed(calibration=self._network.calibration, compensation=self._network.compensation)
             self._found[key] = network.with_layer_steps(own) if own else network
         return self._found[key]
+
+    def _converted(self, sizes: Sizes) -> Network:
+        options = replace(self._options, input_shape=dict(sizes))
+        with (
+            model_file(self._model) as file,
+            simplified(file.path, lambda original, where: chosen_sizes(original, where, options.input_shape, None), file.where) as simple,
+        ):
+            return converted(file, simple, options, None, shown=self._shown)
+
+    def _fitted(self, network: Network, unfitted: Network) -> Network:
+        """`network` with the changes that make the fitted one out of `unfitted`."""
+        before, after = ({layer.name: layer for layer in each.layers} for each in (unfitted, self._network))
+        return network.changed(layers=tuple(_changed(layer, before.get(layer.name), after.get(layer.name)) for layer in network.layers))
+
+
+def _ranges(network: Network) -> dict[str, Range]:
+    """Of every population that has one, by name; of measured inputs by what they encode."""
+    found = {layer.name: (layer.lo, layer.hi) for layer in network.layers if isinstance(layer, (Input, Spiking))}
+    return {**found, **{layer.onnx_name: (layer.lo, layer.hi) for layer in network.inputs if layer.measured}}
+
+
+def _changed(layer: Layer, before: Layer | None, after: Layer | None) -> Layer:
+    """`layer` with what was fitted to make `after` out of `before`, the same layer at another size. Raises UsageError where weights or charges differ
+    from position to position."""
+    if not isinstance(layer, (Spiking, Readout)):
+        return layer
+    if not isinstance(before, (Spiking, Readout)) or not isinstance(after, (Spiking, Readout)):
+        raise _of_one_size(layer.name, "no layer of this name at the size it was fitted at")
+    here, old, new = (fitted_steps(each) for each in (layer, before, after))
+    if not here and not old:
+        return layer
+    shapes = [[(number, step.weights.shape) for number, step in steps] for steps in (here, old, new)]
+    if not shapes[0] == shapes[1] == shapes[2]:
+        raise _of_one_size(layer.name, f"weights of shape {shapes[0][0][1] if here else None} here and {shapes[1][0][1] if old else None} there")
+    outputs = here[0][1].out_shape[-1]
+    charges = (_charges(after) - _charges(before)).reshape(-1, outputs)
+    if np.abs(charges - charges[0]).max() > SAME * max(np.abs(charges).max(), np.abs(_charges(after)).max(), 1e-30):
+        raise _of_one_size(layer.name, "charges that differ from position to position")
+    weights = tuple(one.weights - other.weights for (_, one), (_, other) in zip(new, old))
+    return with_change(layer, Change(charges.mean(0), weights))
+
+
+def _charges(layer: Spiking | Readout) -> np.ndarray:
+    return np.zeros(layer.shape) + (0 if layer.bias is None else layer.bias)
+
+
+def _of_one_size(layer: str, found: str) -> UsageError:
+    return UsageError(
+        f"layer {layer!r}", found, "weights that all positions share, to run a fitted network at another size", "convert without --compensate"
+    )

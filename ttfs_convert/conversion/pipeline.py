@@ -19,6 +19,7 @@ from ..lowering.builder import Builder
 from ..lowering.graph_walk import lowered
 from ..lowering.ranges.observed_on_data import measured_extremes, measured_ranges, narrow_channels
 from ..lowering.ranges.of_inputs import InputRanges, input_ranges
+from ..lowering.ranges.of_layers import Range
 from ..network.network import Network
 from ..network.populations import Input, Readout
 from ..network.provenance import Calibration, LayerFit
@@ -84,12 +85,20 @@ def data_to_fit_to(data: Dataset | None, steps: int | None) -> Dataset:
 
 
 def converted(
-    file: ModelFile, model: Simplified, options: ConversionOptions, data: Dataset | None, layer_steps: Mapping[str, int] = MappingProxyType({})
+    file: ModelFile,
+    model: Simplified,
+    options: ConversionOptions,
+    data: Dataset | None,
+    layer_steps: Mapping[str, int] = MappingProxyType({}),
+    shown: Mapping[str, Range] | None = None,
 ) -> Network:
     """Without any fit. model: of `file`. layer_steps: N of populations that have one of their own, by name; their ranges follow from it.
-    Raises as `convert`, and as `Network.with_layer_steps`."""
+    shown: ranges of populations, by name, that take the place of data. Raises as `convert`, and as `Network.with_layer_steps`."""
     where, ranges = file.where, input_ranges(model, options.input_range)
-    builder, calibration = _lowered(where, model, options, data, ranges, layer_steps)
+    if shown is None:
+        builder, calibration = _lowered(where, model, options, data, ranges, layer_steps)
+    else:
+        builder, calibration = _lowered_as_shown(where, model, options, ranges, shown), None
     if options.mode == "strict" and builder.violations:
         raise ConstraintError(where, builder.violations)
     give_back()
@@ -175,3 +184,26 @@ def _lowered(
     return builder, Calibration(
         data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=tuple(notes)
     )
+
+
+def _lowered_as_shown(where: str, model: Simplified, options: ConversionOptions, ranges: InputRanges, shown: Mapping[str, Range]) -> Builder:
+    """The layers, with ranges that data has shown before. Raises UsageError for a population whose range is not among them."""
+    found: dict[str, Range] = {}
+    analog: set[str] | None = set() if options.allow_analog else None
+
+    def with_what_is_known() -> Builder:
+        return lowered(model, lambda: options.builder(found, measures=True), where, ranges, analog)
+
+    builder = with_what_is_known()
+    while wanted := {*builder.ranges.unbounded, *builder.ranges.unseen, *builder.ranges.factors}:
+        known: dict[str, Range] = {builder.measured.get(name, name): ends for name, ends in shown.items()}
+        if missing := wanted - known.keys():
+            raise UsageError(
+                "network",
+                f"a range of {min(missing)!r} that data has shown at one size alone",
+                "ranges that layers of neurons keep",
+                "run it at the size of that data",
+            )
+        found.update(known)
+        builder = with_what_is_known()
+    return builder

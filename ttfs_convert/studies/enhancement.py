@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..compensation.fitting_notes import fitting_notes
 from ..data.sound_file import RATE, new_sound_file
 from ..data.speech_pairs import SpeechPairs
 from ..network.network import Network
@@ -46,7 +47,8 @@ class Enhancement:
     noisy: Mapping[str, float | None]
     ann_seconds: float
     snn_seconds: float
-    sounds: tuple[Sounds, ...] = ()
+    sounds: tuple[Sounds, ...]
+    fitting: tuple[str, ...]  # what makes the figures worth less: see `fitting_notes`
 
     @property
     def seconds(self) -> float:
@@ -55,8 +57,8 @@ class Enhancement:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Which recordings are missing from which figures."""
-        found = []
+        """What makes figures worth less, and which recordings are missing from which."""
+        found = list(self.fitting)
         for score in self.scores.values():
             if len(score.left_out):
                 missing = ", ".join(self.recordings[number].name for number in score.left_out[:5]) + ", ..." * (len(score.left_out) > 5)
@@ -142,6 +144,7 @@ def enhance(
         both.ann_seconds,
         both.snn_seconds,
         sounds.found(),
+        tuple(fitting_notes(network, data)),
     )
 
 
