@@ -55,7 +55,8 @@ class OtherSizes:
             if self._unfitted is not None:
                 network = self._fitted(network, self._unfitted)
             own = {layer.name: layer.steps for layer in self._network.layers if isinstance(layer, (Input, Spiking)) and layer.steps}
-            network = network.with_steps(self._network.steps).changed(calibration=self._network.calibration, compensation=self._network.compensation)
+            same = {name: getattr(self._network, name) for name in ("name", "calibration", "compensation", "onnx", "onnx_sha256")}
+            network = network.with_steps(self._network.steps).changed(**same)
             self._found[key] = network.with_layer_steps(own) if own else network
         return self._found[key]
 

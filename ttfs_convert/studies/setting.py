@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from ..conversion.other_sizes import OtherSizes
 from ..data import Dataset
 from ..data.given import GivenData, dataset_of
 from ..network.network import Network
 from ..network.store import load
+from ..onnx_model.input_sizes import chosen_sizes
 from ..tasks.drop_limit import DropLimit
 from .comparison import Comparison
+from .original import original_model
 
 
 class StudyOptions(TypedDict, total=False):
@@ -71,5 +74,21 @@ def setting_of(network: Network | str | Path, data: GivenData, options: StudyOpt
     if steps != "own":
         network = network.with_steps(steps)
     dataset = dataset_of(data, network.input_shapes, limit=options.get("limit"), data_dir=options.get("data_dir"))
+    network, dataset = _at_size_of(dataset, network, options.get("onnx_file"))
     others = {name: value for name, value in options.items() if name not in ("steps", "limit", "data_dir")}
     return replace(Setting(network, dataset), **others)
+
+
+def _at_size_of(data: Dataset, network: Network, onnx_file: str | Path | None) -> tuple[Network, Dataset]:
+    """`network` at the size of the samples, where its original leaves sizes open and they have another; the data then says so."""
+    if not network.input_sizes:
+        return network, data
+    model = original_model(network, onnx_file)
+    sizes = chosen_sizes(model, network.name, None, data)
+    if sizes == network.input_sizes:
+        return network, data
+    now, then = (", ".join("x".join(map(str, each[name])) for name in sizes) for each in (sizes, network.input_sizes))
+    note = (
+        f"the samples are {now}, the network was converted for {then}: it was converted again for this size, with the ranges and weights that it has"
+    )
+    return OtherSizes(network, model)(sizes), replace(data, notes=(*data.notes, note))
