@@ -60,6 +60,17 @@ def test_three_recordings_have_figures_but_no_interval(table):
     assert all(word in result.stdout for word in ("noisy", "ANN", "SNN - ANN", "x real time"))
 
 
+def test_figures_and_a_page_are_written(snn, tmp_path):
+    for library in ("jinja2", "matplotlib"):
+        pytest.importorskip(library)
+    options = ["--data", str(EXAMPLE), "--limit", "1", "--plot", str(tmp_path / "plot"), "--html", str(tmp_path / "page.html")]
+    result = CliRunner().invoke(run.main, [str(snn), "--task", "enhancement", *options])
+    assert result.exit_code == 0, result.stderr
+    assert sorted(path.name for path in (tmp_path / "plot").iterdir()) == ["spectrogram-1.png", "spectrogram-1.svg"]
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<audio") == 4 and "COVL" in page and len(page) < 2_000_000
+
+
 def test_continuous_time_is_the_original_at_every_length(snn):
     network = load(snn).with_steps(None)
     found = enhance(network, speech_pairs(EXAMPLE, 2))

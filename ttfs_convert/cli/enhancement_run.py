@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .console import note, note_subset, show
+from .console import note, note_subset, say, show
 from .gate_options import say_outcomes
 from .output_files import write_json
 from .progress_lines import patient_progress
@@ -12,10 +12,13 @@ from .run_options import option_of
 
 if TYPE_CHECKING:
     from ..network.network import Network
+    from ..studies.enhancement import Enhancement
     from .run_options import Options
 
+SHOWN = 3  # recordings that figures and pages show
+
 APART = (
-    *("engine", "threshold", "histogram", "quantised", "spike_file", "folder", "html_file", "sweeps"),
+    *("engine", "threshold", "histogram", "quantised", "spike_file", "sweeps"),
     *("output", "decision_threshold", "input_steps", "data_dir", "costs", "rate_steps"),
 )
 DEFAULTS = {"engine": "exact", "threshold": "dynamic", "histogram": False, "quantised": False, "sweeps": (), "costs": ()}
@@ -39,7 +42,11 @@ def run_enhancement(network: Network, options: Options, compiling: str) -> int:
     check_drops(gates, [measure.name for measure in MEASURES], NAME)
     data = speech_pairs(options.data, options.limit)
     with patient_progress("enhancing, recordings", compiling) as tell:
-        found = enhance(network, data, onnx_file=options.onnx_file, threads=options.threads, enhanced=options.enhanced, progress=tell)
+        shown = SHOWN if options.folder is not None or options.html_file is not None else 0
+        found = enhance(
+            network, data, onnx_file=options.onnx_file, threads=options.threads, enhanced=options.enhanced, sounds_of=shown, progress=tell
+        )
+    _draw(found, network, options)
     outcomes = judged_drops(found.scores, gates)
     if options.json_file != "-":
         show(*enhancement_tables(found))
@@ -49,3 +56,21 @@ def run_enhancement(network: Network, options: Options, compiling: str) -> int:
         note(text)
     note_subset(data)
     return say_outcomes(outcomes) if outcomes else 0
+
+
+def _draw(found: Enhancement, network: Network, options: Options) -> None:
+    """Spectrograms into --plot, the page into --html."""
+    if options.folder is not None:
+        from ..figures.figure_folder import write_figures
+        from ..figures.page import about_network
+        from ..figures.spectrograms import spectrograms
+
+        write_figures(spectrograms(found.sounds, about_network(network)), options.folder)
+        say(f"Wrote the figures to {options.folder}.")
+    if options.html_file is not None:
+        from ..figures.enhancement_page import enhancement_page
+        from ..files.atomic import write_whole
+
+        page = enhancement_page(found).encode()
+        write_whole(options.html_file, lambda file: file.write(page))
+        say(f"Wrote {options.html_file}.")
