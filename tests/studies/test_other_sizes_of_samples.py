@@ -1,4 +1,4 @@
-"""A U-Net along a signed signal, with a skip, a transposed convolution and odd lengths: on samples of its size and of others, with targets and without."""
+"""A U-Net along a signed signal, with a skip, a transposed convolution and odd lengths: samples of its size and of others, with targets or not."""
 
 import numpy as np
 import onnx

@@ -74,7 +74,8 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
     "folder",
     metavar="DIR",
     help="Draw, as PNG and SVG, per layer: pre-activations, activations beside decoded spike times, spike times. Axes of "
-    "pre-activations are the same for every network; histograms.npz holds the counts. Needs the extra plot.",
+    "pre-activations are the same for every network; histograms.npz holds the counts. Of --task enhancement: spectrograms of the first "
+    "recordings. Needs the extra plot.",
 )
 @click.option(
     "--costs",
@@ -107,7 +108,12 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
 @click.option("--enhanced", metavar="DIR", type=click.Path(file_okay=False), help="Of --task enhancement: write the spiking network's recordings.")
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
-@click.option("--html", "html_file", metavar="FILE", help="Also write the report as one HTML page that needs no network; extra html.")
+@click.option(
+    "--html",
+    "html_file",
+    metavar="FILE",
+    help="Also write the report as one HTML page that needs no network; of --task enhancement with spectrograms and players. Extra html.",
+)
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
