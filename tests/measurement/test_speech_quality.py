@@ -59,6 +59,13 @@ def test_what_no_library_can_judge_is_nan(measure):
     assert np.isnan(measure(clean[:3999], clean[:3999], RATE))
 
 
+def test_what_ends_the_library_is_not_given_to_it():
+    """100 utterances: pesq 0.0.4 has room for 50, and ends the process."""
+    pytest.importorskip("pesq")
+    clean = speech(50)
+    assert np.isnan(pesq(clean, clean, RATE)) and not np.isnan(pesq(clean[: 20 * RATE], clean[: 20 * RATE], RATE))
+
+
 def test_a_click_that_stoi_cuts_down_to_nothing_is_nan():
     pytest.importorskip("pystoi")
     click = np.zeros(RATE, np.float32)

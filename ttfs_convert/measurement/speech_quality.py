@@ -18,6 +18,7 @@ from ..errors import UsageError
 from .composite_speech import Ratings, ratings
 
 SHORTEST = 0.25  # seconds
+LONGEST_OF_PESQ = 20  # seconds: pesq 0.0.4 keeps 50 utterances, of 0.4 s at least with the pauses between them, and more end the process
 SILENCE = 1e-10  # mean square
 
 
@@ -55,9 +56,9 @@ class SiSdr:
 
 
 def pesq(estimate: np.ndarray, target: np.ndarray, rate: int) -> float:
-    """Wide-band MOS-LQO, 1.02 to 4.64. rate: 16,000 Hz."""
+    """Wide-band MOS-LQO, 1.02 to 4.64. rate: 16,000 Hz. NaN also beyond 20 s."""
     library = _library("pesq")
-    if _unfit(estimate, target, rate):
+    if _unfit(estimate, target, rate) or len(target) > LONGEST_OF_PESQ * rate:
         return np.nan
     with contextlib.suppress(library.PesqError, ValueError):
         return float(library.pesq(rate, np.asarray(target, np.float32), np.asarray(estimate, np.float32), "wb"))

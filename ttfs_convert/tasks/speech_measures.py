@@ -12,7 +12,7 @@ NAME = "enhancement"
 MEASURES = (Measure("si_sdr", "SI-SDR", "dB"), *(Measure(title.lower(), title, form=".3f") for title in ("PESQ", "STOI", "CSIG", "CBAK", "COVL")))
 
 
-RATED = 120  # seconds of a recording beyond which SI-SDR alone has a figure: the others hold all of it in memory many times over
+RATED = 120  # seconds of a recording beyond which SI-SDR alone has a figure: STOI holds all of it in memory many times over
 
 
 class Beside:
