@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.models import Chain
+from ttfs_convert import convert, evaluate
 from ttfs_convert.data import load_dataset
 from ttfs_convert.errors import DataError
 
@@ -143,3 +145,33 @@ def test_unsuitable_folder(tmp_path, make):
     assert str(caught.value).startswith(f"{where}: {text}") and caught.value.exit_code == 4
     if "decoded" in text:
         assert str(caught.value).endswith("; expected PNG, JPEG, BMP, WebP or TIFF; replace or remove the file")
+
+
+def test_pairs_are_those_of_equal_names(tmp_path):
+    for value, name in enumerate(("input/b.png", "input/a.png", "target/a.bmp", "target/b.png")):
+        _save(tmp_path, name, _gray(value, *((6, 8) if "target" in name else (3, 4))))
+    dataset = load_dataset(str(tmp_path))
+    assert dataset.x[:, 0, 0, 0].tolist() == [1, 0] and dataset.targets[:, 0, 0, 0].tolist() == [2, 3]
+    assert dataset.targets.shape == (2, 6, 8, 1) and dataset.y is None and dataset.image
+    first = load_dataset(str(tmp_path), limit=1)
+    assert len(first) == 1 and first.total == 2 and first.targets[0, 0, 0, 0] == 2 and first.sha256 != dataset.sha256
+    _save(tmp_path, "target/c.png", _gray(9))
+    with pytest.raises(DataError, match="'c' in one of input/ and target/ alone"):
+        load_dataset(str(tmp_path))
+
+
+def test_a_third_folder_makes_them_classes(tmp_path):
+    for name in ("input/a.png", "target/a.png", "other/a.png"):
+        _save(tmp_path, name, _gray(1))
+    assert load_dataset(str(tmp_path)).y.tolist() == [0, 1, 2]
+
+
+def test_a_network_rebuilds_pairs_of_pictures(tmp_path):
+    """Targets of 0 to 255 beside inputs of 0 to 1: a copy of the input, darker by half, is 20 log10(1 / (0.5 x)) away."""
+    pytest.importorskip("skimage")
+    for number in range(3):
+        _save(tmp_path, f"input/{number}.png", _gray(200, 8, 8))
+        _save(tmp_path, f"target/{number}.png", _gray(100, 8, 8))
+    chain = Chain((1, 8, 8)).add("Conv", np.ones((1, 1, 1, 1), np.float32), kernel_shape=[1, 1])
+    found = evaluate(convert(chain.model(), mode="exact"), str(tmp_path), task="reconstruction", steps=None)
+    assert found.scores["psnr"].snn == pytest.approx(-20 * np.log10(100 / 255), abs=1e-3)

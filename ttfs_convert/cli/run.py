@@ -35,7 +35,8 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
     required=True,
     metavar="NAME|PATH",
     help="mnist, fashion-mnist, cifar10 or cifar100 (test images); an .npz with x and, for accuracy, y, or a usual pair of "
-    "other names (images and labels, x_test and y_test, ...), or an array per input; or a folder of images per class.",
+    "other names (images and labels, x_test and y_test, ...), or an array per input; or a folder of images per class, or of pairs of "
+    "images in input/ and target/.",
 )
 @click.option(
     "--data-dir",

@@ -67,7 +67,7 @@ def load_dataset(
 
     source: `mnist`, `fashion-mnist`, `cifar10`, `cifar100` (a folder of such a name: write ./mnist), or the path of an .npz with x and
         optionally y, or a usual pair of other names (see `data.npz.read`), or, for a model with several inputs, an array per input under its
-        name, or of a folder with one sub-folder of images per class.
+        name, or of a folder with one sub-folder of images per class, or with images in `input` and targets of equal names in `target`.
     data_dir: where the raw files of a named data set are looked for first (see `data.raw_files.find`).
     limit: take the first `limit` samples; from a folder of images these are spread over the classes.
     split: which images of a named data set, and which part of an .npz that has several (x_train, x_test).
@@ -87,6 +87,9 @@ def load_dataset(
             images, labels = paths
             x, y, notes = idx.read(images, labels, split)
         data = Dataset(source if split == "test" else f"{source} ({split})", x, y, "", len(x), notes, True)
+    elif Path(source).is_dir() and image_folder.holds_pairs(Path(source)):
+        x, targets, total = image_folder.read_pairs(Path(source), limit, size)
+        data = Dataset(Path(source).resolve().name, x, None, "", total, (), True, targets=targets)
     elif Path(source).is_dir():
         x, y, total, notes, names = image_folder.read(Path(source), limit, size)
         data = Dataset(Path(source).resolve().name, x, y, "", total, notes, True, class_names=names)

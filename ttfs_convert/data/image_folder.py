@@ -1,4 +1,4 @@
-"""Reads a folder that has one sub-folder of images per class."""
+"""Reads a folder that has one sub-folder of images per class, or images in `input` and what a network should make of them in `target`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+PAIRS = ("input", "target")  # sub-folders
 GRAY = {"1", "L", "I;16", "I;16L", "I;16B"}
 COLOUR = {"RGB", "RGBA", "RGBX", "LA", "P", "PA", "CMYK", "YCbCr"}
 
@@ -39,6 +40,23 @@ def read(
     kept = order[:limit]
     x = _decode([path for path, _ in kept], wanted)
     return x, np.array([label for _, label in kept], np.int64), len(order), notes, tuple(classes)
+
+
+def holds_pairs(root: Path) -> bool:
+    """Whether its sub-folders are those of PAIRS, and no classes."""
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")) == sorted(PAIRS)
+
+
+def read_pairs(root: Path, limit: int | None, wanted: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray, int]:
+    """Inputs and targets of equal names, sorted by name, (n, h, w, c) uint8 each, and how many there are before `limit`. wanted, c: as for `read`;
+    targets may have another size. Raises DataError."""
+    inputs, targets = ({path.stem: path for path in _images(root / name)} for name in PAIRS)
+    lone = sorted(inputs.keys() ^ targets.keys())
+    if lone or not inputs:
+        found = f"{lone[0]!r} in one of input/ and target/ alone" if lone else "no images in input/ and target/"
+        raise DataError(f"{root}", found, f"files of equal names in both, ending in {' '.join(FORMATS)}")
+    names = sorted(inputs)[:limit]
+    return _decode([inputs[name] for name in names], wanted), _decode([targets[name] for name in names], None), len(inputs)
 
 
 def _images(folder: Path) -> list[Path]:
