@@ -50,7 +50,9 @@ def _charging(weighted: bool):
         signature = types.void(vectors, current, potential, weights, tile, row, factor, begin, at, steps, dt)
 
         def codegen(context, b, sig, args):
-            current_data, potential_data, weight_data, row_data, factor_data, begin_data = (data(context, b, sig, args, i) for i in (1, 2, 3, 5, 6, 7))
+            current_data, potential_data, weight_data, row_data, factor_data, begin_data = (
+                data(context, b, sig, args, i) for i in (1, 2, 3, 5, 6, 7)
+            )
             begins, dt = b.gep(begin_data, [args[8]]), splat(b, args[10])
 
             def emit(size):

@@ -46,7 +46,8 @@ def _events(n, g, p, fields, arrivals, latest):
 def fixed(fields, weights, arrivals, begin, end, bias, reference, threshold, times, potential):
     """Spike times with a threshold that holds at all times, and the potential at `end`; a neuron is done once it has fired.
 
-    fields: `incoming_spikes.Fields`. weights: (groups, rows, outputs) float32. arrivals: (n, source neurons) float64 on the clock of the inputs' window, NaN for missing spikes.
+    fields: `incoming_spikes.Fields`. weights: (groups, rows, outputs) float32.
+    arrivals: (n, source neurons) float64 on the clock of the inputs' window, NaN for missing spikes.
     begin, end: of the run on that clock. bias: (neurons,) float64, a current from 0 to CLOSING. reference: (neurons,) float64, weight of
     a spike at CLOSING. threshold: inf for a readout. times: (n, neurons) float64, when each fires on that clock, NaN if it does not;
     potential: (n, neurons) float64; both written.

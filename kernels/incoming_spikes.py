@@ -38,7 +38,7 @@ class Room(NamedTuple):
     step: np.ndarray  # (spikes + LANES,) int32
     row: np.ndarray  # likewise
     factor: np.ndarray  # (spikes + LANES,) float32, or empty where all are 1
-    count: np.ndarray  # (steps,) int64
+    spiking: np.ndarray  # (steps,) int64
 
 
 @intrinsic
@@ -85,7 +85,7 @@ def list_by_step(n, g, p, fields, spikes, windows, closing, block, nothing, room
     from `to`. row: int32. factor: float32, of each; empty where all are 1.
     """
     early, late, weighted = 0, to, factor.size > 0
-    steps, rows, count, unused = room.step, room.row, room.count, np.int32(nothing * block)
+    steps, rows, count, unused = room.step, room.row, room.spiking, np.int32(nothing * block)
     for t in range(fields.first[p], fields.first[p + 1]):
         at, channels, first = fields.relay[t], fields.channels[t], fields.row[t]
         offset = windows[fields.window[t]]
@@ -133,8 +133,8 @@ def list_by_step(n, g, p, fields, spikes, windows, closing, block, nothing, room
     least = TOGETHER if early > count.size else 0  # where most steps have spikes it is quicker not to ask which have none
     past = late
     for s in range(count.size):
-        spiking, count[s], begin[i, s] = count[s], past, past
-        past += max((spiking + (TOGETHER - 1)) // TOGETHER * TOGETHER, least)
+        here, count[s], begin[i, s] = count[s], past, past
+        past += max((here + (TOGETHER - 1)) // TOGETHER * TOGETHER, least)
     begin[i, count.size] = past
     for j in range(np.uint64(late), np.uint64(past)):
         row[j] = unused

@@ -1,6 +1,6 @@
 """Engine `event`'s neurons in continuous time: spikes one by one in order of arrival, potentials that are straight between them.
 
-    dV/dt = I, I = sum of the weights of the spikes that have arrived; fire where V reaches the threshold
+dV/dt = I, I = sum of the weights of the spikes that have arrived; fire where V reaches the threshold
 """
 
 import numpy as np
@@ -168,7 +168,9 @@ def _run_channelwise(first, past, rows, fields, closing, window, arrivals, fires
         n, p = item // outputs // (fields.first.size - 1), item // outputs % (fields.first.size - 1)
         c = item % outputs
         b, o = c // block, c % block
-        _list_by_time(n, c, p, fields, arrivals, closing, block, rows.rows, found_time, found_row, found_factor, count, 0, begin, time, row, factor, 0)
+        _list_by_time(
+            n, c, p, fields, arrivals, closing, block, rows.rows, found_time, found_row, found_factor, count, 0, begin, time, row, factor, 0
+        )
         line, now, current = b * (rows.rows + 1) * block + o, 0.0, 0.0
         potential = window.bias[variant_of(p, window.bias), 0, b, o]
         if charged.shape[1] > 0:

@@ -54,7 +54,11 @@ def _run(first, past, rows, fields, windows, closing, window, spikes, lead, step
     tile = max(1, min(TILE, TILE_SPIKES // longest))
     found, factors = most + LANES, most + LANES if weighted else 0
     room = Room(np.empty(found, np.int32), np.empty(found, np.int32), np.empty(factors, np.float32), np.empty(ticks, np.int64))
-    begin, row, factor = np.empty((tile, ticks + 1), np.int64), np.empty(tile * longest, np.int32), np.empty(tile * longest if weighted else 0, np.float32)
+    begin, row, factor = (
+        np.empty((tile, ticks + 1), np.int64),
+        np.empty(tile * longest, np.int32),
+        np.empty(tile * longest if weighted else 0, np.float32),
+    )
     current, total, potential, rise, threshold = np.empty(block), np.empty(block), np.empty(block), np.empty(block), np.empty(block)
     fired = np.empty(block, np.int64)
     image, position = np.empty(tile, np.int64), np.empty(tile, np.int64)
@@ -171,7 +175,8 @@ def run_windows(
 
     spikes: (n, source neurons) unsigned integers, the step of each in its own window, silent from that window's N on; fields: which of them reach
     which neurons. windows: (windows + 1,) int64, where the steps of each begin, counted one window behind another. closing: whether silent and
-    virtual neurons spike as their window closes, and currents flow on. window: the neurons' own. lead: how long after a step a crossing still counts as on it, in steps.
+    virtual neurons spike as their window closes, and currents flow on.
+    window: the neurons' own. lead: how long after a step a crossing still counts as on it, in steps.
     steps: N; 0: a readout, whose window does not open. charged: what potentials start from, (n, neurons) float64, or (n, 0). times: (n, neurons)
     unsigned integers, N for silent; of a readout float32; written.
     """
@@ -183,22 +188,24 @@ def run_windows(
 
 def encode_step_by_step(values: np.ndarray, lead: float, steps: int, times: np.ndarray) -> None:
     """When encoders fire: charged to a at once, they ramp with unit current. values: a, float32; times: unsigned integers; both contiguous."""
-    in_parallel(_encode_shared, -(-values.size // ENCODERS), (values.reshape(-1), lead, steps, times.reshape(-1)), values.size * steps < SERIAL_ELEMENTS)
+    in_parallel(
+        _encode_shared, -(-values.size // ENCODERS), (values.reshape(-1), lead, steps, times.reshape(-1)), values.size * steps < SERIAL_ELEMENTS
+    )
 
 
 @jit()
 def _encode(first, past, values, lead, steps, times):
     block = LANES * MOST_VECTORS
     potential, rise, threshold, fired = np.empty(block), np.full(block, 1 / steps), np.full(block, 1 - lead / steps), np.empty(block, np.int64)
-    for start in range(first * ENCODERS, min(past * ENCODERS, values.size), block):
-        width = min(block, values.size - start)
+    for at in range(first * ENCODERS, min(past * ENCODERS, values.size), block):
+        width = min(block, values.size - at)
         for o in range(width):
-            potential[o] = values[start + o]
+            potential[o] = values[at + o]
         for o in range(width, block):
             potential[o] = 1
         climb(MOST_VECTORS, potential, rise, threshold, 0, 0, steps, fired)
         for o in range(width):
-            times[start + o] = fired[o]
+            times[at + o] = fired[o]
 
 
 @jit()

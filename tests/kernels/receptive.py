@@ -64,8 +64,8 @@ def synapses(fields: Fields, weights: np.ndarray) -> list[list[tuple[int, float,
                         elif fields.start.size == 0:
                             listed.append((int(r), weight, window))
                         else:
-                            for s in range(fields.start[r], fields.start[r + 1]):
-                                listed.append((int(fields.source[s]), float(fields.factor[s]) * weight, window))
+                            passed = range(fields.start[r], fields.start[r + 1])
+                            listed += [(int(fields.source[s]), float(fields.factor[s]) * weight, window) for s in passed]
                 found.append(listed)
     return found
 

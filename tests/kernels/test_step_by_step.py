@@ -59,7 +59,9 @@ def case(rng, sizes, direct, lengths, closing, falls, steps, images=2):
 )  # fmt: skip
 def test_every_neuron_fires_at_the_step_that_the_loop_says(sizes, direct, lengths, closing, falls, steps, seed):
     """steps 0: readouts. Neurons within float32 rounding of their threshold may fire one step away."""
-    arguments, (listed, bias, rise, threshold, charged) = case(np.random.default_rng(seed), sizes, direct, lengths, closing, falls and steps > 0, steps)
+    arguments, (listed, bias, rise, threshold, charged) = case(
+        np.random.default_rng(seed), sizes, direct, lengths, closing, falls and steps > 0, steps
+    )
     _, _, _, closing, _, spikes = arguments
     out = np.empty((len(spikes), sizes.neurons), np.uint8 if steps else np.float32)
     run_windows(*arguments, LEAD, steps, charged, out)

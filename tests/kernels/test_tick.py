@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import naive
 from tests.kernels.cases import assert_same_bits
 from ttfs_convert.kernels.tick import UNFIRED, tick
 

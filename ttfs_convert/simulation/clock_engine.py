@@ -9,10 +9,12 @@ Rounding: a step k also counts what the ramp reaches h + 1e-4 of a step later, w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
+from ..kernels.incoming_spikes import Fields
+from ..kernels.neuron_blocks import Rows, Window
 from ..kernels.rounding import TIE
 from ..kernels.step_by_step import encode_step_by_step, run_windows
 from ..network.activations.threshold_shape import thresholds
@@ -23,13 +25,23 @@ from .layerwise import LayerwiseSimulator
 from .recording import Recording, step_dtype
 
 
+class _Ready(NamedTuple):
+    """The first arguments of `run_windows`, the same for all batches."""
+
+    rows: Rows
+    fields: Fields
+    windows: np.ndarray
+    closing: bool
+    window: Window
+
+
 class ClockSimulator(LayerwiseSimulator):
     """Runs batches step by step. Needs a network with `steps`."""
 
     def __init__(self, network: Network):
         super().__init__(network)
         self._grid = network.grid()
-        self._ready: dict[str, tuple[Any, ...]] = {}  # by layer, the first arguments of `run_windows`
+        self._ready: dict[str, _Ready] = {}
 
     def _silent(self, layer: Layer) -> float:
         return self._grid[layer.name]
@@ -54,7 +66,7 @@ class ClockSimulator(LayerwiseSimulator):
         run_windows(*self._ready[layer.name], self._arrivals(layer, times, len(charged)), self._lead, steps or 0, charged, out)
         return out.reshape(len(out), *layer.shape)
 
-    def _made_ready(self, layer: Spiking | Readout) -> tuple[Any, ...]:
+    def _made_ready(self, layer: Spiking | Readout) -> _Ready:
         clocks = [self._grid[connection.source] for connection in self._spiking(layer)]
         lengths = sorted(set(clocks))
         falling = None
@@ -62,7 +74,7 @@ class ClockSimulator(LayerwiseSimulator):
             falling = thresholds(layer.activation, layer.lo, layer.hi, self._grid[layer.name], self.network.half).T
         neurons = self._neurons(layer, falling)
         listed = neurons.fields.listed([lengths.index(clock) for clock in clocks])
-        return neurons.rows, listed, np.cumsum([0, *lengths]), neurons.closing, neurons.window
+        return _Ready(neurons.rows, listed, np.cumsum([0, *lengths]), neurons.closing, neurons.window)
 
     @property
     def _lead(self) -> float:

@@ -52,10 +52,7 @@ def simulator(network: Network, engine: str = "exact", threshold: str = "dynamic
 def _check_fixed(network: Network, engine: str) -> None:
     if engine not in FIXED:
         raise UsageError(
-            "threshold fixed",
-            f"engine {engine}, whose closed form needs the dynamic one",
-            f"engine {' or '.join(FIXED)}",
-            "add --engine event",
+            "threshold fixed", f"engine {engine}, whose closed form needs the dynamic one", f"engine {' or '.join(FIXED)}", "add --engine event"
         )
     direct = [layer.name for layer in network.inputs if layer.coding == "direct"]
     if direct:

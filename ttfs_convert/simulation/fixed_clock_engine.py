@@ -13,7 +13,6 @@ from ..network.per_channel import per_neuron
 from ..network.populations import Input, Layer, Readout, Spiking
 from ..network.synapses.connection import Connection
 from .clock_engine import ClockSimulator
-from .encoded_inputs import encoded
 from .recording import Recording
 
 OPEN, NEVER = 1.0, np.inf  # the threshold of neurons, and of readouts
@@ -23,7 +22,7 @@ class FixedClockSimulator(ClockSimulator):
     """As `ClockSimulator`. Needs the same number of steps in every layer."""
 
     def _silent(self, layer: Layer) -> float:
-        return UNFIRED
+        return int(UNFIRED)
 
     def _recording(self, times: dict[str, np.ndarray], readouts: dict[str, np.ndarray]) -> Recording:
         tau = {name: _tau(steps, self._grid[name]) for name, steps in times.items()}

@@ -20,7 +20,7 @@ from ..network.synapses.kind import NOTHING
 
 @dataclass(frozen=True)
 class Relays:
-    """Relay r passes on the source neurons `source[start[r]:start[r + 1]]`, or VIRTUAL, each times `factor`; where all are empty, neuron r as it is."""
+    """Relay r passes on the source neurons `source[start[r]:start[r + 1]]`, or VIRTUAL, each times `factor`; where all are empty, neuron r."""
 
     start: np.ndarray  # (relays + 1,) int64
     source: np.ndarray  # (synapses,) int64
@@ -77,7 +77,7 @@ def receptive_fields(layer: Spiking | Readout, sizes: dict[str, int]) -> Recepti
         nothing, positions = np.empty(0, np.int64), math.prod(layer.shape[:-1])
         relays = Relays(nothing, nothing, np.empty(0, np.float32))
         first = np.zeros(positions + 1, np.int64)
-        return ReceptiveFields(relays, first, *[nothing] * 4, np.empty((1, 0, layer.shape[-1]), np.float32))
+        return ReceptiveFields(relays, first, nothing, nothing, nothing, nothing, np.empty((1, 0, layer.shape[-1]), np.float32))
     windows = [each.path[-1] for each in layer.connections if each.path and each.path[-1].is_convolution and each.path[-1].mixes_channels]
     outputs = windows[0].out_shape[-1] if windows else layer.shape[-1]  # others that see other positions are taken synapse by synapse
     positions = math.prod(layer.shape) // outputs
