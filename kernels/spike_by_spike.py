@@ -13,7 +13,8 @@ from .incoming_spikes import CLOSING, TOGETHER, VIRTUAL, Fields
 from .neuron_blocks import TILE, TILE_SPIKES, Rows, Window, start, variant_of
 
 FEW = 16  # spikes in one part of the window up to which sorting them one by one is quicker
-PARTS = 16, 1024  # of the window, at least and at most: about one for each spike
+NEVER = 1e-300  # a slope with which a potential below 1 stays there
+PARTS = 16, 1024  # of the window, at least and at most: one for every fourth neuron that reaches a position, most of which are silent
 
 
 @jit()
@@ -101,9 +102,8 @@ def _list_by_time(n, g, p, fields, arrivals, closing, block, nothing, found_time
 def _when(potential, current, closing, fires, rise):
     """When the threshold 1 is reached, 1 if it is not; or the potential."""
     slope = rise + (current if closing else 0.0)
-    if not fires:
-        return potential
-    return 0.0 if potential >= 1 else min((1 - potential) / slope, 1.0) if slope > 0 else 1.0
+    tau = min(max((1 - potential) / max(slope, NEVER), 0.0), 1.0)
+    return tau if fires else potential
 
 
 @jit()
@@ -115,7 +115,7 @@ def _run(first, past, rows, fields, closing, window, arrivals, fires, charged, o
     tile = max(1, min(TILE, TILE_SPIKES // longest))
     found_time, found_row = np.empty(most + 1), np.empty(most + 1, np.int32)
     found_factor = np.empty(most + 1 if weighted else 0, np.float32)
-    count = np.empty(min(max(most, PARTS[0]), PARTS[1]), np.int64)
+    count = np.empty(min(max(most // 4, PARTS[0]), PARTS[1]), np.int64)
     begin, time, row = np.empty((tile, 2), np.int64), np.empty(tile * longest), np.empty(tile * longest, np.int32)
     factor = np.empty(tile * longest if weighted else 0, np.float32)
     current, potential = np.empty(block), np.empty(block)
