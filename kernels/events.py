@@ -11,7 +11,7 @@ from numba.extending import overload
 from ._jit import JIT_OFF, intrinsic, jit
 from ._llvm import I32, I64, LANES, VECTOR, data, integer, permute, splat
 
-_ORDER = np.array(
+LANE_ORDER = np.array(
     [[*(lane for lane in range(LANES) if mask >> lane & 1), *(lane for lane in range(LANES) if not mask >> lane & 1)] for mask in range(256)],
     np.int32,
 ).ravel()  # per set of lanes: these lanes first
@@ -84,7 +84,7 @@ def compress(inputs, at, count, steps, place, row, value, event):
     """
     whole = count // LANES * LANES
     for k in range(0, whole, LANES):
-        event = _compress_lanes(inputs, at + k, steps, _ORDER, place + k, row, value, event)
+        event = _compress_lanes(inputs, at + k, steps, LANE_ORDER, place + k, row, value, event)
     for k in range(whole, count):
         row[event] = place + k
         value[event] = decoded(steps, inputs[at + k])

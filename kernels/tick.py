@@ -23,13 +23,3 @@ def tick(potential, current, threshold, lead, dt, step, times):
             if reached and times[r, i] == UNFIRED:
                 times[r, i] = step
             potential[r, i] += current[r, i] * dt
-
-
-@jit(parallel=True)
-def tick_under(potential, current, thresholds, dt, step, times):
-    """As `tick`, each channel under a threshold of its own: thresholds (c,) float64, of this step, m a multiple of c."""
-    for r in nb.prange(potential.shape[0]):
-        for i in range(potential.shape[1]):
-            if potential[r, i] >= thresholds[i % thresholds.size] and times[r, i] == UNFIRED:
-                times[r, i] = step
-            potential[r, i] += current[r, i] * dt

@@ -13,7 +13,9 @@ from ttfs_convert.cli.convert import main as convert_main
 from ttfs_convert.cli.run import main
 from ttfs_convert.network.store import load
 from ttfs_convert.network.store import save as save_network
+from ttfs_convert.simulation.engines import simulator
 from ttfs_convert.simulation.spike_file import load_spikes
+from ttfs_convert.studies import verification
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fashion_mnist"
 SMALL = Chain((2, 6, 5), seed=2).conv(4, pads=[1] * 4).relu1().conv(5, (2, 2)).relu1().add("Flatten").gemm(9).relu1().readout(3)
@@ -73,12 +75,16 @@ def test_engine_clock_agrees_with_the_closed_form(example):
     engine = report["engine"]
     assert (engine["name"], engine["threshold"], engine["neurons"]) == ("clock", "dynamic", 2 * (784 + 61_280))
     assert engine["differing"] <= 20 and engine["farthest"] < 2e-5
-    assert exact["engine"] == {"name": "exact", "threshold": "dynamic", "neurons": None, "differing": None, "farthest": None}
+    assert (engine["checked"], engine["checked_samples"]) == ("clock", 2)
+    by_default = exact["engine"]
+    assert (by_default["name"], by_default["checked"], by_default["checked_samples"]) == ("exact", "clock", 1)
+    assert by_default["neurons"] == 784 + 61_280 and by_default["differing"] <= engine["differing"]
     for part in ("model", "data", "ann", "snn"):
         assert report[part] == exact[part]
     for name, times in other.spike_times.items():
         assert (recording.spike_times[name] != times).mean() < 1e-3 and recording.spike_times[name].dtype == times.dtype
     assert "clock, dynamic threshold" in text and "of 124,128 neurons one step apart or more" in text
+    assert "verified by clock" in example["exact"][0] and "1 sample: " in example["exact"][0]
     assert "engine" not in example["exact"][0] and (about["engine"], about["images"]) == ("clock", 2)
 
 
@@ -90,6 +96,32 @@ def test_engine_event_runs_in_continuous_time(example):
     assert max(layer["max_error"] for layer in report["layers"] if layer["slope"]) < 1e-4 and report["drift"]["agreement"] == 1
     assert "event, dynamic threshold" in text and "124,128 spike times, the worst " in text and "continuous, 7 windows" in text
     assert set(recording.steps.values()) == {None} and "Spike times" not in text
+
+
+def test_exact_is_verified_on_as_many_samples_as_asked(folder):
+    def engine(*options):
+        result = run(folder / "gated.npz", "--data", folder / "small_data.npz", "--json", "-", *options)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)["engine"]
+
+    assert [engine("--verify", n)["checked_samples"] for n in (0, 1, 4, 99)] == [None, 1, 4, 6]
+    continuous = engine("--verify", 2, "--steps", "continuous")
+    assert (continuous["checked"], continuous["checked_samples"]) == ("event", 2) and 0 < continuous["farthest"] < 2e-5
+    result = run(folder / "gated.npz", "--data", folder / "small_data.npz", "--engine", "clock", "--verify", 2)
+    assert result.exit_code == 2 and "--verify" in result.output and "engine exact" in result.output
+
+
+def test_a_closed_form_that_is_wrong_is_noticed(folder, monkeypatch):
+    """Of every neuron a step too late, on the one sample that is verified by default."""
+    monkeypatch.setattr(verification, "simulator", lambda network, engine: lambda entries: _late(simulator(network, engine)(entries)))
+    result = run(folder / "gated.npz", "--data", folder / "small_data.npz", "--steps", "20")
+    assert result.exit_code == 0 and "engine clock and the closed form differ" in result.output
+
+
+def _late(recording):
+    for name, times in recording.spike_times.items():
+        recording.spike_times[name] = np.minimum(times + 1, recording.steps[name]).astype(times.dtype)
+    return recording
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -117,7 +149,8 @@ def test_histograms_count_every_neuron(example, name):
 def test_a_fixed_threshold_is_told(example, name):
     text, report, (recording, about) = example[name]
     engine = name.split()[-1].replace("fixed", "event")
-    assert report["engine"] == {"name": engine, "threshold": "fixed", "neurons": None, "differing": None, "farthest": None}
+    checks = dict.fromkeys(("checked", "checked_samples", "neurons", "differing", "farthest"))
+    assert report["engine"] == {"name": engine, "threshold": "fixed", **checks}
     assert f"{engine}, fixed threshold" in text and "against the closed form" not in text
     assert "a neuron that never reaches it sends nothing" in text and "spikes that were sent, every padded tap" in text
     times = [layer["spike_times"] for layer in report["layers"] if layer["slope"]]

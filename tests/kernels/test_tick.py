@@ -3,9 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import naive
 from tests.kernels.cases import assert_same_bits
-from ttfs_convert.kernels.tick import UNFIRED, tick, tick_under
+from ttfs_convert.kernels.tick import UNFIRED, tick
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 
@@ -77,47 +76,11 @@ def test_ticks_of_a_ramp_follow_the_rounding_rule(steps, half):
     np.testing.assert_array_equal(times, np.clip(np.ceil(steps * tau - half - 1e-4), 0, steps))
 
 
-@QUICK
-@given(st.sampled_from((1, 2, 6)), st.floats(0, 1), st.integers(0, 99), st.integers(0, 2**32 - 1))
-def test_tick_under_equals_its_twin(channels, dt, step, seed):
-    """Channel by channel what `naive_tick` says of its threshold, without a lead; ties, infinities."""
-    rng = np.random.default_rng(seed)
-    potential, current = rng.normal(0.7, 0.5, (3, 6)), rng.normal(0, 2, (3, 6))
-    thresholds = rng.choice(np.array([-np.inf, 0.3, 0.7, 1, np.inf]), channels)
-    potential[0, :3] = 0.7
-    times = np.where(rng.random((3, 6)) < 0.3, rng.integers(0, 9, (3, 6)), UNFIRED).astype(np.int32)
-    expected = potential.copy(), times.copy()
-    for i in range(6):
-        column = (slice(None), slice(i, i + 1))
-        expected[0][column], expected[1][column] = naive_tick(
-            potential[column], current[column], thresholds[i % channels], 0.0, dt, step, times[column]
-        )
-    tick_under(potential, current, thresholds, dt, step, times)
-    np.testing.assert_allclose(potential, expected[0], rtol=1e-15, atol=1e-15)
-    np.testing.assert_array_equal(times, expected[1])
-
-
-@pytest.mark.parametrize("channels", (1, 3))
-@pytest.mark.parametrize("steps", (1, 2, 50, 255, 1000))
-def test_ticks_under_a_falling_threshold_give_what_fire_under_does(steps, channels):
-    rng = np.random.default_rng(steps)
-    table = -np.sort(-rng.normal(0, 1, (channels, steps)), axis=1)
-    table[:, 0] = np.inf
-    potential, current, times = fresh(4, 30)
-    potential += rng.normal(0, 1, potential.shape).astype(np.float32)
-    expected = naive.fire_under(potential.astype(np.float32), table)
-    for step in range(steps):
-        tick_under(potential, current, np.ascontiguousarray(table[:, step]), 1 / steps, step, times)
-    tick(potential, current, -np.inf, 0.0, 0.0, steps, times)
-    np.testing.assert_array_equal(times, expected)
-
-
 def test_no_bit_depends_on_batch_or_threads():
     def run(x):
         potential, current, times = x.copy(), 2 - 3 * x, np.full(x.shape, UNFIRED)
         for step in range(5):
             tick(potential, current, 1.0, 0.1, 0.2, step, times)
-            tick_under(potential, current, np.array([0.9, 0.8, 0.5]) - 0.1 * step, 0.2, step, times)
         return np.concatenate([potential, times], axis=1)
 
     assert_same_bits(run, np.random.default_rng(3).random((7, 6)))

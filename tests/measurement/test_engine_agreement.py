@@ -18,7 +18,7 @@ def one_thread():
 
 
 def checked(network, recording, x):
-    check = EngineCheck(network)
+    check = EngineCheck(network, "clock")
     check.add(recording, entries_of(network, x))
     return check
 
@@ -130,7 +130,7 @@ def test_batches_add_up():
     network = network.with_steps(20)
     recording = simulate(network, x)
     recording.spike_times["f"].reshape(-1)[::7] ^= 1
-    whole, parts = checked(network, recording, x), EngineCheck(network)
+    whole, parts = checked(network, recording, x), EngineCheck(network, "clock")
     for rows in (slice(0, 1), slice(1, 4)):
         times = {name: times[rows] for name, times in recording.spike_times.items()}
         parts.add(type(recording)(times, recording.readouts, recording.steps), {"x": x[rows]})

@@ -12,7 +12,7 @@ from tests.simulation.networks import FAMILIES, HAND_BUILT, SLOPES, case, sums, 
 from tests.simulation.test_clock_engine import EXAMPLE, example_images
 from tests.test_naive_network import Build, average, conv, dense, images, scale, tolerances, weights
 from ttfs_convert.conversion.pipeline import convert
-from ttfs_convert.kernels.arrivals import VIRTUAL
+from ttfs_convert.kernels.incoming_spikes import VIRTUAL
 from ttfs_convert.network.network import Network
 from ttfs_convert.network.populations import Spiking
 from ttfs_convert.network.synapses.convolution import Conv
@@ -87,6 +87,9 @@ def listed_weights(network: Network, name: str) -> tuple[np.ndarray, np.ndarray]
                         virtual[to] += weight
                         continue
                     relay = fields.relay[t] + g * fields.channels[t] + c
+                    if fields.relays.start.size == 0:
+                        real[to, relay] += weight
+                        continue
                     for s in range(fields.relays.start[relay], fields.relays.start[relay + 1]):
                         source, factor = fields.relays.source[s], float(fields.relays.factor[s])
                         if source == VIRTUAL:

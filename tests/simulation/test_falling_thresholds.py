@@ -87,7 +87,7 @@ def test_all_engines_agree_on_grids(name, slope):
     network, x = case(name, slope, alike=slope == "reference")
     for steps, rounding in GRIDS if slope == "gated" else GRIDS[2:5]:
         grid = network.with_steps(steps, rounding)
-        check = EngineCheck(grid)
+        check = EngineCheck(grid, "clock")
         check.add(simulate(grid, x, "clock"), entries_of(grid, x))
         assert check.farthest <= AT_A_TIE and check.differing <= 0.002 * check.neurons + 1, (steps, rounding)
 
@@ -98,7 +98,7 @@ def test_all_engines_agree_in_continuous_time(name, slope):
     for alike in (False, True):
         network, x = case(name, slope, alike)
         ours, theirs = simulate(network, x, "event"), simulate(network, x)
-        check = EngineCheck(network)
+        check = EngineCheck(network, "event")
         check.add(ours, entries_of(network, x))
         assert check.farthest <= AT_A_TIE
         values, lo, hi = values_of(network, name, x, theirs)
@@ -204,6 +204,6 @@ def test_two_layers_of_activations_and_grids_of_their_own():
     shaped(build, "sigmoid", "g", np.zeros(4), np.ones(4))
     network = build.watch().with_steps(50).with_layer_steps({"h": 20, "g": 300})
     x = rng.random((20, 5), np.float32)
-    check = EngineCheck(network)
+    check = EngineCheck(network, "clock")
     check.add(simulate(network, x, "clock"), entries_of(network, x))
     assert check.farthest <= AT_A_TIE and check.neurons == 20 * 15

@@ -32,6 +32,7 @@ class Options(NamedTuple):
     rounding: str | None
     engine: str
     threshold: str
+    verify: int | None
     histogram: bool
     quantised: bool
     spike_file: str | None
@@ -92,5 +93,7 @@ class Options(NamedTuple):
                 "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, --html, --costs, --rate-coded, nor gates and what they "
                 "write",
             )
+        if self.verify is not None and (self.engine != "exact" or self.sweeps):
+            raise UsageError("--verify", "another engine, or a sweep", "engine exact: the others are held against it as they are")
         if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
             raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")

@@ -24,10 +24,12 @@ class EngineCheck:
     On a grid a neuron differs if its step does; `farthest` is the largest distance of such a neuron's unrounded spike time from the
     boundary between the two steps. In continuous time every neuron is compared and `farthest` is the largest difference of spike times.
     Both are in windows, times min(1, S) because a time is a potential divided by the slope S; under a falling threshold, over how much steeper
-    than a straight line it falls.
+    than a straight line it falls. `neurons` are counted once for each sample.
     """
 
     network: Network
+    by: str  # the engine that is held against it
+    samples: int = 0
     neurons: int = 0
     differing: int = 0
     farthest: float = 0.0

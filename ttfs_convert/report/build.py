@@ -204,6 +204,8 @@ def _engine(run: Measured) -> EnginePart:
     return EnginePart(
         name=run.engine,
         threshold=run.threshold,
+        checked=check and check.by,
+        checked_samples=check and check.samples,
         neurons=check and check.neurons,
         differing=check and check.differing,
         farthest=check and check.farthest,

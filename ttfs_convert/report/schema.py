@@ -53,7 +53,9 @@ class EnginePart(Part):
 
     name: str  # exact, clock or event
     threshold: str  # dynamic or fixed
-    neurons: int | None  # times images, each held against the closed form; null for exact and for a fixed threshold
+    checked: str | None = None  # the engine that was held against the closed form; null for a fixed threshold, or where none was
+    checked_samples: int | None = None  # on so many
+    neurons: int | None  # of all these samples
     differing: int | None  # on a grid those of another step
     farthest: float | None  # in windows, times min(1, slope): how far the worst of them is from the rounding boundary; or its error
 

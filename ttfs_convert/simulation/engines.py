@@ -13,6 +13,8 @@ from .clock_engine import ClockSimulator
 from .encoded_inputs import entries_of
 from .event_engine import EventSimulator
 from .exact_engine import Simulator
+from .fixed_clock_engine import FixedClockSimulator
+from .fixed_event_engine import FixedEventSimulator
 from .recording import Recording
 
 ENGINES: dict[str, Callable[..., Callable[[Mapping[str, np.ndarray]], Recording]]] = {
@@ -20,7 +22,11 @@ ENGINES: dict[str, Callable[..., Callable[[Mapping[str, np.ndarray]], Recording]
     "clock": ClockSimulator,  # every step simulated
     "event": EventSimulator,  # every spike in order of arrival, continuous time
 }
-FIXED = ("clock", "event")  # engines that know the fixed threshold: the closed form holds with the dynamic one only
+FIXED: dict[str, Callable[..., Callable[[Mapping[str, np.ndarray]], Recording]]] = {  # with a threshold that is 1 at all times, for which no closed
+    # form holds
+    "clock": FixedClockSimulator,
+    "event": FixedEventSimulator,
+}
 
 
 def simulator(network: Network, engine: str = "exact", threshold: str = "dynamic") -> Callable[[Mapping[str, np.ndarray]], Recording]:
@@ -40,16 +46,13 @@ def simulator(network: Network, engine: str = "exact", threshold: str = "dynamic
     if threshold == "dynamic":
         return ENGINES[engine](network)
     _check_fixed(network, engine)
-    return ENGINES[engine](network, fixed=True)
+    return FIXED[engine](network)
 
 
 def _check_fixed(network: Network, engine: str) -> None:
     if engine not in FIXED:
         raise UsageError(
-            "threshold fixed",
-            f"engine {engine}, whose closed form needs the dynamic one",
-            f"engine {' or '.join(FIXED)}",
-            f"add --engine {FIXED[-1]}",
+            "threshold fixed", f"engine {engine}, whose closed form needs the dynamic one", f"engine {' or '.join(FIXED)}", "add --engine event"
         )
     direct = [layer.name for layer in network.inputs if layer.coding == "direct"]
     if direct:

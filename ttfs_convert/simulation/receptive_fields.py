@@ -1,4 +1,4 @@
-"""Receptive fields: for every neuron of a layer the synapses that reach it, listed one by one for engine `event`.
+"""Receptive fields: for every neuron of a layer the synapses that reach it, listed one by one for engines `clock` and `event`.
 
 The last step of a path, if its weights are shared by positions, is kept as rows of weights. What stands before it (pools, scales,
 spreads, sparse maps, further convolutions) becomes relays: a relay passes on the spikes of some source neurons, at their times, each with a factor.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.arrivals import VIRTUAL
+from ..kernels.incoming_spikes import VIRTUAL, Fields
 from ..network.populations import Readout, Spiking
 from ..network.synapses.connection import Connection, Synapses
 from ..network.synapses.kind import NOTHING
@@ -20,7 +20,7 @@ from ..network.synapses.kind import NOTHING
 
 @dataclass(frozen=True)
 class Relays:
-    """Relay r passes on the source neurons `source[start[r]:start[r + 1]]`, or VIRTUAL, each times `factor`."""
+    """Relay r passes on the source neurons `source[start[r]:start[r + 1]]`, or VIRTUAL, each times `factor`; where all are empty, neuron r."""
 
     start: np.ndarray  # (relays + 1,) int64
     source: np.ndarray  # (synapses,) int64
@@ -37,7 +37,22 @@ class ReceptiveFields:
     relay: np.ndarray  # (taps,) int64
     row: np.ndarray  # (taps,) int64
     channels: np.ndarray  # (taps,) int64, of one group
+    connection: np.ndarray  # (taps,) int64: to which of the layer's connections it belongs
     weights: np.ndarray  # (groups, rows, outputs of a group) float32
+
+    def listed(self, windows: Sequence[int] | None = None) -> Fields:
+        """For the kernels. windows: whose clock each connection's spikes follow, if they are not all one."""
+        window = np.zeros_like(self.connection) if windows is None else np.array(windows, np.int64)[self.connection]
+        relays = self.relays
+        return Fields(relays.start, relays.source, relays.factor, self.first, self.relay, self.row, self.channels, window, self._most())
+
+    def _most(self) -> int:
+        """How many spikes reach one group of a position, no less than at most."""
+        spikes, start = self.channels.copy(), self.relays.start
+        for count in np.unique(self.channels) if start.size else ():
+            spikes[self.channels == count] = max(count, (start[count:] - start[:-count]).max(initial=0))
+        before = _starts(spikes)
+        return int((before[self.first[1:]] - before[self.first[:-1]]).max(initial=0))
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,7 @@ class _Part:
     """One connection: `weights` per kernel tap, and for each position the kernel taps it uses and the first relay that each reads."""
 
     relays: Relays
+    relayed: bool  # whether relays differ from the neurons themselves
     weights: np.ndarray  # (kernel taps, channels / groups, outputs) float32
     groups: int
     tap: np.ndarray  # (positions, taps) int64
@@ -57,6 +73,11 @@ class _Part:
 
 def receptive_fields(layer: Spiking | Readout, sizes: dict[str, int]) -> ReceptiveFields:
     """Those of `layer`. Its sources number their neurons one behind another, in the order of the connections. sizes: neurons by source."""
+    if not layer.connections:
+        nothing, positions = np.empty(0, np.int64), math.prod(layer.shape[:-1])
+        relays = Relays(nothing, nothing, np.empty(0, np.float32))
+        first = np.zeros(positions + 1, np.int64)
+        return ReceptiveFields(relays, first, nothing, nothing, nothing, nothing, np.empty((1, 0, layer.shape[-1]), np.float32))
     windows = [each.path[-1] for each in layer.connections if each.path and each.path[-1].is_convolution and each.path[-1].mixes_channels]
     outputs = windows[0].out_shape[-1] if windows else layer.shape[-1]  # others that see other positions are taken synapse by synapse
     positions = math.prod(layer.shape) // outputs
@@ -69,20 +90,28 @@ def receptive_fields(layer: Spiking | Readout, sizes: dict[str, int]) -> Recepti
     taps = np.concatenate(
         [
             np.stack(
-                [_shifted(part.relay, relay), part.tap * (part.channels // groups) + row, np.full_like(part.tap, part.channels // groups)], axis=-1
+                [
+                    _shifted(part.relay, relay),
+                    part.tap * (part.channels // groups) + row,
+                    np.full_like(part.tap, part.channels // groups),
+                    np.full_like(part.tap, number),
+                ],
+                axis=-1,
             )
-            for part, relay, row in zip(parts, relays, rows)
+            for number, (part, relay, row) in enumerate(zip(parts, relays, rows))
         ],
         axis=1,
     )
     used = taps[..., 0] != NOTHING
-    relay, row, channels = np.ascontiguousarray(taps[used].T)
+    relay, row, channels, connection = np.ascontiguousarray(taps[used].T)
     joined = Relays(
         np.concatenate([part.relays.start[:-1] + start for part, start in zip(parts, synapses)] + [synapses[-1:]]),
         np.concatenate([_shifted(part.relays.source, neuron) for part, neuron in zip(parts, neurons)]),
         np.concatenate([part.relays.factor for part in parts]),
     )
-    return ReceptiveFields(joined, _starts(used.sum(1)), relay, row, channels, np.concatenate(weights, axis=1))
+    if not any(part.relayed for part in parts):
+        joined = Relays(*(each[:0] for each in (joined.start, joined.source, joined.factor)))
+    return ReceptiveFields(joined, _starts(used.sum(1)), relay, row, channels, connection, np.concatenate(weights, axis=1))
 
 
 def _starts(sizes) -> np.ndarray:
@@ -111,9 +140,34 @@ def _part(connection: Connection, size: int, positions: int, outputs: int) -> _P
         *steps, last = connection.path
         shared = last.shared_rows(positions, outputs, last.has_virtual_neurons(steps[-1] if steps else None))
         if shared is not None:
-            return _Part(_relays(steps, size), *shared)
+            part = _Part(_relays(steps, size), bool(steps), *shared)
+            return _without_relays(part) if steps else part
     relay = np.arange(positions, dtype=np.int64)[:, None] * outputs  # one synapse per neuron: a kernel of one tap and a group per channel
-    return _Part(_relays(connection.path, size), np.ones((1, 1, outputs), np.float32), outputs, np.zeros_like(relay), relay)
+    return _Part(_relays(connection.path, size), bool(connection.path), np.ones((1, 1, outputs), np.float32), outputs, np.zeros_like(relay), relay)
+
+
+def _without_relays(part: _Part) -> _Part:
+    """A tap for every position that a relay passes on, if all channels have the same ones and factors are all one, which the weights then hold; else
+    `part` as it is. So it is behind average pools, and behind what makes room between the inputs of a transposed convolution."""
+    relays, counts = part.relays, np.diff(part.relays.start)
+    firsts = np.unique(part.relay[part.relay >= 0])
+    per_channel = counts[firsts[:, None] + np.arange(part.channels)]  # (relays, channels)
+    reading = firsts[per_channel[:, 0] > 0]
+    fan_in = int(per_channel.max(initial=0))
+    if (per_channel != per_channel[:, :1]).any() or not np.isin(per_channel, (0, fan_in)).all() or not reading.size:
+        return part
+    synapses = relays.start[reading[:, None] + np.arange(part.channels)][..., None] + np.arange(fan_in)  # (relays, channels, fan-in)
+    source, factor = relays.source[synapses], relays.factor[synapses]
+    each = np.where(source[:, :1] == VIRTUAL, VIRTUAL, source[:, :1] + np.arange(part.channels)[:, None])
+    whole = np.isclose(fan_in * factor[0, 0, 0], 1) or not (part.relay == VIRTUAL).any()  # virtual relays send one spike, not `fan_in` shares of it
+    if (factor != factor[0, 0, 0]).any() or (source != each).any() or not whole:
+        return part
+    known = np.concatenate([source[:, 0], np.full((2, fan_in), [[VIRTUAL], [NOTHING]])])  # by relay, then what is none
+    place = np.searchsorted(reading, part.relay)
+    place[~np.isin(part.relay, reading)] = len(reading) + 1
+    place[part.relay == VIRTUAL] = len(reading)
+    relay = known[place].reshape(len(part.relay), -1)
+    return _Part(relays, False, part.weights * factor[0, 0, 0], part.groups, np.repeat(part.tap, fan_in, axis=1), relay)
 
 
 # Steps before the last, as synapses one by one: arrays (target neuron, source neuron or VIRTUAL, weight)

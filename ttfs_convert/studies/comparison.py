@@ -112,7 +112,7 @@ class Comparison:
         unit = self.original.fixed_batch or 1
         few = self._few_samples = self._few(max(min(FEW, len(self.data)), 2 * unit) if len(self.data) > unit else unit)
         self.together, mixing = self._settled(few, unit)
-        self._batch = -(-batch // unit) * unit
+        self.batch = -(-batch // unit) * unit
         tensor_bounds = self._bounds(few, unit, bounds)
         self.rules = self._rules(tensor_bounds, None if task == "segmentation" else decision_threshold)
         self.choice = chosen_task(task, self._to_judge(tensor_bounds, {**bounds, **network.input_ranges}, decision_threshold))
@@ -198,8 +198,8 @@ class Comparison:
 
     def batches(self) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
         """The data from its beginning: which samples, and the model's inputs for them."""
-        for first in range(0, len(self.data), self._batch):
-            rows = slice(first, min(first + self._batch, len(self.data)))
+        for first in range(0, len(self.data), self.batch):
+            rows = slice(first, min(first + self.batch, len(self.data)))
             yield rows, self.inputs(rows)
 
     def runs(

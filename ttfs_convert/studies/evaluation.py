@@ -40,6 +40,7 @@ from ..tasks.scores import Score, joined, scored
 from .comparison import BatchRun, Comparison
 from .first_pictures import FirstPictures, Pictures
 from .setting import Setting, StudyOptions, setting_of
+from .verification import samples_to_verify, verify
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -70,6 +71,7 @@ class _Asked:
     quantised: bool
     distributions: bool
     costs: tuple[CostTable, ...]
+    verify: int | None
 
     def __post_init__(self):
         if self.quantised and self.threshold == "fixed":
@@ -88,6 +90,7 @@ def evaluate(
     spikes: str | Path | None = None,
     limits: Sequence[DropLimit] = (),
     costs: Sequence[str | Path] = (),
+    verify: int | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
     **options: Unpack[StudyOptions],
 ) -> Evaluation:
@@ -104,13 +107,15 @@ def evaluate(
     distributions: count pre-activations, activations and spike times per layer, see `measurement.distributions`.
     spikes: file for all spike times, which `load_spikes` reads.
     limits: refuse tasks that lack the measures of these, before anything is run.
+    verify: hold engine `exact` against `clock`, or in continuous time `event`, on so many samples; 0: on none; None: on 16, or a 64th of them where
+        that is less.
     costs: files of cost tables beside those that come with the package, see `measurement.cost_table`.
     progress: called with samples done and samples in all.
     options: see `StudyOptions`.
 
     Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
     """
-    asked = _Asked(engine, threshold, histogram, quantised, distributions, cost_tables(costs))
+    asked = _Asked(engine, threshold, histogram, quantised, distributions, cost_tables(costs), verify)
     setting = setting_of(network, data, options)
     if engine == "event":
         setting = dataclasses.replace(setting, network=setting.network.with_steps(None))
@@ -133,6 +138,7 @@ def _evaluated(
     for run in comparison.runs(simulate, original=True):
         tallies.add(run, {**run.entries, **tapped(run.x)})
         progress(run.rows.stop, len(comparison.data))
+    tallies.verify()
     return tallies.evaluation()
 
 
@@ -142,11 +148,12 @@ class _Tallies:
     def __init__(self, setting: Setting, comparison: Comparison, asked: _Asked, writer: SpikeWriter | None):
         network, fixed = setting.network, asked.threshold == "fixed"
         self.network, self._comparison, self._writer = network, comparison, writer
+        self._verify = asked.verify
         self.measured = Measured(
             network,
             asked.engine,
             asked.threshold,
-            checked=EngineCheck(network) if asked.engine != "exact" and not fixed else None,
+            checked=EngineCheck(network, asked.engine, len(comparison.data)) if asked.engine != "exact" and not fixed else None,
             timing=SpikeTiming(network) if asked.histogram or fixed else None,
             rounded=QuantisedTally(network, comparison.model, comparison.output, comparison.rule, comparison.reference) if asked.quantised else None,
             decisions=None if fixed else first_decisions(network, comparison.rule, comparison.ends.tail),
@@ -190,6 +197,12 @@ class _Tallies:
         if labels is not None:
             self._plausibility.add(comparison.labels(run.original), labels)
 
+    def verify(self) -> None:
+        """Hold the closed form against an engine that simulates, where it ran."""
+        samples = samples_to_verify(self._verify, len(self._comparison.data))
+        if self.measured.engine == "exact" and samples > 0:
+            self.measured.checked = verify(self.network, self._comparison, samples)
+
     def evaluation(self) -> Evaluation:
         """Of all batches."""
         network, comparison = self.network, self._comparison
@@ -226,5 +239,5 @@ def _warnings(network: Network, data: Dataset, layer_errors: LayerErrors, measur
     if measured.rounded is not None:
         found += measured.rounded.outcome().notes
     if measured.checked is not None and measured.checked.farthest > AT_A_TIE:
-        found.append(f"engine {measured.engine} and the closed form differ by {measured.checked.farthest:.1e} windows: no rounding error")
+        found.append(f"engine {measured.checked.by} and the closed form differ by {measured.checked.farthest:.1e} windows: no rounding error")
     return found

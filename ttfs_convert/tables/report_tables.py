@@ -132,7 +132,7 @@ def summary(evaluation: Evaluation) -> Table:
     if engine.name != "exact":
         result.add_row("engine", f"{engine.name}, {engine.threshold} threshold")
     if engine.neurons:
-        result.add_row("against the closed form", _engine_check(engine))
+        result.add_row("against the closed form" if engine.name != "exact" else f"verified by {engine.checked}", _engine_check(engine))
     if model.steps is None:
         result.add_row("time", f"continuous, {model.windows} windows")
     else:
@@ -185,10 +185,11 @@ def _steps(report: Report) -> str:
 
 
 def _engine_check(engine: EnginePart) -> str:
-    if engine.name == "event":
-        return f"{engine.neurons:,} spike times, the worst {engine.farthest:.1e} windows off"
+    on = f"{many(engine.checked_samples or 0, 'sample')}: " if engine.name == "exact" else ""
+    if engine.checked == "event":
+        return f"{on}{engine.neurons:,} spike times, the worst {engine.farthest:.1e} windows off"
     differing, neurons = engine.differing or 0, engine.neurons or 1
-    share = f"{differing:,} of {neurons:,} neurons one step apart or more ({100 * differing / neurons:.4f} %)"
+    share = f"{on}{differing:,} of {neurons:,} neurons one step apart or more ({100 * differing / neurons:.4f} %)"
     return share + (f", within {engine.farthest:.1e} windows of a tie" if differing else "")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.network.synapses.counts import per_neuron
-from ttfs_convert.kernels.arrivals import VIRTUAL
+from ttfs_convert.kernels.incoming_spikes import VIRTUAL
 from ttfs_convert.network.synapses.average_pool import AveragePool
 from ttfs_convert.network.synapses.axis_product import AxisProduct
 from ttfs_convert.network.synapses.chains import then

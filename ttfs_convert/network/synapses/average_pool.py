@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import model_validator
 
-from ...kernels.arrivals import VIRTUAL
+from ...kernels.incoming_spikes import VIRTUAL
 from ...kernels.pool import average_pool
 from ..records import require
 from .images import image, wide

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from ...kernels.arrivals import VIRTUAL
 from ...kernels.blocking import Weights, pack, slides
+from ...kernels.incoming_spikes import VIRTUAL
 from ..per_channel import seen_as
 from ..records import FloatArray, Shape, require
 from .images import wide

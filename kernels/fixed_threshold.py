@@ -1,33 +1,34 @@
-"""Neurons in continuous time: spikes one by one in order of arrival, potentials that are straight between them."""
+"""Neurons in continuous time whose threshold is 1 at all times: spikes one by one in order of arrival, potentials that are straight between them."""
 
 import numba as nb
 import numpy as np
 
 from ._jit import jit
-
-VIRTUAL = -1  # instead of a neuron: a padded tap, which spikes as its window closes
-CLOSING = 1.0  # when the window of a layer's inputs closes and its own opens
+from .incoming_spikes import CLOSING, VIRTUAL
 
 
 @jit()
 def _arriving(n, g, p, fields, arrivals, latest, time, row, factor):
     """List what reaches position `p`, group `g` of image `n` up to `latest`; return how many. Without arrays it only counts."""
-    start, source, strength, first, relay, tap_row, channels = fields
+    start, source, strength, first, relay, tap_row, channels, _, _ = fields
+    direct = start.size == 0
     count = 0
     for t in range(first[p], first[p + 1]):
         for c in range(channels[t]):
-            if relay[t] == VIRTUAL:
+            if relay[t] == VIRTUAL or direct:
                 lo, hi = 0, 1
             else:
                 r = relay[t] + g * channels[t] + c
                 lo, hi = start[r], start[r + 1]
             for s in range(lo, hi):
-                virtual = relay[t] == VIRTUAL or source[s] == VIRTUAL
-                when = CLOSING if virtual else arrivals[n, source[s]]
+                if relay[t] == VIRTUAL or (not direct and source[s] == VIRTUAL):
+                    when = CLOSING
+                else:
+                    when = arrivals[n, relay[t] + g * channels[t] + c if direct else source[s]]
                 if when <= latest:  # a missing spike arrives never: NaN
                     if time.size:
                         time[count], row[count] = when, tap_row[t] + c
-                        factor[count] = 1.0 if relay[t] == VIRTUAL else strength[s]
+                        factor[count] = 1.0 if relay[t] == VIRTUAL or direct else strength[s]
                     count += 1
     return count
 
@@ -41,67 +42,18 @@ def _events(n, g, p, fields, arrivals, latest):
     return time, row, factor
 
 
-@jit()
-def _in_order(time):
-    """Indices of `time` by size; those at CLOSING, often half of them, all stand at the end of the window and need no sorting."""
-    order = np.empty(time.size, np.int64)
-    early = np.empty(time.size, np.int64)
-    late = np.empty(time.size, np.int64)
-    e = c = k = 0
-    for i in range(time.size):
-        if time[i] < CLOSING:
-            early[e] = i
-            e += 1
-        elif time[i] > CLOSING:
-            late[k] = i
-            k += 1
-    order[:e] = early[:e][np.argsort(time[early[:e]])]
-    for i in range(time.size):
-        if time[i] == CLOSING:
-            order[e + c] = i
-            c += 1
-    order[e + c :] = late[:k][np.argsort(time[late[:k]])]
-    return order
-
-
-@jit(parallel=True)
-def dynamic(fields, weights, arrivals, latest, current, potential):
-    """Potential and current of every neuron as its window opens: dV/dt = I, I = sum of the weights of the spikes that have arrived.
-
-    fields: see `simulation.receptive_fields`, without the weights. weights: (groups, rows, outputs) float32. arrivals: (n, source neurons)
-    float64 in [0, 1]. latest: spikes after it are not sent. current, potential: (n, neurons) float64, written.
-    """
-    groups, outputs = weights.shape[0], weights.shape[2]
-    positions = fields[3].size - 1
-    for item in nb.prange(arrivals.shape[0] * positions * groups):
-        n, p, g = item // (positions * groups), item // groups % positions, item % groups
-        time, row, factor = _events(n, g, p, fields, arrivals, latest)
-        order = _in_order(time)
-        v, i = np.zeros(outputs), np.zeros(outputs)
-        now = 0.0
-        for e in order:
-            dt, f, w = time[e] - now, factor[e], weights[g, row[e]]
-            now = time[e]
-            for o in range(outputs):
-                v[o] += i[o] * dt
-                i[o] += f * w[o]
-        first = (p * groups + g) * outputs
-        for o in range(outputs):
-            potential[n, first + o] = v[o] + i[o] * (CLOSING - now)
-            current[n, first + o] = i[o]
-
-
 @jit(parallel=True)
 def fixed(fields, weights, arrivals, begin, end, bias, reference, threshold, times, potential):
     """Spike times with a threshold that holds at all times, and the potential at `end`; a neuron is done once it has fired.
 
-    fields, weights: as for `dynamic`. arrivals: (n, source neurons) float64 on the clock of the inputs' window, NaN for missing spikes.
+    fields: `incoming_spikes.Fields`. weights: (groups, rows, outputs) float32.
+    arrivals: (n, source neurons) float64 on the clock of the inputs' window, NaN for missing spikes.
     begin, end: of the run on that clock. bias: (neurons,) float64, a current from 0 to CLOSING. reference: (neurons,) float64, weight of
     a spike at CLOSING. threshold: inf for a readout. times: (n, neurons) float64, when each fires on that clock, NaN if it does not;
     potential: (n, neurons) float64; both written.
     """
     groups, outputs = weights.shape[0], weights.shape[2]
-    positions = fields[3].size - 1
+    positions = fields.first.size - 1
     for item in nb.prange(arrivals.shape[0] * positions * groups):
         n, p, g = item // (positions * groups), item // groups % positions, item % groups
         time, row, factor = _events(n, g, p, fields, arrivals, end)

@@ -1,62 +1,15 @@
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.kernels.cases import assert_same_bits
-from ttfs_convert.kernels.arrivals import CLOSING, VIRTUAL, dynamic, fixed
+from tests.kernels.receptive import SMALL, arriving, random_fields, synapses
+from ttfs_convert.kernels.fixed_threshold import fixed
+from ttfs_convert.kernels.incoming_spikes import CLOSING, Fields
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
-POSITIONS, GROUPS, OUTPUTS, CHANNELS, SOURCES = 3, 2, 2, 2, 5
-NEURONS = POSITIONS * GROUPS * OUTPUTS
-
-
-def random_fields(rng):
-    """Relays of none to three synapses, some virtual; positions with none to three taps, some virtual."""
-    relays = GROUPS * CHANNELS * 3
-    start = np.cumsum([0, *rng.integers(0, 4, relays)])
-    source = rng.integers(-1, SOURCES, start[-1])
-    first = np.cumsum([0, *rng.integers(0, 4, POSITIONS)])
-    relay = rng.choice([VIRTUAL, 0, GROUPS * CHANNELS, 2 * GROUPS * CHANNELS], first[-1])
-    row = rng.integers(0, 3, first[-1]) * CHANNELS
-    fields = start, source, rng.normal(1, 0.5, source.size).astype(np.float32), first, relay, row, np.full(first[-1], CHANNELS)
-    return fields, rng.normal(0, 1, (GROUPS, 3 * CHANNELS, OUTPUTS)).astype(np.float32)
-
-
-def synapses(fields, weights):
-    """Per neuron its (source or VIRTUAL, weight)."""
-    start, source, strength, first, relay, row, channels = fields
-    found = [[] for _ in range(NEURONS)]
-    for p in range(POSITIONS):
-        for g in range(GROUPS):
-            for o in range(OUTPUTS):
-                listed = found[(p * GROUPS + g) * OUTPUTS + o]
-                for t in range(first[p], first[p + 1]):
-                    for c in range(channels[t]):
-                        weight = float(weights[g, row[t] + c, o])
-                        if relay[t] == VIRTUAL:
-                            listed.append((VIRTUAL, weight))
-                        else:
-                            r = relay[t] + g * channels[t] + c
-                            listed += [(source[s], float(strength[s]) * weight) for s in range(start[r], start[r + 1])]
-    return found
-
-
-def spikes_of(neuron, arrivals):
-    """(time, weight) of the spikes that arrive; virtual neurons fire as the window closes."""
-    timed = [(CLOSING if source == VIRTUAL else arrivals[source], weight) for source, weight in neuron]
-    return [(time, weight) for time, weight in timed if not math.isnan(time)]
-
-
-def naive_dynamic(fields, weights, arrivals, latest):
-    current, potential = np.zeros((len(arrivals), NEURONS)), np.zeros((len(arrivals), NEURONS))
-    for n, i in np.ndindex(*current.shape):
-        spikes = [(time, weight) for time, weight in spikes_of(synapses(fields, weights)[i], arrivals[n]) if time <= latest]
-        current[n, i] = sum(weight for _, weight in spikes)
-        potential[n, i] = sum(weight * (CLOSING - time) for time, weight in spikes)
-    return current, potential
+NEURONS, SOURCES = SMALL.neurons, SMALL.sources
 
 
 def potential_at(time, changes):
@@ -67,7 +20,7 @@ def naive_fixed(fields, weights, arrivals, begin, end, bias, reference, threshol
     """The potential is straight between changes of the current: it reaches the threshold at one of them, or on the way to the next."""
     times, potential = np.full((len(arrivals), NEURONS), np.nan), np.zeros((len(arrivals), NEURONS))
     for n, i in np.ndindex(*times.shape):
-        changes = spikes_of(synapses(fields, weights)[i], arrivals[n]) + [(0.0, bias[i]), (CLOSING, -bias[i]), (CLOSING, reference[i])]
+        changes = arriving(synapses(fields, weights)[i], arrivals[n]) + [(0.0, bias[i]), (CLOSING, -bias[i]), (CLOSING, reference[i])]
         corners = sorted({begin, end, *(time for time, _ in changes if time <= end)})
         potential[n, i] = potential_at(end, changes)
         for left, right in zip(corners, corners[1:]):
@@ -85,23 +38,10 @@ def run_fixed(fields, weights, arrivals, begin, end, bias, reference, threshold)
 
 
 @QUICK
-@given(st.integers(0, 2**32 - 1), st.sampled_from((1.0, np.nextafter(1.0, 0.0))))
-def test_potential_and_current_as_the_window_opens(seed, latest):
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2), st.integers(1, 3), st.booleans(), st.booleans())
+def test_first_crossing_of_a_threshold_that_holds_at_all_times(seed, before, after, readout, direct):
     rng = np.random.default_rng(seed)
-    fields, weights = random_fields(rng)
-    arrivals = np.clip(rng.uniform(-0.2, 1.3, (3, SOURCES)), 0, 1)
-    current, potential = np.empty((3, NEURONS)), np.empty((3, NEURONS))
-    dynamic(fields, weights, arrivals, latest, current, potential)
-    expected = naive_dynamic(fields, weights, arrivals, latest)
-    np.testing.assert_allclose(current, expected[0], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(potential, expected[1], rtol=0, atol=1e-12)
-
-
-@QUICK
-@given(st.integers(0, 2**32 - 1), st.integers(0, 2), st.integers(1, 3), st.booleans())
-def test_first_crossing_of_a_threshold_that_holds_at_all_times(seed, before, after, readout):
-    rng = np.random.default_rng(seed)
-    fields, weights = random_fields(rng)
+    fields, weights = random_fields(rng, direct=direct)
     arrivals = rng.uniform(-before, after, (3, SOURCES))
     arrivals[rng.random(arrivals.shape) < 0.3] = np.nan
     arrivals[rng.random(arrivals.shape) < 0.3] = CLOSING
@@ -128,10 +68,9 @@ def test_the_random_neurons_fire_early_late_and_never():
 def one_neuron(*weights):
     """Fields of a neuron with one synapse from each source."""
     n = len(weights)
-    return (
-        (np.arange(n + 1), np.arange(n), np.ones(n, np.float32), np.array([0, 1]), np.array([0]), np.array([0]), np.array([n])),
-        np.array(weights, np.float32).reshape(1, n, 1),
-    )
+    one = np.array([0])
+    fields = Fields(np.arange(n + 1), np.arange(n), np.ones(n, np.float32), np.array([0, 1]), one, one, np.array([n]), one, n)
+    return fields, np.array(weights, np.float32).reshape(1, n, 1)
 
 
 @pytest.mark.parametrize(
@@ -159,11 +98,9 @@ def test_one_neuron_by_hand(arrivals, weights, bias, reference, time, potential)
 
 def test_a_position_that_nothing_reaches():
     nothing = np.zeros(0, np.int64)
-    fields = np.zeros(1, np.int64), nothing, np.zeros(0, np.float32), np.array([0, 0]), nothing, nothing, nothing
+    fields = Fields(np.zeros(1, np.int64), nothing, np.zeros(0, np.float32), np.array([0, 0]), nothing, nothing, nothing, nothing, 0)
     weights, arrivals = np.ones((1, 1, 2), np.float32), np.full((2, 3), 0.5)
     current, potential = np.full((2, 2), 9.0), np.full((2, 2), 9.0)
-    dynamic(fields, weights, arrivals, 1.0, current, potential)
-    assert not current.any() and not potential.any()
     fixed(fields, weights, arrivals, 0.0, 1.0, np.array([0, 4.0]), np.zeros(2), 1.0, current, potential)
     np.testing.assert_array_equal(current, [[np.nan, 0.25]] * 2)
 
@@ -173,9 +110,8 @@ def test_no_bit_depends_on_batch_or_threads():
     bias, reference = np.linspace(-1, 1, NEURONS), np.linspace(1, -1, NEURONS)
 
     def run(x):
-        parts = np.empty((4, len(x), NEURONS))
-        dynamic(fields, weights, x, 1.0, parts[0], parts[1])
-        fixed(fields, weights, x * 3 - 1, -1.0, 2.0, bias, reference, 1.0, parts[2], parts[3])
+        parts = np.empty((2, len(x), NEURONS))
+        fixed(fields, weights, x * 3 - 1, -1.0, 2.0, bias, reference, 1.0, *parts)
         return np.concatenate(parts, axis=1)
 
     assert_same_bits(run, np.random.default_rng(3).random((6, SOURCES)))
