@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .run_options import Options
 
 APART = (
-    *("engine", "threshold", "histogram", "quantised", "spike_file", "folder", "html_file", "sweeps"),
+    *("engine", "threshold", "histogram", "quantised", "spike_file", "folder", "html_file", "sweeps", "log"),
     *("output", "decision_threshold", "input_steps", "data_dir", "costs", "rate_steps"),
 )
 DEFAULTS = {"engine": "exact", "threshold": "dynamic", "histogram": False, "quantised": False, "sweeps": (), "costs": ()}

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
-from .base_command import Command
+from .base_command import COMMAND_LINE, Command
 from .console import note, note_subset, say, show
 from .gate_options import GateOptions, finish, gating, write_outcomes
+from .interruption import INTERRUPTED, interruptible
 from .output_files import write_json
 from .progress_lines import patient_progress, progress
 from .run_options import Options
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from ..data import Dataset
     from ..network.network import Network
     from ..report.schema import Report
-    from ..studies.evaluation import Evaluation
     from ..studies.rate_baseline import RateBaseline
+    from ..studies.tallies import Evaluation
 
 
 COMPILING = "preparing the first batch: kernels are compiled once, in about 20 seconds, and kept"
@@ -101,7 +102,12 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
 )
 @click.option("--repeats", type=click.IntRange(min=1), help="Of --sweep: runs of every noisy point.  [default: 3]")
 @click.option("--seed", type=click.IntRange(min=0), help="Of --sweep: of all noise.  [default: 0]")
-@click.option("--resume", "log", metavar="FILE", help="Of --sweep: keep finished runs here and go on where an earlier sweep stopped.")
+@click.option(
+    "--resume",
+    "log",
+    metavar="FILE",
+    help="Keep what was run here, now and then, and go on where an earlier run, or sweep, of the same kind stopped.",
+)
 @gating
 @judging
 @click.option("--enhanced", metavar="DIR", type=click.Path(file_okay=False), help="Of --task enhancement: write the spiking network's recordings.")
@@ -142,6 +148,7 @@ def _run(options: Options) -> None:
 
 def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     """One run: its tables, JSON and figures, and the gate."""
+    from ..gates.baseline import check_data
     from ..gates.gate_list import DROP
     from ..gates.judge import judged
     from ..measurement.cost_table import cost_tables
@@ -149,9 +156,11 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     from ..tasks.drop_limit import DropLimit
 
     gates, baseline = options.gating.gates(), options.gating.baseline()
+    if baseline is not None:
+        check_data(baseline, dataset.name, len(dataset), dataset.sha256)
     limits = [DropLimit(gate.measure) for gate in gates if gate.kind == DROP]
     rates = _rate_coded(network, dataset, options)
-    with patient_progress("running, samples", COMPILING) as tell:
+    with interruptible() as interruption, patient_progress("running, samples", COMPILING) as tell:
         evaluation = evaluate(
             network,
             dataset,
@@ -160,10 +169,13 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             histogram=options.histogram,
             quantised=options.quantised,
             distributions=options.folder is not None,
+            details=options.html_file is not None,
             spikes=options.spike_file,
             limits=limits,
             costs=options.costs,
-            progress=tell,
+            log=options.log,
+            stopped=lambda: interruption.asked,
+            progress=interruption.heard(tell),
             **options.of_study,
         )
     if rates is not None:
@@ -180,13 +192,15 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
         from ..figures.report_page import report_page
         from ..files.atomic import write_whole
 
-        page = report_page(evaluation.report).encode()
+        page = report_page(evaluation.report, evaluation.details).encode()
         write_whole(options.html_file, lambda file: file.write(page))
         say(f"Wrote {options.html_file}.")
     if options.spike_file is not None:
         say(f"Wrote {options.spike_file}.")
     _show(evaluation, options)
     note_subset(dataset)
+    if report.partial:
+        sys.exit(INTERRUPTED)
     finish(report)
 
 
@@ -204,8 +218,9 @@ def _with_options(report: Report, options: Options) -> Report:
     """`report`, which then says how it was asked for."""
     from ..report.schema import ToolPart
 
-    version = "" if report.tool is None else report.tool.version
-    return report.model_copy(update={"tool": ToolPart.model_validate({"version": version, "options": options.said()})})
+    command = click.get_current_context().meta[COMMAND_LINE]
+    tool = (report.tool or ToolPart(version="")).model_copy(update={"options": options.said(), "command": command})
+    return report.model_copy(update={"tool": tool})
 
 
 def _show(evaluation: Evaluation, options: Options) -> None:

@@ -92,5 +92,5 @@ class Options(NamedTuple):
                 "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, --html, --costs, --rate-coded, nor gates and what they "
                 "write",
             )
-        if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
-            raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
+        if not self.sweeps and (self.repeats, self.seed) != (None, None):
+            raise UsageError("--repeats, --seed", "no --sweep", "a sweep to belong to", "add --sweep all")

@@ -21,7 +21,7 @@ from .page import BLUE, GREY, SHADE, VERMILION, WIDTH, about_network, cut, frame
 from .picture_pairs import pictures
 
 if TYPE_CHECKING:
-    from ..studies.evaluation import Evaluation
+    from ..studies.tallies import Evaluation
 
 TALLEST = 2.5  # of a density of V0: twice the target's; the same in all figures
 TARGET = 1 / 3  # standard deviation of the pre-activations that the paper trains for
