@@ -73,15 +73,18 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
 @click.option(
     "--plot",
     "folder",
-    metavar="DIR",
-    help="Draw, as PNG and SVG, per layer: pre-activations, activations beside decoded spike times, spike times. Axes of "
-    "pre-activations are the same for every network; histograms.npz holds the counts. Needs the extra plot.",
+    metavar="DIR|FILE",
+    help="Draw into the folder DIR, as PNG and SVG, per layer: pre-activations, activations beside decoded spike times, spike times. Axes of "
+    "pre-activations are the same for every network; histograms.npz holds the counts. With --sweep steps, accuracy against latency and energy "
+    "(--costs) as one FILE, .png, .svg or .pdf; ttfs-plot draws several. Needs the extra plot.",
 )
+@click.option("--no-titles", is_flag=True, help="Of --plot: figures without titles, as papers have them.")
 @click.option(
     "--costs",
     multiple=True,
     metavar="FILE.toml",
-    help="Also say what an inference takes under this cost table (docs/energy.md), beside those that come with ttfs-run. Repeatable.",
+    help="Also say what an inference takes under this cost table (docs/energy.md), beside those that come with ttfs-run; with --sweep "
+    "the energy of every point under it, which may be one of these by name. Repeatable.",
 )
 @click.option(
     "--rate-coded",
@@ -186,7 +189,7 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     if options.folder is not None:
         from ..figures.run_figures import write_run
 
-        write_run(evaluation, options.folder)
+        write_run(evaluation, options.folder, titles=not options.no_titles)
         say(f"Wrote the figures to {options.folder}.")
     if options.html_file is not None:
         from ..figures.report_page import report_page
@@ -251,8 +254,22 @@ def _sweep(network: Network, dataset: Dataset, options: Options) -> None:
     points = [point for text in options.sweeps for point in parsed_points(text)]
     with progress("sweeping, runs") as tell:
         found = sweep(
-            network, dataset, points, repeats=options.repeats or 3, seed=options.seed or 0, log=options.log, progress=tell, **options.of_study
+            network,
+            dataset,
+            points,
+            repeats=options.repeats or 3,
+            seed=options.seed or 0,
+            log=options.log,
+            costs=options.costs,
+            progress=tell,
+            **options.of_study,
         )
+    if options.folder is not None:
+        from ..figures.trade_off_figure import write_trade_off
+        from ..studies.trade_off import curve_of_sweep
+
+        write_trade_off([curve_of_sweep(found)], options.folder, titles=not options.no_titles)
+        say(f"Wrote {options.folder}.")
     if options.json_file != "-":
         show(sweep_table(found))
     if options.json_file:

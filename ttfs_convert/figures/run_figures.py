@@ -29,9 +29,9 @@ RAREST = 1e-6  # share of a layer's values at the lower end of the colours
 ROWS = 24  # layers on a page of the time axis
 
 
-def write_run(evaluation: Evaluation, folder: str | Path) -> None:
+def write_run(evaluation: Evaluation, folder: str | Path, titles: bool = True) -> None:
     """Write the figures of a run, and `histograms.npz`, into `folder`. Raises UsageError if they cannot be written, or if the run did not count
-    distributions."""
+    distributions. titles: whether figures have one."""
     report, found = evaluation.report, evaluation.distributions
     if found is None:
         raise UsageError("figures", "a run without distributions", "those that they show", "evaluate(..., distributions=True)")
@@ -40,6 +40,9 @@ def write_run(evaluation: Evaluation, folder: str | Path) -> None:
     figures = run_figures(found, evaluation.layer_errors, about)
     if evaluation.pictures is not None:
         figures |= pictures(evaluation.pictures, about)
+    if not titles:
+        for figure in figures.values():
+            figure.suptitle("")
     write_figures(figures, folder, {"histograms.npz": histograms(found)})
 
 

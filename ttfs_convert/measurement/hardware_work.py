@@ -19,7 +19,7 @@ import numpy as np
 from ..network.network import Network
 from ..network.populations import Input, Layer, Spiking, has_neurons, sources
 from ..network.synapses.fan_out import existing_connections
-from .operation_counts import Operations
+from .operation_counts import Operations, event_of_layer, total
 
 FLOAT = 4  # bytes
 NOTHING = Operations(0.0, 0)
@@ -69,6 +69,12 @@ def of_layers(network: Network, operations: Mapping[str, Operations], sent: Mapp
         spikes = _sent(layer, sent) if sends(layer) else 0.0
         found[layer.name] = HardwareWork(macs, own.synops - macs, own.neuronops, spikes, spikes * address_bytes(layer))
     return found
+
+
+def event_work(network: Network, active: Mapping[str, np.ndarray]) -> HardwareWork:
+    """Count `event` of a run with the dynamic threshold. active: as for `operation_counts.event_of_layer`."""
+    event = total([event_of_layer(network, layer, active) for layer in network.layers])
+    return of_spikes(network, event, active if network.slope == "gated" else None)
 
 
 def sends(layer: Layer) -> bool:
