@@ -230,7 +230,7 @@ def test_a_full_disk_leaves_nothing_behind(network, tmp_path, monkeypatch):
 
 
 def test_a_path_that_cannot_be_written_is_refused_before_any_work(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluation, "_evaluated", lambda *arguments: pytest.fail("it ran"))
+    monkeypatch.setattr(evaluation, "Tallies", lambda *arguments: pytest.fail("it ran"))
     for path in (tmp_path, tmp_path / "none" / "spikes.npz", "/dev/null"):
         with pytest.raises(UsageError, match="cannot be written"):
             evaluate(network, dataset(IMAGES), spikes=path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import click
 
 from .base_command import Command
@@ -22,8 +25,10 @@ def main(reports, out, no_titles):
     from ..figures.figure_file import check_figure_file
     from ..studies.trade_off import curve_of
 
-    check_figure_file(out, "ttfs-plot")
+    check_figure_file(out, "--out")
     curves = [curve_of(report) for report in reports]
+    if len({curve.name for curve in curves}) < len(curves):
+        curves = [replace(curve, name=f"{curve.name} ({Path(report).stem})") for curve, report in zip(curves, reports)]
     from ..figures.trade_off_figure import write_trade_off
 
     write_trade_off(curves, out, titles=not no_titles)

@@ -11,11 +11,11 @@ METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "
 # what would differ from run to run, by ending
 
 
-def suffix_of(path: str | Path) -> str:
-    """png, svg or pdf. Raises UsageError for another ending."""
+def suffix_of(path: str | Path, option: str = "figure") -> str:
+    """png, svg or pdf. Raises UsageError, about `option`, for another ending."""
     found = Path(path).suffix.lower().removeprefix(".")
     if found not in METADATA:
-        raise UsageError(str(path), f"ending {Path(path).suffix or 'none'}", f"one of {', '.join(f'.{each}' for each in METADATA)}")
+        raise UsageError(f"{option} {path}", f"ending {Path(path).suffix or 'none'}", f"one of {', '.join(f'.{each}' for each in METADATA)}")
     return found
 
 
@@ -25,5 +25,5 @@ def check_figure_file(path: str | Path, option: str) -> None:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise UsageError(option, "matplotlib is not installed", remedy="pip install 'ttfs-convert[plot]'") from error
-    suffix_of(path)
+    suffix_of(path, option)
     check_target(path)

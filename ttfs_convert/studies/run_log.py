@@ -103,7 +103,7 @@ def _read(path: Path) -> tuple[dict[str, Any], memoryview]:
             tree, content = json.loads(file["tree"].tobytes()), memoryview(file["bytes"].tobytes())
         if tree["about"]["format"] != FORMAT:
             raise ValueError(f"format {tree['about']['format']!r}")
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise _broken(str(path), error) from error
     return tree, content
 
@@ -166,7 +166,11 @@ class _Decoder:
         if type(record) is not kind or set(value["fields"]) != set(SUMS[kind]):
             raise ValueError(f"fields of {kind.__name__}")
         for name in SUMS[kind]:
-            object.__setattr__(record, name, self.value(value["fields"][name], getattr(record, name, None)))
+            there = getattr(record, name, None)
+            found = self.value(value["fields"][name], there)
+            if isinstance(there, (dict, list, *SUMS)) and type(found) is not type(there):
+                raise ValueError(f"{name} of {kind.__name__}")
+            object.__setattr__(record, name, found)
         return record
 
     def _array(self, dtype: str, shape: list[int], size: int) -> np.ndarray:

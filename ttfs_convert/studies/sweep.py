@@ -218,7 +218,7 @@ def _over(measure: Measure, runs: Sequence[RunFigures], undisturbed: RunFigures)
         return Spread(None, None, None, None)
     mean = statistics.fmean(values)
     worst = min(values) if measure.higher_is_better else max(values)
-    return Spread(mean, _spread(values), worst, None if before is None else measure.drop_of(measure.scale * (mean - before)))
+    return Spread(mean, _spread(values), worst, None if before is None else measure.drop_of(measure.scale * (mean - before)) + 0.0)
 
 
 def _present(runs: Sequence[RunFigures], name: str) -> list[float]:
