@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import itertools
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..errors import UsageError
 from ..measurement.accuracy_drift import Verdict
 from ..report.schema import GatePart, LayerPart, Report
 from ..studies.details import SAMPLES, Details
 from .changed_samples import changed_samples
+from .html_template import rendered
 from .layer_panels import layer_panels
 from .layer_profiles import energy_profiles, error_profile, share_profile
 from .network_diagram import network_diagram
@@ -26,7 +22,6 @@ COUNTS = {
     "event": "what the network transmits on this data",
     "event_if_gated": "the same run if silent neurons sent nothing",
 }
-TEMPLATES = Path(__file__).parent / "templates"
 LARGEST = 2_000_000  # bytes of a page
 
 
@@ -58,17 +53,9 @@ def report_page(report: Report, details: Details | None = None, extra: str = "")
     task's own section, a `markupsafe.Markup`; plain text is escaped, as names are. The content policy allows the inline style and script by their
     SHA-256 alone, and pictures that are part of the page. Raises UsageError where Jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise UsageError("--html", "no Jinja2", "the package that fills the page", "pip install 'ttfs-convert[html]'") from error
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.get_template("report.html")
     page = ""
     for room in ROOMS:
-        page = template.render(**_shown(report, details, room), extra=extra)
+        page = rendered("report.html", **_shown(report, details, room), extra=extra)
         if len(page.encode()) < LARGEST:
             break
     return page
@@ -76,7 +63,6 @@ def report_page(report: Report, details: Details | None = None, extra: str = "")
 
 def _shown(report: Report, details: Details | None, room: _Room) -> dict[str, object]:
     """What the templates name."""
-    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     layers = report.layers[: room.rows]
     whole = len(layers) == len(report.layers)
     panels = [] if details is None else layer_panels(report.layers, details.distributions)
@@ -105,11 +91,6 @@ def _shown(report: Report, details: Details | None, room: _Room) -> dict[str, ob
         "figure": lambda value: "–" if value is None else f"{value:.4g}",
         "gate_title": gate_title,
         "short": short,
-        "identity": itertools.count(),
-        "style": style,
-        "script": script,
-        "style_hash": _hash(style),
-        "script_hash": _hash(script),
     }
 
 
@@ -145,7 +126,3 @@ def _left_out(report: Report, details: Details | None, room: _Room, panels: int,
     if details is not None and details.changed is not None and details.changed.count > min(kept, room.changed):
         found.append(f"{details.changed.count - min(kept, room.changed):,} of the samples whose label changed")
     return found
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
