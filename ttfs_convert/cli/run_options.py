@@ -82,7 +82,8 @@ class Options(NamedTuple):
         from ..measurement.cost_table import cost_tables
 
         cost_tables(self.costs)
-        check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, **self.gating.targets)
+        figure = {"plot": self.folder} if self.sweeps else {}
+        check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, resume=self.log, **figure, **self.gating.targets)
         if self.folder is not None and self.sweeps:
             check_figure_file(self.folder, "--plot")
         elif self.folder is not None:
