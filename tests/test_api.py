@@ -84,7 +84,7 @@ def test_the_module_says_which_commands_there_are():
             "run",
             "Run a spiking network on data and report what the conversion cost",
         )
-        assert len(re.findall(r"^  \w+ ", result.stdout, re.M)) == 5
+        assert len(re.findall(r"^  \w+ ", result.stdout, re.M)) == 6
     result = python("-m", "ttfs_convert", "simulate")
     assert result.returncode == 2 and "no command 'simulate'" in result.stderr and not result.stdout
 

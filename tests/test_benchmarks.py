@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import few_steps
-from tests.models import Chain, save
+from benchmarks import few_steps, page_cost
+from tests.models import Chain, converted, save
+from ttfs_convert.network.store import save as write
 from ttfs_convert.onnx_model.reference import Reference
 
 ROOT = Path(__file__).parents[1]
@@ -83,3 +84,14 @@ def test_values_are_judged_by_how_close_they_are(folder):
 def test_what_cannot_be_read_is_one_line(folder):
     result = CliRunner().invoke(few_steps.main, [str(folder / "model.onnx"), "--calibrate", "nowhere.npz", "--data", "nowhere.npz"])
     assert result.exit_code == 1 and "nowhere.npz" in str(result.output) and "Traceback" not in result.output
+
+
+def test_the_page_is_timed_beside_a_run_without(tmp_path):
+    chain = Chain((2, 6, 6), seed=2).conv(4).relu1().readout(3)
+    write(converted(chain.model(), steps=5), tmp_path / "snn.npz")
+    np.savez(tmp_path / "data.npz", x=chain.images(20))
+    words = [str(tmp_path / "snn.npz"), "--data", str(tmp_path / "data.npz"), "--rounds", "1", "--limit", "15"]
+    result = CliRunner().invoke(page_cost.main, words)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["by the clock", "of processors"] and lines[2].startswith("the page has ")

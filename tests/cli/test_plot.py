@@ -115,8 +115,8 @@ def test_a_name_that_is_taken_by_a_folder_leaves_all_as_it_was(files, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["time_axis.svg"]
 
 
-def test_a_sweep_draws_nothing(files, tmp_path):
-    refused(run(files, "--sweep", "steps", "--plot", tmp_path / "new"), "--sweep", "--plot")
+def test_a_sweep_of_other_kinds_draws_nothing(files, tmp_path):
+    refused(run(files, "--sweep", "drop", "--plot", tmp_path / "new.png"), "--sweep", "--plot")
     assert not list(tmp_path.iterdir())
 
 

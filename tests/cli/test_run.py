@@ -61,7 +61,7 @@ def test_json_has_exactly_the_documented_fields(report):
             "analog",
         },
         "engine": {"name", "threshold", "neurons", "differing", "farthest"},
-        "data": {"name", "sha256", "samples", "treatments"},
+        "data": {"name", "sha256", "samples", "treatments", "wanted"},
         "ann": {"accuracy", "mean_squared_error"},
         "snn": {"accuracy", "mean_squared_error", "latency_steps", "spikes_per_neuron"},
         "drift": {"accuracy_pp", "ci95_pp", "agreement", "agreement_ci95", "max_output_error", "output_range"},
@@ -76,7 +76,7 @@ def test_json_has_exactly_the_documented_fields(report):
         },
         "timing": {"ann_seconds", "snn_seconds", "compile_seconds"},
         "samples": {"ann_right", "snn_right"},
-        "tool": {"version", "options"},
+        "tool": {"version", "options", "command", "versions"},
     }
     for count in ("paper", "synaptic", "event", "event_if_gated"):
         part = report["energy"][count]
@@ -101,6 +101,7 @@ def test_json_has_exactly_the_documented_fields(report):
             "silent",
             "synops",
             "neuronops",
+            "joules",
             "spike_times",
         }
         assert layer["steps"] == 50 and layer["spike_times"] is None

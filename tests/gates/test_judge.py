@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.gates.reports import layer, measure, report, right
-from ttfs_convert.errors import DataError
+from ttfs_convert.errors import DataError, UsageError
+from ttfs_convert.gates.baseline import check_data
 from ttfs_convert.gates.gate_list import KINDS, Gate
 from ttfs_convert.gates.judge import judged, worst
 from ttfs_convert.measurement.accuracy_drift import PairedOutcomes, Verdict, newcombe_interval
@@ -91,6 +92,24 @@ def test_the_worst_outcome_wins():
     assert worst([]) is worst([gates["passed"]]) is Verdict.PASSED
     assert worst([gates["passed"], gates["inconclusive"]]) is Verdict.INCONCLUSIVE
     assert worst([gates["inconclusive"], gates["failed"], gates["passed"]]) is Verdict.FAILED
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_interrupted_run_decides_nothing(kind):
+    part = report(partial=True, data={"name": "data.npz", "sha256": "cd" * 32, "samples": 400, "wanted": 1000})
+    for limit in (0, 100):
+        found = one(part, kind, limit, baseline=report())
+        assert found.outcome == "inconclusive" and found.detail.startswith("the run was interrupted after 400 of 1,000 samples: ")
+    found = one(report(), "max-regression", 100, baseline=part)
+    assert found.outcome == "failed" and "the baseline's run was interrupted after 400 samples" in found.detail
+
+
+def test_a_baseline_is_refused_before_anything_is_run():
+    check_data(report(), "data.npz", 1000, "cd" * 32)
+    with pytest.raises(UsageError, match=r"other data: data.npz \(1000 samples, cdcdcdcdcdcd\), here new.npz \(10 samples, efefefefefef\)"):
+        check_data(report(), "new.npz", 10, "ef" * 32)
+    with pytest.raises(UsageError, match="interrupted after 1,000 samples"):
+        check_data(report(partial=True), "data.npz", 1000, "cd" * 32)
 
 
 def test_a_saved_report_has_the_verdict_of_its_run():

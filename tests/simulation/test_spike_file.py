@@ -111,7 +111,7 @@ def test_numbers_of_steps_are_those_of_each_layer(network, tmp_path):
 def test_several_readouts_and_inputs_and_analog_input(tmp_path, family):
     network, x = case(family, "gated")
     recording = simulate(network, x)
-    with SpikeWriter(tmp_path / "spikes.npz", network, 4, {}) as writer:
+    with SpikeWriter(tmp_path / "spikes.npz", network, {}) as writer:
         writer.add(recording)
     loaded, _ = load_spikes(tmp_path / "spikes.npz")
     assert set(loaded.spike_times) == set(recording.spike_times) and set(loaded.readouts) == {str(name) for name in recording.readouts}
@@ -129,7 +129,7 @@ def test_names_with_slashes_and_dots(tmp_path):
     *layers, readout = network.layers
     network = network.model_copy(update={"layers": (*layers, readout.model_copy(update={"tensor": "/out/put:0"}))})
     recording = simulate(network, np.array([[0.5, 0.25, 0.75]], np.float32))
-    with SpikeWriter(tmp_path / "spikes.npz", network, 1, {}) as writer:
+    with SpikeWriter(tmp_path / "spikes.npz", network, {}) as writer:
         writer.add(recording)
     spikes = {f"spikes/{name}" for name in ("x", *names)}
     assert set(opened(tmp_path / "spikes.npz")) == {"about", "potentials//out/put:0"} | spikes
@@ -230,7 +230,7 @@ def test_a_full_disk_leaves_nothing_behind(network, tmp_path, monkeypatch):
 
 
 def test_a_path_that_cannot_be_written_is_refused_before_any_work(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluation, "_evaluated", lambda *arguments: pytest.fail("it ran"))
+    monkeypatch.setattr(evaluation, "Tallies", lambda *arguments: pytest.fail("it ran"))
     for path in (tmp_path, tmp_path / "none" / "spikes.npz", "/dev/null"):
         with pytest.raises(UsageError, match="cannot be written"):
             evaluate(network, dataset(IMAGES), spikes=path)

@@ -318,4 +318,8 @@ def test_json_holds_every_point(network, data, log):
             "agreement": expected.agreement,
             "agreement_spread": expected.agreement_spread,
             "measures": {},
+            "latency_steps": expected.latency_steps,
+            "p_proxy": expected.p_proxy,
+            "joules": {},
         }
+        assert point["latency_steps"] == network.latency_steps and point["p_proxy"] > 0

@@ -149,7 +149,7 @@ def test_tasks_that_do_not_fit():
 
 
 def test_gates_know_their_measures_before_the_run(monkeypatch):
-    monkeypatch.setattr(evaluation, "_evaluated", lambda *given: pytest.fail("it ran"))
+    monkeypatch.setattr(evaluation, "Tallies", lambda *given: pytest.fail("it ran"))
     for measure, message in (("accuracy", "one of task regression: rmse, mae, r2"), ("psnr", "measure 'psnr'")):
         with pytest.raises(UsageError, match=message):
             evaluate(net("picture"), data("picture", PICTURES), limits=[DropLimit(measure)])

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import click
 
 from ..tables import widths
 from .console import say, show
+from .interruption import INTERRUPTED
 from .streams import sturdy_streams, undelivered
 
 INCONCLUSIVE = 5  # exit code
 GATE_FAILED = 99  # exit code
+COMMAND_LINE = "ttfs_convert.command_line"
 
 EXIT_CODES = """\b
 Exit codes: 0 good; 1 internal error, or output that cannot be written;
 2 usage; 3 model invalid or unsupported; 4 data missing or broken;
-5 inconclusive (the interval straddles the gate); 99 a gate failed."""
+5 inconclusive (the interval straddles the gate); 99 a gate failed;
+130 interrupted (Ctrl-C)."""
 
 
 class Command(click.Command):
@@ -37,6 +41,11 @@ class Command(click.Command):
                 say(f"error: standard output: cannot be written ({undelivered()})")
                 raise SystemExit(end.code or 1) from None
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's; keeps the command line, as a shell would take it."""
+        ctx.meta[COMMAND_LINE] = shlex.join([ctx.info_name or "", *args])
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context):
         """As click's, with errors as one line and an exit code."""
         from ..errors import TtfsError
@@ -46,6 +55,9 @@ class Command(click.Command):
         except TtfsError as error:
             _say_error(error)
             sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            say("interrupted")
+            sys.exit(INTERRUPTED)
         except OSError as error:  # of a file that no part of the program has a better sentence for
             say(f"error: {error.filename or 'a file'}: {error.strerror or error}")
             sys.exit(1)

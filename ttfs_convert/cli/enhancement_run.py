@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN = 3  # recordings that figures and pages show
 
 APART = (
-    *("engine", "threshold", "histogram", "quantised", "spike_file", "sweeps"),
+    *("engine", "threshold", "verify", "histogram", "quantised", "spike_file", "sweeps", "log"),
     *("output", "decision_threshold", "input_steps", "data_dir", "costs", "rate_steps"),
 )
 DEFAULTS = {"engine": "exact", "threshold": "dynamic", "histogram": False, "quantised": False, "sweeps": (), "costs": ()}

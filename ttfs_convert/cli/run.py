@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
-from .base_command import Command
+from .base_command import COMMAND_LINE, Command
 from .console import note, note_subset, say, show
 from .gate_options import GateOptions, finish, gating, write_outcomes
+from .interruption import INTERRUPTED, interruptible
 from .output_files import write_json
 from .progress_lines import patient_progress, progress
 from .run_options import Options
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from ..data import Dataset
     from ..network.network import Network
     from ..report.schema import Report
-    from ..studies.evaluation import Evaluation
     from ..studies.rate_baseline import RateBaseline
+    from ..studies.tallies import Evaluation
 
 
 COMPILING = "preparing the first batch: kernels are compiled once, in about 20 seconds, and kept"
@@ -80,16 +81,19 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
 @click.option(
     "--plot",
     "folder",
-    metavar="DIR",
-    help="Draw, as PNG and SVG, per layer: pre-activations, activations beside decoded spike times, spike times. Axes of "
+    metavar="DIR|FILE",
+    help="Draw into the folder DIR, as PNG and SVG, per layer: pre-activations, activations beside decoded spike times, spike times. Axes of "
     "pre-activations are the same for every network; histograms.npz holds the counts. Of --task enhancement: spectrograms of the first "
-    "recordings. Needs the extra plot.",
+    "recordings. With --sweep steps, accuracy against latency and energy (--costs) as one FILE, .png, .svg or .pdf; ttfs-plot draws several. "
+    "Needs the extra plot.",
 )
+@click.option("--no-titles", is_flag=True, help="Of --plot: figures without titles, as papers have them.")
 @click.option(
     "--costs",
     multiple=True,
     metavar="FILE.toml",
-    help="Also say what an inference takes under this cost table (docs/energy.md), beside those that come with ttfs-run. Repeatable.",
+    help="Also say what an inference takes under this cost table (docs/energy.md), beside those that come with ttfs-run; with --sweep "
+    "the energy of every point under it, which may be one of these by name. Repeatable.",
 )
 @click.option(
     "--rate-coded",
@@ -110,7 +114,12 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
 )
 @click.option("--repeats", type=click.IntRange(min=1), help="Of --sweep: runs of every noisy point.  [default: 3]")
 @click.option("--seed", type=click.IntRange(min=0), help="Of --sweep: of all noise.  [default: 0]")
-@click.option("--resume", "log", metavar="FILE", help="Of --sweep: keep finished runs here and go on where an earlier sweep stopped.")
+@click.option(
+    "--resume",
+    "log",
+    metavar="FILE",
+    help="Keep what was run here, now and then, and go on where an earlier run, or sweep, of the same kind stopped.",
+)
 @gating
 @judging
 @click.option("--enhanced", metavar="DIR", type=click.Path(file_okay=False), help="Of --task enhancement: write the spiking network's recordings.")
@@ -156,6 +165,7 @@ def _run(options: Options) -> None:
 
 def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     """One run: its tables, JSON and figures, and the gate."""
+    from ..gates.baseline import check_data
     from ..gates.gate_list import DROP
     from ..gates.judge import judged
     from ..measurement.cost_table import cost_tables
@@ -163,9 +173,11 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     from ..tasks.drop_limit import DropLimit
 
     gates, baseline = options.gating.gates(), options.gating.baseline()
+    if baseline is not None:
+        check_data(baseline, dataset.name, len(dataset), dataset.sha256)
     limits = [DropLimit(gate.measure) for gate in gates if gate.kind == DROP]
     rates = _rate_coded(network, dataset, options)
-    with patient_progress("running, samples", COMPILING) as tell:
+    with interruptible() as interruption, patient_progress("running, samples", COMPILING) as tell:
         evaluation = evaluate(
             network,
             dataset,
@@ -174,11 +186,14 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             histogram=options.histogram,
             quantised=options.quantised,
             distributions=options.folder is not None,
+            details=options.html_file is not None,
             spikes=options.spike_file,
             limits=limits,
             costs=options.costs,
             verify=options.verify,
-            progress=tell,
+            log=options.log,
+            stopped=lambda: interruption.asked,
+            progress=interruption.heard(tell),
             **options.of_study,
         )
     if rates is not None:
@@ -189,19 +204,21 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     if options.folder is not None:
         from ..figures.run_figures import write_run
 
-        write_run(evaluation, options.folder)
+        write_run(evaluation, options.folder, titles=not options.no_titles)
         say(f"Wrote the figures to {options.folder}.")
     if options.html_file is not None:
         from ..figures.report_page import report_page
         from ..files.atomic import write_whole
 
-        page = report_page(evaluation.report).encode()
+        page = report_page(evaluation.report, evaluation.details).encode()
         write_whole(options.html_file, lambda file: file.write(page))
         say(f"Wrote {options.html_file}.")
     if options.spike_file is not None:
         say(f"Wrote {options.spike_file}.")
     _show(evaluation, options)
     note_subset(dataset)
+    if report.partial:
+        sys.exit(INTERRUPTED)
     finish(report)
 
 
@@ -219,8 +236,9 @@ def _with_options(report: Report, options: Options) -> Report:
     """`report`, which then says how it was asked for."""
     from ..report.schema import ToolPart
 
-    version = "" if report.tool is None else report.tool.version
-    return report.model_copy(update={"tool": ToolPart.model_validate({"version": version, "options": options.said()})})
+    command = click.get_current_context().meta[COMMAND_LINE]
+    tool = (report.tool or ToolPart(version="")).model_copy(update={"options": options.said(), "command": command})
+    return report.model_copy(update={"tool": tool})
 
 
 def _show(evaluation: Evaluation, options: Options) -> None:
@@ -251,8 +269,22 @@ def _sweep(network: Network, dataset: Dataset, options: Options) -> None:
     points = [point for text in options.sweeps for point in parsed_points(text)]
     with progress("sweeping, runs") as tell:
         found = sweep(
-            network, dataset, points, repeats=options.repeats or 3, seed=options.seed or 0, log=options.log, progress=tell, **options.of_study
+            network,
+            dataset,
+            points,
+            repeats=options.repeats or 3,
+            seed=options.seed or 0,
+            log=options.log,
+            costs=options.costs,
+            progress=tell,
+            **options.of_study,
         )
+    if options.folder is not None:
+        from ..figures.trade_off_figure import write_trade_off
+        from ..studies.trade_off import curve_of_sweep
+
+        write_trade_off([curve_of_sweep(found)], options.folder, titles=not options.no_titles)
+        say(f"Wrote {options.folder}.")
     if options.json_file != "-":
         show(sweep_table(found))
     if options.json_file:

@@ -37,6 +37,7 @@ class Options(NamedTuple):
     quantised: bool
     spike_file: str | None
     folder: str | None
+    no_titles: bool
     costs: tuple[str, ...]
     rate_steps: int | None
     sweeps: tuple[str, ...]
@@ -77,23 +78,30 @@ class Options(NamedTuple):
     def check(self) -> None:
         """Raise UsageError for options that do not fit together, or for files that cannot be written."""
         from ..errors import UsageError
+        from ..figures.figure_file import check_figure_file
         from ..figures.figure_folder import check_plots
         from ..measurement.cost_table import cost_tables
 
         cost_tables(self.costs)
-        check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, **self.gating.targets)
-        if self.folder is not None:
+        figure = {"plot": self.folder} if self.sweeps else {}
+        check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, resume=self.log, **figure, **self.gating.targets)
+        if self.folder is not None and self.sweeps:
+            check_figure_file(self.folder, "--plot")
+        elif self.folder is not None:
             check_plots(self.folder)
-        single = (self.engine, self.threshold) != ("exact", "dynamic") or any((self.histogram, self.quantised, self.costs, self.gating.given))
-        single = single or any(each is not None for each in (self.spike_file, self.folder, self.html_file, self.rate_steps))
+        if self.no_titles and self.folder is None:
+            raise UsageError("--no-titles", "no --plot", "figures that it is about", "leave it out")
+        if self.folder is not None and self.sweeps and not any(text.split("=")[0] in ("steps", "all") for text in self.sweeps):
+            raise UsageError("--plot", f"--sweep {self.sweeps[0]}", "--sweep steps, whose points make a curve", "leave --plot out, or sweep steps")
+        single = (self.engine, self.threshold) != ("exact", "dynamic") or any((self.histogram, self.quantised, self.gating.given))
+        single = single or any(each is not None for each in (self.spike_file, self.html_file, self.rate_steps))
         if self.sweeps and single:
             raise UsageError(
                 "--sweep",
                 "an option for single runs beside it",
-                "neither --engine, --threshold, --histogram, --quantised, --spikes, --plot, --html, --costs, --rate-coded, nor gates and what they "
-                "write",
+                "neither --engine, --threshold, --histogram, --quantised, --spikes, --html, --rate-coded, nor gates and what they write",
             )
         if self.verify is not None and (self.engine != "exact" or self.sweeps):
             raise UsageError("--verify", "another engine, or a sweep", "engine exact: the others are held against it as they are")
-        if not self.sweeps and (self.repeats, self.seed, self.log) != (None, None, None):
-            raise UsageError("--repeats, --seed, --resume", "no --sweep", "a sweep to belong to", "add --sweep all")
+        if not self.sweeps and (self.repeats, self.seed) != (None, None):
+            raise UsageError("--repeats, --seed", "no --sweep", "a sweep to belong to", "add --sweep all")

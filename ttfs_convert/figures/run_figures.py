@@ -21,7 +21,7 @@ from .page import BLUE, GREY, SHADE, VERMILION, WIDTH, about_network, cut, frame
 from .picture_pairs import pictures
 
 if TYPE_CHECKING:
-    from ..studies.evaluation import Evaluation
+    from ..studies.tallies import Evaluation
 
 TALLEST = 2.5  # of a density of V0: twice the target's; the same in all figures
 TARGET = 1 / 3  # standard deviation of the pre-activations that the paper trains for
@@ -29,9 +29,9 @@ RAREST = 1e-6  # share of a layer's values at the lower end of the colours
 ROWS = 24  # layers on a page of the time axis
 
 
-def write_run(evaluation: Evaluation, folder: str | Path) -> None:
+def write_run(evaluation: Evaluation, folder: str | Path, titles: bool = True) -> None:
     """Write the figures of a run, and `histograms.npz`, into `folder`. Raises UsageError if they cannot be written, or if the run did not count
-    distributions."""
+    distributions. titles: whether figures have one."""
     report, found = evaluation.report, evaluation.distributions
     if found is None:
         raise UsageError("figures", "a run without distributions", "those that they show", "evaluate(..., distributions=True)")
@@ -40,6 +40,9 @@ def write_run(evaluation: Evaluation, folder: str | Path) -> None:
     figures = run_figures(found, evaluation.layer_errors, about)
     if evaluation.pictures is not None:
         figures |= pictures(evaluation.pictures, about)
+    if not titles:
+        for figure in figures.values():
+            figure.suptitle("")
     write_figures(figures, folder, {"histograms.npz": histograms(found)})
 
 

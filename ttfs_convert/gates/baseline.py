@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from ..errors import UsageError
 from ..measurement.accuracy_drift import PairedOutcomes, newcombe_interval
 from ..report.sample_bits import unpacked
 from ..report.schema import Report
@@ -26,13 +27,26 @@ def regression(report: Report, baseline: Report | None, name: str) -> Finding:
     if baseline is None:
         return Finding.missing("no baseline was given", name or None)
     if report.data.sha256 != baseline.data.sha256:
-        found, theirs = ((each.data.name, each.data.samples, each.data.sha256[:12]) for each in (report, baseline))
-        text = "the baseline is of other data: {} ({} samples, {}), here {} ({} samples, {})".format(*theirs, *found)
-        return Finding.missing(text, name or None)
+        return Finding.missing(f"the baseline is of {_other_data(baseline, report.data.name, report.data.samples, report.data.sha256)}", name or None)
+    if baseline.partial:
+        return Finding.missing(f"the baseline's run was interrupted after {baseline.data.samples:,} samples", name or None)
     if name in FIGURES:
         read, worse = FIGURES[name]
         return _difference(read(report), read(baseline), worse, name)
     return _of_measure(report, baseline, name)
+
+
+def check_data(baseline: Report, name: str, samples: int, sha256: str) -> None:
+    """Raise UsageError, before anything is run, for a baseline of other data, or one that was interrupted, which no gate could pass."""
+    if baseline.data.sha256 != sha256:
+        raise UsageError("--baseline", f"a report of {_other_data(baseline, name, samples, sha256)}", "one of the same samples")
+    if baseline.partial:
+        raise UsageError("--baseline", f"a report of a run that was interrupted after {baseline.data.samples:,} samples", "one that is whole")
+
+
+def _other_data(baseline: Report, name: str, samples: int, sha256: str) -> str:
+    theirs = baseline.data
+    return f"other data: {theirs.name} ({theirs.samples} samples, {theirs.sha256[:12]}), here {name} ({samples} samples, {sha256[:12]})"
 
 
 def _of_measure(report: Report, baseline: Report, name: str) -> Finding:

@@ -42,6 +42,9 @@ def outcome(finding: Finding, limit: float, at_least: bool = False) -> Verdict:
 
 def _judged(report: Report, gate: Gate, baseline: Report | None) -> GatePart:
     finding = _finding(report, gate, baseline)
+    if report.partial:
+        detail = f"the run was interrupted after {report.data.samples:,} of {report.data.wanted or 0:,} samples: {described(finding)}"
+        return part_of(gate, finding, Verdict.INCONCLUSIVE, detail)
     found = outcome(finding, gate.limit, at_least=gate.kind == AGREEMENT)
     detail = decidable(report, gate, finding, found) if gate.kind == DROP and finding.value is not None else described(finding)
     return part_of(gate, finding, found, detail)

@@ -26,15 +26,16 @@ class Energy:
         return sum(priced) if priced else None
 
 
-def energy(table: CostTable, work: HardwareWork) -> Energy | None:
+def energy(table: CostTable, work: HardwareWork, spiking: bool | None = None) -> Energy | None:
     """What `work` takes; None where the table has no figure for what it mostly does: an ANN on a chip without multiply-accumulates, a spiking
     network where none of synaptic operations is; and in continuous time, where updates of neurons are priced. Without a figure for
-    multiply-accumulates those of an analog input are left out."""
-    if (table.mac if not work.synops else table.synop) is None:
+    multiply-accumulates those of an analog input are left out. spiking: whether `work` is a spiking network's, or a layer's of one, which may be
+    without synaptic operations; by default it is one if it has some."""
+    spiking = bool(work.synops) if spiking is None else spiking
+    if (table.synop if spiking else table.mac) is None:
         return None
     if work.neuronops is None and (table.neuronop is not None or table.state_byte is not None):
         return None
-    spiking = bool(work.synops)
     memory = ((table.weight_byte, work.weight_bytes), (table.state_byte, work.state_bytes), (table.spike_byte, work.spike_bytes))
     return Energy(
         _sum((table.mac if work.macs else None, work.macs), (table.synop if spiking else None, work.synops)),

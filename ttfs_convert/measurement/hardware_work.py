@@ -19,9 +19,10 @@ import numpy as np
 from ..network.network import Network
 from ..network.populations import Input, Layer, Spiking, has_neurons, sources
 from ..network.synapses.fan_out import existing_connections
-from .operation_counts import Operations
+from .operation_counts import Operations, event_of_layer, total
 
 FLOAT = 4  # bytes
+NOTHING = Operations(0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,27 @@ def of_ann(macs: int) -> HardwareWork:
 def of_spikes(network: Network, operations: Operations, sent: Mapping[str, np.ndarray] | None = None) -> HardwareWork:
     """The network's. operations: of one of the counts. sent: by population, how many spikes each neuron sends per inference, on average; None:
     one."""
-    analog = float(_analog_connections(network))
-    counts = {layer.name: _sent(layer, sent) for layer in network.layers if sends(layer)}
-    moved = sum(counts[layer.name] * address_bytes(layer) for layer in network.layers if layer.name in counts)
-    return HardwareWork(analog, operations.synops - analog, operations.neuronops, sum(counts.values()), moved)
+    parts = of_layers(network, {}, sent).values()
+    macs = sum(part.macs for part in parts)
+    spikes, moved = sum(part.spikes for part in parts), sum(part.spike_bytes for part in parts)
+    return HardwareWork(macs, operations.synops - macs, operations.neuronops, spikes, moved)
+
+
+def of_layers(network: Network, operations: Mapping[str, Operations], sent: Mapping[str, np.ndarray] | None = None) -> dict[str, HardwareWork]:
+    """As `of_spikes`, by population: operations and updates of its own neurons, and the spikes that it sends. operations: by name, of nothing where
+    they are missing."""
+    analog, found = _analog_connections(network), {}
+    for layer in network.layers:
+        own, macs = operations.get(layer.name, NOTHING), float(analog.get(layer.name, 0))
+        spikes = _sent(layer, sent) if sends(layer) else 0.0
+        found[layer.name] = HardwareWork(macs, own.synops - macs, own.neuronops, spikes, spikes * address_bytes(layer))
+    return found
+
+
+def event_work(network: Network, active: Mapping[str, np.ndarray]) -> HardwareWork:
+    """Count `event` of a run with the dynamic threshold. active: as for `operation_counts.event_of_layer`."""
+    event = total([event_of_layer(network, layer, active) for layer in network.layers])
+    return of_spikes(network, event, active if network.slope == "gated" else None)
 
 
 def sends(layer: Layer) -> bool:
@@ -69,14 +87,14 @@ def address_bytes(layer: Layer) -> int:
     return max(1, -(-(math.prod(layer.shape) - 1).bit_length() // 8))
 
 
-def _analog_connections(network: Network) -> int:
-    """Connections whose source is an analog input, or wiring behind one."""
+def _analog_connections(network: Network) -> dict[str, int]:
+    """By layer, connections whose source is an analog input, or wiring behind one."""
     shapes = {layer.name: layer.shape for layer in network.layers}
     analog = {layer.name for layer in network.inputs if layer.coding == "direct"}
-    found = 0
+    found = {}
     for layer in network.layers:
         if has_neurons(layer):
-            found += sum(existing_connections(each, shapes[each.source]) for each in layer.connections if each.source in analog)
+            found[layer.name] = sum(existing_connections(each, shapes[each.source]) for each in layer.connections if each.source in analog)
         elif sources(layer) and analog.issuperset(sources(layer)):
             analog.add(layer.name)
     return found

@@ -21,7 +21,7 @@ from ..network.populations import Analog, Coded, Layer, Readout, Spiking, label,
 from ..tasks.classification import ACCURACY
 from ..tasks.scores import Score, drift_fields, figures
 from ..tasks.task_choice import Choice
-from .hardware import hardware_fields, latency_part
+from .hardware import hardware_fields, joules_of_layers, latency_part
 from .sample_bits import packed
 from .schema import (
     AnalogNodePart,
@@ -74,8 +74,10 @@ class Judged:
     scores: Mapping[str, Score]
 
 
-def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judged: Judged, layer_errors: LayerErrors, notes: Sequence[str]) -> Report:
-    """treatments: what became of the samples, by input of the model."""
+def report_of(
+    run: Measured, data: Dataset, done: int, treatments: Mapping[str, str], judged: Judged, layer_errors: LayerErrors, notes: Sequence[str]
+) -> Report:
+    """done: samples of the data that were run. treatments: what became of them, by input of the model."""
     squares = judged.errors[judged.output].mean_squared_errors or (None, None)
     network, synaptic, active = run.network, operation_counts.synaptic(run.network), layer_errors.active_shares()
     sent = layer_errors.sent_shares() if run.threshold == "fixed" else None
@@ -86,6 +88,7 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
     event = operation_counts.total(list(events.values()))
     spread, latency = operation_counts.event_spread(network, active, sent), latency_part(network, run.decisions)
     counts = {"synaptic": synaptic, "event": event, "event_if_gated": gated}
+    joules = joules_of_layers(network, events, active if network.slope == "gated" else sent, run.costs)
     return Report(
         model=ModelPart(
             name=network.name,
@@ -102,7 +105,8 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
             analog=tuple(_analog(part, network.ann_macs) for part in network.analog),
         ),
         engine=_engine(run),
-        data=DataPart(name=data.name, sha256=data.sha256, samples=len(data), treatments=dict(treatments)),
+        data=DataPart(name=data.name, sha256=data.sha256, samples=done, wanted=None if done == len(data) else len(data), treatments=dict(treatments)),
+        partial=done < len(data),
         ann=AnnPart.model_validate({"accuracy": None, "mean_squared_error": squares[0], **figures(judged.scores, "ann")}),
         snn=SnnPart.model_validate(
             {
@@ -131,7 +135,7 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
             {
                 "paper": _operations(operation_counts.paper(network)),
                 **{name: _operations(each) for name, each in counts.items()},
-                "event_p_proxy_ci95": None if event.p_proxy is None else interval_of_sum(event.p_proxy, spread, len(data)),
+                "event_p_proxy_ci95": None if event.p_proxy is None else interval_of_sum(event.p_proxy, spread, done),
                 "ann_macs": network.ann_macs,
                 "analog_macs": sum(part.macs for part in network.analog),
                 **hardware_fields(network, counts, active, sent, run.costs, latency),
@@ -139,7 +143,7 @@ def report_of(run: Measured, data: Dataset, treatments: Mapping[str, str], judge
         ),
         latency=latency,
         layers=tuple(
-            _layer(network, layer, layer_errors.layers[layer.name], tolerances.get(layer.name), events[layer.name], run.timing)
+            _layer(network, layer, layer_errors.layers[layer.name], tolerances.get(layer.name), events[layer.name], joules[layer.name], run.timing)
             for layer in network.layers
         ),
         timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds),
@@ -230,7 +234,13 @@ def _operations(operations: operation_counts.Operations) -> OperationsPart:
 
 
 def _layer(
-    network: Network, layer: Layer, errors: LayerError, tolerance: float | None, event: operation_counts.Operations, timing: SpikeTiming | None
+    network: Network,
+    layer: Layer,
+    errors: LayerError,
+    tolerance: float | None,
+    event: operation_counts.Operations,
+    joules: dict[str, float | None],
+    timing: SpikeTiming | None,
 ) -> LayerPart:
     return LayerPart(
         name=layer.name,
@@ -251,6 +261,7 @@ def _layer(
         silent=None if isinstance(layer, (Analog, Readout)) else errors.silent_share,
         synops=event.synops,
         neuronops=event.neuronops,
+        joules=joules,
         spike_times=_spike_times(timing, layer),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..measurement.cost_table import COSTS, CostTable
 from ..measurement.energy import energy
 from ..measurement.first_decision import FirstDecisions
-from ..measurement.hardware_work import HardwareWork, of_ann, of_spikes
+from ..measurement.hardware_work import HardwareWork, of_ann, of_layers, of_spikes
 from ..measurement.neurobench_terms import neurobench_terms
 from ..measurement.operation_counts import Operations
 from ..measurement.pipeline_timing import PipelineTiming, pipeline_timing
@@ -85,6 +85,18 @@ def joules(table: CostTable, work: HardwareWork) -> JoulesPart | None:
     """None where the table cannot price it."""
     found = energy(table, work)
     return None if found is None else JoulesPart(total=found.total, **asdict(found))
+
+
+def joules_of_layers(
+    network: Network, events: Mapping[str, Operations], sends: Mapping[str, np.ndarray] | None, tables: Sequence[CostTable]
+) -> dict[str, dict[str, float | None]]:
+    """Energy of count `event` by population and cost table; those of all populations sum up to the network's. events: by population. sends: as for
+    `hardware_work.of_spikes`."""
+    found: dict[str, dict[str, float | None]] = {}
+    for name, work in of_layers(network, events, sends).items():
+        priced = {table.name: energy(table, work, spiking=True) for table in tables}
+        found[name] = {table: each and each.total for table, each in priced.items()}
+    return found
 
 
 def _traffic(work: HardwareWork) -> TrafficPart:

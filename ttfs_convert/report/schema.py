@@ -64,8 +64,9 @@ class DataPart(Part):
     """The samples."""
 
     name: str
-    sha256: str  # over dtype, shape and bytes of samples and labels
-    samples: int
+    sha256: str  # over dtype, shape and bytes of samples and labels; of all, also where not all were run
+    samples: int  # that were run
+    wanted: int | None = None  # that were to be run, where the run was interrupted; else null
     treatments: dict[str, str] = Field(default_factory=dict)  # what became of them, by input: "uint8 divided by 255", "float32 as they are"
 
 
@@ -207,6 +208,7 @@ class LayerPart(Part):
     silent: float | None  # share of neurons with no a > 0; null of a readout
     synops: float  # of the count `event`
     neuronops: float | None  # as synops; null in continuous time
+    joules: dict[str, float | None] = Field(default_factory=dict)  # of these operations and the spikes it sends, by cost table; null: not priced
     spike_times: SpikeTimesPart | None  # null unless asked for, or of a readout
 
 
@@ -244,6 +246,8 @@ class ToolPart(Part):
 
     version: str  # of ttfs-convert
     options: dict[str, str | int | float | bool | list[str] | None] = Field(default_factory=dict)  # of ttfs-run, without dashes; else empty
+    command: str | None = None  # the command line, quoted for a shell; null from Python
+    versions: dict[str, str] = Field(default_factory=dict)  # of Python and of the packages that compute
 
 
 class Report(Part):
@@ -251,6 +255,7 @@ class Report(Part):
     `ttfs-run --json` writes."""
 
     schema_version: int = 1
+    partial: bool = False  # whether the run was interrupted: all figures are of the first `data.samples` samples, and no gate passes
     model: ModelPart
     engine: EnginePart
     data: DataPart

@@ -30,16 +30,16 @@ FORMAT_VERSION = 1
 class SpikeWriter:
     """Collects recordings batch by batch, on disk beside `path`, and writes the file when it is left without an error.
 
-    images: in all. about: what else the file says of itself. Raises UsageError for a `path` where no file can stand, and TtfsError, as all its
+    about: what else the file says of itself. Raises UsageError for a `path` where no file can stand, and TtfsError, as all its
     methods do, if the disk takes no more.
     """
 
-    def __init__(self, path: str | Path, network: Network, images: int, about: dict):
-        self._path, self._network, self._images, self._about = path, network, images, about
+    def __init__(self, path: str | Path, network: Network, about: dict):
+        self._path, self._network, self._images, self._about = path, network, 0, about
         parent = check_target(path).parent
         with writing(path):
             self._folder = tempfile.TemporaryDirectory(dir=parent, prefix=f".{Path(path).name}.")
-        self._members: dict[str, Path] = {}
+        self._members: dict[str, tuple[Path, np.dtype, tuple[int, ...]]] = {}  # where, of what, and the shape of one image's
         self._steps: dict[str, int | None] = {}
 
     def __enter__(self) -> SpikeWriter:
@@ -60,13 +60,10 @@ class SpikeWriter:
         }
         with writing(self._path):
             for name, values in parts.items():
-                new = name not in self._members
-                part = self._members.setdefault(name, Path(self._folder.name) / f"{len(self._members)}.npy")
+                part, *_ = self._members.setdefault(name, (Path(self._folder.name) / f"{len(self._members)}", values.dtype, values.shape[1:]))
                 with open(part, "ab") as file:  # no memory map: on a full disk that ends the process
-                    if new:
-                        header = np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(values))
-                        np.lib.format.write_array_header_1_0(file, {**header, "shape": (self._images, *values.shape[1:])})
                     file.write(np.ascontiguousarray(values).data)
+        self._images += len(recording.potentials)
         self._steps = recording.steps
 
     def _write(self, file: IO[bytes]) -> None:
@@ -87,8 +84,10 @@ class SpikeWriter:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             with archive.open("about.npy", "w") as member:
                 np.lib.format.write_array(member, np.array(json.dumps(about)), allow_pickle=False)
-            for name, part in self._members.items():
+            for name, (part, dtype, shape) in self._members.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member, open(part, "rb") as source:
+                    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (self._images, *shape)}
+                    np.lib.format.write_array_header_1_0(member, header)
                     shutil.copyfileobj(source, member)
 
 

@@ -124,9 +124,24 @@ class Comparison:
 
     def _few(self, count: int) -> dict[str, np.ndarray]:
         """Inputs of samples from all over the data."""
-        rows = np.linspace(0, len(self.data) - 1, count).round().astype(int).tolist()
-        parts = [self._fitted(slice(row, row + 1)) for row in rows]
+        return self._joined(np.linspace(0, len(self.data) - 1, count).round().astype(int))
+
+    def _joined(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Inputs of the samples `rows`."""
+        parts = [self._fitted(slice(row, row + 1)) for row in rows.tolist()]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def spread(self, count: int) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """About `count` samples from all over the data, in batches: which samples, and the model's inputs for them. Samples that mix stay with
+        those that they are run with."""
+        unit = self.together or 1
+        groups = -(-len(self.data) // unit)
+        chosen = np.unique(np.linspace(0, groups - 1, min(groups, -(-count // unit))).round().astype(int))
+        rows = (unit * chosen[:, None] + np.arange(unit)).reshape(-1)
+        rows = rows[rows < len(self.data)]
+        for first in range(0, len(rows), self.batch):
+            part = rows[first : first + self.batch]
+            yield part, self._joined(part)
 
     def _settled(self, few: Mapping[str, np.ndarray], unit: int) -> tuple[int | None, list[str]]:
         """How many samples to run at a time, None for any number, and what to say of it."""
@@ -196,17 +211,22 @@ class Comparison:
         """What the task knows of the samples `rows` by their outputs, those of either network; empty without a task."""
         return {} if self.task is None else self.task.statistics(outputs[self.output], self.task.references(rows, x))
 
-    def batches(self) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
-        """The data from its beginning: which samples, and the model's inputs for them."""
-        for first in range(0, len(self.data), self.batch):
-            rows = slice(first, min(first + self.batch, len(self.data)))
+    def batches(self, first: int = 0) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+        """The data from its beginning, or from sample `first` on: which samples, and the model's inputs for them."""
+        for start in range(first, len(self.data), self.batch):
+            rows = slice(start, min(start + self.batch, len(self.data)))
             yield rows, self.inputs(rows)
 
     def runs(
-        self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None, original: bool = False
+        self,
+        simulate: Callable[[Mapping[str, np.ndarray]], Recording],
+        starting: Callable[[slice], None] = lambda rows: None,
+        original: bool = False,
+        first: int = 0,
     ) -> Iterator[BatchRun]:
-        """Batch by batch what a simulator makes of the data. starting: told which samples come next. original: whether to run that too."""
-        for rows, x in self.batches():
+        """Batch by batch what a simulator makes of the data. starting: told which samples come next. original: whether to run that too. first: see
+        `batches`."""
+        for rows, x in self.batches(first):
             starting(rows)
             start = time.perf_counter()
             expected = self.original(x) if original else {}

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..data.given import GivenData
 from ..errors import UsageError
+from ..measurement.cost_table import CostTable, cost_table
+from ..measurement.energy import energy
+from ..measurement.hardware_work import HardwareWork, event_work
 from ..measurement.label_plausibility import Plausibility
+from ..measurement.layer_errors import LayerErrors
 from ..measurement.prediction import NoRule
 from ..network.network import Network
 from ..network.store import fingerprint
@@ -56,6 +60,9 @@ class Point:
     agreement: float | None  # with the original network's predictions; None where no labels follow from the output
     agreement_spread: float | None  # as that of the accuracy
     measures: dict[str, Spread] = field(default_factory=dict)  # of other tasks than classification, by name
+    latency_steps: int | None = None  # until the output can be read; None in continuous time
+    p_proxy: float | None = None  # SynOPs + NeuronOPs of count `event`, mean over the repeats; None likewise
+    joules: dict[str, float | None] = field(default_factory=dict)  # of that count, by the cost tables asked for; None where one cannot price it
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,7 @@ def sweep(
     repeats: int = 3,
     seed: int = 0,
     log: str | Path | None = None,
+    costs: Sequence[str | Path] = (),
     progress: Callable[[int, int], None] = lambda done, of: None,
     **options: Unpack[StudyOptions],
 ) -> Sweep:
@@ -103,11 +111,13 @@ def sweep(
     repeats: runs of noisy points, with noise of their own.
     seed: of all noise; equal seeds give equal figures.
     log: file to which every finished run is added and from which finished ones are taken, so that a sweep that was cut off goes on.
+    costs: cost tables, by name or file, under which every point has an energy.
     progress: called with runs done and runs in all.
     options: see `StudyOptions`.
 
     Raises as `evaluate`; UsageError for points that there are none of, and for jitter and drop in continuous time, which has no steps.
     """
+    tables = tuple(cost_table(each) for each in costs)
     setting = setting_of(network, data, options)
     named = parsed_points(points) if isinstance(points, str) else points
     wanted: list[_Named] = list(dict.fromkeys([("none", None), *named]))
@@ -133,7 +143,7 @@ def sweep(
         len(comparison.data),
         seed,
         ann.get("accuracy"),
-        tuple(_point(kind, value, found[kind, value], undisturbed, measures) for kind, value in wanted),
+        tuple(_point(kind, value, found[kind, value], undisturbed, measures, tables) for kind, value in wanted),
         (*comparison.data.notes, *comparison.notes, *suspicions),
         str(comparison.rule),
         comparison.choice.name,
@@ -167,7 +177,16 @@ def _of_original(comparison: Comparison) -> tuple[dict[str, float | None], list[
     return found, plausibility.suspicions()
 
 
-def _point(kind: str, value: float | str | None, runs: Sequence[RunFigures], undisturbed: RunFigures, measures: Sequence[Measure]) -> Point:
+def _point(
+    kind: str,
+    value: float | str | None,
+    runs: Sequence[RunFigures],
+    undisturbed: RunFigures,
+    measures: Sequence[Measure],
+    tables: Sequence[CostTable],
+) -> Point:
+    latency, work = runs[0]["latency_steps"], _mean_work(runs)
+    prices = {table.name: energy(table, work, spiking=True) for table in tables}
     agreements, accuracy = _present(runs, "agreement"), _over(ACCURACY, runs, undisturbed)
     return Point(
         kind,
@@ -180,7 +199,16 @@ def _point(kind: str, value: float | str | None, runs: Sequence[RunFigures], und
         statistics.fmean(agreements) if agreements else None,
         _spread(agreements),
         {measure.name: _over(measure, runs, undisturbed) for measure in measures if measure is not ACCURACY},
+        None if latency is None else int(latency),
+        None if work.neuronops is None else work.macs + work.synops + work.neuronops,
+        {name: each and each.total for name, each in prices.items()},
     )
+
+
+def _mean_work(runs: Sequence[RunFigures]) -> HardwareWork:
+    """Over the repeats."""
+    means = {each.name: _present(runs, f"work_{each.name}") for each in fields(HardwareWork)}
+    return HardwareWork(**{name: statistics.fmean(values) if values else None for name, values in means.items()})  # type: ignore[arg-type]
 
 
 def _over(measure: Measure, runs: Sequence[RunFigures], undisturbed: RunFigures) -> Spread:
@@ -190,7 +218,7 @@ def _over(measure: Measure, runs: Sequence[RunFigures], undisturbed: RunFigures)
         return Spread(None, None, None, None)
     mean = statistics.fmean(values)
     worst = min(values) if measure.higher_is_better else max(values)
-    return Spread(mean, _spread(values), worst, None if before is None else measure.drop_of(measure.scale * (mean - before)))
+    return Spread(mean, _spread(values), worst, None if before is None else measure.drop_of(measure.scale * (mean - before)) + 0.0)
 
 
 def _present(runs: Sequence[RunFigures], name: str) -> list[float]:
@@ -213,6 +241,11 @@ class _Runner:
         if kind != "none":
             network, noise = SWEEP_KINDS[kind].prepare(network, value, (self._seed, list(SWEEP_KINDS).index(kind), repeat))
         comparison, measures = self._comparison, () if self._comparison.task is None else self._comparison.task.measures
-        found = comparison.outcome(Simulator(network, noise), lambda rows: noise and noise.start(rows.start))
+        spikes = LayerErrors(network)
+        found = comparison.outcome(
+            Simulator(network, noise), lambda rows: noise and noise.start(rows.start), lambda recording: spikes.add(recording, {})
+        )
         figures = {measure.name: figure(measure, found.statistics[measure.name]) for measure in measures}
-        return {ACCURACY.name: None, **figures, "agreement": found.agreement(comparison.original_outcome)}
+        work = {f"work_{name}": value for name, value in asdict(event_work(network, spikes.active_shares())).items()}
+        agreement = found.agreement(comparison.original_outcome)
+        return {ACCURACY.name: None, **figures, "agreement": agreement, "latency_steps": network.latency_steps, **work}

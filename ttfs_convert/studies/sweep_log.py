@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from ..errors import DataError
 from ..files.atomic import check_target, write_whole, writing
+from ..measurement.hardware_work import HardwareWork
 
-RunFigures = Mapping[str, float | None]  # of one run, by measure, and its agreement; None where there is none
+RunFigures = Mapping[str, float | None]  # of one run, by measure, its agreement, latency and work; None where there is none
 RUN = ("kind", "value", "repeat")
+COSTS = ("latency_steps", *(f"work_{field.name}" for field in fields(HardwareWork)))  # of a run: from these energy follows, under any table
 ABOUT = ("network", "data", "samples", "seed", "task")  # what runs of one sweep have in common
 
 
@@ -31,6 +34,7 @@ class SweepLog:
                 entry = json.loads(line)
                 run = entry["kind"], entry["value"], entry["repeat"]
                 found = {key: value for key, value in entry.items() if key not in (*RUN, *ABOUT)}
+                _ = [found[name] for name in COSTS]
                 if {key: entry[key] for key in ABOUT if key in entry} == setting:
                     self._runs[run] = {"accuracy": found.pop("accuracy"), "agreement": found.pop("agreement"), **found}
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -16,7 +16,7 @@ def samples_to_verify(asked: int | None, total: int) -> int:
     return min(SAMPLES, -(-total // SHARE)) if asked is None else min(asked, total)
 
 
-def verify(network: Network, comparison: Comparison, samples: int) -> EngineCheck:
+def verified(network: Network, comparison: Comparison, samples: int) -> EngineCheck:
     """Engine `clock`, or `event` in continuous time, on the first samples."""
     check = EngineCheck(network, by="event" if network.steps is None else "clock", samples=samples)
     simulate = simulator(network, check.by)

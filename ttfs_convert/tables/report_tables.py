@@ -6,7 +6,7 @@ from rich.table import Table
 
 from ..measurement.layer_errors import SAYS_LITTLE
 from ..report.schema import DriftPart, EnginePart, ModelPart, OperationsPart, OutputPart, QuantisedPart, Report, TaskPart
-from ..studies.evaluation import Evaluation
+from ..studies.tallies import Evaluation
 from ..tasks.scores import Score
 from .fitting_table import Name
 from .histogram import Histogram
@@ -109,6 +109,8 @@ def summary(evaluation: Evaluation) -> Table:
     report = evaluation.report
     result = two_columns("Summary")
     samples = f"{report.data.name}, {report.data.samples:,} sample{'' if report.data.samples == 1 else 's'}"
+    if report.partial:
+        samples += f" of {report.data.wanted:,}: the run was interrupted"
     result.add_row("data", samples)
     if report.task is not None and report.task.name != "classification":
         result.add_row("task", ", ".join(part for part in (report.task.name, report.task.why) if part) + _held_against(report.task))

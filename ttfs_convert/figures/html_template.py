@@ -1,0 +1,29 @@
+"""Pages from the templates beside this file: self-contained, names escaped, nothing allowed but their own style and script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+from ..errors import UsageError
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def rendered(template: str, **names: object) -> str:
+    """The HTML of `template`, which extends page.html. names: what it uses. Raises UsageError where Jinja2 is not installed."""
+    try:
+        import jinja2
+    except ImportError as error:
+        raise UsageError("--html", "no Jinja2", "the package that fills the page", "pip install 'ttfs-convert[html]'") from error
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    frame = {"style": style, "script": script, "style_hash": _hash(style), "script_hash": _hash(script)}
+    return environment.get_template(template).render(**frame, **names)
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
