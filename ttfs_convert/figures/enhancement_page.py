@@ -1,11 +1,9 @@
-"""Enhanced speech for a browser: spectrograms and players of the first recordings, nothing fetched; and a page of its own around them."""
+"""Enhanced speech for a browser: spectrograms and players of the first recordings, nothing fetched."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,33 +13,18 @@ from ..data.sound_file import RATE, soundfile
 from ..errors import UsageError
 from ..studies.enhancement import Enhancement
 from ..studies.first_sounds import Sounds
+from .html_template import rendered
 
 if TYPE_CHECKING:
-    import jinja2
     from matplotlib.figure import Figure
 
 BUDGET = 1_600_000  # bytes of all spectrograms and sounds as text; a page of 2 MB has room for them
 DPI, COLOURS = 90, 64  # of spectrograms
-TEMPLATES = Path(__file__).parent / "templates"
-
-
-def enhancement_section(found: Enhancement) -> str:
-    """`<section>` of the recordings that `found` keeps the beginnings of, as many as BUDGET allows: for each its spectrograms as PNG, and players
-    with FLAC of 16 bits; all inside, as data URIs, with labels for screen readers. A page's content policy has to allow `img-src data:` and
-    `media-src data:`. Raises UsageError where Jinja2 or Matplotlib is not installed."""
-    kept, size = [], 0
-    for sounds in found.sounds:
-        part = _recording(sounds)
-        size += len(part["picture"]) + sum(len(uri) for uri in part["players"].values())
-        if size > BUDGET:
-            break
-        kept.append(part)
-    return _templates().get_template("enhancement.html").render(recordings=kept, in_all=len(found.recordings))
 
 
 def enhancement_page(found: Enhancement) -> str:
-    """A page with the table of the measures and the section. Raises as `enhancement_section`."""
-    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    """The table of the measures, and of the recordings that `found` keeps the beginnings of as many as BUDGET allows: for each its spectrograms as
+    PNG, and players with FLAC of 16 bits, with labels for screen readers. Raises UsageError where Jinja2 or Matplotlib is not installed."""
     rows = [
         (
             score.measure.title,
@@ -50,17 +33,18 @@ def enhancement_page(found: Enhancement) -> str:
         )
         for name, score in found.scores.items()
     ]
-    return (
-        _templates()
-        .get_template("enhancement_page.html")
-        .render(
-            found=found,
-            rows=rows,
-            section=enhancement_section(found),
-            style=style,
-            style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        )
-    )
+    return rendered("enhancement.html", found=found, rows=rows, recordings=_within(BUDGET, found))
+
+
+def _within(budget: int, found: Enhancement) -> list[dict]:
+    kept, size = [], 0
+    for sounds in found.sounds:
+        part = _recording(sounds)
+        size += len(part["picture"]) + sum(len(uri) for uri in part["players"].values())
+        if size > budget:
+            break
+        kept.append(part)
+    return kept
 
 
 def _recording(sounds: Sounds) -> dict:
@@ -96,11 +80,3 @@ def _flac(sound: np.ndarray) -> bytes:
 
 def _uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _templates() -> jinja2.Environment:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise UsageError("--html", "no Jinja2", "the package that fills the page", "pip install 'ttfs-convert[html]'") from error
-    return jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined)
