@@ -1,0 +1,192 @@
+"""Weights rounded to integers of few bits times one scale per output: to the nearest, or so that what they make of given rows stays.
+
+    minimise over integers q in [-L, L] and s > 0:   sum over rows |x (s q - w)|^2 + damping |s q - w|^2,   L = 2^(bits - 1) - 1
+
+Column by column, in the order of the falling diagonal of H = X^T X + damping: each is rounded, and the ones that are left take up its error as the
+least squares have it, by the Cholesky factor of H^-1. Hassibi and Stork, "Second order derivatives for network pruning: optimal brain surgeon"
+(NIPS 1992), for rounding: Frantar and Alistarh, "Optimal brain compression" (NeurIPS 2022); in one order for all outputs: Frantar et al.,
+"GPTQ" (ICLR 2023). The scale is the best of several.
+
+Where sums of weights may not change, s = t / K for the sum t and a whole number K, so that integers can hold it; H^-1 leaves out what would
+change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..network.weight_grid import largest_integer
+from .ridge import orthonormal, products
+
+FACTORS = np.linspace(0.4, 1, 13)  # of the scale that the largest weight asks for: those that are tried
+WIDEST = 2048  # columns that take up each other's errors at once; wider layers are rounded by blocks
+TOGETHER = 128  # columns between which errors go one by one, and to the others at once
+ROOM = 1 << 22  # values of candidates worked on at a time
+LEAST = 1e-9  # of the mean variance of weights: what is left to one that the others decide
+NOUGHT = 1e-3  # sums of weights below it are taken for 0: no scale of few bits has them
+
+
+@dataclass(frozen=True)
+class IntegerRows:
+    """q: (k, m) int8. scales: (m,) float32."""
+
+    q: np.ndarray
+    scales: np.ndarray
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(k, m) float32."""
+        return self.q.astype(np.float32) * self.scales
+
+
+@dataclass(frozen=True)
+class Held:
+    """Sums that stay: combinations (c, k) @ weights (k, m) = sums (c, m), float64."""
+
+    combinations: np.ndarray
+    sums: np.ndarray
+
+    @classmethod
+    def of(cls, combinations: np.ndarray, weights: np.ndarray) -> Held:
+        """Those of `weights`; sums near 0 are 0."""
+        sums = combinations.astype(np.float64) @ weights.astype(np.float64)
+        return cls(combinations.astype(np.float64), np.where(np.abs(sums) < NOUGHT, 0, sums))
+
+    def but_for(self, weights: np.ndarray) -> Held:
+        """What `weights` (k, m) leave of the sums."""
+        return Held(self.combinations, self.sums - self.combinations @ weights)
+
+
+def nearest(weights: np.ndarray, bits: int, held: Held | None = None) -> IntegerRows:
+    """Each of `weights` (k, m) rounded on its own, with the scale of the least squared error. held: what stays; then as few as can be are
+    rounded the other way."""
+    largest, weights = largest_integer(bits), weights.astype(np.float64)
+    q, scales, least = np.zeros(weights.shape), np.ones(weights.shape[1]), np.full(weights.shape[1], np.inf)
+    for tried in _candidates(weights, largest, held):
+        found = np.clip(np.rint(weights / tried), -largest, largest)
+        error = np.square(found * tried - weights).sum(0)
+        better = error < least
+        q, scales, least = np.where(better, found, q), np.where(better, tried, scales), np.where(better, error, least)
+    if held is None:
+        squares = np.square(q).sum(0)
+        scales = np.where(squares > 0, (q * weights).sum(0) / np.maximum(squares, 1), scales)
+    return _kept(q, scales, np.ones(len(weights)), weights, largest, held)
+
+
+def fitted_to_rows(weights: np.ndarray, rows: np.ndarray, damping: float, bits: int, held: Held | None = None) -> IntegerRows:
+    """`weights` (k, m) rounded so that rows @ weights stays what it is as far as it can. rows: (r, k) float32, less their mean. held: what stays,
+    if a scale can hold it."""
+    largest, weights = largest_integer(bits), weights.astype(np.float64)
+    importance = np.square(rows, dtype=np.float64).sum(0) + damping
+    order = np.argsort(-importance, kind="stable")
+    blocks = [order[first : first + WIDEST] for first in range(0, len(order), WIDEST)]
+    q, scales = np.zeros(weights.shape), np.array(list(_candidates(weights, largest, held)))
+    missed = np.zeros((len(rows), weights.shape[1]))  # by what the blocks so far have changed rows @ weights
+    for block in blocks:
+        last = block is blocks[-1]
+        own = _Block(rows[:, block], damping, held.combinations[:, block] if held is not None and last else None)
+        wanted = weights[block] - own.taking_up(missed)
+        q[block], scales = own.rounded(wanted, scales, largest, None if held is None or not last else held.but_for(q * scales[0]))
+        if not last:
+            missed += rows[:, block] @ (q[block] * scales[0] - weights[block])
+    (scales,) = scales
+    if held is None:
+        scales = _least_squares_scales(q, scales, weights, rows, damping)
+    return _kept(q, scales, importance, weights, largest, held)
+
+
+class _Block:
+    """Columns that take up each other's errors. rows: (r, n) float32. combinations: (c, n), those whose sums are held, or None."""
+
+    def __init__(self, rows: np.ndarray, damping: float, combinations: np.ndarray | None):
+        self._rows, self._combinations = rows, combinations
+        inverse = np.linalg.inv(products(rows, rows) + damping * np.eye(rows.shape[1]))
+        self._free = inverse
+        if combinations is not None:
+            basis = orthonormal(combinations)
+            self._spread = inverse @ basis @ np.linalg.inv(basis.T @ inverse @ basis) @ basis.T @ np.linalg.pinv(combinations)
+            self._free = inverse - self._spread @ (combinations @ inverse)
+        least = LEAST * float(np.trace(inverse)) / len(inverse)
+        self._upper = np.linalg.cholesky(self._free + least * np.eye(len(inverse))).T
+
+    def taking_up(self, missed: np.ndarray) -> np.ndarray:
+        """(n, m): weights whose rows @ weights is closest to `missed`, (r, m)."""
+        return self._free @ products(self._rows, missed) if missed.any() else np.zeros((len(self._free), missed.shape[1]))
+
+    def rounded(self, wanted: np.ndarray, candidates: np.ndarray, largest: int, held: Held | None) -> tuple[np.ndarray, np.ndarray]:
+        """q (n, m) of `wanted` (n, m), and scales (1, m): the best of `candidates` (c, m)."""
+        q, scales = np.empty(wanted.shape), np.empty((1, wanted.shape[1]))
+        each = max(1, ROOM // candidates[:, :1].size // len(wanted))
+        for outputs in (slice(first, first + each) for first in range(0, wanted.shape[1], each)):
+            own = candidates[:, outputs]
+            tried = np.tile(wanted[:, outputs], len(own))
+            if held is not None:
+                sums = np.tile(held.sums[:, outputs], len(own))
+                tried += self._spread @ (np.rint(sums / own.reshape(-1)) * own.reshape(-1) - self._combinations @ tried)
+            found, errors = self._one_by_one(tried, own.reshape(-1), largest)
+            best = errors.reshape(own.shape).argmin(0)[None]
+            q[:, outputs] = np.take_along_axis(found.reshape(len(q), *own.shape), best[None], 1)[:, 0]
+            scales[:, outputs] = np.take_along_axis(own, best, 0)
+        return q, scales
+
+    def _one_by_one(self, wanted: np.ndarray, scales: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:
+        """q (n, m), and the objective (m,). wanted: (n, m), overwritten."""
+        q, total = np.empty(wanted.shape), np.zeros(wanted.shape[1])
+        for first in range(0, len(wanted), TOGETHER):
+            past = min(first + TOGETHER, len(wanted))
+            errors = np.empty((past - first, wanted.shape[1]))
+            for column in range(first, past):
+                q[column] = np.clip(np.rint(wanted[column] / scales), -largest, largest)
+                error = (wanted[column] - q[column] * scales) / self._upper[column, column]
+                wanted[column + 1 : past] -= np.outer(self._upper[column, column + 1 : past], error)
+                errors[column - first] = error
+            wanted[past:] -= self._upper[first:past, past:].T @ errors
+            total += np.square(errors).sum(0)
+        return q, total
+
+
+def _candidates(weights: np.ndarray, largest: int, held: Held | None) -> Iterator[np.ndarray]:
+    """Scales (m,) that float32 holds, the largest first."""
+    widest = np.abs(weights).max(0) / largest
+    widest[widest == 0] = 1
+    for factor in FACTORS:
+        scales = factor * widest
+        if held is not None:  # a whole number of them is the largest sum
+            sums = np.abs(held.sums).max(0)
+            scales = np.where(sums > 0, sums / np.maximum(np.rint(sums / scales), 1), scales)
+        yield scales.astype(np.float32).astype(np.float64)
+
+
+def _least_squares_scales(q: np.ndarray, scales: np.ndarray, weights: np.ndarray, rows: np.ndarray, damping: float) -> np.ndarray:
+    """Of the integers as they are. scales: where all are 0."""
+    found, wanted = rows @ q.astype(np.float32), rows @ weights.astype(np.float32)
+    squares = np.square(found, dtype=np.float64).sum(0) + damping * np.square(q).sum(0)
+    best = ((found * wanted).sum(0, dtype=np.float64) + damping * (q * weights).sum(0)) / np.maximum(squares, 1e-300)
+    return np.where(best > 0, best, scales)
+
+
+def _kept(q: np.ndarray, scales: np.ndarray, importance: np.ndarray, weights: np.ndarray, largest: int, held: Held | None) -> IntegerRows:
+    """With held sums made right, one integer after the other by the least of importance * error^2."""
+    scales = scales.astype(np.float32)
+    if held is not None:
+        whole = np.rint(held.sums / scales)
+        for output in np.flatnonzero((held.combinations @ q != whole).any(0)):
+            _move(q[:, output], weights[:, output] / scales[output], importance, held.combinations, whole[:, output], largest)
+    return IntegerRows(q.astype(np.int8), scales)
+
+
+def _move(q: np.ndarray, wanted: np.ndarray, importance: np.ndarray, combinations: np.ndarray, whole: np.ndarray, largest: int) -> None:
+    """Change `q` (k,) until combinations @ q = whole, or nothing brings it closer. wanted: (k,)."""
+    while (lacking := np.rint(whole - combinations @ q)).any():
+        most = np.abs(lacking).argmax()
+        moved = np.sign(lacking[most] * combinations[most])
+        closer = np.abs(lacking[:, None] - combinations * moved).sum(0) < np.abs(lacking).sum()
+        cost = importance * moved * (2 * (q - wanted) + moved)
+        cost[~(closer & (moved != 0) & (np.abs(q + moved) <= largest))] = np.inf
+        column = cost.argmin()
+        if not np.isfinite(cost[column]):
+            return
+        q[column] += moved[column]
