@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..network.weight_grid import largest_integer
-from .ridge import orthonormal, products
+from .ridge import Ridge, orthonormal
 
 FACTORS = np.linspace(0.4, 1, 13)  # of the scale that the largest weight asks for: those that are tried
 WIDEST = 2048  # columns that take up each other's errors at once; wider layers are rounded by blocks
@@ -76,22 +76,23 @@ def nearest(weights: np.ndarray, bits: int, held: Held | None = None) -> Integer
     return _kept(q, scales, np.ones(len(weights)), weights, largest, held)
 
 
-def fitted_to_rows(weights: np.ndarray, rows: np.ndarray, damping: float, bits: int, held: Held | None = None) -> IntegerRows:
-    """`weights` (k, m) rounded so that rows @ weights stays what it is as far as it can. rows: (r, k) float32, less their mean. held: what stays,
-    if a scale can hold it."""
-    largest, weights = largest_integer(bits), weights.astype(np.float64)
-    importance = np.square(rows, dtype=np.float64).sum(0) + damping
+def fitted_to_rows(weights: np.ndarray, rows: Ridge, strength: float, bits: int, held: Held | None = None) -> IntegerRows:
+    """`weights` (k, m) rounded so that rows @ weights stays what it is, up to a charge, as far as it can. strength: of the damping, as of the
+    ridge. held: what stays, if a scale can hold it."""
+    largest, weights, damping = largest_integer(bits), weights.astype(np.float64), rows.damping(strength)
+    importance = rows.importance() + damping
     order = np.argsort(-importance, kind="stable")
     blocks = [order[first : first + WIDEST] for first in range(0, len(order), WIDEST)]
     q, scales = np.zeros(weights.shape), np.array(list(_candidates(weights, largest, held)))
-    missed = np.zeros((len(rows), weights.shape[1]))  # by what the blocks so far have changed rows @ weights
+    missed = None  # by what the blocks so far have changed rows @ weights
     for block in blocks:
         last = block is blocks[-1]
-        own = _Block(rows[:, block], damping, held.combinations[:, block] if held is not None and last else None)
-        wanted = weights[block] - own.taking_up(missed)
+        own = _Block(rows.curvature(block), damping, held.combinations[:, block] if held is not None and last else None)
+        wanted = weights[block] if missed is None else weights[block] - own.taking_up(rows.read_from(missed, block))
         q[block], scales = own.rounded(wanted, scales, largest, None if held is None or not last else held.but_for(q * scales[0]))
         if not last:
-            missed += rows[:, block] @ (q[block] * scales[0] - weights[block])
+            changed = rows.outputs(q[block] * scales[0] - weights[block], block)
+            missed = changed if missed is None else missed + changed
     (scales,) = scales
     if held is None:
         scales = _least_squares_scales(q, scales, weights, rows, damping)
@@ -99,11 +100,11 @@ def fitted_to_rows(weights: np.ndarray, rows: np.ndarray, damping: float, bits: 
 
 
 class _Block:
-    """Columns that take up each other's errors. rows: (r, n) float32. combinations: (c, n), those whose sums are held, or None."""
+    """Columns that take up each other's errors. curvature: (n, n). combinations: (c, n), those whose sums are held, or None."""
 
-    def __init__(self, rows: np.ndarray, damping: float, combinations: np.ndarray | None):
-        self._rows, self._combinations = rows, combinations
-        inverse = np.linalg.inv(products(rows, rows) + damping * np.eye(rows.shape[1]))
+    def __init__(self, curvature: np.ndarray, damping: float, combinations: np.ndarray | None):
+        self._combinations = combinations
+        inverse = np.linalg.inv(curvature + damping * np.eye(len(curvature)))
         self._free = inverse
         if combinations is not None:
             basis = orthonormal(combinations)
@@ -113,8 +114,8 @@ class _Block:
         self._upper = np.linalg.cholesky(self._free + least * np.eye(len(inverse))).T
 
     def taking_up(self, missed: np.ndarray) -> np.ndarray:
-        """(n, m): weights whose rows @ weights is closest to `missed`, (r, m)."""
-        return self._free @ products(self._rows, missed) if missed.any() else np.zeros((len(self._free), missed.shape[1]))
+        """(n, m): weights whose outputs are closest to some that these columns read as `missed`, (n, m)."""
+        return self._free @ missed
 
     def rounded(self, wanted: np.ndarray, candidates: np.ndarray, largest: int, held: Held | None) -> tuple[np.ndarray, np.ndarray]:
         """q (n, m) of `wanted` (n, m), and scales (1, m): the best of `candidates` (c, m)."""
@@ -160,9 +161,9 @@ def _candidates(weights: np.ndarray, largest: int, held: Held | None) -> Iterato
         yield scales.astype(np.float32).astype(np.float64)
 
 
-def _least_squares_scales(q: np.ndarray, scales: np.ndarray, weights: np.ndarray, rows: np.ndarray, damping: float) -> np.ndarray:
+def _least_squares_scales(q: np.ndarray, scales: np.ndarray, weights: np.ndarray, rows: Ridge, damping: float) -> np.ndarray:
     """Of the integers as they are. scales: where all are 0."""
-    found, wanted = rows @ q.astype(np.float32), rows @ weights.astype(np.float32)
+    found, wanted = rows.outputs(q), rows.outputs(weights)
     squares = np.square(found, dtype=np.float64).sum(0) + damping * np.square(q).sum(0)
     best = ((found * wanted).sum(0, dtype=np.float64) + damping * (q * weights).sum(0)) / np.maximum(squares, 1e-300)
     return np.where(best > 0, best, scales)

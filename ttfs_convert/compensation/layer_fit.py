@@ -18,7 +18,7 @@ from .ridge import Ridge
 from .weight_rounding import Rounding
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-DAMPINGS = (1e-3, 1e-2, 1e-1, 1.0)  # strengths that the errors of rounding are taken up with
+DAMPINGS = (1e-3, 1e-2, 1e-1)  # strengths that the errors of rounding are taken up with
 ROUNDS = 3  # of fits to what the threshold lets through
 
 

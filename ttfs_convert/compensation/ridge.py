@@ -33,10 +33,28 @@ class Ridge:
         self._scale = float(self._values.sum()) / rows.shape[1]
         self._least = RESOLUTION * len(rows) * float(np.square(self._mean).mean()) + 1e-12
 
-    @property
-    def centred(self) -> np.ndarray:
-        """(r, k) float32: rows less their mean."""
-        return self._rows - self._middle if self._by_column else self._rows
+    def curvature(self, columns: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(c, c) float64: products of these columns, less their means, without what may not change."""
+        if self._by_column:
+            own = self._vectors[columns]
+            return (own * self._values) @ own.T
+        rows = self._rows[:, columns]
+        return products(rows, rows)
+
+    def importance(self) -> np.ndarray:
+        """(k,): the curvature's diagonal."""
+        if self._by_column:
+            return np.square(self._vectors) @ self._values
+        return np.square(self._rows, dtype=np.float64).sum(0)
+
+    def outputs(self, weights: np.ndarray, columns: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(r, m) float32: these columns, less their means, @ weights (c, m)."""
+        found = self._rows[:, columns] @ weights.astype(np.float32)
+        return found - found.mean(0, dtype=np.float64).astype(np.float32) if self._by_column else found
+
+    def read_from(self, outputs: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """(c, m) float64: these columns, less their means, .T @ outputs (r, m), whose means are 0."""
+        return products(self._rows[:, columns], outputs)
 
     def damping(self, strength: float) -> float:
         """What stands on the diagonal beside the rows' products."""

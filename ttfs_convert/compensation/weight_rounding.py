@@ -101,10 +101,7 @@ class Rounding:
         """Of the weights after `change`, so that what they make of the rows stays, up to a charge. ridges: of these rows, by block."""
         weights = self._weights + np.concatenate(change.weights) if change.weights else self._weights
         return self._change(
-            [
-                fitted_to_rows(own, ridge.centred, ridge.damping(strength), self._bits, held)
-                for own, ridge, held in zip(self._by_block(weights), ridges, self._held)
-            ]
+            [fitted_to_rows(own, ridge, strength, self._bits, held) for own, ridge, held in zip(self._by_block(weights), ridges, self._held)]
         )
 
     def _change(self, blocks: list[IntegerRows]) -> Change:
