@@ -25,7 +25,7 @@ FACTORS = np.linspace(0.4, 1, 13)  # of the scale that the largest weight asks f
 WIDEST = 2048  # columns that take up each other's errors at once; wider layers are rounded by blocks
 TOGETHER = 128  # columns between which errors go one by one, and to the others at once
 ROOM = 1 << 22  # values of candidates worked on at a time
-LEAST = 1e-9  # of the mean variance of weights: what is left to one that the others decide
+LEAST, SOFT = 1e-9, 1e-2  # of the mean variance of weights: what is left to one that sums decide, in the last block and before
 NOUGHT = 1e-3  # sums of weights below it are taken for 0: no scale of few bits has them
 
 
@@ -55,25 +55,17 @@ class Held:
         sums = combinations.astype(np.float64) @ weights.astype(np.float64)
         return cls(combinations.astype(np.float64), np.where(np.abs(sums) < NOUGHT, 0, sums))
 
-    def but_for(self, weights: np.ndarray) -> Held:
-        """What `weights` (k, m) leave of the sums."""
-        return Held(self.combinations, self.sums - self.combinations @ weights)
-
 
 def nearest(weights: np.ndarray, bits: int, held: Held | None = None) -> IntegerRows:
     """Each of `weights` (k, m) rounded on its own, with the scale of the least squared error. held: what stays; then as few as can be are
     rounded the other way."""
     largest, weights = largest_integer(bits), weights.astype(np.float64)
-    q, scales, least = np.zeros(weights.shape), np.ones(weights.shape[1]), np.full(weights.shape[1], np.inf)
-    for tried in _candidates(weights, largest, held):
-        found = np.clip(np.rint(weights / tried), -largest, largest)
-        error = np.square(found * tried - weights).sum(0)
-        better = error < least
-        q, scales, least = np.where(better, found, q), np.where(better, tried, scales), np.where(better, error, least)
+    one_each = np.ones(len(weights))
+    q, scales = _one_by_one(weights, one_each, largest, held)
     if held is None:
         squares = np.square(q).sum(0)
         scales = np.where(squares > 0, (q * weights).sum(0) / np.maximum(squares, 1), scales)
-    return _kept(q, scales, np.ones(len(weights)), weights, largest, held)
+    return _kept(q, scales, one_each, weights, largest, held)
 
 
 def fitted_to_rows(weights: np.ndarray, rows: Ridge, strength: float, bits: int, held: Held | None = None) -> IntegerRows:
@@ -83,15 +75,19 @@ def fitted_to_rows(weights: np.ndarray, rows: Ridge, strength: float, bits: int,
     importance = rows.importance() + damping
     order = np.argsort(-importance, kind="stable")
     blocks = [order[first : first + WIDEST] for first in range(0, len(order), WIDEST)]
-    q, scales = np.zeros(weights.shape), np.array(list(_candidates(weights, largest, held)))
+    q, others = np.zeros(weights.shape), weights.copy()
+    one_block = len(blocks) == 1  # of several none knows what scale is best for the others
+    scales = np.array(list(_candidates(weights, largest, held))) if one_block else _one_by_one(weights, importance, largest, held)[1][None]
     missed = None  # by what the blocks so far have changed rows @ weights
     for block in blocks:
         last = block is blocks[-1]
-        own = _Block(rows.curvature(block), damping, held.combinations[:, block] if held is not None and last else None)
+        own = _Block(rows.curvature(block), damping, None if held is None else held.combinations[:, block], last)
         wanted = weights[block] if missed is None else weights[block] - own.taking_up(rows.read_from(missed, block))
-        q[block], scales = own.rounded(wanted, scales, largest, None if held is None or not last else held.but_for(q * scales[0]))
+        others[block] = 0
+        q[block], scales = own.rounded(wanted, scales, largest, None if held is None else held.sums - held.combinations @ others)
+        others[block] = q[block] * scales[0]
         if not last:
-            changed = rows.outputs(q[block] * scales[0] - weights[block], block)
+            changed = rows.outputs(others[block] - weights[block], block)
             missed = changed if missed is None else missed + changed
     (scales,) = scales
     if held is None:
@@ -100,40 +96,41 @@ def fitted_to_rows(weights: np.ndarray, rows: Ridge, strength: float, bits: int,
 
 
 class _Block:
-    """Columns that take up each other's errors. curvature: (n, n). combinations: (c, n), those whose sums are held, or None."""
+    """Columns that take up each other's errors. curvature: (n, n). combinations: (c, n), those whose sums are held, or None. last: whether no
+    other block can hold them, so that this one has to, exactly."""
 
-    def __init__(self, curvature: np.ndarray, damping: float, combinations: np.ndarray | None):
-        self._combinations = combinations
+    def __init__(self, curvature: np.ndarray, damping: float, combinations: np.ndarray | None, last: bool):
+        self._combinations, self._last = combinations, last
         inverse = np.linalg.inv(curvature + damping * np.eye(len(curvature)))
         self._free = inverse
         if combinations is not None:
             basis = orthonormal(combinations)
             self._spread = inverse @ basis @ np.linalg.inv(basis.T @ inverse @ basis) @ basis.T @ np.linalg.pinv(combinations)
             self._free = inverse - self._spread @ (combinations @ inverse)
-        least = LEAST * float(np.trace(inverse)) / len(inverse)
+        least = (LEAST if last else SOFT) * float(np.trace(inverse)) / len(inverse)
         self._upper = np.linalg.cholesky(self._free + least * np.eye(len(inverse))).T
 
     def taking_up(self, missed: np.ndarray) -> np.ndarray:
         """(n, m): weights whose outputs are closest to some that these columns read as `missed`, (n, m)."""
         return self._free @ missed
 
-    def rounded(self, wanted: np.ndarray, candidates: np.ndarray, largest: int, held: Held | None) -> tuple[np.ndarray, np.ndarray]:
-        """q (n, m) of `wanted` (n, m), and scales (1, m): the best of `candidates` (c, m)."""
+    def rounded(self, wanted: np.ndarray, candidates: np.ndarray, largest: int, sums: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """q (n, m) of `wanted` (n, m), and scales (1, m): the best of `candidates` (c, m). sums: (combinations, m), those to hold."""
         q, scales = np.empty(wanted.shape), np.empty((1, wanted.shape[1]))
         each = max(1, ROOM // candidates[:, :1].size // len(wanted))
         for outputs in (slice(first, first + each) for first in range(0, wanted.shape[1], each)):
             own = candidates[:, outputs]
             tried = np.tile(wanted[:, outputs], len(own))
-            if held is not None:
-                sums = np.tile(held.sums[:, outputs], len(own))
-                tried += self._spread @ (np.rint(sums / own.reshape(-1)) * own.reshape(-1) - self._combinations @ tried)
-            found, errors = self._one_by_one(tried, own.reshape(-1), largest)
+            if sums is not None:
+                held, scale = np.tile(sums[:, outputs], len(own)), own.reshape(-1)
+                tried += self._spread @ ((np.rint(held / scale) * scale if self._last else held) - self._combinations @ tried)
+            found, errors = self._column_by_column(tried, own.reshape(-1), largest)
             best = errors.reshape(own.shape).argmin(0)[None]
             q[:, outputs] = np.take_along_axis(found.reshape(len(q), *own.shape), best[None], 1)[:, 0]
             scales[:, outputs] = np.take_along_axis(own, best, 0)
         return q, scales
 
-    def _one_by_one(self, wanted: np.ndarray, scales: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:
+    def _column_by_column(self, wanted: np.ndarray, scales: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:
         """q (n, m), and the objective (m,). wanted: (n, m), overwritten."""
         q, total = np.empty(wanted.shape), np.zeros(wanted.shape[1])
         for first in range(0, len(wanted), TOGETHER):
@@ -147,6 +144,17 @@ class _Block:
             wanted[past:] -= self._upper[first:past, past:].T @ errors
             total += np.square(errors).sum(0)
         return q, total
+
+
+def _one_by_one(weights: np.ndarray, importance: np.ndarray, largest: int, held: Held | None) -> tuple[np.ndarray, np.ndarray]:
+    """q (k, m) and scales (m,) of the least importance * error^2. importance: (k,)."""
+    q, scales, least = np.zeros(weights.shape), np.ones(weights.shape[1]), np.full(weights.shape[1], np.inf)
+    for tried in _candidates(weights, largest, held):
+        found = np.clip(np.rint(weights / tried), -largest, largest)
+        error = importance @ np.square(found * tried - weights)
+        better = error < least
+        q, scales, least = np.where(better, found, q), np.where(better, tried, scales), np.where(better, error, least)
+    return q, scales
 
 
 def _candidates(weights: np.ndarray, largest: int, held: Held | None) -> Iterator[np.ndarray]:
