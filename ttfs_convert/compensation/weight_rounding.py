@@ -73,9 +73,9 @@ def checked(layer: Spiking | Readout, rounded: Spiking | Readout) -> Spiking | R
         if worst > SUM_KEPT:
             raise UsageError(
                 "weight bits",
-                f"weight sums of layer {layer.name} that integers times one scale per neuron miss by {worst:.1e}",
-                "sums that a scale divides into whole numbers",
-                "take more bits, or --mode exact, which needs no weight sums",
+                f"weight sums of layer {layer.name}, which rounding takes off by {worst:.1e}",
+                "convolutions and dense layers, whose sums it can keep",
+                "add --mode exact, which needs no weight sums, or leave --weight-bits out",
             )
     return rounded
 
