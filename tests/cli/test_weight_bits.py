@@ -60,7 +60,7 @@ def test_runs_say_it_and_the_twin_keeps_the_originals_weights(folder, networks):
         reports[name] = json.loads((folder / "run.json").read_text())
         assert (reports[name]["model"]["weight_bits"], reports[name]["model"]["weight_bytes"]) == (4, BYTES)
         assert reports[name]["quantised_ann"]["mismatches"] > 0
-        assert reports[name]["neurobench"]["footprint"] == BYTES + 4 * sum(
+        assert reports[name]["energy"]["neurobench"]["footprint"] == BYTES + 4 * sum(
             layer.bias.size for layer in load(folder / f"{name}.npz").layers if getattr(layer, "bias", None) is not None
         )
     assert reports["fitted"]["drift"]["agreement"] > reports["plain"]["drift"]["agreement"]
