@@ -26,6 +26,7 @@ WIDEST = 2048  # columns that take up each other's errors at once; wider layers 
 TOGETHER = 128  # columns between which errors go one by one, and to the others at once
 ROOM = 1 << 22  # values of candidates worked on at a time
 LEAST, SOFT = 1e-9, 1e-2  # of the mean variance of weights: what is left to one that sums decide, in the last block and before
+TINY = 1e-30  # weights that are no larger become 0
 NOUGHT = 1e-3  # sums of weights below it are taken for 0: no scale of few bits has them
 
 
@@ -59,36 +60,35 @@ class Held:
 def nearest(weights: np.ndarray, bits: int, held: Held | None = None) -> IntegerRows:
     """Each of `weights` (k, m) rounded on its own, with the scale of the least squared error. held: what stays; then as few as can be are
     rounded the other way."""
-    largest, weights = largest_integer(bits), weights.astype(np.float64)
-    one_each = np.ones(len(weights))
+    largest, one_each = largest_integer(bits), np.ones(len(weights))
     q, scales = _one_by_one(weights, one_each, largest, held)
     if held is None:
-        squares = np.square(q).sum(0)
-        scales = np.where(squares > 0, (q * weights).sum(0) / np.maximum(squares, 1), scales)
+        scales = _ratio(_sums(q, weights), _sums(q, q), scales)
     return _kept(q, scales, one_each, weights, largest, held)
 
 
 def fitted_to_rows(weights: np.ndarray, rows: Ridge, strength: float, bits: int, held: Held | None = None) -> IntegerRows:
     """`weights` (k, m) rounded so that rows @ weights stays what it is, up to a charge, as far as it can. strength: of the damping, as of the
     ridge. held: what stays, if a scale can hold it."""
-    largest, weights, damping = largest_integer(bits), weights.astype(np.float64), rows.damping(strength)
+    largest, damping = largest_integer(bits), rows.damping(strength)
     importance = rows.importance() + damping
     order = np.argsort(-importance, kind="stable")
     blocks = [order[first : first + WIDEST] for first in range(0, len(order), WIDEST)]
-    q, others = np.zeros(weights.shape), weights.copy()
     one_block = len(blocks) == 1  # of several none knows what scale is best for the others
     scales = np.array(list(_candidates(weights, largest, held))) if one_block else _one_by_one(weights, importance, largest, held)[1][None]
-    missed = None  # by what the blocks so far have changed rows @ weights
+    q, missed = np.zeros(weights.shape, np.int8), None  # missed: by what the blocks so far have changed rows @ weights
+    lacking = None if held is None else held.sums - held.combinations @ weights
     for block in blocks:
-        last = block is blocks[-1]
-        own = _Block(rows.curvature(block), damping, None if held is None else held.combinations[:, block], last)
-        wanted = weights[block] if missed is None else weights[block] - own.taking_up(rows.read_from(missed, block))
-        others[block] = 0
-        q[block], scales = own.rounded(wanted, scales, largest, None if held is None else held.sums - held.combinations @ others)
-        others[block] = q[block] * scales[0]
+        last, before = block is blocks[-1], weights[block].astype(np.float64)
+        combinations = None if held is None else held.combinations[:, block]
+        own = _Block(rows.curvature(block), damping, combinations, last)
+        wanted = before if missed is None else before - own.taking_up(rows.read_from(missed, block))
+        sums = None if combinations is None or lacking is None else lacking + combinations @ before
+        q[block], scales = own.rounded(wanted, scales, largest, sums)
         if not last:
-            changed = rows.outputs(others[block] - weights[block], block)
-            missed = changed if missed is None else missed + changed
+            change = q[block] * scales[0] - before
+            missed = rows.outputs(change, block) + (0 if missed is None else missed)
+            lacking = None if combinations is None or lacking is None else lacking - combinations @ change
     (scales,) = scales
     if held is None:
         scales = _least_squares_scales(q, scales, weights, rows, damping)
@@ -117,8 +117,7 @@ class _Block:
     def rounded(self, wanted: np.ndarray, candidates: np.ndarray, largest: int, sums: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """q (n, m) of `wanted` (n, m), and scales (1, m): the best of `candidates` (c, m). sums: (combinations, m), those to hold."""
         q, scales = np.empty(wanted.shape), np.empty((1, wanted.shape[1]))
-        each = max(1, ROOM // candidates[:, :1].size // len(wanted))
-        for outputs in (slice(first, first + each) for first in range(0, wanted.shape[1], each)):
+        for outputs in _lots(wanted.shape[1], len(candidates) * len(wanted)):
             own = candidates[:, outputs]
             tried = np.tile(wanted[:, outputs], len(own))
             if sums is not None:
@@ -148,19 +147,27 @@ class _Block:
 
 def _one_by_one(weights: np.ndarray, importance: np.ndarray, largest: int, held: Held | None) -> tuple[np.ndarray, np.ndarray]:
     """q (k, m) and scales (m,) of the least importance * error^2. importance: (k,)."""
-    q, scales, least = np.zeros(weights.shape), np.ones(weights.shape[1]), np.full(weights.shape[1], np.inf)
+    q, scales, least = np.zeros(weights.shape, np.int8), np.ones(weights.shape[1]), np.full(weights.shape[1], np.inf)
     for tried in _candidates(weights, largest, held):
-        found = np.clip(np.rint(weights / tried), -largest, largest)
-        error = importance @ np.square(found * tried - weights)
-        better = error < least
-        q, scales, least = np.where(better, found, q), np.where(better, tried, scales), np.where(better, error, least)
+        for outputs in _lots(weights.shape[1], len(weights)):
+            found = np.clip(np.rint(weights[:, outputs] / tried[outputs]), -largest, largest)
+            error = importance @ np.square(found * tried[outputs] - weights[:, outputs])
+            better = error < least[outputs]
+            for kept, new in ((q, found), (scales, tried[outputs]), (least, error)):
+                kept[..., outputs] = np.where(better, new, kept[..., outputs])
     return q, scales
+
+
+def _lots(outputs: int, values: int) -> Iterator[slice]:
+    """Of as many outputs as there is room for. values: of each."""
+    each = max(1, ROOM // values)
+    return (slice(first, first + each) for first in range(0, outputs, each))
 
 
 def _candidates(weights: np.ndarray, largest: int, held: Held | None) -> Iterator[np.ndarray]:
     """Scales (m,) that float32 holds, the largest first."""
-    widest = np.abs(weights).max(0) / largest
-    widest[widest == 0] = 1
+    widest = np.abs(weights).max(0).astype(np.float64) / largest
+    widest[widest < TINY] = 1
     for factor in FACTORS:
         scales = factor * widest
         if held is not None:  # a whole number of them is the largest sum
@@ -172,9 +179,18 @@ def _candidates(weights: np.ndarray, largest: int, held: Held | None) -> Iterato
 def _least_squares_scales(q: np.ndarray, scales: np.ndarray, weights: np.ndarray, rows: Ridge, damping: float) -> np.ndarray:
     """Of the integers as they are. scales: where all are 0."""
     found, wanted = rows.outputs(q), rows.outputs(weights)
-    squares = np.square(found, dtype=np.float64).sum(0) + damping * np.square(q).sum(0)
-    best = ((found * wanted).sum(0, dtype=np.float64) + damping * (q * weights).sum(0)) / np.maximum(squares, 1e-300)
-    return np.where(best > 0, best, scales)
+    return _ratio(_sums(found, wanted) + damping * _sums(q, weights), _sums(found, found) + damping * _sums(q, q), scales)
+
+
+def _sums(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(m,) float64: of the products of the columns of both."""
+    return np.einsum("km,km->m", left, right, dtype=np.float64)
+
+
+def _ratio(above: np.ndarray, below: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    """Where it is positive."""
+    positive = (above > 0) & (below > 0)
+    return np.where(positive, above / np.where(positive, below, 1), otherwise)
 
 
 def _kept(q: np.ndarray, scales: np.ndarray, importance: np.ndarray, weights: np.ndarray, largest: int, held: Held | None) -> IntegerRows:
@@ -183,13 +199,17 @@ def _kept(q: np.ndarray, scales: np.ndarray, importance: np.ndarray, weights: np
     if held is not None:
         whole = np.rint(held.sums / scales)
         for output in np.flatnonzero((held.combinations @ q != whole).any(0)):
-            _move(q[:, output], weights[:, output] / scales[output], importance, held.combinations, whole[:, output], largest)
-    return IntegerRows(q.astype(np.int8), scales)
+            wanted = weights[:, output] / scales[output].astype(np.float64)
+            q[:, output] = _moved(q[:, output].astype(np.float64), wanted, importance, held.combinations, whole[:, output], largest)
+    return IntegerRows(q, scales)
 
 
-def _move(q: np.ndarray, wanted: np.ndarray, importance: np.ndarray, combinations: np.ndarray, whole: np.ndarray, largest: int) -> None:
-    """Change `q` (k,) until combinations @ q = whole, or nothing brings it closer. wanted: (k,)."""
-    while (lacking := np.rint(whole - combinations @ q)).any():
+def _moved(q: np.ndarray, wanted: np.ndarray, importance: np.ndarray, combinations: np.ndarray, whole: np.ndarray, largest: int) -> np.ndarray:
+    """`q` (k,), changed until combinations @ q = whole, or nothing brings it closer. wanted: (k,)."""
+    for _ in range(2 * largest * len(q)):
+        lacking = np.rint(whole - combinations @ q)
+        if not lacking.any():
+            break
         most = np.abs(lacking).argmax()
         moved = np.sign(lacking[most] * combinations[most])
         closer = np.abs(lacking[:, None] - combinations * moved).sum(0) < np.abs(lacking).sum()
@@ -197,5 +217,6 @@ def _move(q: np.ndarray, wanted: np.ndarray, importance: np.ndarray, combination
         cost[~(closer & (moved != 0) & (np.abs(q + moved) <= largest))] = np.inf
         column = cost.argmin()
         if not np.isfinite(cost[column]):
-            return
+            break
         q[column] += moved[column]
+    return q
