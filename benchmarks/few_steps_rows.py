@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-Row = dict[str, Any]  # setting, steps, input_steps ("own" or a number as text), fit ("no", "bias", "yes"), and figures
-KEY = ("steps", "input_steps", "fit")
-LABELS = ("steps", "input's", "fit", "ANN", "SNN", "drift, pp [95 %]", "agreement", "latency", "P_proxy event", "seconds to convert")
-VALUES = ("steps", "input's", "fit", "PSNR to ANN, dB", "mean error", "MSE of ANN", "MSE of SNN", "latency", "P_proxy event", "seconds to convert")
+# Setting, steps, input_steps ("own" or a number as text), fit ("no", "bias", "yes"), weight_bits ("none" or a number as text), and figures
+Row = dict[str, Any]
+KEY = ("steps", "input_steps", "fit", "weight_bits")
+FIRST = ("steps", "input's", "fit", "bits")
+LAST = ("latency", "P_proxy event", "weights, kB", "seconds to convert")
+LABELS = (*FIRST, "ANN", "SNN", "drift, pp [95 %]", "agreement", *LAST)
+VALUES = (*FIRST, "PSNR to ANN, dB", "mean error", "MSE of ANN", "MSE of SNN", *LAST)
 
 
 class Rows:
@@ -28,14 +31,14 @@ class Rows:
             if all(row.get(name) == value for name, value in setting.items()):
                 self._rows[tuple(row[name] for name in KEY)] = row
 
-    def get(self, steps: int, input_steps: str, fit: str) -> Row | None:
-        """None where it has not been computed."""
-        return self._rows.get((steps, input_steps, fit))
+    def get(self, key: tuple) -> Row | None:
+        """None where it has not been computed. key: values of `KEY`."""
+        return self._rows.get(key)
 
-    def add(self, steps: int, input_steps: str, fit: str, figures: Row) -> Row:
+    def add(self, key: tuple, figures: Row) -> Row:
         """Keep a row, and give it back."""
-        row = {**self._setting, **dict(zip(KEY, (steps, input_steps, fit))), **figures}
-        self._rows[steps, input_steps, fit] = row
+        row = {**self._setting, **dict(zip(KEY, key)), **figures}
+        self._rows[key] = row
         if self._path is not None:
             with self._path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -59,9 +62,9 @@ def head(row: Row) -> str:
 
 def line(row: Row) -> str:
     """One row of the table."""
-    first = (str(row["steps"]), str(row["steps"]) if row["input_steps"] == "own" else row["input_steps"], row["fit"])
+    first = (str(row["steps"]), str(row["steps"]) if row["input_steps"] == "own" else row["input_steps"], row["fit"], row["weight_bits"])
     middle = _labelled(row) if of_labels(row) else _valued(row)
-    last = (str(row["latency_steps"]), f"{row['event_p_proxy'] / 1e6:.2f}M", f"{row['seconds']:.0f}")
+    last = (str(row["latency_steps"]), f"{row['event_p_proxy'] / 1e6:.2f}M", f"{row['weight_bytes'] / 1e3:,.1f}", f"{row['seconds']:.0f}")
     return f"| {' | '.join((*first, *middle, *last))} |"
 
 

@@ -103,3 +103,10 @@ def test_a_range_that_no_layer_keeps_is_named():
     sizes._shown.pop(next(layer.name for layer in network.layers if isinstance(layer, Spiking)))
     with pytest.raises(UsageError, match="shown at one size alone"):
         sizes({"x": (2, 24)})
+
+
+def test_weights_of_few_bits_belong_to_one_length():
+    original = model()
+    network = convert(original, mode="exact", calibrate=signals(50, 64), steps=50, weight_bits=8)
+    with pytest.raises(UsageError, match=r"weights of 8 bits; expected weights of float32.*convert without --weight-bits"):
+        OtherSizes(network, original)

@@ -7,7 +7,7 @@ from tests.models import Chain, converted, dataset, layer_errors_of
 from tests.naive_network import connection_weights
 from ttfs_convert.measurement import operation_counts
 from ttfs_convert.network.network import Network
-from ttfs_convert.network.populations import Input, Readout, Spiking
+from ttfs_convert.network.populations import Input, Readout, Spiking, trained_steps
 from ttfs_convert.network.synapses.average_pool import AveragePool
 from ttfs_convert.network.synapses.connection import Connection
 from ttfs_convert.network.synapses.convolution import Conv
@@ -248,7 +248,7 @@ def test_gated_networks_send_less_than_a_spike_per_neuron():
     for slope in ("gated", "reference"):
         net = converted(model, mode="exact", slope=slope, calibrate=dataset(x), steps=20)
         found[slope] = operation_counts.spikes_per_neuron(net, layer_errors_of(net, model, x).active_shares())
-    weighted = [layer for layer in net.layers if operation_counts.trained_steps(layer) and layer.kind == "spiking"]
+    weighted = [layer for layer in net.layers if trained_steps(layer) and layer.kind == "spiking"]
     recording = simulate(net, x)
     sent = sum((~recording.silent(layer.name)).sum() for layer in weighted) / 5
     assert found["gated"] == pytest.approx(sent / sum(np.prod(layer.shape) for layer in weighted))

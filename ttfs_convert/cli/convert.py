@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ..kernels.rounding import MAX_STEPS, ROUNDINGS
-from ..network.choices import EXACT_SLOPES, MODES, POOLINGS
+from ..network.choices import EXACT_SLOPES, FEWEST_BITS, MODES, MOST_BITS, POOLINGS
 from .console import note, say, show
 from .input_range_option import RangePart, WithRanges, input_range_of
 from .output_files import check_outputs, json_text, write_json
@@ -80,6 +80,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Fit weights and biases anew, layer by layer and without training, to the rounding of N steps, on the samples of "
     "--calibrate; labels are not used. In mode exact value ranges are fitted too.",
+)
+@click.option(
+    "--weight-bits",
+    type=click.IntRange(FEWEST_BITS, MOST_BITS),
+    metavar="8|6|4|...",
+    help="Round trained weights to integers of so many bits times one scale per neuron: with --compensate in the same fit, else to the "
+    "nearest. Mode strict keeps weight sums of 1. Biases stay float32.",
 )
 @click.option(
     "--allow-analog",
@@ -153,6 +160,7 @@ class Options(NamedTuple):
     calibration_limit: int
     data_dir: str | None
     compensate: bool
+    weight_bits: int | None
     allow_analog: bool
     method: str | None
     margin: float
@@ -212,6 +220,7 @@ def _network(options: Options) -> Network:
         input_steps=options.input_steps,
         compensate=options.compensate,
         allow_analog=options.allow_analog,
+        weight_bits=options.weight_bits,
     )
 
 
@@ -234,9 +243,11 @@ def _show(network: Network, options: Options) -> None:
 def _write(network: Network, options: Options) -> None:
     """Its files, all or none, and what a user of it must know."""
     from ..files.atomic import write_all
+    from ..measurement.weight_memory import weight_bytes
     from ..network.store import archive_of
     from ..tables.network_json import network_json
     from ..tables.network_tables import grid
+    from ..tables.sizes import weights_text
 
     files: dict[str | Path, Callable[[IO[bytes]], object]] = {options.out: archive_of(network)}
     if options.json_file is not None and options.json_file != "-":
@@ -248,7 +259,9 @@ def _write(network: Network, options: Options) -> None:
         note(text)
     if options.json_file is not None:
         say(f"Wrote {options.json_file}.")
-    click.echo(f"Wrote {options.out}: {network.windows} windows, {grid(network)}.")
+    grid_of = network.weight_grid
+    weights = "" if grid_of is None else f"; weights are {weights_text(grid_of.bits, weight_bytes(network))}"
+    click.echo(f"Wrote {options.out}: {network.windows} windows, {grid(network)}{weights}.")
 
 
 def _notes(network: Network) -> list[str]:

@@ -52,11 +52,13 @@ def compensated(
     progress: Callable[[LayerFit], None] = lambda fit: None,
     *,
     charges_alone: bool = False,
+    bits: int | None = None,
 ) -> Network:
     """`network`, whose weights are the original's, with weights and biases fitted to its own rounding on `data`.
 
     feeds: the model's inputs by name, for a slice of the samples. progress: told of every layer that has weights, in order. charges_alone:
-    whether weights stay the original's: the mean of what a charge would have to be (Nagel et al.) is all that is fitted. Memory: the
+    whether weights stay the original's: the mean of what a charge would have to be (Nagel et al.) is all that is fitted. bits: of integers that
+    trained weights are rounded to in the same fit (see `integer_rows`). Memory: the
     activations of the layers that are still to be read go to a temporary folder beyond 512 MB; all else is independent of the number of
     samples. Raises as `check_compensation`.
     """
@@ -78,7 +80,7 @@ def compensated(
         )
         progress(fits[-1])
 
-    result = fitted_network(network, lambda rows: ends.entries(feeds(rows)), len(data), add, charges_alone)
+    result = fitted_network(network, lambda rows: ends.entries(feeds(rows)), len(data), add, charges_alone, bits)
     notes = getattr(feeds, "notes", ())
     record = Compensation(
         data=data.name,

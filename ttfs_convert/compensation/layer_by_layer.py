@@ -11,10 +11,9 @@ import numpy as np
 
 from ..kernels._threads import CALLER
 from ..network.network import Network
-from ..network.per_channel import compact
 from ..network.populations import Analog, Input, Layer, Readout, Spiking, sources
-from ..network.synapses.weight_sums import weight_sums
 from ..network.tensor_order import as_read
+from ..network.weight_grid import LayerGrid, WeightGrid
 from ..progress import counted
 from ..simulation.analog_parts import AnalogParts
 from ..simulation.encoded_inputs import channels_last, encoded
@@ -23,8 +22,10 @@ from ..simulation.recording import decode
 from ..simulation.wiring import WIRING
 from .activation_store import Activations
 from .firing import fired, original_activation, steps_of
-from .layer_fit import Change, Fit, fit
+from .layer_change import with_change
+from .layer_fit import Fit, fit
 from .regression_rows import Rows, Sampler, fitted_steps, unchanged_sums
+from .weight_rounding import checked, layer_grid, scales_of, unfitted_rounded
 
 BATCH = 64 << 20  # bytes of activations at a time
 
@@ -35,19 +36,21 @@ def fitted_network(
     samples: int,
     progress: Callable[[Spiking | Readout, Fit], None] = lambda layer, fit: None,
     charges_alone: bool = False,
+    bits: int | None = None,
 ) -> Network:
-    """`network` with all weights fitted, or with charges_alone all biases.
+    """`network` with all weights fitted, or with charges_alone all biases; with bits all trained weights are rounded too.
 
     entries: what the input populations encode, by tensor, for a slice of the samples. progress: told of each layer with weights, as it is
     fitted.
     """
     with tempfile.TemporaryDirectory() as folder, CALLER:
-        return _Walk(network, entries, samples, Path(folder), charges_alone).run(progress)
+        return _Walk(network, entries, samples, Path(folder), charges_alone, bits).run(progress)
 
 
 class _Walk:
-    def __init__(self, network: Network, entries: Callable, samples: int, folder: Path, charges_alone: bool):
-        self._network, self._entries, self._samples, self._charges_alone = network, entries, samples, charges_alone
+    def __init__(self, network: Network, entries: Callable, samples: int, folder: Path, charges_alone: bool, bits: int | None):
+        self._network, self._entries, self._samples, self._charges_alone, self._bits = network, entries, samples, charges_alone, bits
+        self._grids: list[LayerGrid] = []
         self._steps, self._grid, self._analog = network.steps_per_layer(), network.grid(), AnalogParts(network)
         self._read = {name for part in network.analog for name in part.readouts}
         self._original = Activations(samples, folder / "original")
@@ -75,7 +78,8 @@ class _Walk:
             for name in [name for name, reader in last.items() if reader == number and name in self._original]:
                 self._original.forget(name)
                 self._rounded.forget(name)
-        return self._network.changed(layers=tuple(layers))
+        grid = None if self._bits is None else WeightGrid(bits=self._bits, layers=tuple(self._grids))
+        return self._network.changed(layers=tuple(layers), weight_grid=grid)
 
     def _batches(self, *names: str, more: int = 0) -> list[slice]:
         shapes = {layer.name: layer.shape for layer in self._network.layers}
@@ -134,28 +138,35 @@ class _Walk:
         return found
 
     def _fitted(self, layer: Spiking | Readout) -> tuple[Spiking | Readout, Fit | None]:
-        integrator, found = self._integrator(layer), None
-        observed = self._observe(layer, integrator)
+        found, (start, scales) = None, (layer, {}) if self._bits is None else unfitted_rounded(layer, self._bits)
+        fitted, integrator = start, self._integrator(start)
+        observed = self._observe(layer, start)
         if observed is not None:
             seen, unseen = observed
-            sums = None if self._charges_alone else unchanged_sums(layer, integrator)
-            found = fit(layer, self._steps[layer.name], self._network.half, seen, unseen, sums, self._charges_alone)
+            sums = None if self._charges_alone and self._bits is None else unchanged_sums(start, integrator)
+            found = fit(start, self._steps[layer.name], self._network.half, seen, unseen, sums, self._charges_alone, self._bits)
             if found.change is not None:
-                layer = with_change(layer, found.change)
-                integrator = self._integrator(layer)
-        if isinstance(layer, Spiking) or layer.name in self._read:
-            times = steps_of(layer, self._grid[layer.name], self._network.half) if isinstance(layer, Spiking) else None
+                fitted = with_change(start, found.change)
+                integrator = self._integrator(fitted)
+                scales |= scales_of(layer, found.change)
+        if scales:
+            fitted = checked(layer, fitted)
+            self._grids.append(layer_grid(layer, scales))
+        if isinstance(fitted, Spiking) or layer.name in self._read:
+            times = steps_of(fitted, self._grid[layer.name], self._network.half) if isinstance(fitted, Spiking) else None
             for rows in self._batches(layer.name, *sources(layer)):
                 values = {name: self._activations(name, rows) for name in sources(layer)}
-                potentials = self._potential(layer, integrator, values)
+                potentials = self._potential(fitted, integrator, values)
                 self._rounded.write(layer.name, rows, potentials if times is None else times(potentials))
-        return layer, found
+        return fitted, found
 
-    def _observe(self, layer: Spiking | Readout, integrator: Integrator) -> tuple[Rows, Rows] | None:
-        """Activations of the original; and, of a layer with weights, rows to fit to and rows that judge the fit."""
-        sampler = Sampler(layer, self._samples, self._rng) if fitted_steps(layer) else None
+    def _observe(self, layer: Spiking | Readout, start: Spiking | Readout) -> tuple[Rows, Rows] | None:
+        """Activations of the original `layer`; and, of a layer with weights, rows to fit to and rows that judge the fit, which begins at `start`."""
+        sampler = Sampler(start, self._samples, self._rng) if fitted_steps(layer) else None
+        original = self._integrator(layer)
+        integrator = original if start is layer else self._integrator(start)
         for rows in self._batches(layer.name, *sources(layer), more=sampler.width if sampler else 0):
-            exact = self._potential(layer, integrator, {name: self._original.read(name, rows) for name in sources(layer)})
+            exact = self._potential(layer, original, {name: self._original.read(name, rows) for name in sources(layer)})
             wanted = exact
             if isinstance(layer, Spiking):
                 wanted = original_activation(layer, exact)
@@ -163,20 +174,5 @@ class _Walk:
                 self._original.write(layer.name, rows, wanted)
             if sampler is not None:
                 values = {name: self._activations(name, rows) for name in sources(layer)}
-                sampler.add(rows, integrator, values, self._potential(layer, integrator, values), exact, wanted)
+                sampler.add(rows, integrator, values, self._potential(start, integrator, values), exact, wanted)
         return None if sampler is None else sampler.rows()
-
-
-def with_change(layer: Spiking | Readout, change: Change) -> Spiking | Readout:
-    """`layer` with other weights and charges."""
-    connections = list(layer.connections)
-    steps = fitted_steps(layer)
-    for (number, step), weights in zip(steps, change.weights):
-        *path, _ = connections[number].path
-        fitted = (step.weights.reshape(weights.shape) + weights).reshape(step.weights.shape)
-        connections[number] = connections[number].changed(path=(*path, step.changed(weights=fitted)))
-    outputs = steps[0][1].out_shape[-1]
-    bias = np.zeros(layer.shape) + (0 if layer.bias is None else layer.bias)
-    bias = (bias.reshape(-1, outputs) + change.charge).reshape(layer.shape)
-    sums = compact(np.asarray(sum(np.broadcast_to(weight_sums(each, layer.shape), layer.shape) for each in connections)))
-    return layer.changed(connections=tuple(connections), bias=compact(bias).astype(np.float32), weight_sums=sums.astype(np.float32))

@@ -21,10 +21,10 @@ class Ridge:
     def __init__(self, rows: np.ndarray, unchanged: np.ndarray | None = None):
         self._mean = rows.mean(0, dtype=np.float64)
         self._rows, self._middle = rows, self._mean.astype(np.float32)
-        self._basis = None if unchanged is None else _basis(unchanged)
+        self._basis = None if unchanged is None else orthonormal(unchanged)
         self._by_column = len(rows) >= rows.shape[1]
         if self._by_column:
-            gram = self._free(self._free(self._products(rows)).T)
+            gram = self._free(self._free(products(rows, rows, self._middle)).T)
         else:
             self._rows = self._free((rows - self._middle).T).T
             gram = (self._rows @ self._rows.T).astype(np.float64)
@@ -33,13 +33,32 @@ class Ridge:
         self._scale = float(self._values.sum()) / rows.shape[1]
         self._least = RESOLUTION * len(rows) * float(np.square(self._mean).mean()) + 1e-12
 
-    def _products(self, others: np.ndarray, middle: np.ndarray | float = 0.0) -> np.ndarray:
-        """(rows - their mean).T @ (others - middle), float64."""
-        total = np.zeros((self._rows.shape[1], others.shape[1]))
-        for first in range(0, len(others), CHUNK):
-            rows = self._rows[first : first + CHUNK] - self._middle
-            total += rows.T @ (rows if others is self._rows else others[first : first + CHUNK] - middle)
-        return total
+    def curvature(self, columns: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(c, c) float64: products of these columns, less their means, without what may not change."""
+        if self._by_column:
+            own = self._vectors[columns]
+            return (own * self._values) @ own.T
+        rows = self._rows[:, columns]
+        return products(rows, rows)
+
+    def importance(self) -> np.ndarray:
+        """(k,): the curvature's diagonal."""
+        if self._by_column:
+            return np.square(self._vectors) @ self._values
+        return np.square(self._rows, dtype=np.float64).sum(0)
+
+    def outputs(self, weights: np.ndarray, columns: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(r, m) float32: these columns, less their means, @ weights (c, m)."""
+        found = self._rows[:, columns] @ weights.astype(np.float32)
+        return found - found.mean(0, dtype=np.float64).astype(np.float32) if self._by_column else found
+
+    def read_from(self, outputs: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """(c, m) float64: these columns, less their means, .T @ outputs (r, m), whose means are 0."""
+        return products(self._rows[:, columns], outputs)
+
+    def damping(self, strength: float) -> float:
+        """What stands on the diagonal beside the rows' products."""
+        return strength * self._scale + self._least
 
     def _free(self, columns: np.ndarray) -> np.ndarray:
         """(k, m): without what may not change."""
@@ -49,17 +68,26 @@ class Ridge:
         """What gives, for a strength, dW (k, m) float32 and d (m,) float64. residuals: (r, m) float32."""
         mean = residuals.mean(0, dtype=np.float64)
         middle = mean.astype(np.float32)
-        turned = self._vectors.T @ (self._free(self._products(residuals, middle)) if self._by_column else residuals - middle)
+        turned = self._vectors.T @ (self._free(products(self._rows, residuals, self._middle, middle)) if self._by_column else residuals - middle)
 
         def changes(strength: float) -> tuple[np.ndarray, np.ndarray]:
-            part = self._vectors @ (turned / (self._values + strength * self._scale + self._least)[:, None])
+            part = self._vectors @ (turned / (self._values + self.damping(strength))[:, None])
             weights = (part if self._by_column else self._rows.T @ part).astype(np.float32)
             return weights, mean - self._mean @ weights
 
         return changes
 
 
-def _basis(unchanged: np.ndarray) -> np.ndarray:
-    """(k, c), orthonormal."""
-    left, sizes, _ = np.linalg.svd(unchanged.T.astype(np.float64), full_matrices=False)
+def products(rows: np.ndarray, others: np.ndarray, middle: np.ndarray | float = 0.0, their_middle: np.ndarray | float = 0.0) -> np.ndarray:
+    """(rows - middle).T @ (others - their_middle), float64, of (r, k) and (r, m); where both are the same, `middle` is that of both."""
+    total = np.zeros((rows.shape[1], others.shape[1]))
+    for first in range(0, len(others), CHUNK):
+        part = rows[first : first + CHUNK] - middle
+        total += part.T @ (part if others is rows else others[first : first + CHUNK] - their_middle)
+    return total
+
+
+def orthonormal(combinations: np.ndarray) -> np.ndarray:
+    """A basis (k, c or fewer) of what `combinations` (c, k) span."""
+    left, sizes, _ = np.linalg.svd(combinations.T.astype(np.float64), full_matrices=False)
     return left[:, sizes > 1e-9 * sizes[0]]

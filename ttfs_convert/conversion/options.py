@@ -13,7 +13,7 @@ from ..lowering.builder import Builder
 from ..lowering.ranges.calibration import Rule
 from ..lowering.ranges.of_inputs import InputRange, OneRange, check_input_range
 from ..lowering.ranges.of_layers import Ends, Range, Ranges
-from ..network.choices import EXACT_SLOPES, MODES, POOLINGS, Mode, Pooling, Slope
+from ..network.choices import EXACT_SLOPES, FEWEST_BITS, MODES, MOST_BITS, POOLINGS, Mode, Pooling, Slope
 from ..network.provenance import Conversion, OneInputRange
 from ..onnx_model.input_sizes import Sizes
 
@@ -45,6 +45,8 @@ class ConversionOptions:
     and ranges alone.
     allow_analog: of mode exact, whether ONNX Runtime may compute nodes without a spiking form in the middle of the network (see
     `populations.Analog`).
+    weight_bits: 2 to 8, of integers that trained weights are rounded to, times one scale per neuron (see `network/weight_grid.py`): with
+    `compensate` in the same fit, else to the nearest; None: weights stay float32. Not of mode unchecked.
     """
 
     mode: Mode = "strict"
@@ -61,6 +63,7 @@ class ConversionOptions:
     input_steps: int | None = None
     compensate: bool | Literal["bias"] = False
     allow_analog: bool = False
+    weight_bits: int | None = None
 
     def __post_init__(self):
         for option, allowed in CHOICES.items():
@@ -76,6 +79,7 @@ class ConversionOptions:
             raise UsageError(
                 "allow analog", f"mode {self.mode}", "mode exact: in the paper's networks all layers spike", "add --mode exact, or leave it out"
             )
+        _check_bits(self.weight_bits, self.mode)
         if not self.tolerance >= 0:
             raise UsageError("tolerance", f"{self.tolerance}", "a number of at least 0")
         check_input_range(self.input_range)
@@ -119,6 +123,20 @@ class ConversionOptions:
         )
 
 
+def _check_bits(bits: int | None, mode: Mode) -> None:
+    if bits is None:
+        return
+    if isinstance(bits, bool) or bits not in range(FEWEST_BITS, MOST_BITS + 1):
+        raise UsageError("weight bits", f"{bits!r}", f"a whole number from {FEWEST_BITS} to {MOST_BITS}, or None")
+    if mode == "unchecked":
+        raise UsageError(
+            "weight bits",
+            "mode unchecked, whose neurons rise by weight sums of any size, which rounding would change",
+            "mode exact or strict",
+            "add --mode exact, or leave --weight-bits out",
+        )
+
+
 def _plain_by_name(given: Mapping[str, OneRange]) -> dict[str, OneInputRange]:
     return {name: _plain(ends) for name, ends in given.items()}
 
@@ -145,3 +163,4 @@ class Keywords(TypedDict, total=False):
     input_steps: int | None
     compensate: bool | Literal["bias"]
     allow_analog: bool
+    weight_bits: int | None

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from ..compensation.layer_by_layer import with_change
-from ..compensation.layer_fit import Change
+from ..compensation.layer_change import Change, with_change
 from ..compensation.regression_rows import fitted_steps
 from ..errors import UsageError
 from ..lowering.ranges.of_layers import Range
@@ -31,12 +30,19 @@ class OtherSizes:
     """`network` for other sizes of its inputs, those lately asked for kept: the original converted anew, with the ranges and the changes of
     weights and charges that data has shown at one size. model: its original, which leaves these sizes open.
 
-    Raises UsageError for a network that does not say how it was converted.
+    Raises UsageError for a network that does not say how it was converted, and for one with weights of few bits.
     """
 
     KEPT = 4
 
     def __init__(self, network: Network, model: onnx.ModelProto):
+        if network.weight_grid is not None:
+            raise UsageError(
+                "network",
+                f"weights of {network.weight_grid.bits} bits",
+                "weights of float32, to run it at another size",
+                "convert without --weight-bits",
+            )
         self._model, self._network = model, network
         self._options = replace(options_of(network), compensate=False, embed=False)
         if network.calibration is not None:  # on a grid, whatever the network is run on now: ranges of clamps may have been measured

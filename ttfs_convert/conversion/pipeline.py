@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from ..compensation import check_compensation, compensated
+from ..compensation.weight_rounding import with_nearest_weights
 from ..data import Dataset, fit_to_inputs
 from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
@@ -52,8 +53,8 @@ def convert(
     calibrate: the data that shows mode exact how large unbounded activations get, and that `compensate` fits to, in any form that `evaluate`
         takes; of a name or a path the first 1,000 training samples.
     progress: told of every layer that `compensate` has fitted.
-    options: mode, slope, steps, rounding, pooling, tolerance, input_range, input_shape, method, margin, embed, input_steps, compensate and
-        allow_analog, with the meanings and defaults of `ConversionOptions`.
+    options: mode, slope, steps, rounding, pooling, tolerance, input_range, input_shape, method, margin, embed, input_steps, compensate,
+        allow_analog and weight_bits, with the meanings and defaults of `ConversionOptions`.
 
     Raises ConstraintError where mode strict finds a constraint of the paper broken, other ModelErrors for a model that is broken or
     unsupported, UsageError for options out of range, CalibrationError for missing data, DataError for data that does not fit.
@@ -66,7 +67,9 @@ def convert(
         try:
             with simplified(file.path, lambda original, where: chosen_sizes(original, where, chosen.input_shape, data), file.where) as simple:
                 network = converted(file, simple, chosen, data)
-                return network if data is None or not chosen.compensate else fitted(network, simple, data, chosen, progress)
+                if data is not None and chosen.compensate:
+                    return fitted(network, simple, data, chosen, progress)
+                return network if chosen.weight_bits is None else with_nearest_weights(network, chosen.weight_bits)
         except ValidationError as error:
             raise broken_network(file.where, error) from error
 
@@ -92,8 +95,8 @@ def converted(
     layer_steps: Mapping[str, int] = MappingProxyType({}),
     shown: Mapping[str, Range] | None = None,
 ) -> Network:
-    """Without any fit. model: of `file`. layer_steps: N of populations that have one of their own, by name; their ranges follow from it.
-    shown: ranges of populations, by name, that take the place of data. Raises as `convert`, and as `Network.with_layer_steps`."""
+    """Without any fit, weights not rounded. model: of `file`. layer_steps: N of populations that have one of their own, by name; their ranges
+    follow from it. shown: ranges of populations, by name, that take the place of data. Raises as `convert`, and as `Network.with_layer_steps`."""
     where, ranges = file.where, input_ranges(model, options.input_range)
     if shown is None:
         builder, calibration = _lowered(where, model, options, data, ranges, layer_steps)
@@ -149,7 +152,7 @@ def fitted(
     inputs = Reference(model.graph, folder=model.folder, unbatched=model.unbatched).inputs
     bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
     feeds = fit_to_inputs(data, inputs, bounds, {**bounds, **network.input_ranges})
-    return compensated(network, data, feeds, progress, charges_alone=options.compensate == "bias")
+    return compensated(network, data, feeds, progress, charges_alone=options.compensate == "bias", bits=options.weight_bits)
 
 
 def _lowered(

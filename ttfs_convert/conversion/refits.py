@@ -42,6 +42,7 @@ def options_of(network: Network) -> ConversionOptions:
         embed=network.onnx is not None,
         allow_analog=kept.allow_analog,
         compensate=True,
+        weight_bits=None if network.weight_grid is None else network.weight_grid.bits,
     )
 
 

@@ -10,8 +10,8 @@ What is defined alike is equal to what `neurobench` computes for the original, i
 - Padded taps are in neither. With slopes `fan_in` and `reference` silent neurons and padded taps spike too, and silence saves nothing: count `event`.
 - Activation sparsity is of the layers of neurons, whatever their activation; `neurobench` looks for modules that it knows, ReLU and the like, and
   does not know Hardtanh, which is ReLU1.
-- Footprint: weights and biases of the network after folding, 4 bytes each; `neurobench` counts the original's parameters and buffers, BatchNorm's
-  too.
+- Footprint: weights and biases of the network after folding, 4 bytes each, weights of few bits as `weight_memory` counts them; `neurobench`
+  counts the original's parameters and buffers, BatchNorm's too.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..network.network import Network
-from ..network.populations import Spiking, has_neurons
+from ..network.populations import Spiking, has_neurons, trained_steps
 from ..network.synapses.connection import Connection
 from ..network.synapses.fan_out import existing_connections, fan_out
 from ..network.synapses.kind import WeightedKind
 from .hardware_work import FLOAT
-from .operation_counts import trained_steps
+from .weight_memory import weight_bytes
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def neurobench_terms(network: Network, active: Mapping[str, np.ndarray]) -> Neur
         dense=dense,
         activation_sparsity=1 - sum(float(active[layer.name].sum()) for layer in firing) / max(1, neurons),
         connection_sparsity=sum(int(np.count_nonzero(each == 0)) for each in weights) / max(1, sum(each.size for each in weights)),
-        footprint=FLOAT * (sum(each.size for each in weights) + biases),
+        footprint=weight_bytes(network) + FLOAT * biases,
     )
 
 

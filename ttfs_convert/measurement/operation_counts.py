@@ -21,10 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..network.network import Network
-from ..network.populations import Layer, Spiking, has_neurons, neurons, sources
+from ..network.populations import Layer, Spiking, has_neurons, neurons, sources, trained_steps
 from ..network.synapses.connection import Connection
 from ..network.synapses.fan_out import existing_connections, fan_out, virtual_connections
-from ..network.synapses.kind import WeightedKind
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,6 @@ class Operations:
     def p_proxy(self) -> float | None:
         """P_proxy = SynOPs + NeuronOPs (LC-TTFS, Eq. 22); None in continuous time."""
         return None if self.neuronops is None else self.synops + self.neuronops
-
-
-def trained_steps(layer: Layer) -> list[WeightedKind]:
-    """The synapses into `layer` whose weights are the model's parameters."""
-    connections = layer.connections if has_neurons(layer) else ()
-    return [step for connection in connections for step in connection.path if isinstance(step, WeightedKind) and step.trained]
 
 
 def layer_macs(layer: Layer, twins: Container[str] = ()) -> int:

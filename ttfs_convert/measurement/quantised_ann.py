@@ -5,7 +5,8 @@
 N - level is the spike step of the same neuron (`kernels.threshold.time_step` of tau = 1 - a). Only ranges, N and h are taken from the
 spiking network: ONNX Runtime computes the original graph, with these nodes behind every tensor that spikes carry. Where slopes are 1,
 predictions of the two can differ only if float32 sums fall on different sides of a tie, and `QuantisedTally` checks that they did. Of a
-network whose weights were fitted to its grid this is the twin that was not: it shows what the fit gained, and differs for that reason.
+network whose weights were fitted to its grid, or rounded to few bits, this is the twin whose weights were not: it shows what the fit gained and
+what the bits cost, and differs for these reasons.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ class QuantisedTally:
             self._differing += int(np.count_nonzero(levels != spiked_levels(recording, name, self._ann.quantisers[name].steps)))
             self._compared += levels.size
         mismatches = np.flatnonzero(ann != snn)
-        if mismatches.size and self._network.compensation is None:
+        if mismatches.size and self._network.has_original_weights:
             detailed = self._ann(feeds, details=True)
             for image in mismatches:
                 self._judge(trace(self._network, self._ann, detailed, recording, int(image)), detailed, output)

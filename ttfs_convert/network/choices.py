@@ -10,4 +10,5 @@ Pooling = Literal["synaptic", "spiking"]  # average pools: weights of the next l
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 EXACT_SLOPES: tuple[Slope, ...] = ("gated", "reference")  # of mode exact, the default first; the others have the paper's, fan_in
+FEWEST_BITS, MOST_BITS = 2, 8  # of weights that are rounded, see `weight_grid`
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)

@@ -12,9 +12,10 @@ from ..errors import UsageError
 from ..kernels.rounding import HALF, MAX_STEPS, Rounding
 from .choices import Mode, Pooling, Slope
 from .consistency import misfit
-from .populations import Analog, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, StepCount, sources
+from .populations import Analog, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, StepCount, sources, trained_steps
 from .provenance import Calibration, Compensation, Conversion, Violation
 from .records import ByteArray, Record, Shape, require
+from .weight_grid import WeightGrid, integers, off_grid
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,7 +37,8 @@ class Network(Record):
     onnx_sha256: str  # of the model file that was converted
     violations: tuple[Violation, ...] = ()  # what mode `unchecked` let pass
     calibration: Calibration | None = None
-    compensation: Compensation | None = None  # None: the weights are the original's
+    compensation: Compensation | None = None  # None: nothing was fitted
+    weight_grid: WeightGrid | None = None  # of few bits; None: weights are float32
     conversion: Conversion | None = None  # None: it was not kept
     ann_macs: int  # multiply-accumulates of the original network per inference
     layers: tuple[Layer, ...]
@@ -72,6 +74,8 @@ class Network(Record):
         for layer in self.layers:
             joined = {counts[source] for source in sources(layer)} if isinstance(layer, Concat) else set()
             require(len(joined) < 2, f"layer {layer.name!r} joins layers of {joined} steps: one spike train has one grid")
+        problem = None if self.weight_grid is None else off_grid(self.weight_grid, self.layers)
+        require(problem is None, problem or "")
         return self
 
     @property
@@ -121,8 +125,24 @@ class Network(Record):
         return {name: steps for name, steps in self.steps_per_layer().items() if steps}
 
     @property
+    def has_original_weights(self) -> bool:
+        """Whether weights and biases are the original's, ranges folded in: neither fitted nor rounded."""
+        return self.compensation is None and self.weight_grid is None
+
+    def integer_weights(self) -> dict[str, tuple[np.ndarray, ...]]:
+        """By layer, of each of its synapses with trained weights, the integers q, int8 in the weights' own shape, last axis outputs; the weights
+        are these times `weight_grid.layers[...].scales`, in float32 bit by bit. Raises UsageError without a grid."""
+        if self.weight_grid is None:
+            raise UsageError("weights", "float32, on no grid", "weights of few bits", "convert with --weight-bits N")
+        named = {layer.name: layer for layer in self.layers}
+        return {
+            own.layer: tuple(integers(step.weights, scales) for step, scales in zip(trained_steps(named[own.layer]), own.scales))
+            for own in self.weight_grid.layers
+        }
+
+    @property
     def on_fitted_grid(self) -> bool:
-        """Whether spike times are rounded as the weights expect it: always, if they are the original's."""
+        """Whether spike times are rounded as the weights expect it: always, if they were not fitted."""
         fitted = self.compensation
         return fitted is None or (fitted.steps == self.grid() and fitted.rounding == self.rounding)
 

@@ -18,6 +18,7 @@ from .activations.threshold_shape import Activation
 from .choices import Slope
 from .records import ByteArray, FloatArray, IndexArray, Record, Shape
 from .synapses.connection import Connection
+from .synapses.kind import WeightedKind
 from .synapses.sliding import Sliding
 
 if TYPE_CHECKING:
@@ -176,6 +177,12 @@ def has_neurons(layer: Layer) -> TypeIs[Spiking | Readout]:
 def neurons(layer: Layer) -> int:
     """How many integrate-and-fire neurons a population has."""
     return math.prod(layer.shape) if has_neurons(layer) else 0
+
+
+def trained_steps(layer: Layer) -> list[WeightedKind]:
+    """The synapses into `layer` whose weights are the model's parameters."""
+    connections = layer.connections if has_neurons(layer) else ()
+    return [step for connection in connections for step in connection.path if isinstance(step, WeightedKind) and step.trained]
 
 
 def weight_sum_deviation(layer: Layer) -> float | None:

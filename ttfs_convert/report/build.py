@@ -16,6 +16,7 @@ from ..measurement.mean_interval import interval_of_sum
 from ..measurement.output_errors import OutputErrors
 from ..measurement.quantised_ann import QuantisedTally
 from ..measurement.spike_timing import BINS, SpikeTiming
+from ..measurement.weight_memory import weight_bytes
 from ..network.network import Network
 from ..network.populations import Analog, Coded, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
 from ..tasks.classification import ACCURACY
@@ -101,6 +102,8 @@ def report_of(
             rounding=network.rounding,
             mode=network.mode,
             slope=network.slope,
+            weight_bits=network.weight_grid and network.weight_grid.bits,
+            weight_bytes=weight_bytes(network),
             spiking_mac_share=operation_counts.spiking_mac_share(network),
             analog=tuple(_analog(part, network.ann_macs) for part in network.analog),
         ),

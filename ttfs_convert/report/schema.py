@@ -44,6 +44,8 @@ class ModelPart(Part):
     rounding: str  # nearest or ceil
     mode: str | None = None  # of the conversion: strict, exact, ...
     slope: str | None = None  # case of the layers' slopes: fan_in, reference, gated
+    weight_bits: int | None = None  # of integers that trained weights are, times a scale per neuron; null: float32
+    weight_bytes: int | None = None  # of trained weights, scales of the integers included
     spiking_mac_share: float  # of the original network's multiply-accumulates
     analog: tuple[AnalogPart, ...] = ()  # what does not spike in the middle
 

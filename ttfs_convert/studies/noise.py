@@ -116,7 +116,7 @@ def _with_weights(network: Network, change: Callable[[np.ndarray], np.ndarray], 
             update |= {"slope": "fan_in", "weight_sums": (1 + sums - layer.weight_sums).astype(np.float32)}
         return layer.changed(**update)
 
-    return network.changed(layers=tuple(map(changed, network.layers)))
+    return network.changed(layers=tuple(map(changed, network.layers)), weight_grid=None)
 
 
 def _connection(connection: Connection, change: Callable[[np.ndarray], np.ndarray]) -> Connection:

@@ -172,6 +172,8 @@ def _doubts(network: Network) -> list[str]:
         found.append(f"thresholds are balanced to ranges found with method {network.calibration.method}, not to largest activations")
     if network.compensation is not None:
         found.append("weights were fitted to the rounding of spike times: convert without --compensate for the original's")
+    if network.weight_grid is not None:
+        found.append(f"weights were rounded to {network.weight_grid.bits} bits: convert without --weight-bits for the original's")
     return found
 
 

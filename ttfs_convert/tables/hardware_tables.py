@@ -6,6 +6,7 @@ from rich.table import Table
 
 from ..report.hardware_schema import CostPart, JoulesPart, LatencyPart, NeuroBenchPart, TrafficPart
 from ..report.schema import Report
+from .sizes import size
 from .style import table, two_columns
 
 COUNTS = {"event": "event", "event_if_gated": "event_if_gated", "ann": "ANN"}
@@ -70,9 +71,9 @@ def _times(cost: CostPart) -> str:
 
 
 def _seconds(value: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
+    for unit, each in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if value >= each:
+            return f"{value / each:.3g} {unit}"
     return f"{value / 1e-9:.3g} ns"
 
 
@@ -80,14 +81,6 @@ def _moved(traffic: TrafficPart) -> str:
     state = "" if traffic.state_bytes is None else f", state {size(traffic.state_bytes)}"
     spikes = f", {traffic.spikes:,.0f} spikes {size(traffic.spike_bytes)}" if traffic.spikes else ""
     return f"weights {size(traffic.weight_bytes)}{state}{spikes}"
-
-
-def size(count: float) -> str:
-    """Bytes in words."""
-    for unit, each in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= each:
-            return f"{count / each:.3g} {unit}"
-    return f"{count:.0f} B"
 
 
 def _neurobench(part: NeuroBenchPart) -> str:

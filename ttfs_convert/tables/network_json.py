@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ..measurement.operation_counts import layer_connections, paper, spiking_mac_share, synaptic
+from ..measurement.weight_memory import weight_bytes
 from ..network.network import Network
 from ..network.populations import Analog, Coded, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
 
@@ -24,6 +25,8 @@ def network_json(network: Network) -> dict:
         "latency_steps": network.latency_steps,
         "calibration": network.calibration and network.calibration.model_dump(mode="json"),
         "compensation": network.compensation and network.compensation.model_dump(mode="json"),
+        "weight_bits": network.weight_grid and network.weight_grid.bits,
+        "weight_bytes": weight_bytes(network),
         "ann_macs": network.ann_macs,
         "spiking_mac_share": spiking_mac_share(network),
         "analog": analog_json(network.layers, network.ann_macs),

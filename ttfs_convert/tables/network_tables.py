@@ -9,11 +9,13 @@ from types import MappingProxyType
 from rich.table import Table
 
 from ..measurement.operation_counts import layer_connections, paper, spiking_mac_share, synaptic
+from ..measurement.weight_memory import weight_bytes
 from ..network.network import Network, step_counts
 from ..network.populations import Coded, Input, Layer, Readout, Spiking, label, neurons, weight_sum_deviation
 from ..network.provenance import Compensation
 from .fitting_table import Name
 from .listed import many, nodes_listed
+from .sizes import weights_text
 from .style import table, two_columns
 
 
@@ -160,6 +162,7 @@ def contents_table(network: Network, path: str) -> Table:
         "compensation": "none"
         if network.compensation is None
         else f"fitted to the rounding of {_grid_of(network.compensation)} on {network.compensation.samples:,} samples of {network.compensation.data}",
+        "weights": weights_text(network.weight_grid and network.weight_grid.bits, weight_bytes(network)),
         "time": grid(network) if network.steps is None else f"{grid(network)}; latency {network.latency_steps} steps",
         "windows": f"{network.windows}",
         "neurons": f"{sum(map(neurons, network.layers)):,}",

@@ -11,6 +11,7 @@ from ..tasks.scores import Score
 from .fitting_table import Name
 from .histogram import Histogram
 from .listed import many, nodes_listed
+from .sizes import weights_text
 from .style import table, two_columns
 
 
@@ -143,6 +144,8 @@ def summary(evaluation: Evaluation) -> Table:
             f"{_steps(report)} steps per window, rounding {model.rounding}; latency {report.snn.latency_steps} steps ({model.windows} windows)",
         )
     result.add_row("spikes per neuron", f"{report.snn.spikes_per_neuron:.2f} ({_silence(evaluation)})")
+    if model.weight_bits is not None and model.weight_bytes is not None:
+        result.add_row("weights", weights_text(model.weight_bits, model.weight_bytes))
     result.add_row("spiking share of MACs", f"{100 * model.spiking_mac_share:.1f} %")
     if model.analog:
         result.add_row("analog in the middle", _analog(model))
