@@ -75,16 +75,16 @@ def _sift_lanes(typing_context, spikes, at, length, offset, row, block, order, s
 
 
 @jit(inline="always")
-def list_by_step(n, g, p, fields, spikes, windows, closing, block, nothing, room, i, begin, row, factor, to):
+def list_by_step(n, g, p, fields, weighted, spikes, windows, closing, block, nothing, room, i, begin, row, factor, to):
     """List what reaches position `p`, group `g` of image `n` from row[to] on: what comes as windows close, then the rest sorted by step.
 
-    spikes: (n, source neurons) unsigned integers; from the N of its window on a neuron is silent. windows: (windows + 1,) int64: where the steps
-    of each begin, counted one window behind another. closing: whether silent and virtual neurons spike as their window closes. block: what the
-    number of a row is multiplied by. nothing: the row that fills up. room: see `Room`. i: which of `begin`, (lists, steps + 1) int64, is written:
-    the spikes of step s are begin[i, s] <= j < begin[i, s + 1], those of closing windows to <= j < begin[i, 0], all of them multiples of TOGETHER
-    from `to`. row: int32. factor: float32, of each; empty where all are 1.
+    weighted: whether relays have factors. spikes: (n, source neurons) unsigned integers; from the N of its window on a neuron is silent. windows:
+    (windows + 1,) int64: where the steps of each begin, counted one window behind another. closing: whether silent and virtual neurons spike as
+    their window closes. block: what the number of a row is multiplied by. nothing: the row that fills up. room: see `Room`. i: which of `begin`,
+    (lists, steps + 1) int64, is written: the spikes of step s are begin[i, s] <= j < begin[i, s + 1], those of closing windows to <= j <
+    begin[i, 0], all of them multiples of TOGETHER from `to`. row: int32. factor: float32, of each, if weighted.
     """
-    early, late, weighted = 0, to, factor.size > 0
+    early, late = 0, to
     steps, rows, count, unused = room.step, room.row, room.spiking, np.int32(nothing * block)
     for t in range(fields.first[p], fields.first[p + 1]):
         at, channels, first = fields.relay[t], fields.channels[t], fields.row[t]

@@ -21,7 +21,7 @@ PARTS = 16, 1024  # of the window, at least and at most: one for every fourth ne
 def _sort(time, row, factor, first, past):
     """Sort the spikes first <= j < past by time."""
     if past - first > FEW:
-        order = np.argsort(time[first:past], kind="mergesort")
+        order = np.argsort(time[first:past])
         time[first:past] = time[first:past][order]
         row[first:past] = row[first:past][order]
         if factor.size > 0:
@@ -38,10 +38,12 @@ def _sort(time, row, factor, first, past):
 
 
 @jit(inline="always")
-def _list_by_time(n, g, p, fields, arrivals, closing, block, nothing, found_time, found_row, found_factor, count, i, begin, time, row, factor, to):
+def _list_by_time(
+    n, g, p, fields, weighted, arrivals, closing, block, nothing, found_time, found_row, found_factor, count, i, begin, time, row, factor, to
+):
     """As `list_by_step`, of `arrivals` (n, source neurons) float64 in [0, 1]: what comes as the window closes, then the rest sorted by time. count:
     room for the parts of the window, int64. begin: (lists, 2) int64: from begin[i, 0] to begin[i, 1] are those of the second kind."""
-    early, late, weighted = 0, to, factor.size > 0
+    early, late = 0, to
     for t in range(fields.first[p], fields.first[p + 1]):
         at, channels, first = fields.relay[t], fields.channels[t], fields.row[t]
         if at == VIRTUAL:
@@ -106,53 +108,83 @@ def _when(potential, current, closing, fires, rise):
     return tau if fires else potential
 
 
-@jit()
-def _run(first, past, rows, fields, closing, window, arrivals, fires, charged, out):
-    groups, blocks, vectors, outputs, weights = rows.groups, rows.blocks, rows.vectors, rows.outputs, rows.values
-    positions, block, most = fields.first.size - 1, LANES * vectors, fields.most
-    weighted = fields.start.size > 0
-    longest = most + TOGETHER
-    tile = max(1, min(TILE, TILE_SPIKES // longest))
-    found_time, found_row = np.empty(most + 1), np.empty(most + 1, np.int32)
-    found_factor = np.empty(most + 1 if weighted else 0, np.float32)
-    count = np.empty(min(max(most // 4, PARTS[0]), PARTS[1]), np.int64)
-    begin, time, row = np.empty((tile, 2), np.int64), np.empty(tile * longest), np.empty(tile * longest, np.int32)
-    factor = np.empty(tile * longest if weighted else 0, np.float32)
-    current, potential = np.empty(block), np.empty(block)
-    image, position = np.empty(tile, np.int64), np.empty(tile, np.int64)
-    for begun in range(first, past, tile):
-        together = min(tile, past - begun)
-        for i in range(together):
-            image[i], position[i] = (begun + i) // positions, (begun + i) % positions
-        for g in range(groups):
+def _running(weighted):
+    """As in `step_by_step`."""
+
+    @jit()
+    def run(first, past, rows, fields, closing, window, arrivals, fires, charged, out):
+        groups, blocks, vectors, outputs, weights = rows.groups, rows.blocks, rows.vectors, rows.outputs, rows.values
+        positions, block, most = fields.first.size - 1, LANES * vectors, fields.most
+        longest = most + TOGETHER
+        tile = max(1, min(TILE, TILE_SPIKES // longest))
+        found_time, found_row = np.empty(most + 1), np.empty(most + 1, np.int32)
+        found_factor = np.empty(most + 1 if weighted else 0, np.float32)
+        count = np.empty(min(max(most // 4, PARTS[0]), PARTS[1]), np.int64)
+        begin, time, row = np.empty((tile, 2), np.int64), np.empty(tile * longest), np.empty(tile * longest, np.int32)
+        factor = np.empty(tile * longest if weighted else 0, np.float32)
+        current, potential = np.empty(block), np.empty(block)
+        image, position = np.empty(tile, np.int64), np.empty(tile, np.int64)
+        for begun in range(first, past, tile):
+            together = min(tile, past - begun)
             for i in range(together):
-                n, p, to = image[i], position[i], i * longest
-                _list_by_time(
-                    n, g, p, fields, arrivals, closing, block, rows.rows, found_time, found_row, found_factor, count, i, begin, time, row, factor, to
-                )
-            for b in range(blocks):
-                at_weights = (g * blocks + b) * (rows.rows + 1) * block
-                width = min(block, outputs - b * block)
+                image[i], position[i] = (begun + i) // positions, (begun + i) % positions
+            for g in range(groups):
                 for i in range(together):
-                    n, p = image[i], position[i]
-                    neuron = (p * groups + g) * outputs + b * block
-                    start(n, p, g, b, neuron, width, window, charged, current, potential)
-                    if weighted:
-                        charge_between_by_factors(vectors, current, potential, weights, at_weights, time, row, factor, begin[i, 0], begin[i, 1])
-                        if closing:
-                            switch_on_by_factors(vectors, current, weights, at_weights, row, factor, i * longest, begin[i, 0])
-                    else:
-                        charge_between(vectors, current, potential, weights, at_weights, time, row, factor, begin[i, 0], begin[i, 1])
-                        if closing:
-                            switch_on(vectors, current, weights, at_weights, row, factor, i * longest, begin[i, 0])
-                    variant = variant_of(p, window.rise)
-                    for o in range(width):
-                        out[n, neuron + o] = _when(potential[o], current[o], closing, fires, window.rise[variant, g, b, o])
+                    n, p, to = image[i], position[i], i * longest
+                    _list_by_time(
+                        n,
+                        g,
+                        p,
+                        fields,
+                        weighted,
+                        arrivals,
+                        closing,
+                        block,
+                        rows.rows,
+                        found_time,
+                        found_row,
+                        found_factor,
+                        count,
+                        i,
+                        begin,
+                        time,
+                        row,
+                        factor,
+                        to,
+                    )
+                for b in range(blocks):
+                    at_weights = (g * blocks + b) * (rows.rows + 1) * block
+                    width = min(block, outputs - b * block)
+                    for i in range(together):
+                        n, p = image[i], position[i]
+                        neuron = (p * groups + g) * outputs + b * block
+                        start(n, p, g, b, neuron, width, window, charged, current, potential)
+                        if weighted:
+                            charge_between_by_factors(vectors, current, potential, weights, at_weights, time, row, factor, begin[i, 0], begin[i, 1])
+                            if closing:
+                                switch_on_by_factors(vectors, current, weights, at_weights, row, factor, i * longest, begin[i, 0])
+                        else:
+                            charge_between(vectors, current, potential, weights, at_weights, time, row, factor, begin[i, 0], begin[i, 1])
+                            if closing:
+                                switch_on(vectors, current, weights, at_weights, row, factor, i * longest, begin[i, 0])
+                        variant = variant_of(p, window.rise)
+                        for o in range(width):
+                            out[n, neuron + o] = _when(potential[o], current[o], closing, fires, window.rise[variant, g, b, o])
+
+    return run
+
+
+_run_directly, _run_by_factors = _running(False), _running(True)
 
 
 @jit()
-def _run_shared(state, items, chunk, *arguments):
-    share(_run, state, items, chunk, arguments)
+def _run_directly_shared(state, items, chunk, *arguments):
+    share(_run_directly, state, items, chunk, arguments)
+
+
+@jit()
+def _run_by_factors_shared(state, items, chunk, *arguments):
+    share(_run_by_factors, state, items, chunk, arguments)
 
 
 @jit()
@@ -169,7 +201,7 @@ def _run_channelwise(first, past, rows, fields, closing, window, arrivals, fires
         c = item % outputs
         b, o = c // block, c % block
         _list_by_time(
-            n, c, p, fields, arrivals, closing, block, rows.rows, found_time, found_row, found_factor, count, 0, begin, time, row, factor, 0
+            n, c, p, fields, weighted, arrivals, closing, block, rows.rows, found_time, found_row, found_factor, count, 0, begin, time, row, factor, 0
         )
         line, now, current = b * (rows.rows + 1) * block + o, 0.0, 0.0
         potential = window.bias[variant_of(p, window.bias), 0, b, o]
@@ -199,7 +231,7 @@ def run_spikes(
     neurons spike as the window closes, and currents flow on. window: the neurons' own, without thresholds. fires: whether times are asked for.
     charged: what potentials start from, (n, neurons) float64, or (n, 0). out: (n, neurons) float64, written.
     """
-    items, shared = len(out) * (fields.first.size - 1), _run_shared
+    items, shared = len(out) * (fields.first.size - 1), _run_by_factors_shared if fields.start.size else _run_directly_shared
     if rows.channelwise:
         items, shared = items * rows.outputs, _run_channelwise_shared
     in_parallel(shared, items, (rows, fields, closing, window, arrivals, fires, charged, out), out.size * fields.most < SERIAL_ELEMENTS)

@@ -33,78 +33,89 @@ def _open(vectors, n, p, g, b, neuron, width, window, closing, lead, steps, curr
         slope = window.rise[variant, g, b, o] + (current[o] if closing else 0.0)
         rise[o] = slope * dt
         threshold[o] = 1 - max(rise[o], 0.0) * lead
+    course, at, stride = threshold, 0, 0
     if window.threshold.size > 0:
         _, variants, groups, blocks, block = window.threshold.shape
-        variant = p % variants if variants > 1 else 0
-        at, stride = ((variant * groups + g) * blocks + b) * block, variants * groups * blocks * block
-        climb(vectors, potential, rise, window.threshold, at, stride, steps, fired)
-    else:
-        climb(vectors, potential, rise, threshold, 0, 0, steps, fired)
+        course, stride = window.threshold.reshape(-1), variants * groups * blocks * block
+        at = (((p % variants if variants > 1 else 0) * groups + g) * blocks + b) * block
+    climb(vectors, potential, rise, course, at, stride, steps, fired)
     for o in range(width):
         times[n, neuron + o] = fired[o]
 
 
-@jit()
-def _run(first, past, rows, fields, windows, closing, window, spikes, lead, steps, charged, times):
-    groups, blocks, vectors, outputs, weights = rows.groups, rows.blocks, rows.vectors, rows.outputs, rows.values
-    positions, block, ticks = fields.first.size - 1, LANES * vectors, windows[-1]
-    weighted = fields.start.size > 0
-    most = fields.most
-    longest = most + LANES + TOGETHER * (ticks + 1)  # the list of each step is filled up
-    tile = max(1, min(TILE, TILE_SPIKES // longest))
-    found, factors = most + LANES, most + LANES if weighted else 0
-    room = Room(np.empty(found, np.int32), np.empty(found, np.int32), np.empty(factors, np.float32), np.empty(ticks, np.int64))
-    begin, row, factor = (
-        np.empty((tile, ticks + 1), np.int64),
-        np.empty(tile * longest, np.int32),
-        np.empty(tile * longest if weighted else 0, np.float32),
-    )
-    current, total, potential, rise, threshold = np.empty(block), np.empty(block), np.empty(block), np.empty(block), np.empty(block)
-    fired = np.empty(block, np.int64)
-    image, position = np.empty(tile, np.int64), np.empty(tile, np.int64)
-    for begun in range(first, past, tile):
-        together = min(tile, past - begun)
-        for i in range(together):
-            image[i], position[i] = (begun + i) // positions, (begun + i) % positions
-        for g in range(groups):
+def _running(weighted):
+    """The kernel for relays with factors, or for neurons themselves: each is compiled when it is needed."""
+
+    @jit()
+    def run(first, past, rows, fields, windows, closing, window, spikes, lead, steps, charged, times, potentials):
+        groups, blocks, vectors, outputs, weights = rows.groups, rows.blocks, rows.vectors, rows.outputs, rows.values
+        positions, block, ticks = fields.first.size - 1, LANES * vectors, windows[-1]
+        most = fields.most
+        longest = most + LANES + TOGETHER * (ticks + 1)  # the list of each step is filled up
+        tile = max(1, min(TILE, TILE_SPIKES // longest))
+        found, factors = most + LANES, most + LANES if weighted else 0
+        room = Room(np.empty(found, np.int32), np.empty(found, np.int32), np.empty(factors, np.float32), np.empty(ticks, np.int64))
+        begin, row, factor = (
+            np.empty((tile, ticks + 1), np.int64),
+            np.empty(tile * longest, np.int32),
+            np.empty(tile * longest if weighted else 0, np.float32),
+        )
+        current, total, potential, rise, threshold = np.empty(block), np.empty(block), np.empty(block), np.empty(block), np.empty(block)
+        fired = np.empty(block, np.int64)
+        image, position = np.empty(tile, np.int64), np.empty(tile, np.int64)
+        for begun in range(first, past, tile):
+            together = min(tile, past - begun)
             for i in range(together):
-                n, p = image[i], position[i]
-                list_by_step(n, g, p, fields, spikes, windows, closing, block, rows.rows, room, i, begin, row, factor, i * longest)
-            for b in range(blocks):
-                at_weights = (g * blocks + b) * (rows.rows + 1) * block
-                width = min(block, outputs - b * block)
+                image[i], position[i] = (begun + i) // positions, (begun + i) % positions
+            for g in range(groups):
                 for i in range(together):
                     n, p = image[i], position[i]
-                    neuron = (p * groups + g) * outputs + b * block
-                    start(n, p, g, b, neuron, width, window, charged, current, potential)
-                    for w in range(windows.size - 1):
-                        length, at = windows[w + 1] - windows[w], i * (ticks + 1) + windows[w]
+                    list_by_step(n, g, p, fields, weighted, spikes, windows, closing, block, rows.rows, room, i, begin, row, factor, i * longest)
+                for b in range(blocks):
+                    at_weights = (g * blocks + b) * (rows.rows + 1) * block
+                    width = min(block, outputs - b * block)
+                    for i in range(together):
+                        n, p = image[i], position[i]
+                        neuron = (p * groups + g) * outputs + b * block
+                        start(n, p, g, b, neuron, width, window, charged, current, potential)
+                        for w in range(windows.size - 1):
+                            length, at = windows[w + 1] - windows[w], i * (ticks + 1) + windows[w]
+                            if weighted:
+                                charge_by_factors(vectors, current, potential, weights, at_weights, row, factor, begin, at, length, 1 / length)
+                            else:
+                                charge(vectors, current, potential, weights, at_weights, row, factor, begin, at, length, 1 / length)
+                            if windows.size > 2:  # each has a clock of its own
+                                _put_by(current, total, w == 0)
+                        if windows.size > 2:
+                            _put_by(total, current, True)
+                        if steps == 0:
+                            for o in range(width):
+                                potentials[n, neuron + o] = potential[o]
+                            continue
                         if weighted:
-                            charge_by_factors(vectors, current, potential, weights, at_weights, row, factor, begin, at, length, 1 / length)
+                            switch_on_by_factors(vectors, current, weights, at_weights, row, factor, i * longest, begin[i, 0])
                         else:
-                            charge(vectors, current, potential, weights, at_weights, row, factor, begin, at, length, 1 / length)
-                        if windows.size > 2:  # each has a clock of its own
-                            _put_by(current, total, w == 0)
-                    if windows.size > 2:
-                        _put_by(total, current, True)
-                    if steps == 0:
-                        for o in range(width):
-                            times[n, neuron + o] = potential[o]
-                        continue
-                    if weighted:
-                        switch_on_by_factors(vectors, current, weights, at_weights, row, factor, i * longest, begin[i, 0])
-                    else:
-                        switch_on(vectors, current, weights, at_weights, row, factor, i * longest, begin[i, 0])
-                    _open(vectors, n, p, g, b, neuron, width, window, closing, lead, steps, current, potential, rise, threshold, fired, times)
+                            switch_on(vectors, current, weights, at_weights, row, factor, i * longest, begin[i, 0])
+                        _open(vectors, n, p, g, b, neuron, width, window, closing, lead, steps, current, potential, rise, threshold, fired, times)
+
+    return run
+
+
+_run_directly, _run_by_factors = _running(False), _running(True)
 
 
 @jit()
-def _run_shared(state, items, chunk, *arguments):
-    share(_run, state, items, chunk, arguments)
+def _run_directly_shared(state, items, chunk, *arguments):
+    share(_run_directly, state, items, chunk, arguments)
 
 
 @jit()
-def _run_channelwise(first, past, rows, fields, windows, closing, window, spikes, lead, steps, charged, times):
+def _run_by_factors_shared(state, items, chunk, *arguments):
+    share(_run_by_factors, state, items, chunk, arguments)
+
+
+@jit()
+def _run_channelwise(first, past, rows, fields, windows, closing, window, spikes, lead, steps, charged, times, potentials):
     blocks, vectors, outputs, weights = rows.blocks, rows.vectors, rows.outputs, rows.values
     positions, block, ticks = fields.first.size - 1, LANES * vectors, windows[-1]
     current, total, potential, rise, threshold = np.empty(block), np.empty(block), np.empty(block), np.empty(block), np.empty(block)
@@ -146,7 +157,7 @@ def _run_channelwise(first, past, rows, fields, windows, closing, window, spikes
                 _put_by(total, current, True)
             if steps == 0:
                 for o in range(width):
-                    times[n, neuron + o] = potential[o]
+                    potentials[n, neuron + o] = potential[o]
                 continue
             if closing:
                 for o in range(block):
@@ -169,7 +180,7 @@ def run_windows(
     lead: float,
     steps: int,
     charged: np.ndarray,
-    times: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     """Every step of the windows of a layer's inputs, then of its own: when its neurons fire, or the potentials of readouts.
 
@@ -177,13 +188,15 @@ def run_windows(
     which neurons. windows: (windows + 1,) int64, where the steps of each begin, counted one window behind another. closing: whether silent and
     virtual neurons spike as their window closes, and currents flow on.
     window: the neurons' own. lead: how long after a step a crossing still counts as on it, in steps.
-    steps: N; 0: a readout, whose window does not open. charged: what potentials start from, (n, neurons) float64, or (n, 0). times: (n, neurons)
+    steps: N; 0: a readout, whose window does not open. charged: what potentials start from, (n, neurons) float64, or (n, 0). out: (n, neurons)
     unsigned integers, N for silent; of a readout float32; written.
     """
-    positions = fields.first.size - 1
-    arguments = rows, fields, windows, closing, window, spikes, lead, steps, charged, times
-    shared = _run_channelwise_shared if rows.channelwise else _run_shared
-    in_parallel(shared, len(times) * positions, arguments, times.size * max(int(windows[-1]) + steps, 1) < SERIAL_ELEMENTS)
+    fires = steps > 0
+    times, potentials = (out, np.empty((0, 0), np.float32)) if fires else (np.empty((0, 0), spikes.dtype), out)
+    arguments = rows, fields, windows, closing, window, spikes, lead, steps, charged, times, potentials
+    shared = _run_channelwise_shared if rows.channelwise else _run_by_factors_shared if fields.start.size else _run_directly_shared
+    alone = out.size * max(int(windows[-1]) + steps, 1) < SERIAL_ELEMENTS
+    in_parallel(shared, len(out) * (fields.first.size - 1), arguments, alone)
 
 
 def encode_step_by_step(values: np.ndarray, lead: float, steps: int, times: np.ndarray) -> None:

@@ -83,8 +83,8 @@ def test_engine_clock_agrees_with_the_closed_form(example):
         assert report[part] == exact[part]
     for name, times in other.spike_times.items():
         assert (recording.spike_times[name] != times).mean() < 1e-3 and recording.spike_times[name].dtype == times.dtype
-    assert "clock, dynamic threshold" in text and "of 124,128 neurons one step apart or more" in text
-    assert "verified by clock" in example["exact"][0] and "1 sample: " in example["exact"][0]
+    assert "clock, dynamic threshold" in text and "of 124,128 neurons in another step" in text
+    assert "verified by clock" in example["exact"][0] and "neurons of 1 sample in another step" in example["exact"][0]
     assert "engine" not in example["exact"][0] and (about["engine"], about["images"]) == ("clock", 2)
 
 

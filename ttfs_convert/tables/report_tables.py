@@ -190,11 +190,11 @@ def _steps(report: Report) -> str:
 
 
 def _engine_check(engine: EnginePart) -> str:
-    on = f"{many(engine.checked_samples or 0, 'sample')}: " if engine.name == "exact" else ""
+    on = f" of {many(engine.checked_samples or 0, 'sample')}" if engine.name == "exact" else ""
     if engine.checked == "event":
-        return f"{on}{engine.neurons:,} spike times, the worst {engine.farthest:.1e} windows off"
+        return f"{engine.neurons:,} spike times{on}, the worst {engine.farthest:.1e} windows off"
     differing, neurons = engine.differing or 0, engine.neurons or 1
-    share = f"{on}{differing:,} of {neurons:,} neurons one step apart or more ({100 * differing / neurons:.4f} %)"
+    share = f"{differing:,} of {neurons:,} neurons{on} in another step ({100 * differing / neurons:.4f} %)"
     return share + (f", within {engine.farthest:.1e} windows of a tie" if differing else "")
 
 
