@@ -26,7 +26,7 @@ from ..errors import ModelError
 from ..files.atomic import write_whole
 from ..files.content_kind import NETWORK, refuse_others
 from .network import FORMAT_VERSION, Network
-from .provenance import first_problem
+from .records import first_problem
 
 MANIFEST = "manifest.npy"
 MAX_MANIFEST = 64 << 20  # bytes
