@@ -39,13 +39,16 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context):
         """As click's, with errors as one line and an exit code."""
-        from ..errors import TtfsError
+        from ..errors import ModelError, TtfsError
 
         try:
             return super().invoke(ctx)
         except TtfsError as error:
             _say_error(error)
             sys.exit(error.exit_code)
+        except MemoryError as error:
+            say(f"error: there is not enough memory ({shown(str(error)) or 'an array could not be made'})")
+            sys.exit(ModelError.exit_code)
         except OSError as error:  # of a file that no part of the program has a better sentence for
             say(f"error: {error.filename or 'a file'}: {error.strerror or error}")
             sys.exit(1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
@@ -34,6 +36,35 @@ class Steps(click.ParamType):
         if not 1 <= steps <= MAX_STEPS:
             self.fail(f"{steps} is not between 1 and {MAX_STEPS}", param, ctx)
         return steps
+
+
+class Memory(click.ParamType):
+    """A number of bytes, with a unit if it is followed by one."""
+
+    name = "size"
+    UNITS = MappingProxyType({"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40})
+
+    def convert(self, value, param, ctx) -> int:
+        """Bytes."""
+        if isinstance(value, int):
+            return value
+        text = value.strip().upper().removesuffix("B").removesuffix("I")
+        unit = self.UNITS.get(text[-1:], 1)
+        try:
+            size = float(text if unit == 1 else text[:-1]) * unit
+        except ValueError:
+            size = math.nan
+        if not 1 <= size < 1 << 62:
+            self.fail(f"{value!r} is no size such as 500M or 8G", param, ctx)
+        return int(size)
+
+
+max_memory = click.option(
+    "--max-memory",
+    type=Memory(),
+    metavar="SIZE",
+    help="The most that the sizes of a network may ask for, such as 8G; three quarters of the machine's, or what limits leave, by default.",
+)
 
 
 def on_grid(network: Network, steps: int | None, rounding: str | None, input_steps: int | None = None) -> Network:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .geometry_checks import MAX_VALUES
-from .populations import Layer, Readout, Spiking
+from .populations import Input, Layer, Readout, Spiking
 from .records import Shape
 from .synapses.connection import Connection
 from .synapses.kind import WeightedKind
 
-LARGEST = 1e30  # of |potential| that weights and biases may come to: float32 holds no more than 3.4e38, and what is summed must stay finite
+LARGEST = 1e36  # of |potential| that weights and biases may come to: float32 holds no more than 3.4e38, and no sum may be infinite
+LARGEST_CURRENT = 1e15  # of the values of a direct input
 
 
 def misfit_of_connections(layer: Spiking | Readout, earlier: Mapping[str, Layer]) -> str | None:
@@ -27,7 +27,11 @@ def misfit_of_connections(layer: Spiking | Readout, earlier: Mapping[str, Layer]
             shape = connection.path[-1].out_shape if connection.path else earlier[connection.source].shape
             if not _is_shape_of(shape, layer.shape):
                 return f"a connection from {connection.source!r} that gives {shape} beside others, not {layer.shape}"
-    largest = sum(largest_potential(connection) for connection in layer.connections) + (0.0 if layer.bias is None else _largest(layer.bias))
+    largest = 0.0 if layer.bias is None else _largest(layer.bias)
+    for connection in layer.connections:
+        source = earlier[connection.source]
+        current = LARGEST_CURRENT if isinstance(source, Input) and source.coding == "direct" else 1.0
+        largest += current * largest_potential(connection)
     return None if largest <= LARGEST else f"weights and biases that may add up to {largest:.1e}, more than {LARGEST:g}"
 
 
@@ -64,7 +68,7 @@ def largest_potential(connection: Connection) -> float:
     largest = 1.0
     for step in connection.path:
         if isinstance(step, WeightedKind):
-            largest *= _largest(step.weights) * min(step.weights.size, MAX_VALUES)
+            largest *= _largest(step.weights) * (1 if step.one_to_one else step.weights.size)
     return largest
 
 

@@ -64,7 +64,7 @@ Offsets = Annotated[tuple[Annotated[int, Field(ge=0, le=MAX_VALUES)], ...], Fiel
 class Record(BaseModel):
     """Base of all that a network is made of: frozen, without unknown fields, and never unchecked, however it is made."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """As pydantic's, of a record that is then checked like a new one. Raises ModelError for values that do not fit."""

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from ..errors import ModelError
 from ..files.atomic import write_whole
 from ..files.content_kind import NETWORK, refuse_others
+from ..memory_bound import in_words, memory_bound
 from .network import FORMAT_VERSION, Network
 from .records import first_problem
 
@@ -103,6 +104,9 @@ def _network(where: str, archive: zipfile.ZipFile) -> Network:
             raise ModelError(where, f"member {info.filename} of more bytes than it can hold", "a network written by ttfs-convert")
     if archive.fp is None or sum(info.compress_size for info in infos.values()) > os.fstat(archive.fp.fileno()).st_size:
         raise ModelError(where, "members larger than the file", "a network written by ttfs-convert", "convert the model again")
+    size = sum(info.file_size for info in infos.values())
+    if size > memory_bound():
+        raise ModelError(where, f"arrays of {in_words(size)}", f"at most {in_words(memory_bound())}", "allow more with --max-memory")
     if infos[MANIFEST].file_size > MAX_MANIFEST:
         raise ModelError(where, f"a manifest of {infos[MANIFEST].file_size} bytes", f"at most {MAX_MANIFEST}")
     manifest = json.loads(_array(where, archive, infos[MANIFEST], "|u1", None).tobytes())

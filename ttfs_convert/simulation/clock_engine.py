@@ -24,9 +24,10 @@ from ..network.populations import Analog, Input, Readout, Spiking, ramp_slope
 from ..network.synapses.connection import Connection
 from ..network.tensor_order import as_read
 from .analog_parts import AnalogParts
-from .encoded_inputs import channels_last, encoded
+from .encoded_inputs import channels_last, encoded, given
 from .integrator import Integrator
 from .recording import Recording, step_dtype
+from .run_size import check_run
 from .wiring import WIRING
 
 OPEN, NEVER, AT_ONCE = 1.0, np.inf, -np.inf  # the threshold: in its window, before it, at its end
@@ -37,6 +38,7 @@ class ClockSimulator:
     every layer then lives through all steps of the run. Needs a network with `steps`; for a fixed threshold the same for every layer."""
 
     def __init__(self, network: Network, fixed: bool = False):
+        check_run(network)
         self.network, self.fixed, self._grid = network, fixed, network.grid()
         self._integrator, self._analog = Integrator(network), AnalogParts(network)
         self._tables: dict[str, np.ndarray] = {}  # of falling thresholds
@@ -46,7 +48,7 @@ class ClockSimulator:
         times: dict[str, np.ndarray] = {}
         analog: dict[str, np.ndarray] = {}
         readouts = {}
-        images = len(entries[self.network.inputs[0].onnx_name])
+        images = given(self.network, entries)
         with CALLER:
             for layer in self.network.layers:
                 if isinstance(layer, Input) and layer.coding == "direct":

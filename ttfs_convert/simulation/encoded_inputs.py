@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..errors import DataError
+from ..network.connection_checks import LARGEST_CURRENT
 from ..network.network import Network
 from ..network.populations import Input
 
@@ -20,13 +21,30 @@ def entries_of(network: Network, x: np.ndarray | Mapping[str, np.ndarray]) -> di
     return dict(entries)
 
 
+def given(network: Network, entries: Mapping[str, np.ndarray]) -> int:
+    """How many samples `entries`, by ONNX tensor, are: the last check before kernels read them. Raises DataError where an array is missing, of
+    another shape or number of samples than the input populations encode, or of currents that potentials cannot hold."""
+    first = entries.get(network.inputs[0].onnx_name)
+    samples = 0 if first is None or not first.ndim else len(first)
+    for layer in network.inputs:
+        x = entries.get(layer.onnx_name)
+        if x is None or not samples or x.shape != (samples, *layer.onnx_shape):
+            found = "nothing" if x is None else f"shape {x.shape}"
+            raise DataError(f"x for {layer.onnx_name!r}", found, f"({samples or 'n'}, {', '.join(map(str, layer.onnx_shape))})")
+        if layer.coding == "direct" and not max(x.max(), -x.min()) <= LARGEST_CURRENT:
+            raise DataError(f"x for {layer.onnx_name!r}", f"values from {x.min():g} to {x.max():g}", f"at most {LARGEST_CURRENT:g}", "scale the inputs")
+    return samples
+
+
 def checked(layer: Input, x: np.ndarray | None) -> np.ndarray:
     """`x`, if it is what `layer` can encode, a range from data being no limit. Raises DataError."""
     where, expected = f"x for {layer.onnx_name!r}", layer.onnx_shape
     if x is None or x.ndim != len(expected) + 1 or x.shape[1:] != expected or not len(x):
         raise DataError(where, "nothing" if x is None else f"shape {x.shape}", f"(n, {', '.join(map(str, expected))}), n at least 1")
+    if not np.isfinite(x).all():
+        raise DataError(where, "values that are not finite", "finite values", "look at what the model's head makes of the samples, or leave some out")
     lo, hi = layer.bounds or (-np.inf, np.inf)
-    inside = np.isfinite(x).all() and x.min() >= lo and x.max() <= hi
+    inside = x.min() >= lo and x.max() <= hi
     if inside and layer.bounds and (np.ptp(layer.lo) or np.ptp(layer.hi)):
         values = channels_last(layer, x)
         inside = (values >= layer.lo).all() and (values <= layer.hi).all()

@@ -19,10 +19,11 @@ from ..network.per_channel import per_neuron
 from ..network.populations import Analog, Input, Readout, Spiking, ramp_slope
 from ..network.tensor_order import as_read
 from .analog_parts import AnalogParts
-from .encoded_inputs import channels_last, encoded
+from .encoded_inputs import channels_last, encoded, given
 from .integrator import Integrator
 from .receptive_fields import ReceptiveFields, receptive_fields
 from .recording import Recording
+from .run_size import check_run
 from .wiring import WIRING
 
 MOMENTS = np.linspace(0, 1, 1025)  # of the window, at which the course of a falling threshold is known
@@ -34,6 +35,7 @@ class EventSimulator:
     all. Needs a network in continuous time."""
 
     def __init__(self, network: Network, fixed: bool = False):
+        check_run(network)
         self.network, self.fixed, self._integrator, self._analog = network, fixed, Integrator(network), AnalogParts(network)
         sizes = {layer.name: math.prod(layer.shape) for layer in network.layers}
         self._direct = {layer.name for layer in network.inputs if layer.coding == "direct"}
@@ -50,7 +52,7 @@ class EventSimulator:
         times: dict[str, np.ndarray] = {}  # tau, float64
         analog: dict[str, np.ndarray] = {}
         readouts = {}
-        images = len(entries[self.network.inputs[0].onnx_name])
+        images = given(self.network, entries)
         life = self._live_with_fixed_threshold if self.fixed else self._live
         with CALLER:
             for layer in self.network.layers:
