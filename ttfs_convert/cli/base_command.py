@@ -6,8 +6,10 @@ import sys
 
 import click
 
+from ..shown import shown, shown_text
 from ..tables import widths
 from .console import say, show
+from .numba_environment import check_numba_environment
 from .streams import sturdy_streams, undelivered
 
 INCONCLUSIVE = 5  # exit code
@@ -37,11 +39,20 @@ class Command(click.Command):
                 say(f"error: standard output: cannot be written ({undelivered()})")
                 raise SystemExit(end.code or 1) from None
 
+    def make_context(self, *args, **kwargs) -> click.Context:
+        """As click's; file names in its messages are data."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            error.message = shown_text(error.message)
+            raise
+
     def invoke(self, ctx: click.Context):
         """As click's, with errors as one line and an exit code."""
         from ..errors import ModelError, TtfsError
 
         try:
+            check_numba_environment()
             return super().invoke(ctx)
         except TtfsError as error:
             _say_error(error)
@@ -50,7 +61,7 @@ class Command(click.Command):
             say(f"error: there is not enough memory ({shown(str(error)) or 'an array could not be made'})")
             sys.exit(ModelError.exit_code)
         except OSError as error:  # of a file that no part of the program has a better sentence for
-            say(f"error: {error.filename or 'a file'}: {error.strerror or error}")
+            say(f"error: {shown(str(error.filename or 'a file'))}: {error.strerror or error}")
             sys.exit(1)
 
 

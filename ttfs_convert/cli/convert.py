@@ -166,9 +166,7 @@ class Options(NamedTuple):
         """Raise UsageError for options that do not fit together, or for files that cannot be written."""
         from ..errors import UsageError
 
-        check_outputs(out=self.out, json=self.json_file)
-        if any(target not in (None, "-") and Path(target).resolve() == Path(self.model).resolve() for target in (self.out, self.json_file)):
-            raise UsageError("--out", "the model itself", "another file")
+        check_outputs({"MODEL.onnx": self.model, "--calibrate": self.calibrate}, out=self.out, json=self.json_file)
         given = input_range_of(self.input_ranges)
         from_data = "data" in (given.values() if isinstance(given, dict) else [given])
         for option, value in (("--slope", self.slope), ("--calibrate", None if from_data else self.calibrate)):

@@ -33,7 +33,7 @@ def main(file, json_file, folder, shapes):
     from ..errors import ModelError
     from ..figures.figure_folder import check_plots
 
-    check_outputs(json=json_file)
+    check_outputs({"MODEL.onnx|SNN.npz": file}, json=json_file)
     if folder is not None:
         check_plots(folder)
     subject, content, tables, remedies = _network(file) if _is_zip(file) else _model(file, shapes)

@@ -80,7 +80,9 @@ class Options(NamedTuple):
         from ..measurement.cost_table import cost_tables
 
         cost_tables(self.costs)
-        check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, **self.gating.targets)
+        files = {"json": self.json_file, "html": self.html_file, "spikes": self.spike_file, "resume": self.log, **self.gating.targets}
+        inputs = {"SNN.npz": self.network, "--data": self.data, "--onnx": self.onnx_file, **self.gating.sources}
+        check_outputs(inputs | {f"--costs ({number})": table for number, table in enumerate(self.costs, 1)}, **files)
         if self.folder is not None:
             check_plots(self.folder)
         single = (self.engine, self.threshold) != ("exact", "dynamic") or any((self.histogram, self.quantised, self.costs, self.gating.given))

@@ -105,7 +105,8 @@ def _tune(options: Options) -> None:
     from ..studies.tuning import tune
     from ..tables.tuning_table import as_json, tuning_table
 
-    check_outputs(json=options.json_file, out=options.out)
+    inputs = {"SNN.npz": options.network, "--data": options.data, "--calibrate": options.calibrate, "--onnx": options.onnx_file}
+    check_outputs(inputs, json=options.json_file, out=options.out)
     network = load(options.network)
     dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir)
     found = tune(

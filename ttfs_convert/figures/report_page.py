@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..report.schema import GatePart, LayerPart, Report
+from ..shown import shown_text
 
 COUNTS = ("paper", "synaptic", "event", "event_if_gated")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -21,7 +22,12 @@ def report_page(report: Report) -> str:
     except ImportError as error:
         raise UsageError("--html", "no Jinja2", "the package that fills the page", "pip install 'ttfs-convert[html]'") from error
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: shown_text(value) if type(value) is str else value,  # not what is markup already
+    )
     return environment.get_template("report.html").render(
         report=report,
         worst=worst_layer(report),

@@ -32,7 +32,9 @@ def given(network: Network, entries: Mapping[str, np.ndarray]) -> int:
             found = "nothing" if x is None else f"shape {x.shape}"
             raise DataError(f"x for {layer.onnx_name!r}", found, f"({samples or 'n'}, {', '.join(map(str, layer.onnx_shape))})")
         if layer.coding == "direct" and not max(x.max(), -x.min()) <= LARGEST_CURRENT:
-            raise DataError(f"x for {layer.onnx_name!r}", f"values from {x.min():g} to {x.max():g}", f"at most {LARGEST_CURRENT:g}", "scale the inputs")
+            raise DataError(
+                f"x for {layer.onnx_name!r}", f"values from {x.min():g} to {x.max():g}", f"at most {LARGEST_CURRENT:g}", "scale the inputs"
+            )
     return samples
 
 
