@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
 from .populations import Input, Layer, Readout, Spiking
-from .records import Shape
+from .records import Shape, magnitude
 from .synapses.connection import Connection
 from .synapses.kind import WeightedKind
 
@@ -27,7 +25,7 @@ def misfit_of_connections(layer: Spiking | Readout, earlier: Mapping[str, Layer]
             shape = connection.path[-1].out_shape if connection.path else earlier[connection.source].shape
             if not _is_shape_of(shape, layer.shape):
                 return f"a connection from {connection.source!r} that gives {shape} beside others, not {layer.shape}"
-    largest = 0.0 if layer.bias is None else _largest(layer.bias)
+    largest = 0.0 if layer.bias is None else magnitude(layer.bias)
     for connection in layer.connections:
         source = earlier[connection.source]
         current = LARGEST_CURRENT if isinstance(source, Input) and source.coding == "direct" else 1.0
@@ -63,14 +61,10 @@ def _is_shape_of(given: Shape, shape: Shape) -> bool:
 
 
 def largest_potential(connection: Connection) -> float:
-    """What |V0| cannot exceed, of this connection alone, whatever the activations, 0 to 1, are: the product of each step's largest weight times
-    how many there may be."""
+    """What |V0| cannot exceed, of this connection alone, whatever the activations, 0 to 1, are: the product over its steps of how large weights are
+    times how many there may be."""
     largest = 1.0
     for step in connection.path:
         if isinstance(step, WeightedKind):
-            largest *= _largest(step.weights) * (1 if step.one_to_one else step.weights.size)
+            largest *= magnitude(step.weights) * (1 if step.one_to_one else step.weights.size)
     return largest
-
-
-def _largest(values: np.ndarray) -> float:
-    return max(float(values.max()), -float(values.min())) if values.size else 0.0

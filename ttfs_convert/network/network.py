@@ -59,8 +59,8 @@ class Network(Record):
         seen: dict[str, Layer] = {}
         for layer in self.layers:
             wanted = _read_by(layer)
-            unknown = set(sources(layer)) - {name for name, other in seen.items() if isinstance(other, wanted)}
-            require(not unknown, f"layer {layer.name!r} uses unknown {sorted(unknown)}")
+            unknown = sorted({source for source in sources(layer) if not isinstance(seen.get(source), wanted)})
+            require(not unknown, f"layer {layer.name!r} uses unknown {unknown}")
             require(layer.name not in seen, f"layer {layer.name!r} appears twice")
             require(not isinstance(layer, (Spiking, Readout)) or bool(layer.connections), f"layer {layer.name!r} has no connections")
             problem = misfit(layer, seen)

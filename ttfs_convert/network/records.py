@@ -20,9 +20,19 @@ def finite_array(value: object, dtype: type) -> np.ndarray:
     """`value` if it is an array of `dtype` without infinities and NaN, contiguous. Raises ValueError."""
     if not isinstance(value, np.ndarray) or value.dtype != dtype:
         raise ValueError(f"expected an array of {np.dtype(dtype)}, found {getattr(value, 'dtype', type(value).__name__)}")
-    if value.dtype.kind == "f" and value.size and not np.isfinite([value.min(), value.max()]).all():  # either is NaN if one value is
+    value = np.asarray(value, order="C")  # as kernels read it
+    if value.dtype.kind == "f" and not np.isfinite(magnitude(value)):
         raise ValueError("found values that are not finite")
-    return np.asarray(value, order="C")  # as kernels read it
+    return value
+
+
+def magnitude(values: np.ndarray) -> float:
+    """What no |value| exceeds, by a pass that takes no longer than reading them: the root of the sum of squares, or, where that overflows, the largest;
+    not finite if a value is not."""
+    flat = values.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = float(np.dot(flat, flat)) if flat.size else 0.0
+    return math.sqrt(squares) if math.isfinite(squares) else float(max(flat.max(), -flat.min()))  # NaN, if there is one, is either
 
 
 def require(holds: bool, problem: str) -> None:
