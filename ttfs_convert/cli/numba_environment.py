@@ -1,4 +1,4 @@
-"""Numba's environment variables, which it reads as it is imported: values that it cannot read would end in a traceback, or in warnings of its shape."""
+"""Numba's environment variables, which it reads as it is imported: what it cannot read would end in a traceback, or in a warning that shows one."""
 
 from __future__ import annotations
 

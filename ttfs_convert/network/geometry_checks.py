@@ -35,7 +35,9 @@ def _misfit(axis: Axis) -> str | None:
         if getattr(axis, name) > limit:
             return f"a padding of {getattr(axis, name)} over {axis.size} inputs, more than {limit}"
     padded = axis.size + axis.pads + axis.pads_end
-    for name in ("kernel", "stride", "dilation"):
+    if axis.dilation > limit:
+        return f"a dilation of {axis.dilation} over {axis.size} inputs, more than {limit}"
+    for name in ("kernel", "stride"):
         if getattr(axis, name) > max(padded, REACH):
             return f"a {name} of {getattr(axis, name)} over {padded} padded inputs, more than {max(padded, REACH)}"
     room = padded - axis.dilation * (axis.kernel - 1) - 1

@@ -27,8 +27,8 @@ def finite_array(value: object, dtype: type) -> np.ndarray:
 
 
 def magnitude(values: np.ndarray) -> float:
-    """What no |value| exceeds, by a pass that takes no longer than reading them: the root of the sum of squares, or, where that overflows, the largest;
-    not finite if a value is not."""
+    """What no |value| exceeds, in the time that reading them takes: the root of the sum of squares, or, where that overflows, the largest; not finite
+    if a value is not."""
     flat = values.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
         squares = float(np.dot(flat, flat)) if flat.size else 0.0

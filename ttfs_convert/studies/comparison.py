@@ -28,6 +28,7 @@ from ..onnx_model.reference import Reference
 from ..simulation.head_and_tail import Ends
 from ..simulation.parts_fit import check_against_original
 from ..simulation.recording import Recording
+from ..simulation.run_size import check_run
 from ..tasks.drop_limit import DropLimit
 from ..tasks.judged_output import JudgedOutput
 from ..tasks.scores import joined
@@ -95,6 +96,7 @@ class Comparison:
     ):
         if batch < 1:
             raise UsageError("batch", f"{batch}", "at least 1")
+        check_run(network)
         self.data = dataset_of(data, network.input_shapes)
         self.model = original_model(network, onnx_file)
         if network.precision != "float32":
