@@ -47,7 +47,7 @@ NOT_A_NUMBER = [("Sub", ["x", "x"], "q", {}), ("Log", ["q"], "l", {}), ("Sub", [
     "change, code, words",
     (
         (head(BY_DATA, {"t": np.float32(0.99)}), 3, ("'h'", "rows of")),
-        (head(NOT_A_NUMBER), 4, ("not finite",)),
+        (head(NOT_A_NUMBER), 4, ("x for 'h'", "nan")),
         (head([("Mul", ["x", "k"], "h", {})], {"k": np.float32(1e30)}), 4, ("x for 'h'",)),
         (
             head([("Slice", ["x", "s", "e", "a"], "h", {})], {"s": np.array([0]), "e": np.array([4]), "a": np.array([2])}),

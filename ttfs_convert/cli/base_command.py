@@ -44,8 +44,7 @@ class Command(click.Command):
         try:
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
-            error.message = shown_text(error.message)
-            raise
+            raise click.UsageError(shown_text(error.format_message()), error.ctx) from None
 
     def invoke(self, ctx: click.Context):
         """As click's, with errors as one line and an exit code."""

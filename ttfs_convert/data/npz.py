@@ -156,6 +156,8 @@ def _array(archive: np.lib.npyio.NpzFile, path: Path, name: str) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             array = archive[name]
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise
     except Exception as e:  # NumPy reads the header as a Python literal: whatever that can raise
         raise DataError(f"{path}", f"array {name} that holds objects or is broken ({type(e).__name__}: {e})", "an array of numbers", REMEDY) from e
     if not isinstance(array, np.ndarray):
