@@ -15,7 +15,7 @@ from .gate_options import GateOptions, finish, gating, write_outcomes
 from .output_files import write_json
 from .progress_lines import patient_progress, progress
 from .run_options import Options
-from .shared_options import Steps, judging, max_memory, on_grid
+from .shared_options import Steps, bounded, judging, on_grid
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -109,7 +109,7 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
 @click.option("--json", "json_file", metavar="FILE", help="Also write the report as JSON; - for standard output alone.")
 @click.option("--html", "html_file", metavar="FILE", help="Also write the report as one HTML page that needs no network; extra html.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
-@max_memory
+@bounded
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
     """Run a spiking network on data and report what the conversion cost.
@@ -117,11 +117,8 @@ def main(**options):
     Accuracy beside the original's under ONNX Runtime, drift with a paired 95 % interval, the error of every layer, spikes, latency
     and operations.
     """
-    from ..memory_bound import at_most
-
-    with at_most(options.pop("max_memory")):
-        gating = GateOptions.taken_from(options)
-        _run(Options(**options, gating=gating))
+    gating = GateOptions.taken_from(options)
+    _run(Options(**options, gating=gating))
 
 
 def _run(options: Options) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..kernels.rounding import MAX_STEPS
+from ..memory_bound import at_most
 from ..tasks.task_names import TASK_NAMES
 
 if TYPE_CHECKING:
@@ -59,12 +61,20 @@ class Memory(click.ParamType):
         return int(size)
 
 
-max_memory = click.option(
-    "--max-memory",
-    type=Memory(),
-    metavar="SIZE",
-    help="The most that the sizes of a network may ask for, such as 8G; three quarters of the machine's, or what limits leave, by default.",
-)
+def bounded(command: Callable) -> Callable:
+    """Adds `--max-memory`, and runs the command inside that bound."""
+
+    @functools.wraps(command)
+    def within(*arguments, max_memory: int | None, **options):
+        with at_most(max_memory):
+            return command(*arguments, **options)
+
+    return click.option(
+        "--max-memory",
+        type=Memory(),
+        metavar="SIZE",
+        help="The most that the sizes of a network may ask for, such as 8G; three quarters of the machine's, or what limits leave, by default.",
+    )(within)
 
 
 def on_grid(network: Network, steps: int | None, rounding: str | None, input_steps: int | None = None) -> Network:

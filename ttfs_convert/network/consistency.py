@@ -40,7 +40,10 @@ def misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
     if isinstance(layer, Input) and layer.source is not None and layer.coding == "direct":
         return "analog values that would not be encoded"
     if isinstance(layer, Input):
-        return None if math.prod(layer.onnx_shape) == size else f"{size} encoders for an input of shape {layer.onnx_shape}"
+        if math.prod(layer.onnx_shape) != size:
+            return f"{size} encoders for an input of shape {layer.onnx_shape}"
+        channels = layer.onnx_shape[:1] if layer.channels_first else layer.onnx_shape[-1:]
+        return None if layer.lo.size == 1 or channels == layer.shape[-1:] else f"{layer.lo.size} ranges for the channels of {layer.onnx_shape}"
     if not has_neurons(layer) and any(isinstance(before := earlier[source], Input) and before.coding == "direct" for source in sources(layer)):
         return "wiring behind a direct input, which sends no spikes"
     if isinstance(layer, MaxPool):

@@ -38,7 +38,7 @@ class Network(Record):
     calibration: Calibration | None = None
     compensation: Compensation | None = None  # None: the weights are the original's
     conversion: Conversion | None = None  # None: it was not kept
-    ann_macs: int  # multiply-accumulates of the original network per inference
+    ann_macs: int = Field(ge=0)  # multiply-accumulates of the original network per inference
     layers: tuple[Layer, ...]
     onnx: ByteArray | None  # the original model, uint8
     head: ByteArray | None = None  # ONNX model from the model's inputs to the tensors that its input populations encode, uint8
@@ -56,6 +56,7 @@ class Network(Record):
         kinds = [layer.kind for layer in self.layers]
         require("input" in kinds and "readout" in kinds, "a network needs an input and a readout")
         require(bool(self.inputs and self.readouts), "a network whose only input or readout is that of an analog part")
+        require(all(low < high for low, high in self.input_ranges.values()), "a range of an input that is empty")
         seen: dict[str, Layer] = {}
         for layer in self.layers:
             wanted = _read_by(layer)
