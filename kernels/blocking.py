@@ -149,14 +149,15 @@ def _pack_channelwise(weights: np.ndarray) -> Weights:
 def columns(width: int, kernel: int, stride: int, dilation: int, pad: int, out_width: int) -> Columns:
     """Columns whose distance is a multiple of `dilation` go together, so that taps k = 0, 1, ... are neighbours."""
     taps = np.arange(out_width, dtype=np.int64) * stride - pad
-    phase, place = taps % dilation, taps // dilation
-    source, first = [], np.empty(out_width, np.int64)
-    for p in np.unique(phase):
-        mine = phase == p
-        start = place[mine].min()
-        first[mine] = len(source) + place[mine] - start
-        source += [p + dilation * q for q in range(start, place[mine].max() + kernel)]
-    source = np.array(source, np.int64)
+    place = taps // dilation
+    phases, of = np.unique(taps % dilation, return_inverse=True)
+    start, end = np.full(phases.size, place.max()), np.full(phases.size, place.min())
+    np.minimum.at(start, of, place)
+    np.maximum.at(end, of, place + kernel)
+    counts = end - start
+    before = np.cumsum(counts) - counts
+    first = before[of] + place - start[of]
+    source = np.repeat(phases + dilation * (start - before), counts) + dilation * np.arange(counts.sum(), dtype=np.int64)
     source[(source < 0) | (source >= width)] = -1
     order = np.argsort(first)
     return Columns(source, order, first[order])

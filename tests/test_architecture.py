@@ -7,12 +7,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 MODULES = [path for folder in ("ttfs_convert", "kernels") for path in (ROOT / folder).rglob("*.py")]
+MODULES_BESIDE = {"errors", "memory_bound", "progress", "shown"}
 
 
 def packages():
     """Names of all packages, and of the modules beside them, as the drawing has them; `training` stands beside the drawing."""
     found = {".".join(path.parent.relative_to(ROOT / "ttfs_convert").parts) for path in MODULES if path.is_relative_to(ROOT / "ttfs_convert")}
-    return {name.replace("network.", "").replace("lowering.", "") for name in found if name} - {"training"} | {"kernels", "errors", "progress"}
+    return {name.replace("network.", "").replace("lowering.", "") for name in found if name} - {"training"} | {"kernels"} | MODULES_BESIDE
 
 
 def drawn():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .shown import shown_text
+
 
 class TtfsError(Exception):
     """A problem the user can act on; its text is one line.
@@ -13,7 +15,7 @@ class TtfsError(Exception):
 
     def __init__(self, where: str, found: str, expected: str = "", remedy: str = ""):
         parts = [f"{where}: {found}", f"expected {expected}" if expected else "", remedy]
-        super().__init__("; ".join(" ".join(part.split()) for part in parts if part))
+        super().__init__(shown_text("; ".join(" ".join(part.split()) for part in parts if part)))
         self.where, self.found, self.expected, self.remedy = where, found, expected, remedy
 
 

@@ -19,13 +19,13 @@ def test_junit_has_one_case_a_gate():
     assert {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")} == dict(tests="4", failures="2", errors="1", skipped="0")
     assert [case.get("name") for case in suite] == ["max-drop 2 pp", "max-latency 3 steps", "max-layer-error 0.01", "max-drop 1 of <psnr>"]
     assert [[child.tag for child in case] for case in suite] == [["system-out"], ["failure"], ["error"], ["failure"]]
-    assert suite[0].get("classname").startswith('ttfs.a<b>&"|`c`\ufffd') and suite[1][0].get("message") == "350 steps"
+    assert suite[0].get("classname").startswith('ttfs.a<b>&"|`c`\\x01') and suite[1][0].get("message") == "350 steps"
 
 
 def test_markdown_shows_the_verdict_first_and_no_markup_of_names():
     text = markdown(JUDGED)
     head, *_ = text.splitlines()
-    assert head == '### TTFS conversion of a\\<b\\>\\&"\\|\\`c\\`\ufffd \\*d\\*: ❌ failed'
+    assert head == '### TTFS conversion of a\\<b\\>\\&"\\|\\`c\\`\\\\x01 \\*d\\*: ❌ failed'
     rows = [line for line in text.splitlines() if line.startswith("| max-")]
     assert [row.split(" | ")[1] for row in rows] == ["✅ passed", "❌ failed", "❔ inconclusive", "❌ failed"]
     assert "| accuracy | 93 % | 92 % | -1 pp | -1.5 .. -0.5 |" in text and "<b>" not in text.replace("\\<b\\>", "")

@@ -149,10 +149,10 @@ def test_every_synapse_of_any_geometry_is_listed(geometry, groups, kind, include
 @pytest.mark.parametrize("slope", SLOPES)
 @pytest.mark.parametrize("turned", (False, True))
 def test_convolutions_that_see_the_layer_in_other_shapes(slope, turned):
-    """(4, 3, 6) as an image, and the same neurons as a line of 24 positions with 3 channels."""
+    """(4, 3, 6) as an image, and the same neurons as a line of 12 positions."""
     rng, shape = np.random.default_rng(0), (4, 3, 6)
     image = conv((4, 3, 2), weights(rng, 3, 3, 2, 6), pads=1)
-    line = conv((24, 1), weights(rng, 3, 1, 3), pads=1)
+    line = conv((12, 2), weights(rng, 3, 2, 6), pads=1)
     paths = {"x": image, "h": line}
     factors = scale(weights(rng, 2), (4, 3, 2))
     build = Build((4, 3, 2), slope).fire("h", (4, 3, 2), {"x": factors}, sums((4, 3, 2), (factors,)))

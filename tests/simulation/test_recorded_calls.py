@@ -29,7 +29,10 @@ def _network_of_weights(case, kind, rng):
         return network
     size = int(np.prod(shape))
     path = (Dense(in_shape=(size,), out_shape=(5,), weights=rng.normal(0, 0.1, (size, 5)).astype(np.float32)),)
-    last = last.model_copy(update={"connections": (Connection(source="l", path=path),), "shape": (5,), "onnx_shape": (5,), "index": np.arange(5)})
+    sums, index = path[0].weights.sum(0), np.arange(5)
+    last = last.model_copy(
+        update=dict(connections=(Connection(source="l", path=path),), shape=(5,), onnx_shape=(5,), index=index, weight_sums=sums, bias=None)
+    )
     return network.model_copy(update={"layers": (*layers, last)})
 
 

@@ -7,9 +7,11 @@ import sys
 
 import click
 
+from ..shown import shown, shown_text
 from ..tables import widths
 from .console import say, show
 from .interruption import INTERRUPTED
+from .numba_environment import check_numba_environment
 from .streams import sturdy_streams, undelivered
 
 INCONCLUSIVE = 5  # exit code
@@ -46,11 +48,19 @@ class Command(click.Command):
         ctx.meta[COMMAND_LINE] = shlex.join([ctx.info_name or "", *args])
         return super().parse_args(ctx, args)
 
+    def make_context(self, *args, **kwargs) -> click.Context:
+        """As click's; file names in its messages are data."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            raise click.UsageError(shown_text(error.format_message()), error.ctx) from None
+
     def invoke(self, ctx: click.Context):
         """As click's, with errors as one line and an exit code."""
-        from ..errors import TtfsError
+        from ..errors import ModelError, TtfsError
 
         try:
+            check_numba_environment()
             return super().invoke(ctx)
         except TtfsError as error:
             _say_error(error)
@@ -58,8 +68,11 @@ class Command(click.Command):
         except KeyboardInterrupt:
             say("interrupted")
             sys.exit(INTERRUPTED)
+        except MemoryError as error:
+            say(f"error: there is not enough memory ({shown(str(error)) or 'an array could not be made'})")
+            sys.exit(ModelError.exit_code)
         except OSError as error:  # of a file that no part of the program has a better sentence for
-            say(f"error: {error.filename or 'a file'}: {error.strerror or error}")
+            say(f"error: {shown(str(error.filename or 'a file'))}: {error.strerror or error}")
             sys.exit(1)
 
 

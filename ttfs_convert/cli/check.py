@@ -25,7 +25,7 @@ def main(report_file, json_file, **options):
     from ..report.read_report import read_report
 
     asked = GateOptions.taken_from(options)
-    check_outputs(json=json_file, **asked.targets)
+    check_outputs({"REPORT.json": report_file, **asked.sources}, json=json_file, **asked.targets)
     gates = asked.gates()
     if not gates:
         raise UsageError("ttfs-check", "no gates", "--gates FILE.toml, or an option such as --max-drop 0.5")

@@ -7,6 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from ..shown import shown_text
 from ..tables import widths
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def console(stream: TextIO) -> Console:
 
 def say(text: str) -> None:
     """A line on standard error, at once."""
-    print(text, file=sys.stderr, flush=True)
+    print(shown_text(text), file=sys.stderr, flush=True)
 
 
 def note(text: str) -> None:

@@ -14,7 +14,7 @@ from .console import note, say, show
 from .input_range_option import RangePart, WithRanges, input_range_of
 from .output_files import check_outputs, json_text, write_json
 from .progress_lines import hearing
-from .shared_options import Steps
+from .shared_options import Steps, bounded
 from .streams import undelivered
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ if TYPE_CHECKING:
 @click.option("--direct-input", is_flag=True, help="Inputs without bounds: they enter as analog current, without a window of their own.")
 @click.option("--no-embed", is_flag=True, help="Leave the original model out of the file; ttfs-run then needs --onnx.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the table of layers as JSON; - for standard output alone.")
+@bounded
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
     """Convert a trained network to a spiking one with time-to-first-spike coding (LC-TTFS).
@@ -174,9 +175,7 @@ class Options(NamedTuple):
         """Raise UsageError for options that do not fit together, or for files that cannot be written."""
         from ..errors import UsageError
 
-        check_outputs(out=self.out, json=self.json_file)
-        if any(target not in (None, "-") and Path(target).resolve() == Path(self.model).resolve() for target in (self.out, self.json_file)):
-            raise UsageError("--out", "the model itself", "another file")
+        check_outputs({"MODEL.onnx": self.model, "--calibrate": self.calibrate}, out=self.out, json=self.json_file)
         given = input_range_of(self.input_ranges)
         from_data = "data" in (given.values() if isinstance(given, dict) else [given])
         for option, value in (("--slope", self.slope), ("--calibrate", None if from_data else self.calibrate)):

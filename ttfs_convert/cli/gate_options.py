@@ -59,6 +59,11 @@ class GateOptions(NamedTuple):
         """Files to write, by option."""
         return {"junit": self.junit_file, "markdown": self.markdown_file}
 
+    @property
+    def sources(self) -> dict[str, str | None]:
+        """Files to read, by option."""
+        return {"--gates": self.gate_file, "--baseline": self.baseline_file}
+
     def gates(self) -> tuple[Gate, ...]:
         """Of the file, then of the options, which win. Raises UsageError for what does not fit together."""
         from ..errors import UsageError

@@ -7,6 +7,7 @@ import click
 from .base_command import Command
 from .console import note, say, show
 from .output_files import check_outputs, write_json
+from .shared_options import bounded
 
 
 @click.command(cls=Command)
@@ -22,6 +23,7 @@ from .output_files import check_outputs, write_json
 @click.option(
     "--input-shape", "shapes", multiple=True, metavar="[NAME:]SIZES", help="Of a model that leaves sizes of an input open: these, such as 3x224x224."
 )
+@bounded
 @click.version_option(package_name="ttfs-convert")
 def main(file, json_file, folder, shapes):
     """Look into a model or a converted network.
@@ -33,7 +35,7 @@ def main(file, json_file, folder, shapes):
     from ..errors import ModelError
     from ..figures.figure_folder import check_plots
 
-    check_outputs(json=json_file)
+    check_outputs({"MODEL.onnx|SNN.npz": file}, json=json_file)
     if folder is not None:
         check_plots(folder)
     subject, content, tables, remedies = _network(file) if _is_zip(file) else _model(file, shapes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ from .console import say
 from .streams import is_closed
 
 
-def check_outputs(**paths: str | None) -> None:
-    """Raise UsageError before any work is done if a file could not be written to one of `paths`, given by option, or if two are one file.
+def check_outputs(inputs: Mapping[str, str | None], **paths: str | None) -> None:
+    """Raise UsageError before any work is done if a file could not be written to one of `paths`, given by option, if two are one file, or if one is a
+    file that the command reads. inputs: files and folders by what the user calls them; what is not there, such as the name of a data set, is none.
     None stands for no file, - for standard output."""
     from ..errors import UsageError
     from ..files.atomic import check_target
@@ -28,6 +30,19 @@ def check_outputs(**paths: str | None) -> None:
             other = found.setdefault(check_target(path), option)
             if other != option:
                 raise UsageError(f"--{option}", f"the file of --{other}", "another file")
+            read = next((name for name, given in inputs.items() if given is not None and _overwrites(path, given)), None)
+            if read is not None:
+                raise UsageError(f"--{option}", f"{path} is what {read} names, which would be written over", "another file")
+
+
+def _overwrites(path: str, given: str) -> bool:
+    """Whether the file `path` is there and is `given`, by whatever name or link, or lies in that folder."""
+    try:
+        if Path(given).is_dir():
+            return Path(path).exists() and Path(path).resolve().is_relative_to(Path(given).resolve())
+        return os.path.samefile(path, given)
+    except (OSError, ValueError):
+        return False
 
 
 def write_json(content: dict, path: str) -> None:

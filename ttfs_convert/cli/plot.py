@@ -9,6 +9,7 @@ import click
 
 from .base_command import Command
 from .console import say
+from .output_files import check_outputs
 
 
 @click.command(cls=Command)
@@ -25,6 +26,7 @@ def main(reports, out, no_titles):
     from ..figures.figure_file import check_figure_file
     from ..studies.trade_off import curve_of
 
+    check_outputs({f"REPORT.json ({number})": report for number, report in enumerate(reports, 1)}, out=out)
     check_figure_file(out, "--out")
     curves = [curve_of(report) for report in reports]
     if len({curve.name for curve in curves}) < len(curves):

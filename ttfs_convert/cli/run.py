@@ -16,7 +16,7 @@ from .interruption import INTERRUPTED, interruptible
 from .output_files import write_json
 from .progress_lines import patient_progress, progress
 from .run_options import Options
-from .shared_options import Steps, judging, on_grid
+from .shared_options import Steps, bounded, judging, on_grid
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -132,6 +132,7 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
     help="Also write the report as one HTML page that needs no network; of --task enhancement with spectrograms and players. Extra html.",
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
+@bounded
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
     """Run a spiking network on data and report what the conversion cost.

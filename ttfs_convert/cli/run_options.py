@@ -84,7 +84,9 @@ class Options(NamedTuple):
 
         cost_tables(self.costs)
         figure = {"plot": self.folder} if self.sweeps else {}
-        check_outputs(json=self.json_file, html=self.html_file, spikes=self.spike_file, resume=self.log, **figure, **self.gating.targets)
+        files = {"json": self.json_file, "html": self.html_file, "spikes": self.spike_file, "resume": self.log, **figure, **self.gating.targets}
+        inputs = {"SNN.npz": self.network, "--data": self.data, "--onnx": self.onnx_file, **self.gating.sources}
+        check_outputs(inputs | {f"--costs ({number})": table for number, table in enumerate(self.costs, 1)}, **files)
         if self.folder is not None and self.sweeps:
             check_figure_file(self.folder, "--plot")
         elif self.folder is not None:

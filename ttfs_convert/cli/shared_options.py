@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
 
 from ..kernels.rounding import MAX_STEPS
+from ..memory_bound import at_most
 from ..tasks.task_names import TASK_NAMES
 
 if TYPE_CHECKING:
@@ -34,6 +38,43 @@ class Steps(click.ParamType):
         if not 1 <= steps <= MAX_STEPS:
             self.fail(f"{steps} is not between 1 and {MAX_STEPS}", param, ctx)
         return steps
+
+
+class Memory(click.ParamType):
+    """A number of bytes, with a unit if it is followed by one."""
+
+    name = "size"
+    UNITS = MappingProxyType({"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40})
+
+    def convert(self, value, param, ctx) -> int:
+        """Bytes."""
+        if isinstance(value, int):
+            return value
+        text = value.strip().upper().removesuffix("B").removesuffix("I")
+        unit = self.UNITS.get(text[-1:], 1)
+        try:
+            size = float(text if unit == 1 else text[:-1]) * unit
+        except ValueError:
+            size = math.nan
+        if not 1 <= size < 1 << 62:
+            self.fail(f"{value!r} is no size such as 500M or 8G", param, ctx)
+        return int(size)
+
+
+def bounded(command: Callable) -> Callable:
+    """Adds `--max-memory`, and runs the command inside that bound."""
+
+    @functools.wraps(command)
+    def within(*arguments, max_memory: int | None, **options):
+        with at_most(max_memory):
+            return command(*arguments, **options)
+
+    return click.option(
+        "--max-memory",
+        type=Memory(),
+        metavar="SIZE",
+        help="The most that the sizes of a network may ask for, such as 8G; three quarters of the machine's, or what limits leave, by default.",
+    )(within)
 
 
 def on_grid(network: Network, steps: int | None, rounding: str | None, input_steps: int | None = None) -> Network:

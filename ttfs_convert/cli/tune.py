@@ -10,7 +10,7 @@ import click
 from .base_command import INCONCLUSIVE, Command
 from .console import note, note_subset, say, show
 from .output_files import check_outputs, write_json
-from .shared_options import judging
+from .shared_options import bounded, judging
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 @click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Samples at a time; changes no figure.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="All cores by default.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the result as JSON; - for standard output alone.")
+@bounded
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
     """Find the smallest numbers of time steps, uniform and then per layer, that keep the accuracy; or the best ones within a latency.
@@ -105,7 +106,8 @@ def _tune(options: Options) -> None:
     from ..studies.tuning import tune
     from ..tables.tuning_table import as_json, tuning_table
 
-    check_outputs(json=options.json_file, out=options.out)
+    inputs = {"SNN.npz": options.network, "--data": options.data, "--calibrate": options.calibrate, "--onnx": options.onnx_file}
+    check_outputs(inputs, json=options.json_file, out=options.out)
     network = load(options.network)
     dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir)
     found = tune(

@@ -126,7 +126,7 @@ class _Walk:
         return times if times.dtype.kind == "f" else decode(times, self._steps[name])
 
     def _integrator(self, layer: Layer) -> Integrator:
-        return Integrator(self._network.model_copy(update={"layers": (layer,)}))  # not `changed`: one layer alone is no network
+        return Integrator(self._network.copied({"layers": (layer,)}))  # not `changed`: one layer alone is no network
 
     def _potential(self, layer: Spiking | Readout, integrator: Integrator, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """V0, (n, *shape) float32, from activations of its sources."""

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from ..errors import ModelError, UsageError
 from ..lowering.ranges.of_layers import Unbounded
-from ..network.provenance import Violation, first_problem
+from ..network.provenance import Violation
+from ..network.records import first_problem
 
 
 class ConstraintError(ModelError):

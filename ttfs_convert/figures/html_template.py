@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 
 from ..errors import UsageError
+from ..shown import escaped
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -18,7 +19,12 @@ def rendered(template: str, **names: object) -> str:
     except ImportError as error:
         raise UsageError("--html", "no Jinja2", "the package that fills the page", "pip install 'ttfs-convert[html]'") from error
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: escaped(value) if type(value) is str else value,  # not what is markup already
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     frame = {"style": style, "script": script, "style_hash": _hash(style), "script_hash": _hash(script)}

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..network.network import Network
+from ..shown import shown, shown_text
 
 BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#999999"  # Okabe and Ito's
 SHADE = "#E8E8E8"
@@ -55,14 +56,9 @@ def style() -> Iterator[None]:
         yield
 
 
-def printable(text: str) -> str:
-    """Names come from models and may hold anything; an SVG may not."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def short(name: str) -> str:
     """A layer's name where room is scarce: its end, which tells layers apart."""
-    name = printable(name)
+    name = shown(name[-2 * LONGEST_NAME :])
     return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
 
 
@@ -113,7 +109,7 @@ def small_multiples(
 
 def frame(figure: Figure, first: Axes, title: str, about: str, xlabel: str = "") -> None:
     """Title, and at the bottom what the x axes show and a legend of what has labels in the axes `first`."""
-    figure.suptitle(f"{title}\n{printable(about)}")
+    figure.suptitle(f"{title}\n{shown_text(about)}")
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=max(len(handles), 1), title=xlabel or None, title_fontsize=7.5)
 

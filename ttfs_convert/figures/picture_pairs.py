@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..shown import shown_text
 from ..studies.first_pictures import Pictures
-from .page import WIDTH, printable, style
+from .page import WIDTH, style
 
 ROW, SIDE = ("target", "ANN", "SNN"), 0.85  # inches
 
@@ -23,7 +24,7 @@ def pictures(found: Pictures, about: str) -> dict[str, Figure]:
             axes_of_row[0].set_ylabel(name)
             for axes, picture in zip(axes_of_row, values):
                 _draw(axes, picture, low, max(high, low + 1e-12))
-        figure.suptitle(f"First samples: target, original, spiking network\n{printable(about)}", wrap=True)
+        figure.suptitle(f"First samples: target, original, spiking network\n{shown_text(about)}", wrap=True)
     return {"pictures": figure}
 
 

@@ -10,8 +10,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from ..data.sound_file import RATE
+from ..shown import shown, shown_text
 from ..studies.first_sounds import Sounds
-from .page import WIDTH, printable, style
+from .page import WIDTH, style
 
 WINDOW, STEP = 512, 128  # samples: 32 and 8 ms
 RANGE = 70.0  # dB below the loudest point of the clean recording that are shown
@@ -37,7 +38,7 @@ def _drawn(sounds: Sounds, about: str) -> Figure:
         figure.supxlabel("time, s")
         figure.supylabel("frequency, kHz")
         figure.colorbar(ScalarMappable(scale, COLOURS), ax=list(grid), label="dB")
-        figure.suptitle(f"Recording {printable(sounds.name)}\n{printable(about)}".rstrip(), wrap=True)
+        figure.suptitle(f"Recording {shown(sounds.name)}\n{shown_text(about)}".rstrip(), wrap=True)
     return figure
 
 

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator, ScalarFormatter
 
 from ..files.atomic import write_whole
+from ..shown import shown, shown_text
 from ..studies.trade_off import CostedPoint, Curve
 from .figure_file import METADATA, suffix_of
-from .page import BLUE, GREY, ORANGE, VERMILION, WIDTH, printable, style
+from .page import BLUE, GREY, ORANGE, VERMILION, WIDTH, style
 
 COLOURS = (BLUE, VERMILION, "#009E73", ORANGE, "#CC79A7", "#56B4E9", "black", GREY)  # Okabe and Ito's
 MARKERS = "osD^vPX*"
@@ -45,7 +46,7 @@ def trade_off_figure(curves: Sequence[Curve], titles: bool = True) -> Figure:
         handles, labels = grid[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(handles), 3))
         if titles:
-            figure.suptitle(f"What {measures[0].split(',')[0]} costs: {printable(', '.join(curve.name for curve in curves))}")
+            figure.suptitle(f"What {measures[0].split(',')[0]} costs: {shown_text(', '.join(curve.name for curve in curves))}")
     return figure
 
 
@@ -67,7 +68,7 @@ def _energy(table: str) -> Cost:
 
 def _draw(axes: Axes, curve: Curve, cost: Cost, colour: str, marker: str) -> None:
     points = [(x, point.value) for point in curve.points if (x := cost(point)) is not None]
-    name = printable(curve.name)
+    name = shown(curve.name)
     if points:
         axes.plot(*zip(*points), color=colour, marker=marker, markersize=3, label=name)
     if curve.own is not None and (x := cost(curve.own)) is not None:

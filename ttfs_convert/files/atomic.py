@@ -11,6 +11,8 @@ from typing import IO
 
 from ..errors import TtfsError, UsageError
 
+PREFIX = 40  # letters of a file's name that its temporary one begins with: names have a limit
+
 
 def check_target(path: str | Path) -> Path:
     """The file that writing to `path` would replace, links followed. Raises UsageError if no regular file can stand there."""
@@ -49,7 +51,10 @@ def write_all(files: Mapping[str | Path, Callable[[IO[bytes]], object]]) -> None
     os.umask(umask)
     try:
         for path, write in files.items():
-            with writing(path), tempfile.NamedTemporaryFile("wb", dir=targets[path].parent, prefix=f".{targets[path].name}.", delete=False) as file:
+            with (
+                writing(path),
+                tempfile.NamedTemporaryFile("wb", dir=targets[path].parent, prefix=f".{targets[path].name[:PREFIX]}.", delete=False) as file,
+            ):
                 temporaries[path] = file.name
                 write(file)
         for path, temporary in temporaries.items():

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
 from ..report.schema import GatePart
-
-UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML 1.0 cannot say, escaped or not
-
-
-def printable(text: str) -> str:
-    """Names come from models: control characters in them have a stand-in."""
-    return UNPRINTABLE.sub("\ufffd", text)
 
 
 def figure(value: float) -> str:

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 
 from ..measurement.accuracy_drift import Verdict
 from ..report.schema import Report
-from .gate_text import printable, title
+from ..shown import shown_text
+from .gate_text import title
 
 ELEMENTS = {Verdict.FAILED.value: "failure", Verdict.INCONCLUSIVE.value: "error"}
 
@@ -16,11 +17,11 @@ def junit(report: Report) -> str:
     counts = {f"{element}s": str(sum(gate.outcome == outcome for gate in report.gates)) for outcome, element in ELEMENTS.items()}
     suite = ElementTree.Element("testsuite", {"name": "ttfs-convert", "tests": str(len(report.gates)), **counts, "skipped": "0"})
     for gate in report.gates:
-        case = ElementTree.SubElement(suite, "testcase", classname=printable(f"ttfs.{report.model.name}"), name=printable(title(gate)), time="0")
+        case = ElementTree.SubElement(suite, "testcase", classname=shown_text(f"ttfs.{report.model.name}"), name=shown_text(title(gate)), time="0")
         if gate.outcome in ELEMENTS:
-            ElementTree.SubElement(case, ELEMENTS[gate.outcome], type=gate.outcome, message=printable(gate.detail)).text = printable(gate.detail)
+            ElementTree.SubElement(case, ELEMENTS[gate.outcome], type=gate.outcome, message=shown_text(gate.detail)).text = shown_text(gate.detail)
         else:
-            ElementTree.SubElement(case, "system-out").text = printable(gate.detail)
+            ElementTree.SubElement(case, "system-out").text = shown_text(gate.detail)
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)

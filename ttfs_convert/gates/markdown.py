@@ -6,8 +6,9 @@ import re
 
 from ..measurement.accuracy_drift import Verdict
 from ..report.schema import MeasurePart, Report
+from ..shown import shown_text
 from .finding import drift_of, layer_error
-from .gate_text import figure, printable, title
+from .gate_text import figure, title
 from .judge import worst
 
 MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔"}
@@ -72,4 +73,4 @@ def _ends(interval: tuple[float, float] | None) -> str:
 
 def _escaped(text: str) -> str:
     """Names and notes are text: nothing in them is markup, nor ends a row."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!&~@])", r"\\\1", " ".join(printable(text).split()))
+    return re.sub(r"([\\`*_{}\[\]<>#|!&~@])", r"\\\1", " ".join(shown_text(text).split()))

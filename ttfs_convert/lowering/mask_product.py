@@ -30,11 +30,11 @@ class MaskProduct:
                 linear.update(node.outputs)
         encoder: set[str] = set()
         decoder: set[str] = set()
+        layers_behind = _linear_layers_behind(nodes)
         for node in nodes:
             factors = set(given[node.outputs[0]])
-            behind = _behind(nodes, node)
-            layers = {other.operator for other in behind if other.operator in WEIGHTED}
-            if node.operator == "Mul" and len(factors) == 2 and layers == {"ConvTranspose"} and all(other.operator in LINEAR for other in behind):
+            if node.operator == "Mul" and len(factors) == 2 and layers_behind[node.outputs[0]] == {"ConvTranspose"}:
+                behind = _behind(nodes, node)
                 decoder.update(name for other in (node, *behind) for name in other.outputs)
                 if len(linear & factors) == 1:
                     encoder |= _leading_to(nodes, linear & factors)
@@ -43,6 +43,18 @@ class MaskProduct:
     def outside(self, nodes: Iterable[Node]) -> list[Node]:
         """Those of `nodes` that may spike."""
         return [node for node in nodes if not (self.encoder | self.decoder).intersection(node.outputs)]
+
+
+def _linear_layers_behind(nodes: Sequence[Node]) -> dict[str, frozenset[str]]:
+    """Which of WEIGHTED stand behind each node, by its first output; none where not all that stands there is linear."""
+    no, found, layers = frozenset(("",)), {}, {}  # "" is no operator: not all is linear
+    for node in reversed(nodes):
+        behind = frozenset().union(*(found.get(name, ()) for name in node.outputs))
+        layers[node.outputs[0]] = frozenset() if no <= behind else behind
+        own = (frozenset((node.operator,)) & frozenset(WEIGHTED)) if node.operator in LINEAR else no
+        for name in dict.fromkeys(node.inputs):
+            found[name] = found.get(name, frozenset()) | behind | own
+    return layers
 
 
 def _behind(nodes: Sequence[Node], first: Node) -> list[Node]:

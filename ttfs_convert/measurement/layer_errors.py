@@ -13,7 +13,7 @@ import numpy as np
 from ..kernels.spike_errors import Errors, compare
 from ..network.network import Network
 from ..network.populations import Coded, Input, Layer, MaxPool, Readout, Spiking, neurons, sources
-from ..network.tensor_order import in_neuron_order, in_tensor_order, part_of
+from ..network.tensor_order import in_neuron_order, in_tensor_order, of_readout, part_of
 from ..simulation.recording import ROUNDING as SILENT_ROUNDING
 from ..simulation.recording import Recording
 from .mean_interval import mean_interval
@@ -126,7 +126,7 @@ class LayerErrors:
             if isinstance(layer, Readout):
                 if layer.tensor is not None and layer.tensor in reference:
                     potentials = recording.readouts[layer.tensor]
-                    errors.compare(potentials, reference[layer.tensor].reshape(potentials.shape))
+                    errors.compare(potentials, of_readout(reference[layer.tensor], layer, images))
             elif layer.name in recording.spike_times:
                 self._compare(layer, errors, recording, reference)
             elif isinstance(layer, Input):
@@ -140,7 +140,7 @@ class LayerErrors:
         times, plane = recording.spike_times[layer.name], (-1, layer.shape[-1])
         reference, lo, width = np.empty((0, 0), np.float32), np.zeros(layer.shape, np.float32), np.ones(layer.shape, np.float32)
         if isinstance(layer, Coded) and values is not None:
-            reference, lo = np.ascontiguousarray(_part(in_tensor_order(values, layer, len(times)), layer)), lo + layer.lo
+            reference, lo = np.ascontiguousarray(_part(in_tensor_order(values, layer, len(times)), layer), np.float32), lo + layer.lo
             width = width * _width(layer)
         totals = np.zeros(len(times))
         found = compare(

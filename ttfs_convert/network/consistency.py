@@ -6,12 +6,15 @@ import math
 
 import numpy as np
 
+from .connection_checks import misfit_of_connections
 from .populations import Analog, Coded, Concat, Input, Layer, MaxPool, Readout, Reorder, Spiking, has_neurons, sources
 from .records import Shape
 
 
 def misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
     """What of `layer` contradicts itself or the layers before it."""
+    if not (layer.shape or isinstance(layer, Analog)):
+        return "no axes"
     size = math.prod(layer.shape)
     window = max((earlier[source].window for source in sources(layer)), default=_first_window(layer)) + has_neurons(layer)
     if layer.tensor_index is not None and not (
@@ -37,7 +40,10 @@ def misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
     if isinstance(layer, Input) and layer.source is not None and layer.coding == "direct":
         return "analog values that would not be encoded"
     if isinstance(layer, Input):
-        return None if math.prod(layer.onnx_shape) == size else f"{size} encoders for an input of shape {layer.onnx_shape}"
+        if math.prod(layer.onnx_shape) != size:
+            return f"{size} encoders for an input of shape {layer.onnx_shape}"
+        channels = layer.onnx_shape[:1] if layer.channels_first else layer.onnx_shape[-1:]
+        return None if layer.lo.size == 1 or channels == layer.shape[-1:] else f"{layer.lo.size} ranges for the channels of {layer.onnx_shape}"
     if not has_neurons(layer) and any(isinstance(before := earlier[source], Input) and before.coding == "direct" for source in sources(layer)):
         return "wiring behind a direct input, which sends no spikes"
     if isinstance(layer, MaxPool):
@@ -54,14 +60,7 @@ def misfit(layer: Layer, earlier: dict[str, Layer]) -> str | None:
         return "weight sums or bias of another shape"
     if isinstance(layer, Readout) and not (layer.index.shape == (math.prod(layer.onnx_shape),) and _within(layer.index, layer.shape)):
         return "a broken index"
-    for connection in layer.connections:
-        sizes = [math.prod(earlier[connection.source].shape)]
-        for step in connection.path:
-            sizes += [math.prod(step.in_shape), math.prod(step.out_shape)]
-        sizes.append(size)
-        if any(given != taken for given, taken in zip(sizes[::2], sizes[1::2])):
-            return f"a connection from {connection.source!r} of sizes {sizes}"
-    return None
+    return misfit_of_connections(layer, earlier)
 
 
 def _within(index: np.ndarray, shape: Shape) -> bool:

@@ -40,7 +40,7 @@ class Network(Record):
     compensation: Compensation | None = None  # None: nothing was fitted
     weight_grid: WeightGrid | None = None  # of few bits; None: weights are float32
     conversion: Conversion | None = None  # None: it was not kept
-    ann_macs: int  # multiply-accumulates of the original network per inference
+    ann_macs: int = Field(ge=0)  # multiply-accumulates of the original network per inference
     layers: tuple[Layer, ...]
     onnx: ByteArray | None  # the original model, uint8
     head: ByteArray | None = None  # ONNX model from the model's inputs to the tensors that its input populations encode, uint8
@@ -58,11 +58,12 @@ class Network(Record):
         kinds = [layer.kind for layer in self.layers]
         require("input" in kinds and "readout" in kinds, "a network needs an input and a readout")
         require(bool(self.inputs and self.readouts), "a network whose only input or readout is that of an analog part")
+        require(all(low < high for low, high in self.input_ranges.values()), "a range of an input that is empty")
         seen: dict[str, Layer] = {}
         for layer in self.layers:
             wanted = _read_by(layer)
-            unknown = set(sources(layer)) - {name for name, other in seen.items() if isinstance(other, wanted)}
-            require(not unknown, f"layer {layer.name!r} uses unknown {sorted(unknown)}")
+            unknown = sorted({source for source in sources(layer) if not isinstance(seen.get(source), wanted)})
+            require(not unknown, f"layer {layer.name!r} uses unknown {unknown}")
             require(layer.name not in seen, f"layer {layer.name!r} appears twice")
             require(not isinstance(layer, (Spiking, Readout)) or bool(layer.connections), f"layer {layer.name!r} has no connections")
             problem = misfit(layer, seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ..kernels.rounding import Rounding
 from .records import Record
@@ -68,9 +68,3 @@ class Compensation(Record):
     rounding: Rounding
     layers: tuple[LayerFit, ...]
     notes: tuple[str, ...] = ()  # what was changed to fit the data to the model
-
-
-def first_problem(error: ValidationError, default: str) -> str:
-    """The first thing a model refused, as "field: message"; `default` names it where no field is to blame."""
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or default}: {first['msg']}"

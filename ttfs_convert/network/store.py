@@ -25,11 +25,12 @@ from pydantic import ValidationError
 from ..errors import ModelError
 from ..files.atomic import write_whole
 from ..files.content_kind import NETWORK, refuse_others
+from ..memory_bound import in_words, memory_bound
 from .network import FORMAT_VERSION, Network
-from .provenance import first_problem
+from .records import first_problem
 
 MANIFEST = "manifest.npy"
-MAX_MANIFEST = 64 << 20  # bytes
+MAX_MANIFEST = 8 << 20  # bytes; some ten thousand layers, whose description takes seconds to check
 DEFLATES_TO = 1032  # bytes that a deflated one can stand for at most (RFC 1951: 258 of two bits): no member may promise more
 REPEATS = 8  # times smaller, from which on an array is deflated; trained weights hardly shrink
 TRIED = 1 << 16  # bytes of an array that show whether it does, and fewer are not worth it
@@ -48,6 +49,13 @@ def archive_of(network: Network) -> Callable[[IO[bytes]], None]:
     members: dict[str, np.ndarray] = {}
     manifest = _without_arrays(network.model_dump(mode="python"), "network", members)
     text = np.frombuffer(json.dumps(manifest, sort_keys=True).encode(), np.uint8)
+    if text.size > MAX_MANIFEST:
+        raise ModelError(
+            f"network {network.name!r}",
+            f"{text.size:,} bytes to describe its layers",
+            f"at most {MAX_MANIFEST:,}",
+            "use fewer layers, or shorter names",
+        )
 
     def write(file: IO[bytes]) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -103,9 +111,12 @@ def _network(where: str, archive: zipfile.ZipFile) -> Network:
             raise ModelError(where, f"member {info.filename} of more bytes than it can hold", "a network written by ttfs-convert")
     if archive.fp is None or sum(info.compress_size for info in infos.values()) > os.fstat(archive.fp.fileno()).st_size:
         raise ModelError(where, "members larger than the file", "a network written by ttfs-convert", "convert the model again")
+    size = sum(info.file_size for info in infos.values())
+    if size > memory_bound():
+        raise ModelError(where, f"arrays of {in_words(size)}", f"at most {in_words(memory_bound())}", "allow more with --max-memory")
     if infos[MANIFEST].file_size > MAX_MANIFEST:
         raise ModelError(where, f"a manifest of {infos[MANIFEST].file_size} bytes", f"at most {MAX_MANIFEST}")
-    manifest = json.loads(_array(where, archive, infos[MANIFEST], "|u1", None).tobytes())
+    manifest = json.loads(_array(where, archive, infos[MANIFEST], "|u1", None).tobytes(), parse_constant=_no_number)
     version = manifest.get("format_version") if isinstance(manifest, dict) else None
     if type(version) is not int or version < 1:
         raise ModelError(where, "a manifest without format_version", "a network written by ttfs-convert")
@@ -121,6 +132,10 @@ def _network(where: str, archive: zipfile.ZipFile) -> Network:
         return Network.model_validate(_with_arrays(manifest, arrays))
     except ValidationError as error:
         raise ModelError(where, first_problem(error, "network"), "a network written by ttfs-convert", "convert the model again") from error
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} in the manifest")
 
 
 def _without_arrays(value: object, place: str, members: dict[str, np.ndarray]) -> object:

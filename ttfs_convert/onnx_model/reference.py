@@ -91,7 +91,7 @@ class Reference:
             if rows < size:
                 parts = {name: np.concatenate([part, np.repeat(part[-1:], size - rows, axis=0)]) for name, part in parts.items()}
             runs.append({name: self._a_row_each(value, size, name)[:rows] for name, value in self._rows(parts, size).items()})
-        return {name: np.concatenate([run[name] for run in runs]) for name in self.names}
+        return {name: _joined(name, [run[name] for run in runs]) for name in self.names}
 
     def as_computed(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What ONNX Runtime gives for all of `feeds`, which may hold more than it reads, at once, no shape or type changed. Raises ModelError
@@ -124,6 +124,15 @@ class Reference:
             "as many rows, one for each sample",
             "export the model so that the first axis of its outputs is the batch",
         )
+
+
+def _joined(name: str, parts: Sequence[np.ndarray]) -> np.ndarray:
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        raise ModelError(
+            f"output {name!r}", f"rows of shapes {sorted(shapes)[:3]}, as the data has it", "rows of one shape", "export the model without such nodes"
+        )
+    return np.concatenate(parts)
 
 
 def _by_sample(value: np.ndarray, samples: int) -> np.ndarray:

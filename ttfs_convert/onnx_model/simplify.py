@@ -26,6 +26,7 @@ from .randomness import refuse_random
 from .read import check_onnx, one_line, parsed, said_plainly, whole_model
 from .session import quiet_options, session
 from .sha256 import digest
+from .tensor_sizes import check_tensor_sizes
 from .unread_inputs import without_unread_inputs
 
 DOMAINS = ("ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")  # that ONNX Runtime has operators of
@@ -92,6 +93,7 @@ def simplified(
             declared = declared_batch(fixed, unbatched)
             fix_batch(fixed, unbatched, where)
             onnx.save(fixed, str(folder / "fixed.onnx"))
+            check_tensor_sizes(onnx.shape_inference.infer_shapes(fixed), where)
             if declared > 1 and _problem(fixed, folder, "fixed.onnx") is not None:
                 free_reshapes(fixed, declared)
                 onnx.save(fixed, str(folder / "fixed.onnx"))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..errors import DataError
+from ..network.connection_checks import LARGEST_CURRENT
 from ..network.network import Network
 from ..network.populations import Input
 
@@ -18,6 +19,23 @@ def entries_of(network: Network, x: np.ndarray | Mapping[str, np.ndarray]) -> di
     if len(images) > 1:
         raise DataError("x", f"inputs of {sorted(images)} images", "as many of each")
     return dict(entries)
+
+
+def given(network: Network, entries: Mapping[str, np.ndarray]) -> int:
+    """How many samples `entries`, by ONNX tensor, are: the last check before kernels read them. Raises DataError where an array is missing, of
+    another shape or number of samples than the input populations encode, or of currents that potentials cannot hold."""
+    first = entries.get(network.inputs[0].onnx_name)
+    samples = 0 if first is None or not first.ndim else len(first)
+    for layer in network.inputs:
+        x = entries.get(layer.onnx_name)
+        if x is None or not samples or x.shape != (samples, *layer.onnx_shape):
+            found = "nothing" if x is None else f"shape {x.shape}"
+            raise DataError(f"x for {layer.onnx_name!r}", found, f"({samples or 'n'}, {', '.join(map(str, layer.onnx_shape))})")
+        if layer.coding == "direct" and not max(x.max(), -x.min()) <= LARGEST_CURRENT:
+            raise DataError(
+                f"x for {layer.onnx_name!r}", f"values from {x.min():g} to {x.max():g}", f"at most {LARGEST_CURRENT:g}", "scale the inputs"
+            )
+    return samples
 
 
 def checked(layer: Input, x: np.ndarray | None) -> np.ndarray:

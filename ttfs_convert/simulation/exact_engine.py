@@ -25,12 +25,13 @@ from ..network.synapses.images import image
 from ..network.tensor_order import as_read
 from .analog_parts import AnalogParts
 from .batch import Batch
-from .encoded_inputs import channels_last, within_range
+from .encoded_inputs import channels_last, given, within_range
 from .integrator import Integrator
 from .plan import plans
 from .prepared_layers import Encoder, Pooled, Ramping, Sums, UnderFallingThreshold
 from .recorded_calls import Program
 from .recording import EIGHT_BITS, Recording, step_dtype
+from .run_size import check_run
 from .shared_potentials import shared_potentials
 from .wiring import WIRING
 
@@ -51,6 +52,7 @@ class Simulator:
     """Runs batches on one network, whose weights are laid out for the kernels once. disturb: noise on the spikes of every population."""
 
     def __init__(self, network: Network, disturb: Disturbance | None = None):
+        check_run(network)
         self.network, self._disturb = network, disturb
         self.steps, self._grid = network.steps_per_layer(), network.grid()
         self._integrator, self._plans, self._same = Integrator(network), plans(network), shared_potentials(network)
@@ -79,6 +81,7 @@ class Simulator:
 
     def _first(self, batch: Batch) -> Callable[[Batch], None] | Program:
         """Run a batch of a size that is new, and return what runs others of that size."""
+        check_run(self.network, batch.images)
         runs, compiled = zip(*(self._run(layer, batch.images) for layer in self.network.layers))
         if JIT_OFF or not all(compiled):
             by_layer = functools.partial(_one_by_one, runs, nullcontext)
@@ -131,9 +134,10 @@ class Simulator:
                 batch.times[layer.name] = times if times.dtype.kind == "u" else np.fmin(times, np.float32(1))
 
     def _entries(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        given = x if isinstance(x, Mapping) else {self._first_input: x}
-        encoded = {layer.onnx_name: np.ascontiguousarray(within_range(layer, given[layer.onnx_name]), np.float32) for layer in self.network.inputs}
-        return {**given, **encoded} if self._analog.any else encoded
+        entries = x if isinstance(x, Mapping) else {self._first_input: x}
+        given(self.network, entries)
+        encoded = {layer.onnx_name: np.ascontiguousarray(within_range(layer, entries[layer.onnx_name]), np.float32) for layer in self.network.inputs}
+        return {**entries, **encoded} if self._analog.any else encoded
 
     def _batch(self, entries: Mapping[str, np.ndarray]) -> Batch:
         return Batch(self.steps, self._integrator, len(entries[self._first_input]), entries)

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
+from ..errors import ModelError
 from ..network.network import Network
 from ..network.populations import Readout
 from ..onnx_model.dataflow import floats
@@ -26,6 +27,7 @@ from ..onnx_model.embedded import embedded_model
 from ..onnx_model.reference import Reference, feeds_of
 from .encoded_inputs import checked
 from .engines import simulate
+from .parts_fit import check_tail
 from .recording import Recording
 
 POTENTIALS = 3.0  # standard deviation of those on which a tail is tried
@@ -56,6 +58,13 @@ class Ends:
             None if part is None else _End(part, where, network.without_batch, threads)
             for part, where in ((network.head, "head"), (network.tail, "tail"))
         )
+        if self._tail is not None:
+            check_tail(network, self._tail.model)
+
+    @property
+    def head(self) -> onnx.ModelProto | None:
+        """What makes the tensors that are encoded; None where these are the model's inputs."""
+        return None if self._head is None else self._head.model
 
     @property
     def tail(self) -> onnx.ModelProto | None:
@@ -84,9 +93,14 @@ class Ends:
         """What the input populations encode, by tensor. feeds: the model's inputs, by name. Raises DataError for what the head makes of them
         that is outside its range."""
         computed = self._head.session(feeds) if self._head else {}
+        samples = len(next(iter(feeds.values())))
         for layer in self._inputs:
             if layer.onnx_name in computed:
-                checked(layer, computed[layer.onnx_name])
+                rows = len(checked(layer, computed[layer.onnx_name]))
+                if rows != samples:
+                    raise ModelError(
+                        "head", f"{rows} rows of {layer.onnx_name!r} for {samples} samples", "a row for each, whatever the data", "convert again"
+                    )
         return {**feeds, **computed}
 
     def outputs(self, recording: Recording, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -15,10 +15,11 @@ from ..network.populations import Analog, Input, Layer, Readout, Spiking, ramp_s
 from ..network.synapses.connection import Connection
 from ..network.tensor_order import as_read
 from .analog_parts import AnalogParts
-from .encoded_inputs import channels_last
+from .encoded_inputs import channels_last, given
 from .integrator import Integrator
 from .receptive_fields import ReceptiveFields, receptive_fields
 from .recording import Recording
+from .run_size import check_run
 from .wiring import WIRING
 
 
@@ -26,6 +27,7 @@ class LayerwiseSimulator:
     """Base of engines: they say when encoders and layers of neurons fire. Arrays are (n, *shape of the population)."""
 
     def __init__(self, network: Network):
+        check_run(network)
         self.network = network
         self._integrator, self._analog = Integrator(network), AnalogParts(network)
         self._sizes = {layer.name: math.prod(layer.shape) for layer in network.layers}
@@ -36,6 +38,7 @@ class LayerwiseSimulator:
         times: dict[str, np.ndarray] = {}
         analog: dict[str, np.ndarray] = {}
         readouts = {}
+        given(self.network, entries)
         with CALLER:
             for layer in self.network.layers:
                 if isinstance(layer, Input) and layer.coding == "direct":

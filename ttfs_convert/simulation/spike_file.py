@@ -3,7 +3,7 @@
 Members: `spikes/<layer>`, (images, *shape) in channels-last order: steps (unsigned integers, N silent) or tau (float32, 1 silent; with a
 fixed threshold below 0 premature, above 1 late, NaN missing), both counted from the opening of the layer's own window;
 `potentials/<tensor>`, (images, *shape) float32, of each readout; `about`, JSON: network, data, engine, and of each layer name, window,
-steps (null: tau) and shape.
+steps (null: tau) and shape; of names that no archive can hold, which members stand for them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ from typing import IO
 import numpy as np
 
 from ..errors import DataError
-from ..files.atomic import check_target, write_whole, writing
+from ..files.atomic import PREFIX, check_target, write_whole, writing
 from ..files.content_kind import SPIKES, refuse_others
 from ..network.network import Network
+from ..shown import shown
 from .recording import Recording
 
 FORMAT_VERSION = 1
+
+
+def member_of(name: str) -> str:
+    """What the array of the layer or tensor `name` is called: its name, or, if an archive cannot hold that, its beginning and end with a checksum."""
+    return name if shown(name) == name else f"{shown(name)} {zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
 
 
 class SpikeWriter:
@@ -38,7 +44,7 @@ class SpikeWriter:
         self._path, self._network, self._images, self._about = path, network, 0, about
         parent = check_target(path).parent
         with writing(path):
-            self._folder = tempfile.TemporaryDirectory(dir=parent, prefix=f".{Path(path).name}.")
+            self._folder = tempfile.TemporaryDirectory(dir=parent, prefix=f".{Path(path).name[:PREFIX]}.")
         self._members: dict[str, tuple[Path, np.dtype, tuple[int, ...]]] = {}  # where, of what, and the shape of one image's
         self._steps: dict[str, int | None] = {}
 
@@ -55,8 +61,8 @@ class SpikeWriter:
     def add(self, recording: Recording) -> None:
         """The next batch."""
         parts = {
-            **{f"spikes/{name}": times for name, times in recording.spike_times.items()},
-            **{f"potentials/{name}": values for name, values in recording.readouts.items()},
+            **{f"spikes/{member_of(name)}": times for name, times in recording.spike_times.items()},
+            **{f"potentials/{member_of(name)}": values for name, values in recording.readouts.items()},
         }
         with writing(self._path):
             for name, values in parts.items():
@@ -70,8 +76,10 @@ class SpikeWriter:
         layers = [
             {"name": layer.name, "window": layer.window, "steps": self._steps[layer.name], "shape": layer.shape}
             for layer in self._network.layers
-            if f"spikes/{layer.name}" in self._members
+            if f"spikes/{member_of(layer.name)}" in self._members
         ]
+        names = [name for layer in self._network.layers for name in (layer.name, layer.tensor) if name is not None]
+        odd = {member_of(name): name for name in names if member_of(name) != name}
         about = {
             "format_version": FORMAT_VERSION,
             "network": self._network.name,
@@ -80,6 +88,7 @@ class SpikeWriter:
             **self._about,
             "images": self._images,
             "layers": layers,
+            **({"names": odd} if odd else {}),
         }
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             with archive.open("about.npy", "w") as member:
@@ -97,8 +106,10 @@ def load_spikes(path: str | Path) -> tuple[Recording, dict]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             about = json.loads(str(archive["about"]))
+            names = about.get("names", {})
             spikes, potentials = (
-                {name.split("/", 1)[1]: archive[name] for name in archive.files if name.startswith(kind)} for kind in ("spikes/", "potentials/")
+                {names.get(name.split("/", 1)[1], name.split("/", 1)[1]): archive[name] for name in archive.files if name.startswith(kind)}
+                for kind in ("spikes/", "potentials/")
             )
         return Recording(spikes, potentials, {layer["name"]: layer["steps"] for layer in about["layers"]}), about
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:

@@ -26,7 +26,9 @@ from ..onnx_model.output_bounds import Bounds
 from ..onnx_model.precision import to_float32
 from ..onnx_model.reference import Reference
 from ..simulation.head_and_tail import Ends
+from ..simulation.parts_fit import check_against_original
 from ..simulation.recording import Recording
+from ..simulation.run_size import check_run
 from ..tasks.drop_limit import DropLimit
 from ..tasks.judged_output import JudgedOutput
 from ..tasks.scores import joined
@@ -94,6 +96,7 @@ class Comparison:
     ):
         if batch < 1:
             raise UsageError("batch", f"{batch}", "at least 1")
+        check_run(network)
         self.data = dataset_of(data, network.input_shapes)
         self.model = original_model(network, onnx_file)
         if network.precision != "float32":
@@ -106,6 +109,7 @@ class Comparison:
         self._readouts = [layer.tensor for layer in network.readouts if layer.tensor]
         self.original, self.ends = Reference(self.model, threads=threads, unbatched=network.unbatched), Ends(network, threads)
         self.outputs = [value.name for value in self.model.graph.output]
+        check_against_original(network, self.original.inputs, self.outputs, self.ends.head, self.ends.tail)
         self.output = _judged(self.outputs, output)
         bounds = {layer.onnx_name: layer.bounds for layer in network.inputs}
         self._fitted = fit_to_inputs(self.data, self.original.inputs, bounds, {**bounds, **network.input_ranges})

@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
+from rich.style import StyleType
 from rich.table import Column, Table
 from rich.text import Text
+
+from ..shown import shown, shown_text
 
 EDGES = 4  # the box's two, and the paddings beside them
 NARROWEST_TEXT = 16  # letters a line of folded text
@@ -23,6 +26,10 @@ class FittingTable(Table):
     Numbers are never cut. Where the window is narrower than the columns, texts are folded at blanks; if that is not enough, the last columns are
     left out, and a line below the table names them.
     """
+
+    def add_row(self, *renderables: RenderableType | None, style: StyleType | None = None, end_section: bool = False) -> None:
+        """As rich's; texts may hold names."""
+        super().add_row(*(shown_text(cell) if isinstance(cell, str) else cell for cell in renderables), style=style, end_section=end_section)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The columns that there is room for, each as wide as it may be."""
@@ -78,6 +85,7 @@ class Name:
     """A name, or several, folded behind separators and blanks alone: in ONNX a long one is a path."""
 
     def __init__(self, text: str):
+        text = shown(text)
         self._text, self._parts = text, re.findall(r"[^/._ ]*[/._ ]+|[^/._ ]+", text) or [text]
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:

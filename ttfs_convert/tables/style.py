@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
 
+from ..shown import shown_text
 from .fitting_table import FittingTable
 
 
 def table(title: str, *columns: str, left: tuple[str, ...] = ()) -> FittingTable:
     """An empty table, the most important columns first; numbers to the right, the columns named in `left`, which are texts, to the left."""
-    result = FittingTable(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    result = FittingTable(title=shown_text(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for column in columns:
         result.add_column(column, justify="left" if column in left else "right", overflow="fold")
     return result

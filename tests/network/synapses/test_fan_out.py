@@ -57,9 +57,9 @@ def conv_after_pool(draw):
     per_axis = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(axes))  # noqa: E731
     channels, groups, outputs = draw(st.sampled_from([(2, 1, 3), (4, 2, 6), (3, 3, 3)]))
     ones = (1,) * axes
-    pool = AveragePool(
-        **geometry((*per_axis(6, 9), channels), channels, per_axis(1, 3), per_axis(1, 3), ones, ones, ones), include_pad=draw(st.booleans())
-    )
+    window = per_axis(1, 3)
+    include_pad = draw(st.booleans()) or 1 in window  # an average needs something to average
+    pool = AveragePool(**geometry((*per_axis(6, 9), channels), channels, window, per_axis(1, 3), ones, ones, ones), include_pad=include_pad)
     kernel = per_axis(1, 2)
     conv = Conv(
         **geometry(pool.out_shape, outputs, kernel, per_axis(1, 2), ones, per_axis(0, 2), per_axis(0, 1)),

@@ -25,10 +25,14 @@ def rescaled_by(name: str, nodes: list[Node], model: Simplified) -> Node | None:
     constants = {tensor.name: tensor for tensor in model.graph.graph.initializer}
     shape = next(value.type.tensor_type.shape for value in model.graph.graph.input if value.name == name)
     image = len(shape.dim) >= 3 and any(dim.dim_value in (1, 3, 4) for dim in shape.dim[1:])
+    readers: dict[str, list[Node]] = {}
+    for node in nodes:
+        for each in dict.fromkeys(node.inputs):
+            readers.setdefault(each, []).append(node)
     pending: list[tuple[str, np.ndarray, np.ndarray]] = [(name, np.ones(1), np.zeros(1))]
     while pending:
         tensor, factor, shift = pending.pop()
-        for node in (node for node in nodes if tensor in node.inputs):
+        for node in readers.get(tensor, ()):
             if node.operator in MOVERS and node.inputs[0] == tensor:
                 pending += [(output, factor, shift) for output in node.outputs]
             elif node.operator in AFFINE:

@@ -11,6 +11,7 @@ from pydantic import model_validator
 
 from ...kernels.incoming_spikes import VIRTUAL
 from ...kernels.pool import average_pool
+from ..geometry_checks import reads_padding_alone
 from ..records import require
 from .images import image, wide
 from .kind import NOTHING, SynapseKind
@@ -47,6 +48,7 @@ class AveragePool(Sliding, SynapseKind):
     @model_validator(mode="after")
     def _keeps_channels(self) -> Self:
         require(self.in_shape[-1] == self.out_shape[-1], "an average pool that changes the channels")
+        require(self.include_pad or not any(map(reads_padding_alone, self.axes)), "an average over padding alone")
         return self
 
     @property

@@ -65,7 +65,7 @@ class Conv(Sliding, FittableKind):
 
     def of_one_channel(self) -> Self:
         weights = self.weights.sum(-2, np.float64, keepdims=True)
-        return self.model_copy(update={"in_shape": (*self.in_shape[:-1], 1), "weights": weights, "groups": 1})
+        return self.copied({"in_shape": (*self.in_shape[:-1], 1), "weights": weights, "groups": 1})
 
     def gain(self) -> tuple[float, int]:
         taps = tuple(range(self.weights.ndim - 1))

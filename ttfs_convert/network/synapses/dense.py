@@ -31,6 +31,7 @@ class Dense(FittableKind):
 
     @model_validator(mode="after")
     def _weights_fit(self) -> Self:
+        require(len(self.in_shape) == len(self.out_shape) == 1, f"a product from {self.in_shape} to {self.out_shape}")
         require(self.weights.shape == self.in_shape + self.out_shape, f"weights of shape {self.weights.shape}")
         return self
 

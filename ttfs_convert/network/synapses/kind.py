@@ -105,7 +105,7 @@ class SynapseKind(Record):
 
     def of_one_channel(self) -> Self:
         """What it makes of channels that are all alike, one of which it is given; of kinds that leave channels alike."""
-        return self.model_copy(update={"in_shape": (*self.in_shape[:-1], 1), "out_shape": (*self.out_shape[:-1], 1)})
+        return self.copied({"in_shape": (*self.in_shape[:-1], 1), "out_shape": (*self.out_shape[:-1], 1)})
 
     def gain(self) -> tuple[float, int]:
         """Largest sum of |weights| onto a neuron, and how many synapses a neuron has at most."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import model_validator
 
+from ..geometry_checks import Axis, misfit_of_axes
 from ..records import Offsets, Record, Shape, require
 from .axis_targets import Targets
 
@@ -43,10 +44,15 @@ class Sliding(Record):
         require(len(self.kernel) in (1, 2, 3) and {len(values) for values in axes} == {len(self.kernel)}, "axes differ in number")
         across_images = [(values[0], neutral) for values, neutral in zip(axes, (1, 1, 1, 0, 0, self.out_shape[0]))] * (len(self.kernel) == 3)
         require(all(value == neutral for value, neutral in across_images), "a window that slides over three axes")
-        for kernel, stride, dilation, before, after, size, out in zip(*axes):
-            room = size + before + after - dilation * (kernel - 1) - 1
-            require(-(-room // stride) >= out - 1 >= room // stride, f"{out} outputs do not fit {size} inputs")
+        problem = misfit_of_axes(self.axes)
+        require(problem is None, str(problem))
         return self
+
+    @property
+    def axes(self) -> list[Axis]:
+        """One by one."""
+        sizes = self.in_shape[:-1], self.out_shape[:-1], self.kernel, self.strides, self.dilations, self.pads, self.pads_end
+        return [Axis(*values) for values in zip(*sizes)]
 
     def kernel_geometry(self) -> Geometry:
         """kernel, strides, dilations, pads as (y, x) pairs, as the kernels take them."""
@@ -61,7 +67,7 @@ class Sliding(Record):
         """The same window without padding, and `activations` (n, *in_shape) with `value` in their padding."""
         padded = np.pad(activations, [(0, 0), *zip(self.pads, self.pads_end), (0, 0)], constant_values=value)
         none = (0,) * len(self.pads)
-        return self.model_copy(update={"in_shape": padded.shape[1:], "pads": none, "pads_end": none}), padded
+        return self.copied({"in_shape": padded.shape[1:], "pads": none, "pads_end": none}), padded
 
     def padded_to_reach(self, activations: np.ndarray, value: float = 0.0) -> np.ndarray:
         """(n, *spatial, channels) with `value` around it as far as the last window reaches, which may be more or less than `pads_end`."""
