@@ -59,7 +59,7 @@ def in_blocks(values: np.ndarray, rows: Rows) -> np.ndarray:
     variants = np.lcm(values.shape[-1], per_position) // per_position if values.shape[-1] > 1 else 1
     block = LANES * rows.vectors
     laid = np.zeros((*values.shape[:-1], variants, rows.groups, rows.blocks * block))
-    index = np.arange(variants * per_position) % values.shape[-1]
+    index = np.arange(variants * per_position, dtype=np.int64) % values.shape[-1]
     laid[..., : rows.outputs] = values[..., index].reshape(*values.shape[:-1], variants, rows.groups, rows.outputs)
     return laid.reshape(*laid.shape[:-1], rows.blocks, block)
 

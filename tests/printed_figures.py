@@ -12,6 +12,7 @@ from math import isclose
 SAMPLES_OFF = 2  # an accuracy, agreement or drift: none differed; a spike at a tie turns one prediction
 SILENT_OFF = 1e-5  # of operations that silent neurons spare: they differed by 2e-7
 DECIDED_OFF = 1e-3  # of first decisions: a spike at a tie decides one sample a step earlier or later
+VERIFIED_OFF = 8  # neurons that a rounded potential puts in another step
 ROUNDING = 2e-5  # smaller errors are float32 rounding
 ROUNDING_OFF = 3.0  # they differed by a factor of up to 1.5
 ERROR_OFF = 0.1  # larger ones are the grid's and did not differ; one in the last digit is up to a tenth
@@ -59,6 +60,8 @@ def _close(shown: str, printed: str, line: str, samples: int) -> bool:
     if "e" in shown:
         smaller, larger = sorted((abs(ours), abs(theirs)))
         return larger <= ROUNDING_OFF * smaller if larger < ROUNDING else isclose(ours, theirs, rel_tol=ERROR_OFF)
+    if line.startswith("verified by clock #"):
+        return abs(ours - theirs) <= VERIFIED_OFF
     if line.startswith("first decision "):
         return isclose(ours, theirs, rel_tol=DECIDED_OFF)
     if line.startswith(("event_if_gated ", "NeuroBench ", "moved, event_if_gated ")):

@@ -151,18 +151,20 @@ def _without_relays(part: _Part) -> _Part:
     `part` as it is. So it is behind average pools, and behind what makes room between the inputs of a transposed convolution."""
     relays, counts = part.relays, np.diff(part.relays.start)
     firsts = np.unique(part.relay[part.relay >= 0])
-    per_channel = counts[firsts[:, None] + np.arange(part.channels)]  # (relays, channels)
+    per_channel = counts[firsts[:, None] + np.arange(part.channels, dtype=np.int64)]  # (relays, channels)
     reading = firsts[per_channel[:, 0] > 0]
     fan_in = int(per_channel.max(initial=0))
     if (per_channel != per_channel[:, :1]).any() or not np.isin(per_channel, (0, fan_in)).all() or not reading.size:
         return part
-    synapses = relays.start[reading[:, None] + np.arange(part.channels)][..., None] + np.arange(fan_in)  # (relays, channels, fan-in)
+    synapses = relays.start[reading[:, None] + np.arange(part.channels, dtype=np.int64)][..., None] + np.arange(
+        fan_in, dtype=np.int64
+    )  # (relays, channels, fan-in)
     source, factor = relays.source[synapses], relays.factor[synapses]
-    each = np.where(source[:, :1] == VIRTUAL, VIRTUAL, source[:, :1] + np.arange(part.channels)[:, None])
+    each = np.where(source[:, :1] == VIRTUAL, VIRTUAL, source[:, :1] + np.arange(part.channels, dtype=np.int64)[:, None])
     whole = np.isclose(fan_in * factor[0, 0, 0], 1) or not (part.relay == VIRTUAL).any()  # virtual relays send one spike, not `fan_in` shares of it
     if (factor != factor[0, 0, 0]).any() or (source != each).any() or not whole:
         return part
-    known = np.concatenate([source[:, 0], np.full((2, fan_in), [[VIRTUAL], [NOTHING]])])  # by relay, then what is none
+    known = np.concatenate([source[:, 0], np.full((2, fan_in), [[VIRTUAL], [NOTHING]], np.int64)])  # by relay, then what is none
     place = np.searchsorted(reading, part.relay)
     place[~np.isin(part.relay, reading)] = len(reading) + 1
     place[part.relay == VIRTUAL] = len(reading)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from ..measurement.engine_agreement import AT_A_TIE
 from ..measurement.layer_errors import SAYS_LITTLE
 from ..report.schema import DriftPart, EnginePart, ModelPart, OperationsPart, OutputPart, QuantisedPart, Report, TaskPart
 from ..studies.tallies import Evaluation
@@ -194,7 +195,11 @@ def _engine_check(engine: EnginePart) -> str:
     if engine.checked == "event":
         return f"{engine.neurons:,} spike times{on}, the worst {engine.farthest:.1e} windows off"
     differing, neurons = engine.differing or 0, engine.neurons or 1
-    share = f"{differing:,} of {neurons:,} neurons{on} in another step ({100 * differing / neurons:.4f} %)"
+    if engine.name == "exact":
+        farthest = engine.farthest or 0.0
+        most = "none by more than rounding" if farthest <= AT_A_TIE else f"by up to {farthest:.1e} windows"
+        return f"{differing:,} of {neurons:,} neurons{on} in another step, {most}"
+    share = f"{differing:,} of {neurons:,} neurons in another step ({100 * differing / neurons:.4f} %)"
     return share + (f", within {engine.farthest:.1e} windows of a tie" if differing else "")
 
 
