@@ -3,9 +3,12 @@
 import os
 import shutil
 
+import onnx
 import pytest
+from click.testing import CliRunner
 
-from tests.attacks.conftest import assert_refused, run
+from tests.attacks.conftest import assert_refused, run, small_model
+from ttfs_convert.cli.convert import main as convert_main
 
 
 @pytest.fixture
@@ -39,3 +42,15 @@ def test_a_file_with_the_longest_name_is_written(files):
     name = "x" * 250 + ".json"
     assert run(files / "snn.npz", "--data", files / "d.npz", "--json", files / name).exit_code == 0
     assert (files / name).exists()
+
+
+@pytest.mark.parametrize("option", ("--out", "--json"))
+@pytest.mark.parametrize("victim", ("model.onnx", "weights.bin", "d.npz"))
+def test_a_conversion_writes_over_nothing_that_it_reads(files, option, victim):
+    onnx.save(small_model(), files / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    before = (files / victim).read_bytes()
+    options = ["--out", files / "new.npz"] if option != "--out" else []
+    arguments = [files / "model.onnx", "--mode", "exact", "--calibrate", files / "d.npz", *options, option, files / victim]
+    result = CliRunner().invoke(convert_main, [str(argument) for argument in arguments])
+    assert_refused(result, 2, option, "which would be written over")
+    assert (files / victim).read_bytes() == before and not (files / "new.npz").exists()

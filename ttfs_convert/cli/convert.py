@@ -174,8 +174,13 @@ class Options(NamedTuple):
     def check(self) -> None:
         """Raise UsageError for options that do not fit together, or for files that cannot be written."""
         from ..errors import UsageError
+        from ..onnx_model.external_data import external_files
+        from ..onnx_model.read import parsed
 
-        check_outputs({"MODEL.onnx": self.model, "--calibrate": self.calibrate}, out=self.out, json=self.json_file)
+        inputs: dict[str, str | None] = {"MODEL.onnx": self.model, "--calibrate": self.calibrate}
+        if any(target is not None and Path(target).exists() for target in (self.out, self.json_file)):
+            inputs |= {f"MODEL.onnx ({file.name})": str(file) for file in external_files(parsed(self.model), Path(self.model).parent)}
+        check_outputs(inputs, out=self.out, json=self.json_file)
         given = input_range_of(self.input_ranges)
         from_data = "data" in (given.values() if isinstance(given, dict) else [given])
         for option, value in (("--slope", self.slope), ("--calibrate", None if from_data else self.calibrate)):
