@@ -21,14 +21,15 @@ from numba.core import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
 JIT_OFF = bool(config.DISABLE_JIT)  # pyright: ignore[reportAttributeAccessIssue] - set as the environment is read
+BOUNDS_CHECKED = bool(config.BOUNDSCHECK)  # pyright: ignore[reportAttributeAccessIssue] - NUMBA_BOUNDSCHECK=1: an index outside its array is an error
 
 Function = TypeVar("Function", bound=Callable)
 
 
 def _cache_folder() -> str | None:
-    versions = f"numba {numba.__version__}, llvmlite {llvmlite.__version__}".encode()  # Numba keeps no two beside each other
+    how = f"numba {numba.__version__}, llvmlite {llvmlite.__version__}, bounds {BOUNDS_CHECKED}"  # Numba keeps no two beside each other
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(b"".join((versions, *(source.read_bytes() for source in sources)))).hexdigest()[:16]
+    digest = hashlib.sha256(b"".join((how.encode(), *(source.read_bytes() for source in sources)))).hexdigest()[:16]
     folder = Path(platformdirs.user_cache_dir("ttfs-convert")) / "kernels" / digest
     try:
         folder.mkdir(parents=True, exist_ok=True)

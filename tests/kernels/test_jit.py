@@ -40,6 +40,27 @@ def test_compiled_code_lands_in_the_user_cache(tmp_path):
     assert list((tmp_path / "ttfs-convert" / "kernels").rglob("*.nbi"))
 
 
+OUTSIDE = """
+import numpy as np
+from ttfs_convert.kernels._jit import jit
+
+@jit()
+def read(values, at):
+    return values[at]
+
+read(np.zeros(3), 3)
+"""
+
+
+def test_bounds_are_checked_where_numba_is_told_to(tmp_path):
+    """In compiled code that is kept apart from the usual one."""
+    here = {"XDG_CACHE_HOME": str(tmp_path)}
+    assert run(OUTSIDE, **here, NUMBA_BOUNDSCHECK="0").returncode == 0
+    result = run(OUTSIDE, **here, NUMBA_BOUNDSCHECK="1")
+    assert result.returncode == 1 and "IndexError" in result.stderr
+    assert len(list((tmp_path / "ttfs-convert" / "kernels").iterdir())) == 2
+
+
 def test_without_a_writable_cache_kernels_still_run(tmp_path):
     (tmp_path / "file").touch()
     result = run(USE, XDG_CACHE_HOME=str(tmp_path / "file"))
