@@ -10,7 +10,8 @@ from matplotlib.ticker import ScalarFormatter
 
 from benchmarks.few_steps_rows import Row, of_labels
 from ttfs_convert.figures.figure_folder import DPI, FORMATS
-from ttfs_convert.figures.page import BLUE, GREY, ORANGE, printable, style
+from ttfs_convert.figures.page import BLUE, GREY, ORANGE, style
+from ttfs_convert.shown import shown, shown_text
 
 CURVES = {"no": ("original weights", GREY), "bias": ("biases fitted", ORANGE), "yes": ("weights and biases fitted", BLUE)}
 LINES = ("-", "--", ":", "-.")
@@ -48,7 +49,7 @@ def figure_of(rows: Sequence[Row], name: str, about: str) -> Figure:
     axes.minorticks_off()
     axes.set_xlabel("latency, time steps")
     axes.set_ylabel("accuracy, %" if labels else "PSNR to the original's outputs, dB")
-    figure.suptitle(f"{printable(name)}: {'accuracy' if labels else 'outputs'} against latency\n{printable(about)}")
+    figure.suptitle(f"{shown(name)}: {'accuracy' if labels else 'outputs'} against latency\n{shown_text(about)}")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(inputs))
     return figure
 

@@ -26,11 +26,6 @@ def shown_text(text: str) -> str:
     return _escaped(_shortened(_OVERLONG.sub(lambda word: _shortened(word.group(), WORD), text), TEXT), "\n\t")
 
 
-def escaped(text: str) -> str:
-    """All of a text, lines and tabs kept, in which what cannot be printed is escaped."""
-    return _escaped(text, "\n\t")
-
-
 def _shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text

@@ -33,7 +33,9 @@ def model(activation="Relu") -> onnx.ModelProto:
         at, channels = f"a{k}", outputs
     nodes.append(helper.make_node("Conv", [at, constant("w", 1, channels, 1)], ["y"], "last", kernel_shape=[1]))
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size, "length"]) for name, size in (("x", 2), ("y", None))]
-    return helper.make_model(helper.make_graph(nodes, "signal", values[:1], values[1:], constants), opset_imports=[helper.make_opsetid("", 17)])
+    return helper.make_model(
+        helper.make_graph(nodes, "signal", values[:1], values[1:], constants), opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    )
 
 
 def signals(count, length, seed=0):

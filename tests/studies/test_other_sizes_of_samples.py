@@ -31,7 +31,9 @@ def unet() -> onnx.ModelProto:
         helper.make_node("Conv", ["both", weights("w4", 1, 12, 1)], ["y"], "last"),
     ]
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1, "length"]) for name in ("x", "y")]
-    return helper.make_model(helper.make_graph(nodes, "unet", values[:1], values[1:], constants), opset_imports=[helper.make_opsetid("", 17)])
+    return helper.make_model(
+        helper.make_graph(nodes, "unet", values[:1], values[1:], constants), opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    )
 
 
 def signals(length, seed):

@@ -95,7 +95,7 @@ class LayerwiseSimulator:
 
     def _neurons(self, layer: Spiking | Readout, thresholds: np.ndarray | None = None) -> Neurons:
         """A layer's neurons made ready. thresholds: (steps, channels) float64, if they fall."""
-        fields = receptive_fields(layer.model_copy(update={"connections": self._spiking(layer)}), self._sizes)
+        fields = receptive_fields(layer.copied({"connections": self._spiking(layer)}), self._sizes)
         rows, bias, rise = in_rows(fields.weights), np.zeros(1) if layer.bias is None else layer.bias, np.zeros(1)
         if isinstance(layer, Spiking) and layer.slope != "fan_in":
             rise = rise + ramp_slope(layer)
