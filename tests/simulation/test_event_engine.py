@@ -114,9 +114,15 @@ def test_every_synapse_of_a_network_is_listed(family):
 
 
 @QUICK
-@given(geometries(), st.sampled_from((1, 2, 3)), st.sampled_from(("conv", "pool", "scaled", "beside")), st.booleans(), st.integers(0, 2**32 - 1))
+@given(
+    geometries(),
+    st.sampled_from((1, 2, 3)),
+    st.sampled_from(("conv", "pool", "scaled", "beside", "pooled beside scaled")),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
 def test_every_synapse_of_any_geometry_is_listed(geometry, groups, kind, include_pad, seed):
-    """A convolution alone, between averages, scaled, or beside an identity and another one of no groups."""
+    """A convolution alone, between averages, scaled, beside an identity and another one of no groups, or behind averages beside a scaled one."""
     rng = np.random.default_rng(seed)
     in_shape, out_shape = (*geometry.size, 2 * groups), (*geometry.out, 3 * groups)
     arguments = {
@@ -136,6 +142,10 @@ def test_every_synapse_of_any_geometry_is_listed(geometry, groups, kind, include
         out_shape = behind.out_shape
     elif kind == "scaled":
         path = scale(rng.uniform(-1, 1, in_shape), in_shape), step, scale(rng.uniform(-1, 1, 3 * groups), out_shape)
+    elif kind == "pooled beside scaled":  # relays of its own, beside some that taps replace
+        averaged = average(in_shape, (2, 2), True, strides=(1, 1), pads=(1, 1), pads_end=(0, 0))
+        path = averaged, step
+        others = {"y": (scale(rng.uniform(-1, 1, in_shape), in_shape), step)}
     elif kind == "beside":
         ungrouped = Conv(groups=1, weights=weights(rng, *geometry.kernel, 2 * groups, 3 * groups), **arguments)
         others = {"y": (ungrouped,), "z": (), "f": (dense(weights(rng, 4, int(np.prod(out_shape)))),)}

@@ -141,14 +141,14 @@ def _part(connection: Connection, size: int, positions: int, outputs: int) -> _P
         shared = last.shared_rows(positions, outputs, last.has_virtual_neurons(steps[-1] if steps else None))
         if shared is not None:
             part = _Part(_relays(steps, size), bool(steps), *shared)
-            return _without_relays(part) if steps else part
+            return _without_relays(part, size) if steps else part
     relay = np.arange(positions, dtype=np.int64)[:, None] * outputs  # one synapse per neuron: a kernel of one tap and a group per channel
     return _Part(_relays(connection.path, size), bool(connection.path), np.ones((1, 1, outputs), np.float32), outputs, np.zeros_like(relay), relay)
 
 
-def _without_relays(part: _Part) -> _Part:
+def _without_relays(part: _Part, size: int) -> _Part:
     """A tap for every position that a relay passes on, if all channels have the same ones and factors are all one, which the weights then hold; else
-    `part` as it is. So it is behind average pools, and behind what makes room between the inputs of a transposed convolution."""
+    `part` as it is. size: source neurons. So it is behind average pools, and behind what makes room between the inputs of a transposed convolution."""
     relays, counts = part.relays, np.diff(part.relays.start)
     firsts = np.unique(part.relay[part.relay >= 0])
     per_channel = counts[firsts[:, None] + np.arange(part.channels, dtype=np.int64)]  # (relays, channels)
@@ -169,7 +169,7 @@ def _without_relays(part: _Part) -> _Part:
     place[~np.isin(part.relay, reading)] = len(reading) + 1
     place[part.relay == VIRTUAL] = len(reading)
     relay = known[place].reshape(len(part.relay), -1)
-    return _Part(relays, False, part.weights * factor[0, 0, 0], part.groups, np.repeat(part.tap, fan_in, axis=1), relay)
+    return _Part(_relays((), size), False, part.weights * factor[0, 0, 0], part.groups, np.repeat(part.tap, fan_in, axis=1), relay)
 
 
 # Steps before the last, as synapses one by one: arrays (target neuron, source neuron or VIRTUAL, weight)
