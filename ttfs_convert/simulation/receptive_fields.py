@@ -148,7 +148,7 @@ def _part(connection: Connection, size: int, positions: int, outputs: int) -> _P
 
 def _without_relays(part: _Part, size: int) -> _Part:
     """A tap for every position that a relay passes on, if all channels have the same ones and factors are all one, which the weights then hold; else
-    `part` as it is. size: source neurons. So it is behind average pools, and behind what makes room between the inputs of a transposed convolution."""
+    `part` as it is. size: source neurons. So it is behind average pools, and behind what makes room between inputs of a transposed convolution."""
     relays, counts = part.relays, np.diff(part.relays.start)
     firsts = np.unique(part.relay[part.relay >= 0])
     per_channel = counts[firsts[:, None] + np.arange(part.channels, dtype=np.int64)]  # (relays, channels)
