@@ -9,30 +9,17 @@ Rounding: a step k also counts what the ramp reaches h + 1e-4 of a step later, w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels.incoming_spikes import Fields
-from ..kernels.neuron_blocks import Rows, Window
 from ..kernels.rounding import TIE
 from ..kernels.step_by_step import encode_step_by_step, run_windows
 from ..network.activations.threshold_shape import thresholds
 from ..network.network import Network
 from ..network.populations import Input, Layer, Readout, Spiking
 from .encoded_inputs import encoded
-from .layerwise import LayerwiseSimulator
+from .layerwise import LayerwiseSimulator, Neurons
 from .recording import Recording, step_dtype
-
-
-class _Ready(NamedTuple):
-    """The first arguments of `run_windows`, the same for all batches."""
-
-    rows: Rows
-    fields: Fields
-    windows: np.ndarray
-    closing: bool
-    window: Window
 
 
 class ClockSimulator(LayerwiseSimulator):
@@ -41,7 +28,7 @@ class ClockSimulator(LayerwiseSimulator):
     def __init__(self, network: Network):
         super().__init__(network)
         self._grid = network.grid()
-        self._ready: dict[str, _Ready] = {}
+        self._ready: dict[str, tuple[Neurons, np.ndarray]] = {}  # and where the steps of their inputs' windows begin
 
     def _silent(self, layer: Layer) -> float:
         return self._grid[layer.name]
@@ -60,21 +47,21 @@ class ClockSimulator(LayerwiseSimulator):
         """The windows of a layer's inputs, side by side, each by its own clock; then the layer's own."""
         if layer.name not in self._ready:
             self._ready[layer.name] = self._made_ready(layer)
-        charged = self._charged(layer, times, analog, self._grid[layer.name])
+        (neurons, windows), charged = self._ready[layer.name], self._charged(layer, times, analog, self._grid[layer.name])
         steps = self._grid[layer.name] if isinstance(layer, Spiking) else None
         out = np.empty((len(charged), self._sizes[layer.name]), step_dtype(steps))
-        run_windows(*self._ready[layer.name], self._arrivals(layer, times, len(charged)), self._lead, steps or 0, charged, out)
+        arrivals = self._arrivals(layer, times, len(charged))
+        run_windows(neurons.rows, neurons.fields, windows, neurons.closing, neurons.window, arrivals, self._lead, steps or 0, charged, out)
         return out.reshape(len(out), *layer.shape)
 
-    def _made_ready(self, layer: Spiking | Readout) -> _Ready:
+    def _made_ready(self, layer: Spiking | Readout) -> tuple[Neurons, np.ndarray]:
         clocks = [self._grid[connection.source] for connection in self._spiking(layer)]
         lengths = sorted(set(clocks))
         falling = None
         if isinstance(layer, Spiking) and layer.activation is not None:
             falling = thresholds(layer.activation, layer.lo, layer.hi, self._grid[layer.name], self.network.half).T
-        neurons = self._neurons(layer, falling)
-        listed = neurons.fields.listed([lengths.index(clock) for clock in clocks])
-        return _Ready(neurons.rows, listed, np.cumsum([0, *lengths]), neurons.closing, neurons.window)
+        neurons = self._neurons(layer, falling, [lengths.index(clock) for clock in clocks])
+        return neurons, np.cumsum([0, *lengths], dtype=np.int64)
 
     @property
     def _lead(self) -> float:

@@ -46,7 +46,7 @@ class EventSimulator(LayerwiseSimulator):
         activation = layer.activation if isinstance(layer, Spiking) else None
         out = np.empty((len(charged), self._sizes[layer.name]))
         fires, arrivals = isinstance(layer, Spiking) and activation is None, self._arrivals(layer, times, len(charged)).astype(np.float64, copy=False)
-        run_spikes(neurons.rows, neurons.fields.listed(), neurons.closing, neurons.window, arrivals, fires, charged, out)
+        run_spikes(neurons.rows, neurons.fields, neurons.closing, neurons.window, arrivals, fires, charged, out)
         if isinstance(layer, Spiking) and activation is not None:
             if layer.name not in self._courses:
                 self._courses[layer.name] = threshold_at(activation, layer.lo, layer.hi, MOMENTS)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..kernels._threads import CALLER
+from ..kernels.incoming_spikes import Fields
 from ..kernels.neuron_blocks import Rows, Window, in_blocks, in_rows
 from ..network.network import Network
 from ..network.populations import Analog, Input, Layer, Readout, Spiking, ramp_slope
@@ -17,7 +18,7 @@ from ..network.tensor_order import as_read
 from .analog_parts import AnalogParts
 from .encoded_inputs import channels_last, given
 from .integrator import Integrator
-from .receptive_fields import ReceptiveFields, receptive_fields
+from .receptive_fields import receptive_fields
 from .recording import Recording
 from .run_size import check_run
 from .wiring import WIRING
@@ -93,8 +94,8 @@ class LayerwiseSimulator:
     def _spiking(self, layer: Spiking | Readout) -> tuple[Connection, ...]:
         return tuple(connection for connection in layer.connections if connection.source not in self._direct)
 
-    def _neurons(self, layer: Spiking | Readout, thresholds: np.ndarray | None = None) -> Neurons:
-        """A layer's neurons made ready. thresholds: (steps, channels) float64, if they fall."""
+    def _neurons(self, layer: Spiking | Readout, thresholds: np.ndarray | None = None, clocks: Sequence[int] | None = None) -> Neurons:
+        """A layer's neurons made ready. thresholds: (steps, channels) float64, if they fall. clocks: see `ReceptiveFields.listed`."""
         fields = receptive_fields(layer.copied({"connections": self._spiking(layer)}), self._sizes)
         rows, bias, rise = in_rows(fields.weights), np.zeros(1) if layer.bias is None else layer.bias, np.zeros(1)
         if isinstance(layer, Spiking) and layer.slope != "fan_in":
@@ -103,7 +104,9 @@ class LayerwiseSimulator:
             rise = rise - layer.weight_sums.astype(np.float64)
         closing = isinstance(layer, Spiking) and layer.slope != "gated"  # a readout is over when its window would open
         falling = np.empty((0, 1)) if thresholds is None else thresholds
-        return Neurons(rows, fields, closing, Window(*(in_blocks(each, rows) for each in (bias.reshape(-1), rise.reshape(-1), falling))))
+        return Neurons(
+            rows, fields.listed(clocks), closing, Window(*(in_blocks(each, rows) for each in (bias.reshape(-1), rise.reshape(-1), falling)))
+        )
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,6 @@ class Neurons:
     """A layer's neurons as the kernels want them."""
 
     rows: Rows
-    fields: ReceptiveFields
+    fields: Fields
     closing: bool  # whether silent neurons and padded taps spike as their window closes, and currents flow on
     window: Window
