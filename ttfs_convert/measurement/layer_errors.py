@@ -5,12 +5,13 @@ Errors of layers are in units of their range: |a_ANN - a|, a_ANN = (x - lo) / (h
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..kernels.spike_errors import Errors, compare
+from ..kernels.spike_errors import NONE, Errors, compare
 from ..network.network import Network
 from ..network.populations import Coded, Input, Layer, MaxPool, Readout, Spiking, neurons, sources
 from ..network.tensor_order import in_neuron_order, in_tensor_order, of_readout, part_of
@@ -109,6 +110,14 @@ def _width(layer: Coded) -> np.ndarray:
     return np.where(layer.hi > layer.lo, layer.hi - layer.lo, np.float32(1))
 
 
+def _ends(layer: Coded) -> tuple[np.ndarray, np.ndarray] | None:
+    """lo and hi - lo of each neuron, as `compare` wants them."""
+    if not np.any(layer.lo) and np.all(layer.hi == 1):
+        return None
+    lo, width = (np.array(np.broadcast_to(each, layer.shape), np.float32).reshape(-1, layer.shape[-1]) for each in (layer.lo, _width(layer)))
+    return lo, width
+
+
 @dataclass
 class LayerErrors:
     """Errors of all populations and of the readout's potentials, added batch by batch."""
@@ -135,13 +144,15 @@ class LayerErrors:
                 values = reference.get(layer.onnx_name, np.ones(1, np.float32))
                 errors.smallest, errors.largest = min(errors.smallest, float(values.min())), max(errors.largest, float(values.max()))
 
+    @functools.cached_property
+    def _ends(self) -> dict[str, tuple[np.ndarray, np.ndarray] | None]:
+        return {layer.name: _ends(layer) for layer in self.network.layers if isinstance(layer, Coded)}
+
     def _compare(self, layer: Layer, errors: LayerError, recording: Recording, tensors: Mapping[str, np.ndarray]) -> None:
         values = None if layer.tensor is None else tensors.get(layer.tensor)
-        times, plane = recording.spike_times[layer.name], (-1, layer.shape[-1])
-        reference, lo, width = np.empty((0, 0), np.float32), np.zeros(layer.shape, np.float32), np.ones(layer.shape, np.float32)
+        times, plane, reference = recording.spike_times[layer.name], (-1, layer.shape[-1]), NONE
         if isinstance(layer, Coded) and values is not None:
-            reference, lo = np.ascontiguousarray(_part(in_tensor_order(values, layer, len(times)), layer), np.float32), lo + layer.lo
-            width = width * _width(layer)
+            reference = np.ascontiguousarray(_part(in_tensor_order(values, layer, len(times)), layer), np.float32)
         totals = np.zeros(len(times))
         found = compare(
             times.reshape(len(times), *plane),
@@ -149,8 +160,7 @@ class LayerErrors:
             1 - SILENT_ROUNDING,
             reference,
             layer.channels_first,
-            lo.reshape(plane),
-            width.reshape(plane),
+            self._ends.get(layer.name),
             ROUNDING,
             errors.active.reshape(plane),
             errors.sent.reshape(plane),
