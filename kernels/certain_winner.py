@@ -1,20 +1,24 @@
 """The step from which on a readout's winner is certain, whatever the spikes do that are still to arrive."""
 
-import numba as nb
 import numpy as np
 
 from ._jit import jit
+from ._threads import in_parallel, share
 
 
-@jit(parallel=True)
 def certain_winner(times, weights, bias, winners, group, start, steps, latency, decided):
     """decided[n] = the first step at which the winner of image n beats every other class for all completions of its spikes; `latency` at the latest.
 
     times: (n, m) integers, in the window of each neuron, N silent. weights: (m, classes) float64. bias: (classes,) float64. winners: (n,) int64.
     group: (m,) int64, which window each neuron spikes in: steps start[g] to start[g] + steps[g]. decided: (n,) int64.
     """
-    first = start.min()
-    for n in nb.prange(times.shape[0]):
+    in_parallel(_certain_winner_shared, times.shape[0], (times, weights, bias, winners, group, start, steps, latency, decided))
+
+
+@jit()
+def _certain_winner(first, past, times, weights, bias, winners, group, start, steps, latency, decided):
+    opening = start.min()
+    for n in range(first, past):
         classes, winner = bias.size, winners[n]
         margin = bias[winner] - bias  # over each class, by what has arrived
         worst = np.zeros((start.size, classes))  # what those to arrive may take from it, each at a = 1
@@ -34,7 +38,7 @@ def certain_winner(times, weights, bias, winners, group, start, steps, latency, 
                 order[place[at]] = j
                 place[at] += 1
         decided[n] = latency
-        for t in range(first, latency):
+        for t in range(opening, latency):
             for o in range(arrivals[t], arrivals[t + 1]):
                 j = order[o]
                 g = group[j]
@@ -52,3 +56,8 @@ def certain_winner(times, weights, bias, winners, group, start, steps, latency, 
             if certain:
                 decided[n] = t
                 break
+
+
+@jit()
+def _certain_winner_shared(state, items, chunk, *arguments):
+    share(_certain_winner, state, items, chunk, arguments)

@@ -1,9 +1,9 @@
 """Neurons in continuous time whose threshold is 1 at all times: spikes one by one in order of arrival, potentials that are straight between them."""
 
-import numba as nb
 import numpy as np
 
 from ._jit import jit
+from ._threads import in_parallel, share
 from .incoming_spikes import CLOSING, VIRTUAL
 
 
@@ -42,7 +42,6 @@ def _events(n, g, p, fields, arrivals, latest):
     return time, row, factor
 
 
-@jit(parallel=True)
 def fixed(fields, weights, arrivals, begin, end, bias, reference, threshold, times, potential):
     """Spike times with a threshold that holds at all times, and the potential at `end`; a neuron is done once it has fired.
 
@@ -52,12 +51,21 @@ def fixed(fields, weights, arrivals, begin, end, bias, reference, threshold, tim
     a spike at CLOSING. threshold: inf for a readout. times: (n, neurons) float64, when each fires on that clock, NaN if it does not;
     potential: (n, neurons) float64; both written.
     """
+    in_parallel(
+        _fixed_shared,
+        arrivals.shape[0] * (fields.first.size - 1) * weights.shape[0],
+        (fields, weights, arrivals, begin, end, bias, reference, threshold, times, potential),
+    )
+
+
+@jit()
+def _fixed(first, past, fields, weights, arrivals, begin, end, bias, reference, threshold, times, potential):
     groups, outputs = weights.shape[0], weights.shape[2]
     positions = fields.first.size - 1
-    for item in nb.prange(arrivals.shape[0] * positions * groups):
+    for item in range(first, past):
         n, p, g = item // (positions * groups), item // groups % positions, item % groups
         time, row, factor = _events(n, g, p, fields, arrivals, end)
-        count, first = time.size, (p * groups + g) * outputs
+        count, neuron = time.size, (p * groups + g) * outputs
         time = np.concatenate((time, np.array([0.0, CLOSING, CLOSING, end])))
         order = np.argsort(time)
         v, i, fired = np.zeros(outputs), np.zeros(outputs), np.full(outputs, np.nan)
@@ -78,11 +86,16 @@ def fixed(fields, weights, arrivals, begin, end, bias, reference, threshold, tim
                 if e < count:
                     i[o] += factor[e] * weights[g, row[e], o]
                 elif e == count:
-                    i[o] += bias[first + o]
+                    i[o] += bias[neuron + o]
                 elif e == count + 1:
-                    i[o] -= bias[first + o]
+                    i[o] -= bias[neuron + o]
                 elif e == count + 2:
-                    i[o] += reference[first + o]
+                    i[o] += reference[neuron + o]
         for o in range(outputs):
-            times[n, first + o] = fired[o]
-            potential[n, first + o] = v[o]
+            times[n, neuron + o] = fired[o]
+            potential[n, neuron + o] = v[o]
+
+
+@jit()
+def _fixed_shared(state, items, chunk, *arguments):
+    share(_fixed, state, items, chunk, arguments)

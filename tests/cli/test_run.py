@@ -76,7 +76,7 @@ def test_json_has_exactly_the_documented_fields(report):
             *("steps", "interval_steps", "interval_steps_one_potential"),
             *("first_decision_mean_steps", "first_decision_earliest_steps", "first_decision_early_share"),
         },
-        "timing": {"ann_seconds", "snn_seconds", "compile_seconds"},
+        "timing": {"ann_seconds", "ann_timed_samples", "snn_seconds", "compile_seconds"},
         "samples": {"ann_right", "snn_right"},
         "tool": {"version", "options", "command", "versions"},
     }

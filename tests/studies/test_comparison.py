@@ -51,15 +51,6 @@ def test_batches_cover_every_sample_once_and_in_order(network, batch):
     assert np.array_equal(comparison.outcome(Simulator(network)).labels, LABELS)
 
 
-def test_the_original_runs_where_it_is_asked_for(network):
-    comparison = Comparison(network, data(), batch=9, threads=1)
-    assert not any(run.original or run.ann_seconds > 0.01 for run in comparison.runs(Simulator(network)))
-    both = [
-        comparison.labels(run.original) for run in comparison.runs(Simulator(network), original=True) if run.ann_seconds > 0 and run.snn_seconds > 0
-    ]
-    assert np.array_equal(np.concatenate(both), LABELS)
-
-
 def test_inputs_are_those_of_the_rows(network):
     (x,) = Comparison(network, data(), threads=1).inputs(slice(5, 9)).values()
     assert np.array_equal(x, IMAGES[5:9]) and x.dtype == np.float32

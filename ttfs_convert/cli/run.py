@@ -71,6 +71,13 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
     help="Of engine exact: also simulate the first N samples step by step (in continuous time spike by spike), and count the neurons that fire "
     "otherwise.  [default: 16, or one in 64 samples where that is less]",
 )
+@click.option(
+    "--layers",
+    type=click.Choice(["all", "sample", "none"]),
+    default="all",
+    show_default=True,
+    help="On how many samples to hold every layer against the original: all, one batch in 16, or none. Fewer take less time.",
+)
 @click.option("--histogram", is_flag=True, help="Also show when each layer spikes; a fixed threshold always does.")
 @click.option(
     "--quantised",
@@ -166,8 +173,9 @@ def _run(options: Options) -> None:
 
 def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     """One run: its tables, JSON and figures, and the gate."""
+    from ..errors import UsageError
     from ..gates.baseline import check_data
-    from ..gates.gate_list import DROP
+    from ..gates.gate_list import DROP, LAYER_ERROR
     from ..gates.judge import judged
     from ..measurement.cost_table import cost_tables
     from ..studies.evaluation import evaluate
@@ -176,6 +184,8 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
     gates, baseline = options.gating.gates(), options.gating.baseline()
     if baseline is not None:
         check_data(baseline, dataset.name, len(dataset), dataset.sha256)
+    if options.layers == "none" and any(gate.kind == LAYER_ERROR for gate in gates):
+        raise UsageError("--layers none", f"the gate {LAYER_ERROR}", "layers that it can judge", "set --layers all or sample")
     limits = [DropLimit(gate.measure) for gate in gates if gate.kind == DROP]
     rates = _rate_coded(network, dataset, options)
     with interruptible() as interruption, patient_progress("running, samples", COMPILING) as tell:
@@ -192,6 +202,7 @@ def _evaluate(network: Network, dataset: Dataset, options: Options) -> None:
             limits=limits,
             costs=options.costs,
             verify=options.verify,
+            layers=options.layers,
             log=options.log,
             stopped=lambda: interruption.asked,
             progress=interruption.heard(tell),

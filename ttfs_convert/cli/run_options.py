@@ -8,6 +8,7 @@ from .gate_options import GateOptions
 from .output_files import check_outputs
 
 if TYPE_CHECKING:
+    from ..studies.original_runs import ComparedLayers
     from ..studies.setting import StudyOptions
 
 
@@ -33,6 +34,7 @@ class Options(NamedTuple):
     engine: str
     threshold: str
     verify: int | None
+    layers: ComparedLayers
     histogram: bool
     quantised: bool
     spike_file: str | None
@@ -105,5 +107,7 @@ class Options(NamedTuple):
             )
         if self.verify is not None and (self.engine != "exact" or self.sweeps):
             raise UsageError("--verify", "another engine, or a sweep", "engine exact: the others are held against it as they are")
+        if self.layers != "all" and self.sweeps:
+            raise UsageError("--layers", "a sweep", "a single run, which alone compares layers")
         if not self.sweeps and (self.repeats, self.seed) != (None, None):
             raise UsageError("--repeats, --seed", "no --sweep", "a sweep to belong to", "add --sweep all")

@@ -80,7 +80,8 @@ def layer_error(report: Report) -> Finding:
     every layer's whole interval is, above it if one layer's is."""
     errors = {layer.name: (layer.mean_error, layer.mean_error_ci95) for layer in report.layers if layer.range and layer.mean_error is not None}
     if not errors:
-        return Finding.missing("no layer has a tensor in the original to compare with")
+        unseen = report.compared_samples == 0
+        return Finding.missing("no layer was compared with the original" if unseen else "no layer has a tensor in the original to compare with")
     worst = max(errors, key=lambda name: math.inf if math.isnan(errors[name][0]) else errors[name][0])
     ends = [interval for _, interval in errors.values() if interval is not None]
     interval = (max(low for low, _ in ends), max(high for _, high in ends)) if len(ends) == len(errors) else None

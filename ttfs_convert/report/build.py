@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..data import Dataset
 from ..measurement import operation_counts
@@ -13,6 +13,7 @@ from ..measurement.engine_agreement import EngineCheck
 from ..measurement.first_decision import FirstDecisions
 from ..measurement.layer_errors import LayerError, LayerErrors
 from ..measurement.mean_interval import interval_of_sum
+from ..measurement.original_time import OriginalTime
 from ..measurement.output_errors import OutputErrors
 from ..measurement.quantised_ann import QuantisedTally
 from ..measurement.spike_timing import BINS, SpikeTiming
@@ -60,7 +61,7 @@ class Measured:
     rounded: QuantisedTally | None
     decisions: FirstDecisions | None = None
     costs: tuple[CostTable, ...] = ()
-    ann_seconds: float = 0.0
+    original_time: OriginalTime = field(default_factory=OriginalTime)
     snn_seconds: float = 0.0
     compile_seconds: float = 0.0
 
@@ -76,9 +77,16 @@ class Judged:
 
 
 def report_of(
-    run: Measured, data: Dataset, done: int, treatments: Mapping[str, str], judged: Judged, layer_errors: LayerErrors, notes: Sequence[str]
+    run: Measured,
+    data: Dataset,
+    done: int,
+    compared: int,
+    treatments: Mapping[str, str],
+    judged: Judged,
+    layer_errors: LayerErrors,
+    notes: Sequence[str],
 ) -> Report:
-    """done: samples of the data that were run. treatments: what became of them, by input of the model."""
+    """done: samples of the data that were run. compared: of these, with layers. treatments: what became of them, by input of the model."""
     squares = judged.errors[judged.output].mean_squared_errors or (None, None)
     network, synaptic, active = run.network, operation_counts.synaptic(run.network), layer_errors.active_shares()
     sent = layer_errors.sent_shares() if run.threshold == "fixed" else None
@@ -110,6 +118,7 @@ def report_of(
         engine=_engine(run),
         data=DataPart(name=data.name, sha256=data.sha256, samples=done, wanted=None if done == len(data) else len(data), treatments=dict(treatments)),
         partial=done < len(data),
+        compared_samples=compared,
         ann=AnnPart.model_validate({"accuracy": None, "mean_squared_error": squares[0], **figures(judged.scores, "ann")}),
         snn=SnnPart.model_validate(
             {
@@ -149,7 +158,12 @@ def report_of(
             _layer(network, layer, layer_errors.layers[layer.name], tolerances.get(layer.name), events[layer.name], joules[layer.name], run.timing)
             for layer in network.layers
         ),
-        timing=TimingPart(ann_seconds=run.ann_seconds, snn_seconds=run.snn_seconds, compile_seconds=run.compile_seconds),
+        timing=TimingPart(
+            ann_seconds=run.original_time.of(done),
+            ann_timed_samples=run.original_time.timed,
+            snn_seconds=run.snn_seconds,
+            compile_seconds=run.compile_seconds,
+        ),
         notes=tuple(notes),
         samples=_samples(judged.scores),
     )

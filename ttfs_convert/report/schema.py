@@ -217,7 +217,8 @@ class LayerPart(Part):
 class TimingPart(Part):
     """Wall-clock seconds of both engines over all samples, and of compilation before."""
 
-    ann_seconds: float  # ONNX Runtime's
+    ann_seconds: float  # ONNX Runtime's, without inner tensors: by the median of a sample's, where not all were timed
+    ann_timed_samples: int | None = None  # that were; null of older reports: all
     snn_seconds: float  # ours, head and tail included
     compile_seconds: float  # the first sample's, before
 
@@ -257,6 +258,7 @@ class Report(Part):
     `ttfs-run --json` writes."""
 
     schema_version: int = 1
+    compared_samples: int | None = None  # whose layers were held against the original; null of older reports: all
     partial: bool = False  # whether the run was interrupted: all figures are of the first `data.samples` samples, and no gate passes
     model: ModelPart
     engine: EnginePart

@@ -42,17 +42,14 @@ FEW = 4  # samples on which it is tried whether they mix, or as many as two of t
 @dataclass(frozen=True)
 class BatchRun:
     """What one batch came to. rows: which samples. x: the model's inputs (n, ...), by name. entries: what the input populations encode, by tensor.
-    outputs: of the spiking network; original: of the original, both by name; empty unless asked for. Recording and outputs are good until
-    the next batch. ann_seconds, snn_seconds: wall-clock time of either, head and tail included."""
+    outputs: of the spiking network, by name. Recording and outputs are good until the next batch. seconds: wall-clock time, head and tail included."""
 
     rows: slice
     x: Mapping[str, np.ndarray]
     entries: Mapping[str, np.ndarray]
     recording: Recording
     outputs: Mapping[str, np.ndarray]
-    original: Mapping[str, np.ndarray]
-    ann_seconds: float
-    snn_seconds: float
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,23 +219,16 @@ class Comparison:
             yield rows, self.inputs(rows)
 
     def runs(
-        self,
-        simulate: Callable[[Mapping[str, np.ndarray]], Recording],
-        starting: Callable[[slice], None] = lambda rows: None,
-        original: bool = False,
-        first: int = 0,
+        self, simulate: Callable[[Mapping[str, np.ndarray]], Recording], starting: Callable[[slice], None] = lambda rows: None, first: int = 0
     ) -> Iterator[BatchRun]:
-        """Batch by batch what a simulator makes of the data. starting: told which samples come next. original: whether to run that too. first: see
-        `batches`."""
+        """Batch by batch what a simulator makes of the data. starting: told which samples come next. first: see `batches`."""
         for rows, x in self.batches(first):
             starting(rows)
             start = time.perf_counter()
-            expected = self.original(x) if original else {}
-            between = time.perf_counter()
             entries = self.ends.entries(x)
             recording = simulate(entries)
             outputs = self.ends.outputs(recording, x)
-            yield BatchRun(rows, x, entries, recording, outputs, expected, between - start, time.perf_counter() - between)
+            yield BatchRun(rows, x, entries, recording, outputs, time.perf_counter() - start)
             recording.done()
 
     def outcome(

@@ -20,6 +20,7 @@ from ..simulation.threads import numba_threads
 from ..tasks.drop_limit import DropLimit
 from .comparison import Comparison
 from .details import details_of
+from .original_runs import ComparedLayers, OriginalRuns
 from .run_log import RunLog
 from .setting import Setting, StudyOptions, setting_of
 from .tallies import Asked, Evaluation, Tallies
@@ -39,6 +40,7 @@ def evaluate(
     quantised: bool = False,
     distributions: bool = False,
     details: bool = False,
+    layers: ComparedLayers = "all",
     spikes: str | Path | None = None,
     limits: Sequence[DropLimit] = (),
     costs: Sequence[str | Path] = (),
@@ -60,6 +62,7 @@ def evaluate(
     quantised: also run the original rounded to the network's levels, see `measurement.quantised_ann`.
     distributions: count pre-activations, activations and spike times per layer, see `measurement.distributions`.
     details: also keep what a page shows of single samples, see `details`: spike times, distributions of some, labels that changed.
+    layers: hold every layer against the original on `all` samples, on a `sample` (one batch in 16), or on `none`, which is faster.
     spikes: file for all spike times, which `load_spikes` reads.
     limits: refuse tasks that lack the measures of these, before anything is run.
     verify: hold engine `exact` against `clock`, or in continuous time `event`, on so many samples; 0: on none; None: on 16, or a 64th of them where
@@ -72,7 +75,7 @@ def evaluate(
 
     Raises ModelError for a model that does not fit, DataError for data that does not, UsageError for options.
     """
-    asked = Asked(engine, threshold, histogram, quantised, distributions, cost_tables(costs))
+    asked = Asked(engine, threshold, histogram, quantised, distributions, layers, cost_tables(costs))
     if log is not None and spikes is not None:
         raise UsageError("--resume", "given with --spikes", "one of them: spike times of batches that were run before are not kept")
     setting = setting_of(network, data, options)
@@ -88,13 +91,13 @@ def evaluate(
             start = time.perf_counter()
             simulate(comparison.ends.entries(comparison.inputs(slice(0, 1))))
             compile_seconds = time.perf_counter() - start
-            tapped = comparison.reference(comparison.model, [layer.tensor for layer in setting.network.layers if layer.tensor])
-            found = details_of(setting.network, comparison, simulate, tapped) if details else None
+            originals = OriginalRuns(comparison, [layer.tensor for layer in setting.network.layers if layer.tensor], layers)
+            found = details_of(setting.network, comparison, simulate, originals.tapped) if details else None
             tallies = Tallies(setting.network, comparison, asked, writer, found)
             tallies.measured.compile_seconds = compile_seconds
             kept.restore(tallies)
-            for run in comparison.runs(simulate, original=True, first=tallies.done):
-                tallies.add(run, {**run.entries, **tapped(run.x)})
+            for run in comparison.runs(simulate, first=tallies.done):
+                tallies.add(run, originals(run.rows, run.x, tallies.measured.original_time))
                 progress(tallies.done, len(comparison.data))
                 if stopped():
                     break
@@ -113,7 +116,7 @@ def _about(setting: Setting, comparison: Comparison, asked: Asked, details: bool
         "data": comparison.data.sha256,
         "samples": len(comparison.data),
         "batch": setting.batch,
-        **{name: getattr(asked, name) for name in ("engine", "threshold", "histogram", "quantised")},
+        **{name: getattr(asked, name) for name in ("engine", "threshold", "histogram", "quantised", "layers")},
         "plot": asked.distributions,
         "html": details,
         "output": comparison.output,

@@ -25,6 +25,7 @@ from ..measurement.engine_agreement import EngineCheck
 from ..measurement.first_decision import FirstDecisions
 from ..measurement.label_plausibility import Plausibility
 from ..measurement.layer_errors import LayerError, LayerErrors
+from ..measurement.original_time import OriginalTime
 from ..measurement.output_errors import OutputErrors
 from ..measurement.quantised_ann import Divergence, QuantisedTally
 from ..measurement.spike_timing import LayerTiming, SpikeTiming
@@ -35,12 +36,13 @@ from .first_pictures import FirstPictures
 from .tallies import Tallies
 
 SECONDS, SHARE = 2.0, 0.02  # at least so long between two writes, and no more than so much of the time on them
-FORMAT = "ttfs-run sums 1"
+FORMAT = "ttfs-run sums 2"
 DTYPES = frozenset("biufU")  # kinds of arrays
 
 SUMS: dict[type, tuple[str, ...]] = {  # what of each record grows batch by batch
-    Tallies: ("done", "measured", "distributions", "pictures", "layer_errors", "ann", "snn", "plausibility", "errors", "details"),
-    Measured: ("checked", "timing", "rounded", "decisions", "ann_seconds", "snn_seconds"),
+    Tallies: ("done", "compared", "measured", "distributions", "pictures", "layer_errors", "ann", "snn", "plausibility", "errors", "details"),
+    Measured: ("checked", "timing", "rounded", "decisions", "original_time", "snn_seconds"),
+    OriginalTime: ("samples", "seconds"),
     LayerErrors: ("layers",),
     LayerError: (*("active", "sent", "images", "compared", "max_error", "sum_error", "smallest", "largest"), *("of_images", "saturated")),
     OutputErrors: (

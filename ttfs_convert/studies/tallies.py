@@ -33,6 +33,7 @@ from ..tasks.scores import Score, joined, scored
 from .comparison import BatchRun, Comparison
 from .details import Details
 from .first_pictures import FirstPictures, Pictures
+from .original_runs import ComparedLayers, is_compared
 
 COMPUTING = ("numpy", "numba", "onnxruntime", "onnx")  # packages that figures may depend on
 
@@ -62,19 +63,23 @@ class Asked:
     histogram: bool
     quantised: bool
     distributions: bool
+    layers: ComparedLayers
     costs: tuple[CostTable, ...]
 
     def __post_init__(self):
+        if self.distributions and self.layers == "none":
+            raise UsageError("plot", "no layers to draw beside the original", "layers all or sample")
         if self.quantised and self.threshold == "fixed":
             raise UsageError("quantised", "a fixed threshold", "the dynamic one: with a fixed one spikes are no levels")
 
 
 class Tallies:
-    """Added to batch by batch. done: samples so far, from the beginning of the data."""
+    """Added to batch by batch. done: samples so far, from the beginning of the data; compared: those whose layers were held against the original."""
 
     def __init__(self, network: Network, comparison: Comparison, asked: Asked, writer: SpikeWriter | None, details: Details | None):
         fixed = asked.threshold == "fixed"
-        self.network, self._comparison, self._writer, self.details, self.done = network, comparison, writer, details, 0
+        self.network, self._comparison, self._writer, self.details = network, comparison, writer, details
+        self._layers, self.done, self.compared = asked.layers, 0, 0
         self.measured = Measured(
             network,
             asked.engine,
@@ -90,11 +95,11 @@ class Tallies:
         self.layer_errors, self.ann, self.snn, self.plausibility = LayerErrors(network), [], [], Plausibility()
         self.errors = {name: OutputErrors(rule) for name, rule in comparison.rules.items()}
 
-    def add(self, run: BatchRun, reference: Mapping[str, np.ndarray]) -> None:
-        """reference: what the layers stand for, by tensor."""
-        measured = self.measured
-        measured.ann_seconds += run.ann_seconds
-        measured.snn_seconds += run.snn_seconds
+    def add(self, run: BatchRun, original: Mapping[str, np.ndarray]) -> None:
+        """original: the original's outputs and, where layers are compared, what they stand for, by tensor."""
+        measured, compared = self.measured, is_compared(self._layers, run.rows.start // self._comparison.batch)
+        reference = {**run.entries, **original} if compared else original
+        measured.snn_seconds += run.seconds
         self.layer_errors.add(run.recording, reference)
         if measured.checked is not None:
             measured.checked.add(run.recording, run.entries)
@@ -103,17 +108,18 @@ class Tallies:
         for consumer in (measured.timing, measured.decisions, self._writer):
             if consumer is not None:
                 consumer.add(run.recording)
-        self._add_outputs(run)
+        self._add_outputs(run, original)
+        self.compared += compared * (run.rows.stop - run.rows.start)
         self.done = run.rows.stop
 
-    def _add_outputs(self, run: BatchRun) -> None:
+    def _add_outputs(self, run: BatchRun, original: Mapping[str, np.ndarray]) -> None:
         comparison = self._comparison
-        task, ours, theirs = comparison.task, run.outputs[comparison.output], run.original[comparison.output]
+        task, ours, theirs = comparison.task, run.outputs[comparison.output], original[comparison.output]
         references = None if task is None else task.references(run.rows, run.x)
         labels = references if isinstance(task, Classification) else None
         for name, each in self.errors.items():
             targets = references if name == comparison.output and task is not None and task.of_values else None
-            each.add(run.outputs[name], run.original[name], targets)
+            each.add(run.outputs[name], original[name], targets)
         if self.measured.rounded is not None:
             self.measured.rounded.add(run.x, run.recording, ours, labels)
         if task is not None and references is not None:
@@ -122,7 +128,7 @@ class Tallies:
             if self.pictures is not None:
                 self.pictures.add(references, theirs, ours)
         if labels is not None:
-            self.plausibility.add(comparison.labels(run.original), labels)
+            self.plausibility.add(comparison.labels(original), labels)
         if self.details is not None and self.details.changed is not None and isinstance(comparison.rule, Rule):
             self.details.changed.add(run.rows.start, comparison.rule.labels(theirs), comparison.rule.labels(ours), labels)
 
@@ -134,6 +140,7 @@ class Tallies:
         warnings = _warnings(network, comparison.data, self.layer_errors, self.measured)
         notes = (
             *_interruption(self.done, len(comparison.data)),
+            *_left_out(self.compared, self.done),
             *comparison.data.notes,
             *comparison.notes,
             *self.plausibility.suspicions(),
@@ -141,7 +148,7 @@ class Tallies:
             *warnings,
         )
         judged = Judged(comparison.output, self.errors, comparison.choice, scores)
-        report = report_of(self.measured, comparison.data, self.done, comparison.treatments, judged, self.layer_errors, notes)
+        report = report_of(self.measured, comparison.data, self.done, self.compared, comparison.treatments, judged, self.layer_errors, notes)
         report = report.model_copy(update={"tool": ToolPart(version=__version__, versions=_versions())})
         return Evaluation(
             report,
@@ -159,6 +166,13 @@ class Tallies:
 
 def _interruption(done: int, samples: int) -> list[str]:
     return [] if done == samples else [f"interrupted: of the first {done:,} of {samples:,} samples; no gate can pass on them"]
+
+
+def _left_out(compared: int, done: int) -> list[str]:
+    """What `layers` left out."""
+    if compared == done:
+        return []
+    return [f"layers were held against the original on {f'{compared:,} of {done:,} samples' if compared else 'no sample'}, as was asked for"]
 
 
 def _versions() -> dict[str, str]:

@@ -229,6 +229,8 @@ def _output(part: OutputPart) -> str:
 
 
 def _tolerance(evaluation: Evaluation) -> str:
+    if evaluation.report.compared_samples == 0:
+        return "not known: no layer was compared"
     layer_errors, (which, limit) = evaluation.layer_errors, evaluation.layer_errors.tolerance()
     missing, cut_off = layer_errors.not_compared(), layer_errors.first_cut_off()
     beyond = f"; {cut_off} is cut off beyond its calibrated range" if cut_off else ""
