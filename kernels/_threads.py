@@ -15,10 +15,9 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, config, types
-from numba.extending import register_jitable
 
 from ._jit import JIT_OFF, intrinsic, jit
-from ._llvm import I64, data
+from ._llvm import I64, data, integer
 
 SERIAL_ELEMENTS = 10_000  # of elementwise work: sharing less takes longer
 CHUNKS_PER_THREAD = 8  # where there are as many items, so that one who is held up leaves the rest to the others
@@ -27,7 +26,7 @@ LOOKS = 40_000  # about a millisecond
 LINE = 8  # int64 of a cache line
 CALL, INSIDE, BUSY, SEATS, FUNCTION, ARGUMENTS, ITEMS, CHUNK, PARTS, FAILED, NEXT = range(0, 11 * LINE, LINE)  # of a team's int64 state, each on
 # a line of its own; from NEXT on one for each thread
-PARAMETERS = types.voidptr, types.int64  # of what `_outline` gives: its argument, and which thread calls
+PARAMETERS = types.voidptr, types.int64, types.int64  # of what `_outline` makes: its argument, and a range of items
 
 
 @intrinsic
@@ -74,88 +73,110 @@ def _give_way(typing_context):
     return types.void(), codegen
 
 
-@register_jitable
-def _chunks(kernel, state, arguments, thread):
+@intrinsic
+def _call(typing_context, function, argument, first, past):
+    """Call what `_outline` made, for the items of a range; 1 if that raised an error, else 0."""
+
+    def codegen(context, b, sig, args):
+        function = b.inttoptr(args[0], _function_type(context).as_pointer())
+        arguments = [b.inttoptr(args[1], cgutils.voidptr_t), *args[2:]]
+        status, _ = context.call_conv.call_function(b, function, types.none, PARAMETERS, arguments)
+        return b.zext(status.is_error, I64)
+
+    return types.int64(function, argument, first, past), codegen
+
+
+@jit()
+def _work(state, function, argument, thread):
     """Do chunks of the call under way until nobody has to begin one: first of this thread's own part of the items, which from call to call
-    is the same share of the images or weights and so in its core's cache, then of the others'."""
+    is the same share of the images or weights and so in its core's cache, then of the others'. 1 if there was an error, else 0."""
     chunk, items, parts = state[CHUNK], state[ITEMS], state[PARTS]
     for k in range(parts):
         part = (thread + k) % parts
         past = (part + 1) * items // parts
         first = _raise(state, NEXT + part * LINE, chunk)
         while first < past:
-            kernel(first, min(first + chunk, past), *arguments)
+            if _call(function, argument, first, min(first + chunk, past)):
+                return 1
             first = _raise(state, NEXT + part * LINE, chunk)
+    return 0
+
+
+@jit()
+def _shared_out(state, items, chunk, function, argument):
+    """Whether the team of `state` has done what `share` is asked for; if not, it has to be done alone."""
+    if chunk >= items:
+        return False
+    if _raise(state, BUSY, 1) > 0:
+        _raise(state, BUSY, -1)
+        return False
+    state[FUNCTION], state[ARGUMENTS] = function, argument
+    parts = state[SEATS] + 1
+    state[ITEMS], state[CHUNK], state[PARTS] = items, chunk, parts
+    for part in range(parts):
+        state[NEXT + part * LINE] = part * items // parts
+    _raise(state, CALL, 1)  # odd: open
+    _raise(state, FAILED, _work(state, function, argument, 0))
+    _raise(state, CALL, 1)
+    looks = 0
+    while _now(state, INSIDE) > 0:
+        looks += 1
+        if looks % 1024 == 0:
+            _give_way()
+        _pause()
+    _raise(state, BUSY, -1)
+    return True
 
 
 @intrinsic
-def _outline(typing_context, kernel, state, arguments):
-    """Addresses of a function and of its one argument, good until the caller returns: it does what `_chunks` does."""
-    chunks = typing_context.resolve_value_type(_chunks)
-    inner = chunks.get_call_type(typing_context, (kernel, state, arguments, types.int64), {})
+def share(typing_context, kernel, state, items, chunk, arguments):
+    """kernel(first, past, *arguments) for ranges that make up 0 to `items`, on the threads of a team. For compiled code alone.
+
+    kernel: compiled by `_jit.jit`; an item must not depend on another. state: a team's. A team that works for somebody else is not waited for.
+    What the threads do is compiled once, for all kernels: they are called by their addresses.
+    """
+    shared_out = typing_context.resolve_value_type(_shared_out)
+    on_team = shared_out.get_call_type(typing_context, (state, *[types.int64] * 4), {})
+    inner = kernel.get_call_type(typing_context, (types.int64, types.int64, *arguments), {})
 
     def codegen(context, b, sig, args):
-        box = ir.LiteralStructType([value.type for value in args[1:]])
-        place = cgutils.alloca_once(b, box)
-        for k, value in enumerate(args[1:]):
-            b.store(value, b.gep(place, [ir.Constant(ir.IntType(32), 0), ir.Constant(ir.IntType(32), k)]))
-        function = ir.Function(b.module, _function_type(context), b.module.get_unique_name("chunks"))
-        function.linkage = "internal"
-        inside = ir.IRBuilder(function.append_basic_block())
-        values = inside.load(inside.bitcast(function.args[-2], box.as_pointer()))
-        call = context.get_function(chunks, inner)
-        context.add_linking_libs(getattr(call, "libs", ()))
-        call(inside, [context.get_dummy_value(), *(inside.extract_value(values, k) for k in range(2)), function.args[-1]])
-        context.call_conv.return_value(inside, context.get_dummy_value())
-        return context.make_tuple(b, sig.return_type, [b.ptrtoint(function, I64), b.ptrtoint(place, I64)])
+        def call(builder, first, past, values):
+            values = cgutils.unpack_tuple(builder, values)
+            function = context.get_function(kernel, inner)
+            context.add_linking_libs(getattr(function, "libs", ()))
+            function(builder, [first, past, *values])
 
-    return types.UniTuple(types.int64, 2)(kernel, state, arguments), codegen
+        outlined, place = _outline(context, b, args[4], call)
+        function = context.get_function(shared_out, on_team)
+        context.add_linking_libs(getattr(function, "libs", ()))
+        done = function(b, [args[1], args[2], args[3], b.ptrtoint(outlined, I64), b.ptrtoint(place, I64)])
+        with b.if_then(b.not_(context.is_true(b, types.boolean, done))):
+            call(b, integer(0), args[2], args[4])
+        return context.get_dummy_value()
+
+    return types.void(kernel, state, types.int64, types.int64, arguments), codegen
 
 
-@intrinsic
-def _call(typing_context, function, argument, thread):
-    """Call what `_outline` gave, for a thread of the team; 1 if that raised an error, else 0."""
-
-    def codegen(context, b, sig, args):
-        function = b.inttoptr(args[0], _function_type(context).as_pointer())
-        status, _ = context.call_conv.call_function(b, function, types.none, PARAMETERS, [b.inttoptr(args[1], cgutils.voidptr_t), args[2]])
-        return b.zext(status.is_error, I64)
-
-    return types.int64(function, argument, thread), codegen
+def _outline(context, b, values, call):
+    """A function that does call(builder, first, past, values), and the place of its first argument, which is good until the caller returns."""
+    place = cgutils.alloca_once_value(b, values)
+    function = ir.Function(b.module, _function_type(context), b.module.get_unique_name("outlined"))
+    function.linkage = "internal"
+    inside = ir.IRBuilder(function.append_basic_block())
+    argument, first, past = function.args[-3:]
+    call(inside, first, past, inside.load(inside.bitcast(argument, values.type.as_pointer())))
+    context.call_conv.return_value(inside, context.get_dummy_value())
+    return function, place
 
 
 def _function_type(context):
     return context.call_conv.get_function_type(types.none, PARAMETERS)
 
 
-@register_jitable(inline="always")  # what has a kernel for an argument when it runs cannot be cached
-def share(kernel, state, items, chunk, arguments):
-    """kernel(first, past, *arguments) for ranges that make up 0 to `items`, on the threads of a team. For compiled code alone.
+if JIT_OFF:  # intrinsics exist in compiled code only
 
-    kernel: compiled by `_jit.jit`; an item must not depend on another. state: a team's. A team that works for somebody else is not waited for.
-    """
-    alone = chunk >= items
-    if not alone and _raise(state, BUSY, 1) > 0:
-        _raise(state, BUSY, -1)
-        alone = True
-    if alone:
+    def share(kernel, state, items, chunk, arguments):
         kernel(0, items, *arguments)
-    else:
-        state[FUNCTION], state[ARGUMENTS] = _outline(kernel, state, arguments)
-        parts = state[SEATS] + 1
-        state[ITEMS], state[CHUNK], state[PARTS] = items, chunk, parts
-        for part in range(parts):
-            state[NEXT + part * LINE] = part * items // parts
-        _raise(state, CALL, 1)  # odd: open
-        _raise(state, FAILED, _call(state[FUNCTION], state[ARGUMENTS], 0))
-        _raise(state, CALL, 1)
-        looks = 0
-        while _now(state, INSIDE) > 0:
-            looks += 1
-            if looks % 1024 == 0:
-                _give_way()
-            _pause()
-        _raise(state, BUSY, -1)
 
 
 @jit()
@@ -171,7 +192,7 @@ def _help(state, seat, looks):
         seen, left = call, looks
         _raise(state, INSIDE, 1)
         if seat < _now(state, SEATS) and _now(state, CALL) == call:  # still the same, so its caller sees that somebody is inside
-            _raise(state, FAILED, _call(state[FUNCTION], state[ARGUMENTS], seat + 1))
+            _raise(state, FAILED, _work(state, state[FUNCTION], state[ARGUMENTS], seat + 1))
         _raise(state, INSIDE, -1)
 
 

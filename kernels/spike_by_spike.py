@@ -12,21 +12,14 @@ from .charging import charge_between, charge_between_by_factors, switch_on, swit
 from .incoming_spikes import CLOSING, TOGETHER, VIRTUAL, Fields
 from .neuron_blocks import TILE, TILE_SPIKES, Rows, Window, start, variant_of
 
-FEW = 16  # spikes in one part of the window up to which sorting them one by one is quicker
+MANY = 16  # spikes in one part of the window from which on exchanging neighbours takes longer than a real sort
 NEVER = 1e-300  # a slope with which a potential below 1 stays there
-PARTS = 16, 1024  # of the window, at least and at most: one for every fourth neuron that reaches a position, most of which are silent
+PARTS = 16, 1024  # of the window, at least and at most: one for every neuron that reaches a position, most of which are silent
 
 
-@jit()
-def _sort(time, row, factor, first, past):
-    """Sort the spikes first <= j < past by time."""
-    if past - first > FEW:
-        order = np.argsort(time[first:past])
-        time[first:past] = time[first:past][order]
-        row[first:past] = row[first:past][order]
-        if factor.size > 0:
-            factor[first:past] = factor[first:past][order]
-        return
+@jit(inline="always")
+def _exchange(time, row, factor, first, past):
+    """Sort the spikes first <= j < past by time, neighbour by neighbour."""
     for j in range(first + 1, past):
         k = j
         while k > first and time[k - 1] > time[k]:
@@ -35,6 +28,23 @@ def _sort(time, row, factor, first, past):
             if factor.size > 0:
                 factor[k - 1], factor[k] = factor[k], factor[k - 1]
             k -= 1
+
+
+@jit()
+def _sort_crowds(time, row, factor, first, ends):
+    """Sort by time the spikes of those parts of the window that have many. ends: of each part; the first begins at `first`."""
+    for s in range(ends.size):
+        past, ordered = ends[s], True
+        if past - first > MANY:
+            for j in range(first + 1, past):
+                ordered &= time[j - 1] <= time[j]
+        if not ordered:  # many that come at one time, as those of inputs at the end of their range do, are in order
+            order = np.argsort(time[first:past])
+            time[first:past] = time[first:past][order]
+            row[first:past] = row[first:past][order]
+            if factor.size > 0:
+                factor[first:past] = factor[first:past][order]
+        first = past
 
 
 @jit(inline="always")
@@ -82,8 +92,9 @@ def _list_by_time(
         count[s] = 0
     for e in range(early):
         count[np.uint64(found_time[e] * parts)] += 1
-    past = late
+    past, crowded = late, False
     for s in range(parts):
+        crowded |= count[s] > MANY
         count[s], past = past, past + count[s]
     for e in range(early):
         s = np.uint64(found_time[e] * parts)
@@ -92,11 +103,9 @@ def _list_by_time(
         time[at], row[at] = found_time[e], found_row[e]
         if weighted:
             factor[at] = found_factor[e]
-    first = late
-    for s in range(parts):
-        if count[s] > first + 1:
-            _sort(time, row, factor, first, count[s])
-        first = count[s]
+    if crowded:
+        _sort_crowds(time, row, factor, late, count)
+    _exchange(time, row, factor, late, past)  # few neighbours stand in the wrong order
     begin[i, 0], begin[i, 1] = late, past
 
 
@@ -119,7 +128,7 @@ def _running(weighted):
         tile = max(1, min(TILE, TILE_SPIKES // longest))
         found_time, found_row = np.empty(most + 1), np.empty(most + 1, np.int32)
         found_factor = np.empty(most + 1 if weighted else 0, np.float32)
-        count = np.empty(min(max(most // 4, PARTS[0]), PARTS[1]), np.int64)
+        count = np.empty(min(max(most, PARTS[0]), PARTS[1]), np.int64)
         begin, time, row = np.empty((tile, 2), np.int64), np.empty(tile * longest), np.empty(tile * longest, np.int32)
         factor = np.empty(tile * longest if weighted else 0, np.float32)
         current, potential = np.empty(block), np.empty(block)

@@ -9,6 +9,7 @@ import pytest
 
 import ttfs_convert
 from ttfs_convert.data import load_dataset
+from ttfs_convert.measurement.engine_agreement import AT_A_TIE
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "fashion_mnist"
@@ -27,8 +28,10 @@ def full_test_set():
 
 
 def test_fifty_steps_on_all_test_images(network, full_test_set):
-    report = ttfs_convert.evaluate(network, full_test_set).report
-    assert report.data.samples == 10_000
+    report = ttfs_convert.evaluate(network, full_test_set, verify=10_000).report
+    assert report.data.samples == report.compared_samples == 10_000
+    assert (report.engine.checked, report.engine.checked_samples) == ("clock", 10_000), "every step of every neuron was simulated"
+    assert report.engine.differing <= 1e-5 * report.engine.neurons and report.engine.farthest <= AT_A_TIE
     assert report.ann.accuracy >= 0.905
     assert report.drift.agreement >= 0.995
     assert abs(report.drift.accuracy_pp) <= 0.15

@@ -5,14 +5,17 @@ import pytest
 from scipy import stats
 
 from tests.models import Chain, converted, dataset
-from ttfs_convert.measurement.mean_interval import interval_of_sum, mean_interval
+from ttfs_convert.measurement.mean_interval import MANY, interval_of_sum, mean_interval
 from ttfs_convert.studies.evaluation import evaluate
 
 
-def test_a_mean_has_students_interval():
-    values = np.random.default_rng(0).normal(size=12)
-    expected = stats.t.interval(0.95, 11, values.mean(), stats.sem(values))
-    assert mean_interval(values) == pytest.approx(expected, rel=1e-12)
+@pytest.mark.parametrize("samples", (2, 12, MANY, MANY + 1, 1_000, 10_000, 1_000_000))
+def test_a_mean_has_students_interval(samples):
+    values = np.random.default_rng(0).normal(size=samples)
+    expected = stats.t.interval(0.95, samples - 1, values.mean(), stats.sem(values))
+    low, high = mean_interval(values)
+    assert high - low == pytest.approx(expected[1] - expected[0], rel=1e-8)
+    assert (low, high) == pytest.approx(expected, rel=1e-8)
     assert mean_interval(np.full(3, 2.0)) == (2, 2)
 
 

@@ -113,12 +113,14 @@ def _winner_is_the_label(rule: Rule | NoRule | PositionRule, tail: onnx.ModelPro
 
 def _matrix(connection: Connection, shape: tuple[int, ...]) -> np.ndarray:
     """(source neurons, target neurons) float64: what the whole path multiplies by."""
-    from scipy.sparse import csr_matrix
-
     matrix: np.ndarray | None = None
     for step in reversed(connection.path):
         target, source, weight = step.synapses(virtual=False)
         sizes = math.prod(step.in_shape), math.prod(step.out_shape)
-        each = csr_matrix((weight.astype(np.float64), (source, target)), sizes)
-        matrix = each.toarray() if matrix is None else np.asarray(each @ matrix)
+        if matrix is None:
+            matrix = np.bincount(source * sizes[1] + target, weight, math.prod(sizes)).reshape(sizes)
+        else:
+            from scipy.sparse import csr_matrix  # many a network needs none of it, and it takes a tenth of a second to import
+
+            matrix = np.asarray(csr_matrix((weight.astype(np.float64), (source, target)), sizes) @ matrix)
     return np.eye(math.prod(shape)) if matrix is None else np.ascontiguousarray(matrix)
