@@ -1,8 +1,8 @@
 """The whole command `ttfs-run` beside ONNX Runtime alone, in turn:  python -m benchmarks.command [--threads N] [--rounds N]
 
-On 10,000 images, those of the README's example five times over: Python's start, loading, both engines, verification, comparison, tables. ONNX Runtime
-alone: its session made, and all batches computed, in this process. Seconds by the clock and of the processor, of which those are steadier on a machine
-with other work.
+On 10,000 images, those of the README's example five times over: Python's start, loading, both engines, verification, comparison, tables.
+ONNX Runtime alone: its session made, and all batches computed, in this process. Seconds by the clock and of the processor, of which those are
+steadier on a machine with other work.
 """
 
 from __future__ import annotations
