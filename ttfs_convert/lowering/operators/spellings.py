@@ -23,6 +23,7 @@ from .activation import COMPARISONS
 SUMS = {"Add": np.add, "Sub": np.subtract}
 EXTREMES = {"Max": (np.maximum, np.minimum), "Min": (np.minimum, np.maximum)}  # of factors where x > 0, where x < 0
 WRITTEN_OUT = ("Add", "Max", "Min", "Mul", "Sub", "Where")
+LONGEST = 64  # nodes that one activation is made of, at most: a chain of many more is no spelling
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ def _found(nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], 
         if made is None or not _fits(made, shape(*bases)):
             continue
         made_by = frozenset({place}).union(*(each.made_by for each in given))
+        if len(made_by) > LONGEST:
+            continue
         bends = bool((made.positive != made.negative).any())
         found[node.outputs[0]] = replace(
             made,
