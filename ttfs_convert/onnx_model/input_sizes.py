@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import onnx
 
@@ -10,6 +11,8 @@ from ..data import Dataset
 from ..data.model_inputs import shapes_of_samples
 from ..errors import DataError, ModelError, UsageError
 from .dataflow import fed_inputs
+from .read import parsed
+from .unread_inputs import without_unread_inputs
 
 OPTION = "--input-shape"
 Sizes = Mapping[str, Sequence[int]]  # by input, "" for the only one; with the batch (1) or without
@@ -61,6 +64,13 @@ def parsed_sizes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         except ValueError:
             raise UsageError(OPTION, f"{text!r}", "sizes such as 3x224x224, or NAME:3x224x224") from None
     return found
+
+
+def sizes_texts(path: str | Path, texts: Sequence[str], data: Dataset) -> list[str]:
+    """As --input-shape has them, the sizes of `chosen_sizes` for the file at `path`, which nothing has checked yet. texts: of that option."""
+    return [
+        f"{name}:{_text(sizes)}" for name, sizes in chosen_sizes(without_unread_inputs(parsed(path)), str(path), parsed_sizes(texts), data).items()
+    ]
 
 
 def _by_name(given: dict[str, Sequence[int]], inputs: list[str], unset: list[str]) -> dict[str, Sequence[int]]:
