@@ -10,7 +10,8 @@ from google.protobuf.message import DecodeError
 from ..errors import ModelError
 from ..files.content_kind import MODEL, refuse_others
 from .canonical import runnable
-from .external_data import no_external_data
+from .external_data import check_external_data, no_external_data
+from .known_operators import refuse_unknown
 
 
 def load_onnx(path: str | Path) -> onnx.ModelProto:
@@ -39,7 +40,8 @@ def whole_model(path: str | Path) -> onnx.ModelProto:
 
 
 def parsed(path: str | Path) -> onnx.ModelProto:
-    """The model at `path` without its external data, not checked. Raises ModelError."""
+    """The model at `path` without its external data, not checked but for where these lie and how large they are, and that its operators are known.
+    Raises ModelError."""
     where = str(path)
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
@@ -51,6 +53,8 @@ def parsed(path: str | Path) -> onnx.ModelProto:
     if not model.ir_version or not model.graph.node:
         refuse_others(path, MODEL, ModelError, "an ONNX model")
         raise ModelError(where, "a protobuf without an ONNX graph", "an ONNX model", "export the trained network with its framework's ONNX exporter")
+    refuse_unknown(model, where)
+    check_external_data(model, Path(path).parent, where)
     return model
 
 
