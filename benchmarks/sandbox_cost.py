@@ -1,7 +1,7 @@
 """What trying files in a process of their own costs: python -m benchmarks.sandbox_cost [ROUNDS].
 
-Commands on a file that is new, on the same one again, and without the process, in turn: medians of the differences within a round, by the clock and of
-processor time, and the smallest time by the clock.
+Commands on a file that is new, on the same one again, and without the process, in turn: medians of the differences within a round, by the clock and
+of processors, and the smallest time by the clock.
 """
 
 from __future__ import annotations

@@ -63,12 +63,12 @@ def _size_of_file(location: str, base: Path) -> int:
     path = base
     for part in parts:
         path = path / part
-        mode = path.lstat().st_mode
-        if stat.S_ISLNK(mode):
+        if stat.S_ISLNK(path.lstat().st_mode):
             raise ValueError(f"{location!r} is, or lies behind, a symbolic link")
-    if not stat.S_ISREG(mode):
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
         raise ValueError(f"{location!r} is no regular file")
-    return path.stat().st_size
+    return found.st_size
 
 
 def _size(tensor: onnx.TensorProto, place: external_data_helper.ExternalDataInfo, available: int) -> int:

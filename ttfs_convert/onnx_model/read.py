@@ -39,10 +39,10 @@ def whole_model(path: str | Path) -> onnx.ModelProto:
     return model
 
 
-def parsed(path: str | Path) -> onnx.ModelProto:
+def parsed(path: str | Path, where: str | None = None) -> onnx.ModelProto:
     """The model at `path` without its external data, not checked but for where these lie and how large they are, and that its operators are known.
-    Raises ModelError."""
-    where = str(path)
+    Raises ModelError, with `where`, by default the path."""
+    where = where or str(path)
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except (DecodeError, UnicodeDecodeError, ValueError) as error:

@@ -105,7 +105,7 @@ def simplified(
 
 def _without_weights(path: Path, folder: Path, where: str) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
     """The model at `path` with its large weights in `folder`, where it is saved as original.onnx, and the files that held some of them."""
-    model = parsed(path)
+    model = parsed(path, where)
     external = external_files(model, path.parent)
     try:
         load_weights(model, path.parent)
