@@ -45,8 +45,10 @@ def _is_known(domain: str, operator: str) -> bool:
     if domain not in DOMAINS:
         return False
     domain = "" if domain == "ai.onnx" else domain
+    if onnx.defs.has(operator, domain):
+        return True
     runtime = _of_onnx_runtime()
-    return onnx.defs.has(operator, domain) or (domain, operator) in runtime or (not runtime and domain.startswith("com.microsoft"))
+    return (domain, operator) in runtime or (not runtime and domain.startswith("com.microsoft"))
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import math
@@ -18,6 +19,7 @@ UNKNOWN_CODE = 4 << 30  # bytes of addresses that code and threads take where th
 
 def main(task: str) -> None:
     """Read the question from standard input, answer on standard output, in two words, end. task: see `Box`."""
+    gc.disable()  # a process as short as this leaves little to collect
     reply = os.dup(1)
     _be_quiet()
     module, _, name = task.partition(":")
