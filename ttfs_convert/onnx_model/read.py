@@ -43,6 +43,14 @@ def parsed(path: str | Path, where: str | None = None) -> onnx.ModelProto:
     """The model at `path` without its external data, not checked but for where these lie and how large they are, and that its operators are known.
     Raises ModelError, with `where`, by default the path."""
     where = where or str(path)
+    model = as_it_is(path, where)
+    refuse_unknown(model, where)
+    check_external_data(model, Path(path).parent, where)
+    return model
+
+
+def as_it_is(path: str | Path, where: str) -> onnx.ModelProto:
+    """The graph at `path`, about which nothing is known. Raises ModelError, with `where`, for a file that is none."""
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except (DecodeError, UnicodeDecodeError, ValueError) as error:
@@ -53,8 +61,6 @@ def parsed(path: str | Path, where: str | None = None) -> onnx.ModelProto:
     if not model.ir_version or not model.graph.node:
         refuse_others(path, MODEL, ModelError, "an ONNX model")
         raise ModelError(where, "a protobuf without an ONNX graph", "an ONNX model", "export the trained network with its framework's ONNX exporter")
-    refuse_unknown(model, where)
-    check_external_data(model, Path(path).parent, where)
     return model
 
 
