@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from ttfs_convert.cli import progress_lines
+from ttfs_convert.sandbox import trial
 
+trial.ON = False  # thousands of commands run in the tests' own process, each on a new file; tests/attacks/test_sandbox.py turns it on
 progress_lines.PATIENCE = 1e6  # seconds: what commands say beside their results does not depend on the machine
 
 for name in ("COLUMNS", "LINES"):  # which GNU readline, imported by pytest, tells pytest's own processes, whoever has a window

@@ -14,7 +14,7 @@ from .console import note, say, show
 from .input_range_option import RangePart, WithRanges, input_range_of
 from .output_files import check_outputs, json_text, write_json
 from .progress_lines import hearing
-from .shared_options import Steps, bounded
+from .shared_options import Steps, bounded, sandboxed
 from .streams import undelivered
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..kernels.rounding import Rounding
     from ..network.choices import Mode, Pooling, Slope
     from ..network.network import Network
+    from ..sandbox.trial import Trial
 
 
 @click.command(cls=WithRanges)
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
 @click.option("--direct-input", is_flag=True, help="Inputs without bounds: they enter as analog current, without a window of their own.")
 @click.option("--no-embed", is_flag=True, help="Leave the original model out of the file; ttfs-run then needs --onnx.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the table of layers as JSON; - for standard output alone.")
+@sandboxed
 @bounded
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
@@ -137,8 +139,8 @@ def main(**options):
     """
     chosen = Options(**options)
     chosen.check()
-    with hearing():
-        network = _network(chosen)
+    with hearing(), _trial(chosen) as trial:
+        network = _network(chosen, trial)
     _show(network, chosen)
     if undelivered():
         sys.exit(1)  # Command says why
@@ -169,6 +171,7 @@ class Options(NamedTuple):
     shapes: tuple[str, ...]
     direct_input: bool
     no_embed: bool
+    no_sandbox: bool
     json_file: str | None
 
     def check(self) -> None:
@@ -197,16 +200,29 @@ class Options(NamedTuple):
             raise UsageError("--direct-input", "given with --input-range", "one of them")
 
 
-def _network(options: Options) -> Network:
+def _trial(options: Options) -> Trial:
+    """Of the model, which has begun."""
+    from ..sandbox.trial import MODEL, Trial
+
+    trial = Trial(MODEL, options.model, wanted=not options.no_sandbox)
+    if options.calibrate is None:
+        trial.ask(shapes=options.shapes)
+    return trial
+
+
+def _network(options: Options, trial: Trial) -> Network:
     """What the model converts to."""
     from ..conversion.pipeline import convert
     from ..data.given import dataset_of
     from ..onnx_model.given_model import declared_shapes
-    from ..onnx_model.input_sizes import parsed_sizes
+    from ..onnx_model.input_sizes import parsed_sizes, sizes_texts
 
     data = options.calibrate and dataset_of(
         options.calibrate, declared_shapes(options.model), limit=options.calibration_limit, data_dir=options.data_dir, split="train"
     )
+    if data:
+        trial.ask(shapes=sizes_texts(options.model, options.shapes, data))
+    trial.passes()
     return convert(
         options.model,
         mode=options.mode,
@@ -249,6 +265,7 @@ def _write(network: Network, options: Options) -> None:
     from ..files.atomic import write_all
     from ..measurement.weight_memory import weight_bytes
     from ..network.store import archive_of
+    from ..sandbox.trial import trust
     from ..tables.network_json import network_json
     from ..tables.network_tables import grid
     from ..tables.sizes import weights_text
@@ -257,6 +274,7 @@ def _write(network: Network, options: Options) -> None:
     if options.json_file is not None and options.json_file != "-":
         files[options.json_file] = lambda file: file.write(json_text(network_json(network)).encode())
     write_all(files)
+    trust(options.out)
     if options.json_file == "-":
         return
     for text in _notes(network):

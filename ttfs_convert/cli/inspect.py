@@ -7,7 +7,7 @@ import click
 from .base_command import Command
 from .console import note, say, show
 from .output_files import check_outputs, write_json
-from .shared_options import bounded
+from .shared_options import bounded, sandboxed
 
 
 @click.command(cls=Command)
@@ -23,9 +23,10 @@ from .shared_options import bounded
 @click.option(
     "--input-shape", "shapes", multiple=True, metavar="[NAME:]SIZES", help="Of a model that leaves sizes of an input open: these, such as 3x224x224."
 )
+@sandboxed
 @bounded
 @click.version_option(package_name="ttfs-convert")
-def main(file, json_file, folder, shapes):
+def main(file, json_file, folder, shapes, no_sandbox):
     """Look into a model or a converted network.
 
     MODEL.onnx: what would happen: whether each mode converts it, its layers, all nodes that have no spiking form and what to do about
@@ -38,7 +39,7 @@ def main(file, json_file, folder, shapes):
     check_outputs({"MODEL.onnx|SNN.npz": file}, json=json_file)
     if folder is not None:
         check_plots(folder)
-    subject, content, tables, remedies = _network(file) if _is_zip(file) else _model(file, shapes)
+    subject, content, tables, remedies = _network(file) if _is_zip(file) else _model(file, shapes, not no_sandbox)
     if folder is not None:
         from ..figures.weight_figures import write_weight_sums
 
@@ -71,12 +72,17 @@ def _network(path: str):
     return network, network_json(network), tables, None
 
 
-def _model(path: str, shapes: tuple[str, ...]):
-    from ..network.choices import MODES
-    from ..onnx_model.input_sizes import parsed_sizes
-    from ..studies.inspection import inspect_model
-    from ..tables.inspection_tables import inspection_json, inspection_tables
+def _model(path: str, shapes: tuple[str, ...], sandbox: bool):
+    from ..sandbox.trial import MODEL, Trial
 
+    with Trial(MODEL, path, wanted=sandbox) as trial:
+        trial.ask(shapes=shapes)
+        from ..network.choices import MODES
+        from ..onnx_model.input_sizes import parsed_sizes
+        from ..studies.inspection import inspect_model
+        from ..tables.inspection_tables import inspection_json, inspection_tables
+
+        trial.passes()
     inspection = inspect_model(path, parsed_sizes(shapes))
     remedies = ["leave it to ONNX Runtime with --mode exact --allow-analog"] * inspection.converts_mixed
     return inspection, inspection_json(inspection), inspection_tables(inspection), None if any(map(inspection.converts, MODES)) else remedies

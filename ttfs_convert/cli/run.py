@@ -16,7 +16,7 @@ from .interruption import INTERRUPTED, interruptible
 from .output_files import write_json
 from .progress_lines import patient_progress, progress
 from .run_options import Options
-from .shared_options import Steps, bounded, judging, on_grid
+from .shared_options import Steps, bounded, judging, on_grid, sandboxed
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -139,6 +139,7 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
     help="Also write the report as one HTML page that needs no network; of --task enhancement with spectrograms and players. Extra html.",
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of both engines; all cores by default.")
+@sandboxed
 @bounded
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
@@ -152,12 +153,18 @@ def main(**options):
 
 
 def _run(options: Options) -> None:
-    from ..data.given import dataset_of
     from ..errors import UsageError
-    from ..network.store import load
+    from ..sandbox.trial import NETWORK, Trial
 
     options.check()
-    network = on_grid(load(options.network), options.steps, options.rounding, options.input_steps)
+    with Trial(NETWORK, options.network, wanted=not options.no_sandbox) as trial:
+        trial.ask(onnx=options.onnx_file)
+        from ..data.given import dataset_of
+        from ..network.store import load
+        from ..studies import evaluation, sweep  # noqa: F401 - loaded meanwhile
+
+        network = on_grid(load(options.network), options.steps, options.rounding, options.input_steps)
+        trial.passes()
     if options.task == "enhancement":
         from .enhancement_run import run_enhancement
 

@@ -54,6 +54,7 @@ class Options(NamedTuple):
     json_file: str | None
     html_file: str | None
     threads: int | None
+    no_sandbox: bool
     gating: GateOptions
 
     @property

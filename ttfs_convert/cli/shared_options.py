@@ -77,6 +77,16 @@ def bounded(command: Callable) -> Callable:
     )(within)
 
 
+def sandboxed(command: Callable) -> Callable:
+    """Adds `--no-sandbox`."""
+    return click.option(
+        "--no-sandbox",
+        is_flag=True,
+        help="Hand the models to onnx and ONNX Runtime at once. Else a file that is new here is first tried in a process of its own, with limits on "
+        "memory and time, so that one made to crash them is one line and exit 3.",
+    )(command)
+
+
 def on_grid(network: Network, steps: int | None, rounding: str | None, input_steps: int | None = None) -> Network:
     """`network` with the grid that `--steps` (None: its own; 0: continuous time), `--rounding` and `--input-steps` ask for."""
     if steps is not None:

@@ -10,7 +10,7 @@ import click
 from .base_command import INCONCLUSIVE, Command
 from .console import note, note_subset, say, show
 from .output_files import check_outputs, write_json
-from .shared_options import bounded, judging
+from .shared_options import bounded, judging, sandboxed
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 @click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Samples at a time; changes no figure.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="All cores by default.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the result as JSON; - for standard output alone.")
+@sandboxed
 @bounded
 @click.version_option(package_name="ttfs-convert")
 def main(**options):
@@ -98,17 +99,23 @@ class Options(NamedTuple):
     batch: int
     threads: int | None
     json_file: str | None
+    no_sandbox: bool
 
 
 def _tune(options: Options) -> None:
-    from ..data.given import dataset_of
-    from ..network.store import load
-    from ..studies.tuning import tune
-    from ..tables.tuning_table import as_json, tuning_table
+    from ..sandbox.trial import NETWORK, Trial
 
     inputs = {"SNN.npz": options.network, "--data": options.data, "--calibrate": options.calibrate, "--onnx": options.onnx_file}
     check_outputs(inputs, json=options.json_file, out=options.out)
-    network = load(options.network)
+    with Trial(NETWORK, options.network, wanted=not options.no_sandbox) as trial:
+        trial.ask(onnx=options.onnx_file)
+        from ..data.given import dataset_of
+        from ..network.store import load
+        from ..studies.tuning import tune
+        from ..tables.tuning_table import as_json, tuning_table
+
+        network = load(options.network)
+        trial.passes()
     dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir)
     found = tune(
         network,
@@ -162,6 +169,7 @@ def _budget(found: Tuning) -> str:
 def _write(found: Tuning, options: Options) -> None:
     """The tuned network, if one keeps the budget; else exit."""
     from ..network.store import save
+    from ..sandbox.trial import trust
 
     if found.network is None:
         unwritten = "" if options.out is None else f"; {options.out} is not written"
@@ -170,4 +178,5 @@ def _write(found: Tuning, options: Options) -> None:
         sys.exit(INCONCLUSIVE)
     if options.out is not None:
         save(found.network, options.out)
+        trust(options.out)
         say(f"Wrote {options.out}: the variant {found.kept}.")

@@ -56,7 +56,8 @@ def _compared(
 ) -> tuple[list[Layer], dict[str, str]]:
     """`layers` with the tensors of those that are `renamed`, by layer, called as the original has them; and the original's tensors that equal
     `roots`, by these, in shape too."""
-    produced = [name for name in _produced(model.original) if name in data_tensors(model.original.graph)]
+    computed = data_tensors(model.original.graph)
+    produced = [name for name in _produced(model.original) if name in computed]
     original, simplified = (
         Reference(graph, names, folder=model.folder, unbatched=model.unbatched)
         for graph, names in ((model.original, produced), (model.graph, [*renamed.values(), *roots]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 from ..onnx_model.macs import Sizes, node_macs
 from ..onnx_model.node import Node
@@ -34,7 +35,7 @@ class Regions:
             if was(node).operator in WEIGHTED or behind_weights.intersection(node.inputs):
                 behind_weights.update(filter(None, node.outputs))
         self.before_weights = {name for node in nodes for name in node.outputs} - behind_weights
-        self._behind, self._total = _macs_behind(nodes, [node_macs(was(node).proto, sizes) for node in nodes])
+        self._before_much = _before_much(nodes, [node_macs(was(node).proto, sizes) for node in nodes])
 
     def prepares(self, node: Node) -> bool:
         """Whether `node` stands before the first convolution or matrix product, as preprocessing does."""
@@ -42,7 +43,7 @@ class Regions:
 
     def ends(self, node: Node) -> bool:
         """Whether what follows `node` is no network but a small part of one: matrix products and the like of few multiply-accumulates."""
-        return self._behind.get(node.outputs[0], 0) <= TAIL_MACS * self._total
+        return node.outputs[0] not in self._before_much
 
 
 def tail_tensors(nodes: Sequence[Node], regions: Regions) -> set[str]:
@@ -68,21 +69,36 @@ def _reaching(nodes: Sequence[Node], target: Callable[[Node], bool], through: Co
     return reached
 
 
-def _macs_behind(nodes: Sequence[Node], counts: Sequence[int]) -> tuple[dict[str, int], int]:
-    """By tensor, the multiply-accumulates of all nodes that can be reached from it, and those of the whole graph. counts: of each node."""
-    every = list(zip(nodes, counts))
-    weighted, macs = [node for node, count in every if count], [count for _, count in every if count]
-    own = {id(node): 1 << place for place, node in enumerate(weighted)}
-    reached: dict[str, int] = {}  # sets of weighted nodes, one bit each
-    for node in reversed(nodes):
-        found = own.get(id(node), 0)
+class _Reached(NamedTuple):
+    """Multiply-accumulates of the nodes that can be reached from a tensor, by their places, and their sum."""
+
+    counts: dict[int, int]
+    total: int
+
+    def joined(self, other: _Reached) -> _Reached:
+        """What can be reached from either."""
+        if self.counts is other.counts or not other.counts:
+            return self
+        both = {**self.counts, **other.counts}
+        return _Reached(both, sum(both.values()))
+
+
+def _before_much(nodes: Sequence[Node], counts: Sequence[int]) -> set[str]:
+    """Tensors from which nodes can be reached that have more than the share TAIL_MACS of all multiply-accumulates. counts: of each node."""
+    limit, before, nothing = TAIL_MACS * sum(counts), set(), _Reached({}, 0)
+    reached: dict[str, _Reached] = {}  # from the tensors that are not `before`
+    for place in reversed(range(len(nodes))):
+        node, found = nodes[place], nothing
         for name in node.outputs:
-            found |= reached.get(name, 0)
-        if found:
-            for name in filter(None, node.inputs):
-                reached[name] = reached.get(name, 0) | found
-    sums: dict[int, int] = {}
-    for found in reached.values():
-        if found not in sums:
-            sums[found] = sum(macs[place] for place in range(len(macs)) if found >> place & 1)
-    return {name: sums[found] for name, found in reached.items()}, sum(macs)
+            found = reached.get(name, nothing).joined(found)
+        if counts[place]:
+            found = found.joined(_Reached({place: counts[place]}, counts[place]))
+        if found.total > limit or not before.isdisjoint(node.outputs):
+            before.update(filter(None, node.inputs))
+            continue
+        for name in filter(None, node.inputs):
+            joined = reached.get(name, nothing).joined(found)
+            if joined.total > limit:
+                before.add(name)
+            reached[name] = joined
+    return before

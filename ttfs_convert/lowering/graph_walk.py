@@ -8,6 +8,7 @@ What stands before the first spiking layer or after the last one and has no spik
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Set
 
@@ -42,6 +43,7 @@ from .unsupported import AnalogMoved, UnsupportedNode
 from .values import Between, Compared, Constant, Head, Potential, Spikes, Tail, Unknown, Value, is_raw
 
 MIXED = "--mode exact --allow-analog"
+FEW = 256  # numbers of a constant that is kept once it has been read
 PRODUCTS = ("Div", "Gemm", "MatMul", "Mul")  # of which one factor has to be constant
 
 
@@ -105,7 +107,8 @@ class _Walk:
         self.graph, self.builder, self.ranges = model.graph.graph, builder, ranges
         self._mixed, analog = known is not None, known or frozenset()
         for tensor in self.graph.initializer:
-            builder.values[tensor.name] = Constant(functools.partial(model.array, tensor))
+            load = functools.partial(model.array, tensor)
+            builder.values[tensor.name] = Constant(load if math.prod(tensor.dims) > FEW else functools.cache(load))
         self.infos = {value.name: value.type.tensor_type for value in (*self.graph.value_info, *self.graph.input, *self.graph.output)}
         shapes, outputs = sizes(model.graph), [value.name for value in self.graph.output]
         builder.opset = next(entry.version for entry in model.graph.opset_import if entry.domain in ("", "ai.onnx"))

@@ -76,11 +76,14 @@ def _dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
 def _rename(graph: onnx.GraphProto) -> None:
     """Give nodes that share a name others."""
     taken: set[str] = {node.name for node in graph.node}
-    seen: set[str] = set()
+    counts: dict[str, int] = {}  # of a name that was met before, the number that was tried last
     for node in graph.node:
-        if node.name in seen:
-            candidate = next(f"{node.name}_{count}" for count in range(2, len(graph.node) + 2) if f"{node.name}_{count}" not in taken)
-            taken.add(candidate)
-            node.name = candidate
+        if node.name in counts:
+            count = counts[node.name] + 1
+            while f"{node.name}_{count}" in taken:
+                count += 1
+            counts[node.name] = count
+            node.name = f"{node.name}_{count}"
+            taken.add(node.name)
         elif node.name:
-            seen.add(node.name)
+            counts[node.name] = 1

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 
-from ..data import Dataset
-from ..data.model_inputs import shapes_of_samples
 from ..errors import DataError, ModelError, UsageError
 from .dataflow import fed_inputs
+from .read import parsed
+from .unread_inputs import without_unread_inputs
+
+if TYPE_CHECKING:
+    from ..data import Dataset
 
 OPTION = "--input-shape"
 Sizes = Mapping[str, Sequence[int]]  # by input, "" for the only one; with the batch (1) or without
@@ -63,6 +68,13 @@ def parsed_sizes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def sizes_texts(path: str | Path, texts: Sequence[str], data: Dataset) -> list[str]:
+    """As --input-shape has them, the sizes of `chosen_sizes` for the file at `path`, which nothing has checked yet. texts: of that option."""
+    return [
+        f"{name}:{_text(sizes)}" for name, sizes in chosen_sizes(without_unread_inputs(parsed(path)), str(path), parsed_sizes(texts), data).items()
+    ]
+
+
 def _by_name(given: dict[str, Sequence[int]], inputs: list[str], unset: list[str]) -> dict[str, Sequence[int]]:
     if "" in given:
         lone = inputs if len(inputs) == 1 else unset
@@ -90,6 +102,8 @@ def _fits(sizes: Sequence[int], declared: Sequence[int | None]) -> bool:
 
 
 def _of_samples(model: onnx.ModelProto, name: str, declared: list[int | None], data: Dataset, lone: bool) -> tuple[int, ...]:
+    from ..data.model_inputs import shapes_of_samples  # here, so that what reads models alone starts quickly
+
     array = data.x if lone and (data.x_name == "x" or name not in data.inputs) else data.inputs.get(name)
     if array is None:
         raise DataError(

@@ -24,6 +24,8 @@ class Node:
     @classmethod
     def of(cls, proto: onnx.NodeProto) -> Node:
         """`proto` with what its subgraphs read among its inputs, and the name of its first output if it has no name."""
+        if not proto.attribute:
+            return cls(proto.op_type, proto.name or proto.output[0], tuple(proto.input), tuple(proto.output), {}, proto.domain, proto)
         attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in proto.attribute}
         texts = {key: value.decode() if isinstance(value, bytes) else value for key, value in attributes.items()}
         inputs = (*proto.input, *sorted(captured(proto) - set(proto.input)))

@@ -10,7 +10,8 @@ from google.protobuf.message import DecodeError
 from ..errors import ModelError
 from ..files.content_kind import MODEL, refuse_others
 from .canonical import runnable
-from .external_data import no_external_data
+from .external_data import check_external_data, no_external_data
+from .known_operators import refuse_unknown
 
 
 def load_onnx(path: str | Path) -> onnx.ModelProto:
@@ -38,9 +39,18 @@ def whole_model(path: str | Path) -> onnx.ModelProto:
     return model
 
 
-def parsed(path: str | Path) -> onnx.ModelProto:
-    """The model at `path` without its external data, not checked. Raises ModelError."""
-    where = str(path)
+def parsed(path: str | Path, where: str | None = None) -> onnx.ModelProto:
+    """The model at `path` without its external data, not checked but for where these lie and how large they are, and that its operators are known.
+    Raises ModelError, with `where`, by default the path."""
+    where = where or str(path)
+    model = as_it_is(path, where)
+    refuse_unknown(model, where)
+    check_external_data(model, Path(path).parent, where)
+    return model
+
+
+def as_it_is(path: str | Path, where: str) -> onnx.ModelProto:
+    """The graph at `path`, about which nothing is known. Raises ModelError, with `where`, for a file that is none."""
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
     except (DecodeError, UnicodeDecodeError, ValueError) as error:

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ModelError
-from .external_data import external_files, no_external_data
-from .read import parsed
+from .external_data import check_external_data, external_files, no_external_data
+from .read import as_it_is
 
 
 def sha256_of(path: str | Path) -> str:
     """Of the file at `path` and, if it is a model with weights in other files, of those after it. Raises ModelError if one cannot be
     read."""
     try:
-        external = external_files(parsed(path), Path(path).parent)
+        model = as_it_is(path, str(path))
     except ModelError:
-        external = ()
-    return digest(Path(path), external)
+        return digest(Path(path), ())
+    check_external_data(model, Path(path).parent, str(path))
+    return digest(Path(path), external_files(model, Path(path).parent))
 
 
 def digest(path: Path, external: Sequence[Path]) -> str:

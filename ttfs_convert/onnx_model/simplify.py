@@ -20,6 +20,7 @@ from .external_data import SMALL, WEIGHTS, external_files, load_weights, move_we
 from .inlined_functions import with_whole_functions
 from .input_sizes import chosen_sizes, set_sizes
 from .input_types import input_type
+from .known_operators import unknown_operator
 from .one_sample import declared_batch, fix_batch, free_reshapes
 from .precision import to_float32, weight
 from .randomness import refuse_random
@@ -28,8 +29,6 @@ from .session import quiet_options, session
 from .sha256 import digest
 from .tensor_sizes import check_tensor_sizes
 from .unread_inputs import without_unread_inputs
-
-DOMAINS = ("ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")  # that ONNX Runtime has operators of
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def simplified(
 
 def _without_weights(path: Path, folder: Path, where: str) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
     """The model at `path` with its large weights in `folder`, where it is saved as original.onnx, and the files that held some of them."""
-    model = parsed(path)
+    model = parsed(path, where)
     external = external_files(model, path.parent)
     try:
         load_weights(model, path.parent)
@@ -150,15 +149,10 @@ def _simplify(fixed: onnx.ModelProto, folder: Path, where: str, declared: int) -
 
 
 def _refuse_foreign(model: onnx.ModelProto, where: str, problem: str) -> None:
-    """Raise ModelError for a node that ONNX Runtime has no operator for. problem: what it says."""
+    """Raise ModelError for a node that ONNX Runtime has no operator for in this version of its domain. problem: what it says."""
     for node in model.graph.node:
-        if node.domain and (node.domain not in DOMAINS or f"{node.domain}:{node.op_type}(" in problem):
-            raise ModelError(
-                where,
-                f"{node.op_type} {node.name or node.output[0]!r} is an operator of the domain {node.domain}",
-                "operators that ONNX Runtime knows",
-                "export it with operators of ONNX alone",
-            )
+        if node.domain and f"{node.domain}:{node.op_type}(" in problem:
+            raise unknown_operator(node, where)
 
 
 def _with_shapes(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:

@@ -13,7 +13,7 @@ def subgraphs(proto: onnx.NodeProto) -> list[onnx.GraphProto]:
 def captured(proto: onnx.NodeProto) -> set[str]:
     """Tensors from outside that the node's subgraphs (If, Loop, Scan) read."""
     names: set[str] = set()
-    for graph in subgraphs(proto):
+    for graph in subgraphs(proto) if proto.attribute else ():
         own = (
             {value.name for value in graph.input}
             | {tensor.name for tensor in graph.initializer}

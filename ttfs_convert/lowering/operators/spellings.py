@@ -23,6 +23,8 @@ from .activation import COMPARISONS
 SUMS = {"Add": np.add, "Sub": np.subtract}
 EXTREMES = {"Max": (np.maximum, np.minimum), "Min": (np.minimum, np.maximum)}  # of factors where x > 0, where x < 0
 WRITTEN_OUT = ("Add", "Max", "Min", "Mul", "Sub", "Where")
+ONE, ZERO = np.ones(()), np.zeros(())
+LONGEST = 64  # nodes that one activation is made of, at most: a chain of many more is no spelling
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _found(nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], 
             return found[name]
         array = constant(name)
         if array is None:
-            return _Slopes(name, np.ones(()), np.ones(()))
+            return _Slopes(name, ONE, ONE)
         return _Slopes(None, array.astype(np.float64), array.astype(np.float64), gain=True) if array.dtype.kind in "fiub" else None
 
     for place, node in enumerate(nodes):
@@ -110,6 +112,8 @@ def _found(nodes: Sequence[Node], constant: Callable[[str], np.ndarray | None], 
         if made is None or not _fits(made, shape(*bases)):
             continue
         made_by = frozenset({place}).union(*(each.made_by for each in given))
+        if len(made_by) > LONGEST:
+            continue
         bends = bool((made.positive != made.negative).any())
         found[node.outputs[0]] = replace(
             made,
@@ -241,7 +245,7 @@ RULES: Mapping[str, Callable[..., _Slopes | None]] = {
     "Neg": lambda node, given: replace(given, positive=-given.positive, negative=-given.negative),
     "Not": _not,
     "PRelu": _prelu,
-    "Relu": lambda node, given: _bent(node, given, np.ones(()), np.zeros(())),
+    "Relu": lambda node, given: _bent(node, given, ONE, ZERO),
     "Sign": _sign,
     "Where": _where,
 }
