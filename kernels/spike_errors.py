@@ -1,6 +1,6 @@
 """A layer's spike times beside what the original network computes: errors and silence in one pass over both, eight neurons at a time.
 
-Neurons are walked in the order of the tensor, which is read from memory once, in one stream; spike times, a byte each, come from the cache in any order.
+Neurons are walked in the order of the tensor, which is read from memory in one stream; spike times, a byte each, come from the cache in any order.
 """
 
 # Without compilation, a plain function stands in for the intrinsic.
@@ -140,8 +140,8 @@ def _compare_shared(state, items, chunk, *arguments):
 def compare_lanes(typing_context, times, steps, silent_from, tensor, where, as_it_is, lo, width, margin, counts, found, total, outside):
     """What `_compare` does for those of a row's neurons that fill vectors.
 
-    where: the place of the first one in `times`, and how far the next is from it; its place in `tensor`, where neurons lie side by side, and in `lo` and
-    `width`; how many there are. counts: (2, at least as many) int32, of active neurons and, of tau, of spikes. found: (3, 8) float32; total:
+    where: the place of the first one in `times`, and how far the next is from it; its place in `tensor`, where neurons lie side by side, and in
+    `lo` and `width`; how many there are. counts: (2, at least as many) int32, of active neurons and, of tau, of spikes. found: (3, 8) float32; total:
     (8,) float64; outside: (8,) int32: by lane, what was found so far.
     """
     signature = types.void(times, steps, silent_from, tensor, where, as_it_is, lo, width, margin, counts, found, total, outside)

@@ -31,8 +31,8 @@ class OriginalTime:
 
     @property
     def is_stable(self) -> bool:
-        """Whether another batch would tell little: the 95 % interval of the median time of a sample, between two of the sorted times (order statistics),
-        is narrow, or enough were timed."""
+        """Whether another batch would tell little: the 95 % interval of the median time of a sample, which lies between two of the sorted times, is
+        narrow, or enough were timed."""
         count = len(self.seconds)
         if not FEWEST <= count < MOST:
             return count >= MOST

@@ -42,7 +42,7 @@ FEW = 4  # samples on which it is tried whether they mix, or as many as two of t
 @dataclass(frozen=True)
 class BatchRun:
     """What one batch came to. rows: which samples. x: the model's inputs (n, ...), by name. entries: what the input populations encode, by tensor.
-    outputs: of the spiking network, by name. Recording and outputs are good until the next batch. seconds: wall-clock time, head and tail included."""
+    outputs: of the spiking network, by name; recording and outputs are good until the next batch. seconds: by the clock, head and tail included."""
 
     rows: slice
     x: Mapping[str, np.ndarray]
