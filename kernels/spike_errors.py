@@ -28,7 +28,7 @@ def compare(times, steps, silent_from, reference, channels_first, lo, width, mar
 
     times: (n, positions, channels), unsigned steps of which `steps` = N is silent, or float32 tau, silent from `silent_from` on, NaN where a
     spike is missing. reference: float32 (n, positions * channels) in the order of the neurons, or of channels first; or no rows: then nothing
-    is compared, and the errors are 0, 0, inf, -inf, 0. lo, width: (positions, channels) float32. active, sent: (positions, channels) int64,
+    is compared, and the errors are 0, 0, inf, -inf, 0. lo, width: (positions, channels) float32. active, sent: (positions, channels) int32,
     added to in place. totals: (n,) float64, to which the sum of each image's errors is added. Returns Errors.
     """
     if times.shape[1] == 1:  # positions are what threads share

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..files.mapped import let_go
 from ..network.network import Network
 from ..network.populations import Spiking, has_neurons, trained_steps
 from ..network.synapses.connection import Connection
@@ -61,9 +62,15 @@ def neurobench_terms(network: Network, active: Mapping[str, np.ndarray]) -> Neur
         effective_macs=found[True],
         dense=dense,
         activation_sparsity=1 - sum(float(active[layer.name].sum()) for layer in firing) / max(1, neurons),
-        connection_sparsity=sum(int(np.count_nonzero(each == 0)) for each in weights) / max(1, sum(each.size for each in weights)),
+        connection_sparsity=sum(map(_zeros, weights)) / max(1, sum(each.size for each in weights)),
         footprint=weight_bytes(network) + FLOAT * biases,
     )
+
+
+def _zeros(weights: np.ndarray) -> int:
+    found = weights.size - int(np.count_nonzero(weights))
+    let_go(weights)
+    return found
 
 
 def _effective(connection: Connection, active: np.ndarray) -> float:
