@@ -26,6 +26,7 @@ from ..files.mapped import let_go
 from ..network.network import Network
 from ..network.populations import Spiking, has_neurons, trained_steps
 from ..network.synapses.connection import Connection
+from ..network.synapses.dense import Dense
 from ..network.synapses.fan_out import existing_connections, fan_out
 from ..network.synapses.kind import WeightedKind
 from .hardware_work import FLOAT
@@ -75,6 +76,10 @@ def _zeros(weights: np.ndarray) -> int:
 
 def _effective(connection: Connection, active: np.ndarray) -> float:
     (step, *others) = connection.path or (None,)
+    if isinstance(step, Dense) and not others:  # alone, since its weights may be most of a network's
+        reading = np.count_nonzero(step.weights, axis=1)
+        let_go(step.weights)
+        return float(active.reshape(-1) @ reading)
     if isinstance(step, WeightedKind) and not others and not step.weights.all():
         return float(step.with_weights(step.weights != 0).apply(active.reshape(step.in_shape)).sum())
     return fan_out(connection.path, active.shape).weighted(active)

@@ -51,21 +51,28 @@ class Reference:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that look out for work keep a core from the kernels
         self._run_options: onnxruntime.RunOptions | None = None
         try:
-            self._session = session(_source(model, folder), options)
+            opened = session(_source(model, folder), options)
             if folder is not None:
                 give_back()  # what laying out large weights took
         except Exception as error:  # see `session`
             raise ModelError(
                 "model", f"ONNX Runtime cannot run it ({one_line(error)})", "a model that runs", "check it with onnxruntime alone"
             ) from error
+        self._session: onnxruntime.InferenceSession | None = opened
         constants = {tensor.name for tensor in model.graph.initializer}
-        inputs = [value for value in self._session.get_inputs() if value.name not in constants]
+        inputs = [value for value in opened.get_inputs() if value.name not in constants]
         types = {value.name: value for value in model.graph.input}
         self._unbatched = types.keys() & set(unbatched)
         self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched :]), input_type(types[value.name])) for value in inputs}
         batch = inputs[0].shape[0] if inputs and inputs[0].shape else None
         self.fixed_batch = 1 if self._unbatched else batch if isinstance(batch, int) else None
         self.together = self.fixed_batch
+
+    def close(self) -> None:
+        """Give back its memory, if that is much: it is not run any more."""
+        if self._large:
+            self._session = None
+            give_back()
 
     def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
         """Find out whether samples are independent: whether `feeds`, a few different ones, together give what `unit` of them at a time
@@ -134,6 +141,8 @@ class Reference:
     def as_computed(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What ONNX Runtime gives for all of `feeds`, which may hold more than it reads, at once, no shape or type changed. Raises ModelError
         if it cannot."""
+        if self._session is None:
+            raise RuntimeError("a session that was closed")
         try:
             return dict(
                 zip(self.names, arrays_of(self._session.run(self.names, {name: np.asarray(feeds[name]) for name in self.inputs}, self._run_options)))

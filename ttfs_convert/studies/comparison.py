@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,7 @@ class Comparison:
         if network.derived is not None:
             self.model = with_derived(self.model, embedded_model(network.derived, "derived tensors"))
         self._threads, self._unbatched, self._tensors = threads, network.unbatched, [layer.tensor for layer in network.layers if layer.tensor]
+        self._sessions: list[weakref.ref[Reference]] = []
         self._settled_inside: tuple[int | None] | None = None  # once somebody has asked
         self._readouts = [layer.tensor for layer in network.readouts if layer.tensor]
         self.original, self.ends = self._session(self.model), Ends(network, threads)
@@ -197,7 +199,14 @@ class Comparison:
         return found
 
     def _session(self, model: onnx.ModelProto, tensors: Sequence[str] = ()) -> Reference:
-        return Reference(model, tensors, self._threads, self._folder, self._unbatched)
+        made = Reference(model, tensors, self._threads, self._folder, self._unbatched)
+        self._sessions.append(weakref.ref(made))
+        return made
+
+    def close(self) -> None:
+        """Give back the memory of all sessions of the original, which are not run any more."""
+        for made in filter(None, (each() for each in self._sessions)):
+            made.close()
 
     def _together_inside(self, session: Reference | None) -> tuple[int | None]:
         """As `together`, for the tensors that layers stand for as well: their batch axis may be another one than the first. session: of the original
