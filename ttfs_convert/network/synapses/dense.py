@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-AT_ONCE = 1 << 23  # weights that are made float64 at a time
+AT_ONCE = 1 << 21  # weights that are made float64 at a time
 COLUMNS = 256  # of which at least so many outputs
 
 
