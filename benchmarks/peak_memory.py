@@ -1,6 +1,6 @@
 """Peak memory of both commands on full-width networks:  python -m benchmarks.peak_memory [--only TEXT] [--images N]
 
-Per network the size of its ONNX file, and of `ttfs-convert` and `ttfs-run` the peak of resident memory over that size; beside it the same without what
+Per network the size of its ONNX file, and of `ttfs-convert` and `ttfs-run` the peak of resident memory over that size; the same without what
 Python with NumPy, Numba, onnx and ONNX Runtime takes alone, which is a constant; and processor seconds. Weights are random and images noise: what is
 measured is the cost of the size. Every figure is of a process of its own, whose `VmHWM` is read as it ends.
 """
@@ -48,7 +48,9 @@ def command(name: str, *arguments: str) -> None:
 
 def measured(*arguments: str) -> tuple[int, float]:
     """Peak bytes and processor seconds of a process that does as `arguments` say."""
-    result = subprocess.run([sys.executable, "-m", __spec__.name, "in-process", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-m", __spec__.name, "in-process", *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+    )
     size, seconds = result.stdout.splitlines()[-1].split()
     return int(size), float(seconds)
 
