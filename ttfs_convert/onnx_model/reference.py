@@ -131,8 +131,9 @@ class Reference:
     def _tidily(self) -> Iterator[None]:
         """Inside, a run gives back the memory that ONNX Runtime took for it, if that is worth its time."""
         if self._large and not self._without_arena:
-            self._run_options = onnxruntime.RunOptions()
-            self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            options = onnxruntime.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            self._run_options = options
         try:
             yield
         finally:
