@@ -43,7 +43,7 @@ def compare(times, steps, silent_from, reference, channels_first, ends, margin, 
     times: (n, positions, channels), unsigned steps of which `steps` = N is silent, or float32 tau, silent from `silent_from` on, NaN where a
     spike is missing. reference: float32 (n, positions * channels) in the order of the neurons, or of channels first; or no rows: then nothing
     is compared, and the errors are 0, 0, inf, -inf, 0. ends: lo and width, (positions, channels) float32; None where they are 0 and 1. active, sent:
-    (positions, channels) int64, added to in place. totals: (n,) float64, to which the sum of each image's errors is added. All contiguous.
+    (positions, channels) int32, added to in place. totals: (n,) float64, to which the sum of each image's errors is added. All contiguous.
     """
     images, positions, channels = times.shape
     if times.dtype.kind == "u":

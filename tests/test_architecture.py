@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 MODULES = [path for folder in ("ttfs_convert", "kernels") for path in (ROOT / folder).rglob("*.py")]
-MODULES_BESIDE = {"errors", "memory_bound", "progress", "shown"}
+MODULES_BESIDE = {"errors", "freed_memory", "memory_bound", "progress", "shown"}
 
 
 def packages():

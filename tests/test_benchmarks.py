@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 
 from benchmarks import few_steps, page_cost
+from benchmarks.large_models import vgg16
 from tests.models import Chain, converted, save
 from ttfs_convert.network.store import save as write
 from ttfs_convert.onnx_model.reference import Reference
@@ -24,6 +26,25 @@ def test_quick_cases_run_and_agree():
     assert {"Fashion-MNIST example", "VGG-16", "ResNet-20", "autoencoder MLP", "dilated Conv1d stack", "dense 1024x1024"} <= set(differences)
     one_layer = [difference for name, difference in differences.items() if name.startswith(("3x3", "1x1", "depthwise", "dense"))]
     assert max(one_layer) < 0.5 / 50 + 1e-4
+
+
+def test_int8_and_float_say_nearly_the_same():
+    """In a process of its own: ONNX Runtime's tool imports modules by names that the tests' folders have."""
+    arguments = ("-m", "benchmarks.deployed_peers", "--rounds", "1", "--images", "300")
+    result = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    rows = {line[:20].strip(): line[20:].replace("%", "").split() for line in result.stdout.splitlines()[2:]}
+    assert {"ONNX Runtime", "ONNX Runtime, int8", "exact"} <= rows.keys()
+    for accuracy, agreement, *times in rows.values():
+        assert float(accuracy) > 85 and float(agreement) > 97 and len(times) == 4 and all(float(each) > 0 for each in times)
+    assert rows["ONNX Runtime"][1] == "100.00" and rows["ONNX Runtime"][3::2] == ["1.00", "1.00"]
+
+
+def test_full_width_networks_run(tmp_path):
+    vgg16(32, (10,)).save(tmp_path / "model.onnx")
+    (scores,) = Reference(onnx.load(tmp_path / "model.onnx"), threads=1)(np.random.default_rng(0).random((2, 3, 32, 32), np.float32)).values()
+    assert scores.shape == (2, 10) and 0.01 < np.abs(scores).max() < 100
+    assert 58e6 < (tmp_path / "model.onnx").stat().st_size < 60e6
 
 
 # The table of few steps

@@ -68,7 +68,9 @@ def test_the_command_bounds_runs_and_files(small):
     snn, data = small / "snn.npz", small / "d.npz"
     assert_refused(run(snn, "--data", data, "--max-memory", "1K"), 3, "arrays of", "--max-memory")
     fixed, each = run_bytes(load(snn))
-    assert_refused(run(snn, "--data", data, "--max-memory", str(fixed + each + (64 << 10))), 2, "batch", "--batch")
+    little = ("--max-memory", str(fixed + each + (64 << 10)))
+    assert_refused(run(snn, "--data", data, "--batch", "64", *little), 2, "batch", "--batch")
+    assert run(snn, "--data", data, *little).exit_code == 0, "fewer at a time, where nobody asks for more"
     assert run(snn, "--data", data, "--limit", "4", "--max-memory", "100M").exit_code == 0
     for text in ("nothing", "-1", "0", "1e99"):
         assert run(snn, "--data", data, "--max-memory", text).exit_code == 2

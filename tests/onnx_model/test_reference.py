@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ttfs_convert.errors import DataError, ModelError
-from ttfs_convert.onnx_model.reference import Reference
+from ttfs_convert.onnx_model.reference import Reference, _Apart, equal
 
 RNG = np.random.default_rng(0)
 W1, B1, W2 = (RNG.normal(size=shape).astype(np.float32) for shape in ((6, 5), (5,), (5, 3)))
@@ -134,3 +134,32 @@ def test_refuses_external_data_without_its_folder_or_file(tmp_path, monkeypatch)
         with pytest.raises(ModelError, match="ONNX Runtime cannot run it") as caught:
             Reference(model, folder=folder)
         assert caught.value.exit_code == 3 and "\n" not in str(caught.value)
+
+
+VALUES = np.random.default_rng(3).normal(size=(4, 5)).astype(np.float32)
+OTHERS = {
+    "the same": lambda x: x,
+    "rounding": lambda x: x * np.float32(1 + 2e-6),
+    "one off": lambda x: np.where(np.arange(20).reshape(4, 5) == 17, x + np.float32(1e-2), x),
+    "not a number, both": lambda x: x,
+    "not a number": lambda x: np.where(x > 0, np.float32(np.nan), x),
+    "infinite": lambda x: np.where(x > 0, np.float32(np.inf), x),
+    "another shape": lambda x: x[:, :4],
+    "integers": lambda x: x.astype(np.int64) + 1,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_part_by_part_as_the_whole(name):
+    together, alone = VALUES.copy(), OTHERS[name](VALUES.copy())
+    if name == "not a number, both":
+        together[2, 1] = alone[2, 1] = np.nan
+    if name == "integers":
+        together = VALUES.astype(np.int64)
+    found = _Apart()
+    for row in range(4):
+        found.add(name, together, alone[row : row + 1], slice(row, row + 1), 4)
+    assert found.equal == equal(together, alone) == (name in ("the same", "rounding", "not a number, both"))
+    nothing = _Apart()
+    nothing.add(name, None, alone, slice(0, 4), 4)
+    assert not nothing.equal

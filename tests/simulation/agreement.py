@@ -22,7 +22,7 @@ SHARE = 5e-4  # of the neurons may be that near
 
 def potentials(network: Network, x: Entries, recording: Recording) -> Iterator[tuple[Input | Spiking | Readout, np.ndarray]]:
     """V0 of every encoder and layer of neurons, (n, neurons) float64, if its sources fired as recorded."""
-    entries, integrator = entries_of(network, x), Integrator(network)
+    entries, integrator = entries_of(network, x), Integrator()
     analog = {layer.name: channels_last(layer, entries[layer.onnx_name]) for layer in network.inputs if layer.coding == "direct"}
     count = len(entries[network.inputs[0].onnx_name])
     for layer in network.layers:

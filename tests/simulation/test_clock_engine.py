@@ -15,10 +15,11 @@ from ttfs_convert.conversion.pipeline import convert
 from ttfs_convert.data import Dataset
 from ttfs_convert.errors import UsageError
 from ttfs_convert.network.network import Network
-from ttfs_convert.network.populations import Spiking
+from ttfs_convert.network.populations import Readout, Spiking
 from ttfs_convert.network.synapses.average_pool import AveragePool
 from ttfs_convert.network.synapses.convolution import Conv
 from ttfs_convert.simulation import clock_engine as clock
+from ttfs_convert.simulation import layerwise
 from ttfs_convert.simulation.engines import simulate
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -169,3 +170,16 @@ def test_ties_that_fire_later_would_be_noticed(monkeypatch):
     network = Build((4,), "gated").fire("p", (1,), {"x": dense(np.full((4, 1), 0.25))}, 1).watch().with_steps(4)
     x = np.array([[0.75, 0.75, 0.5, 0.5]], np.float32)
     assert simulate(network, x, "clock").spike_times["p"] != simulate(network, x).spike_times["p"]
+
+
+def test_large_layers_are_made_ready_again_once_and_then_kept(monkeypatch):
+    network, x = convert(EXAMPLE / "model.onnx"), example_images(2)
+    monkeypatch.setattr(layerwise, "SMALL", 0)
+    made, simulator = [], clock.ClockSimulator(network)
+    make = simulator._made_ready
+    monkeypatch.setattr(simulator, "_made_ready", lambda layer: made.append(layer.name) or make(layer))
+    entries = {network.inputs[0].onnx_name: x}
+    first, second, third = (simulator(entries).potentials for _ in range(3))
+    assert np.array_equal(first, second) and np.array_equal(first, third)
+    layers = [layer.name for layer in network.layers if isinstance(layer, (Spiking, Readout))]
+    assert made == 2 * layers

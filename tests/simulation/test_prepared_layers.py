@@ -1,10 +1,11 @@
 """What is worked out once per batch size equals what takes any case."""
 
+import weakref
+
 import numpy as np
 import pytest
 
 from ttfs_convert.kernels._threads import CALLER
-from ttfs_convert.kernels.blocking import pack
 from ttfs_convert.kernels.threshold import time_step
 from ttfs_convert.network.network import Network
 from ttfs_convert.network.populations import Input, Readout, Spiking
@@ -15,7 +16,7 @@ from ttfs_convert.network.synapses.scale import Scale
 from ttfs_convert.simulation.batch import Batch
 from ttfs_convert.simulation.encoded_inputs import encoded
 from ttfs_convert.simulation.integrator import Integrator
-from ttfs_convert.simulation.plan import Paths, plans
+from ttfs_convert.simulation.plan import Layouts, Paths, plans
 from ttfs_convert.simulation.prepared_layers import Encoder, Sums
 from ttfs_convert.simulation.recording import decode
 
@@ -114,7 +115,7 @@ def test_sums_are_the_potential(case, kind, wide_bias):
     network = _network(connections, shape, rng.normal(0.1, 0.1, shape if wide_bias else shape[-1:]).astype(np.float32), kind)
     layer, steps = network.layers[2], network.steps_per_layer()
     times = {name: rng.integers(0, 51, (2, *size)).astype(np.uint8) for name, size in (("a", (6, 5, 4)), ("b", shape))}
-    batch = Batch(steps, Integrator(network), 2, {}, times)
+    batch = Batch(steps, Integrator(), 2, {}, times)
     with CALLER:
         found = Sums(plans(network)["l"], steps, batch.integrator, 2)(batch)
         expected = batch.potential(layer)
@@ -126,7 +127,24 @@ def test_sums_are_the_potential(case, kind, wide_bias):
 
 def test_single_images_share_their_long_rows_of_weights():
     step = Dense(in_shape=(30,), out_shape=(400,), weights=np.ones((30, 400), np.float32))
-    packed = pack(step.weights[None, None])
-    paths = Paths({id(step): packed})
+    layouts = Layouts()
+    packed, paths = layouts(step), Paths(layouts)
     assert paths.weights(step, 1, False) is paths.weights(step, 2, False) is not packed
     assert paths.weights(step, 64, False) is paths.weights(step, 1, True) is packed
+
+
+def test_all_who_simulate_a_step_share_what_is_laid_out_of_it():
+    step = Dense(in_shape=(30,), out_shape=(400,), weights=np.ones((30, 400), np.float32))
+    first, second = Layouts(), Layouts()
+    assert first(step) is second(step)
+    assert first.long(step, 1) is second.long(step, 1)
+    assert first(step.copied({})) is not second(step)
+
+
+def test_what_is_laid_out_ends_with_those_who_use_it():
+    step = Dense(in_shape=(30,), out_shape=(400,), weights=np.ones((30, 400), np.float32))
+    layouts = Layouts()
+    values = weakref.ref(layouts(step).values)
+    assert values() is not None
+    del layouts
+    assert values() is None

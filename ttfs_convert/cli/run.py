@@ -16,7 +16,7 @@ from .interruption import INTERRUPTED, interruptible
 from .output_files import write_json
 from .progress_lines import patient_progress, progress
 from .run_options import Options
-from .shared_options import Steps, bounded, judging, on_grid, sandboxed
+from .shared_options import Steps, batched, bounded, judging, on_grid, sandboxed
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -45,7 +45,7 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
     help="Where raw data sets are looked for first; then $TTFS_DATA, the user cache, the official source.",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use the first N samples only; of a folder, N spread over its classes.")
-@click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Samples at a time; changes no figure but time.")
+@batched
 @click.option("--steps", type=Steps(), help="Time steps per window instead of the network's own, or continuous time.")
 @click.option("--input-steps", type=click.IntRange(1, MAX_STEPS), metavar="N", help="Time steps of the input's window instead of its own.")
 @click.option("--rounding", type=click.Choice(ROUNDINGS), help="Rounding instead of the network's own.")
@@ -161,10 +161,13 @@ def _run(options: Options) -> None:
         trial.ask(onnx=options.onnx_file)
         from ..data.given import dataset_of
         from ..network.store import load
+        from ..simulation.run_size import usual_batch
         from ..studies import evaluation, sweep  # noqa: F401 - loaded meanwhile
 
-        network = on_grid(load(options.network), options.steps, options.rounding, options.input_steps)
+        network = on_grid(load(options.network, mapped=True), options.steps, options.rounding, options.input_steps)
         trial.passes()
+    if options.batch is None:
+        options = options._replace(batch=usual_batch(network))
     if options.task == "enhancement":
         from .enhancement_run import run_enhancement
 

@@ -27,7 +27,7 @@ class Options(NamedTuple):
     data: str
     data_dir: str | None
     limit: int | None
-    batch: int
+    batch: int | None
     steps: int | None
     input_steps: int | None
     rounding: str | None

@@ -87,6 +87,17 @@ def sandboxed(command: Callable) -> Callable:
     )(command)
 
 
+def batched(command: Callable) -> Callable:
+    """Adds `--batch`."""
+    return click.option(
+        "--batch",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Samples at a time; changes no figure but time and memory.  [default: 64, or fewer of a network so large that these would take more "
+        "memory than its weights]",
+    )(command)
+
+
 def on_grid(network: Network, steps: int | None, rounding: str | None, input_steps: int | None = None) -> Network:
     """`network` with the grid that `--steps` (None: its own; 0: continuous time), `--rounding` and `--input-steps` ask for."""
     if steps is not None:

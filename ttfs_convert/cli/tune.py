@@ -10,7 +10,7 @@ import click
 from .base_command import INCONCLUSIVE, Command
 from .console import note, note_subset, say, show
 from .output_files import check_outputs, write_json
-from .shared_options import bounded, judging, sandboxed
+from .shared_options import batched, bounded, judging, sandboxed
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 )
 @judging
 @click.option("--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False), help="The original model, where none is embedded.")
-@click.option("--batch", type=click.IntRange(min=1), default=64, show_default=True, help="Samples at a time; changes no figure.")
+@batched
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="All cores by default.")
 @click.option("--json", "json_file", metavar="FILE", help="Also write the result as JSON; - for standard output alone.")
 @sandboxed
@@ -96,7 +96,7 @@ class Options(NamedTuple):
     output: str | None
     decision_threshold: float | None
     onnx_file: str | None
-    batch: int
+    batch: int | None
     threads: int | None
     json_file: str | None
     no_sandbox: bool

@@ -125,9 +125,6 @@ class _Walk:
         times = self._rounded.read(name, rows)
         return times if times.dtype.kind == "f" else decode(times, self._steps[name])
 
-    def _integrator(self, layer: Layer) -> Integrator:
-        return Integrator(self._network.copied({"layers": (layer,)}))  # not `changed`: one layer alone is no network
-
     def _potential(self, layer: Spiking | Readout, integrator: Integrator, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """V0, (n, *shape) float32, from activations of its sources."""
         found = np.zeros((len(next(iter(values.values()))), *layer.shape), np.float32)
@@ -139,7 +136,7 @@ class _Walk:
 
     def _fitted(self, layer: Spiking | Readout) -> tuple[Spiking | Readout, Fit | None]:
         found, (start, scales) = None, (layer, {}) if self._bits is None else unfitted_rounded(layer, self._bits)
-        fitted, integrator = start, self._integrator(start)
+        fitted, integrator = start, Integrator()
         observed = self._observe(layer, start)
         if observed is not None:
             seen, unseen = observed
@@ -147,7 +144,7 @@ class _Walk:
             found = fit(start, self._steps[layer.name], self._network.half, seen, unseen, sums, self._charges_alone, self._bits)
             if found.change is not None:
                 fitted = with_change(start, found.change)
-                integrator = self._integrator(fitted)
+                integrator = Integrator()
                 scales |= scales_of(layer, found.change)
         if scales:
             fitted = checked(layer, fitted)
@@ -163,8 +160,8 @@ class _Walk:
     def _observe(self, layer: Spiking | Readout, start: Spiking | Readout) -> tuple[Rows, Rows] | None:
         """Activations of the original `layer`; and, of a layer with weights, rows to fit to and rows that judge the fit, which begins at `start`."""
         sampler = Sampler(start, self._samples, self._rng) if fitted_steps(layer) else None
-        original = self._integrator(layer)
-        integrator = original if start is layer else self._integrator(start)
+        original = Integrator()
+        integrator = original if start is layer else Integrator()
         for rows in self._batches(layer.name, *sources(layer), more=sampler.width if sampler else 0):
             exact = self._potential(layer, original, {name: self._original.read(name, rows) for name in sources(layer)})
             wanted = exact

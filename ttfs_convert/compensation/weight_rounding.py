@@ -29,9 +29,8 @@ def with_nearest_weights(network: Network, bits: int) -> Network:
         if isinstance(layer, (Spiking, Readout)) and trained_steps(layer):
             rounded, scales = unfitted_rounded(layer, bits)
             if steps := fitted_steps(layer):
-                integrator = Integrator(network.copied({"layers": (layer,)}))  # not `changed`: one layer alone is no network
                 groups = ChannelGroups([step for _, step in steps])
-                change = Rounding(layer, groups, unchanged_sums(layer, integrator), bits).nearest()
+                change = Rounding(layer, groups, unchanged_sums(layer, Integrator()), bits).nearest()
                 rounded = with_change(rounded, change)
                 scales |= scales_of(layer, change)
             layers[index] = checked(layer, rounded)

@@ -16,6 +16,7 @@ from ..compensation.weight_rounding import with_nearest_weights
 from ..data import Dataset, fit_to_inputs
 from ..data.given import GivenData, dataset_of
 from ..errors import UsageError
+from ..freed_memory import give_back
 from ..lowering.builder import Builder
 from ..lowering.graph_walk import lowered
 from ..lowering.ranges.observed_on_data import measured_extremes, measured_ranges, narrow_channels
@@ -32,7 +33,6 @@ from ..onnx_model.reference import Reference
 from ..onnx_model.simplify import Simplified, simplified
 from .cut import head_model, tail_model, with_analog_models
 from .declared_batch import check_body
-from .freed_memory import give_back
 from .matching import match_tensors
 from .options import ConversionOptions, Keywords
 from .refusals import CalibrationError, ConstraintError, broken_network

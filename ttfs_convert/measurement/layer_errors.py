@@ -28,7 +28,8 @@ ROUNDING = 1e-6  # of the range: values this little beyond it are not cut off bu
 
 @dataclass
 class LayerError:
-    """Streaming statistics of one population. Per neuron, `active` counts the images in which a > 0, `sent` those in which it spikes."""
+    """Streaming statistics of one population. Per neuron, `active` counts the images in which a > 0, `sent` those in which it spikes, int32: of
+    large networks these are as large as the weights."""
 
     active: np.ndarray
     sent: np.ndarray
@@ -130,7 +131,9 @@ class LayerErrors:
         """recording: of one batch. reference: ONNX Runtime's tensors for it, by name; missing ones are not compared."""
         images, self._tolerances = len(recording.potentials), None
         for layer in self.network.layers:
-            errors = self.layers.setdefault(layer.name, LayerError(np.zeros(layer.shape, np.int64), np.zeros(layer.shape, np.int64)))
+            if layer.name not in self.layers:
+                self.layers[layer.name] = LayerError(np.zeros(layer.shape, np.int32), np.zeros(layer.shape, np.int32))
+            errors = self.layers[layer.name]
             errors.images += images
             if isinstance(layer, Readout):
                 if layer.tensor is not None and layer.tensor in reference:

@@ -22,9 +22,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..files.mapped import let_go
 from ..network.network import Network
 from ..network.populations import Spiking, has_neurons, trained_steps
 from ..network.synapses.connection import Connection
+from ..network.synapses.dense import Dense
 from ..network.synapses.fan_out import existing_connections, fan_out
 from ..network.synapses.kind import WeightedKind
 from .hardware_work import FLOAT
@@ -61,13 +63,23 @@ def neurobench_terms(network: Network, active: Mapping[str, np.ndarray]) -> Neur
         effective_macs=found[True],
         dense=dense,
         activation_sparsity=1 - sum(float(active[layer.name].sum()) for layer in firing) / max(1, neurons),
-        connection_sparsity=sum(int(np.count_nonzero(each == 0)) for each in weights) / max(1, sum(each.size for each in weights)),
+        connection_sparsity=sum(map(_zeros, weights)) / max(1, sum(each.size for each in weights)),
         footprint=weight_bytes(network) + FLOAT * biases,
     )
 
 
+def _zeros(weights: np.ndarray) -> int:
+    found = weights.size - int(np.count_nonzero(weights))
+    let_go(weights)
+    return found
+
+
 def _effective(connection: Connection, active: np.ndarray) -> float:
     (step, *others) = connection.path or (None,)
+    if isinstance(step, Dense) and not others:  # alone, since its weights may be most of a network's
+        reading = np.count_nonzero(step.weights, axis=1)
+        let_go(step.weights)
+        return float(active.reshape(-1) @ reading)
     if isinstance(step, WeightedKind) and not others and not step.weights.all():
         return float(step.with_weights(step.weights != 0).apply(active.reshape(step.in_shape)).sum())
     return fan_out(connection.path, active.shape).weighted(active)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import mmap
 import os
 import struct
 import tokenize
@@ -25,6 +26,7 @@ from pydantic import ValidationError
 from ..errors import ModelError
 from ..files.atomic import write_whole
 from ..files.content_kind import NETWORK, refuse_others
+from ..files.mapped import let_go, mapping
 from ..memory_bound import in_words, memory_bound
 from .network import FORMAT_VERSION, Network
 from .records import first_problem
@@ -34,6 +36,11 @@ MAX_MANIFEST = 8 << 20  # bytes; some ten thousand layers, whose description tak
 DEFLATES_TO = 1032  # bytes that a deflated one can stand for at most (RFC 1951: 258 of two bits): no member may promise more
 REPEATS = 8  # times smaller, from which on an array is deflated; trained weights hardly shrink
 TRIED = 1 << 16  # bytes of an array that show whether it does, and fewer are not worth it
+MAPPED = ("<f4", "|u1")  # of arrays that may stay in the file
+SMALLEST_MAPPED = 1 << 16  # bytes; smaller ones are read
+ALIGNMENT = 64  # bytes, of arrays in the file, headers of NumPy being multiples of it
+LOCAL_HEADER, ZIP64_FIELD = 30, 20  # bytes in front of a member, without its name, and what `force_zip64` adds to its extra fields
+FIELD, PADDING = struct.Struct("<HH"), 0x4E50  # of an extra field: its kind and size; a kind that nobody else uses
 DTYPES = ("<f4", "<i8", "|u1")
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, struct.error)  # RuntimeError: encrypted, too deep
 BROKEN_HEADER = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError)  # NumPy parses it as a literal
@@ -62,6 +69,8 @@ def archive_of(network: Network) -> Callable[[IO[bytes]], None]:
             for name, array in {MANIFEST: text, **members}.items():
                 info = zipfile.ZipInfo(name)  # its date is fixed: equal bytes
                 info.compress_type = zipfile.ZIP_DEFLATED if name != MANIFEST and _repeats(array) else zipfile.ZIP_STORED
+                if array.nbytes >= SMALLEST_MAPPED:
+                    info.extra = _aligned(info, file.tell())
                 with archive.open(info, "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
@@ -78,6 +87,12 @@ def _repeats(array: np.ndarray) -> bool:
     return len(zlib.compress(part.data, 1)) * REPEATS < part.nbytes
 
 
+def _aligned(info: zipfile.ZipInfo, offset: int) -> bytes:
+    """What makes the member that is to begin at `offset` have its array at a multiple of ALIGNMENT: an extra field of so many zeros."""
+    padding = -(offset + LOCAL_HEADER + len(info.filename.encode()) + ZIP64_FIELD + FIELD.size) % ALIGNMENT
+    return FIELD.pack(PADDING, padding) + bytes(padding)
+
+
 def fingerprint(network: Network) -> str:
     """SHA-256 over all that `save` would write."""
     members: dict[str, np.ndarray] = {}
@@ -85,21 +100,24 @@ def fingerprint(network: Network) -> str:
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
     for array in members.values():
         digest.update(np.ascontiguousarray(array).data)
+        let_go(array)
     return digest.hexdigest()
 
 
-def load(path: str | Path) -> Network:
-    """Read a network. Raises ModelError when the file is not one, is newer than this program, or differs from its manifest."""
+def load(path: str | Path, mapped: bool = False) -> Network:
+    """Read a network. mapped: leave large arrays in the file, where the system can, and read them as they are needed: nothing may then write to the
+    file itself, though it may be replaced, as `save` does. Raises ModelError when the file is not one, is newer than this program, or differs from
+    its manifest."""
     where = str(path)
     refuse_others(path, NETWORK, ModelError, "a network written by ttfs-convert")
     try:
         with zipfile.ZipFile(path) as archive:
-            return _network(where, archive)
+            return _network(where, archive, mapping(archive.fp) if mapped and archive.fp is not None else None)
     except BROKEN_ZIP as error:
         raise ModelError(where, f"cannot be read ({error})", "a network written by ttfs-convert", "convert the model again") from error
 
 
-def _network(where: str, archive: zipfile.ZipFile) -> Network:
+def _network(where: str, archive: zipfile.ZipFile, whole: mmap.mmap | None) -> Network:
     infos = {info.filename: info for info in archive.infolist()}
     if len(infos) != len(archive.infolist()) or MANIFEST not in infos:
         raise ModelError(where, f"no {MANIFEST} inside, or a member twice", "a network written by ttfs-convert")
@@ -127,9 +145,12 @@ def _network(where: str, archive: zipfile.ZipFile) -> Network:
     if set(declared) != set(infos) - {MANIFEST}:
         odd = sorted(set(declared) ^ (set(infos) - {MANIFEST}))
         raise ModelError(where, f"members {', '.join(odd[:5])} are missing or not in the manifest", "exactly the manifest's members")
-    arrays = {name: _array(where, archive, infos[name], *spec) for name, spec in declared.items()}
+    arrays = {name: _array(where, archive, infos[name], *spec, whole) for name, spec in declared.items()}
     try:
-        return Network.model_validate(_with_arrays(manifest, arrays))
+        network = Network.model_validate(_with_arrays(manifest, arrays))
+        for array in arrays.values():
+            let_go(array)
+        return network
     except ValidationError as error:
         raise ModelError(where, first_problem(error, "network"), "a network written by ttfs-convert", "convert the model again") from error
 
@@ -175,8 +196,11 @@ def _with_arrays(value: object, arrays: dict[str, np.ndarray]) -> object:
     return value
 
 
-def _array(where: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: str, shape: tuple[int, ...] | None) -> np.ndarray:
-    """One member, after its header has been held against the declaration and the bytes the archive has for it."""
+def _array(
+    where: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: str, shape: tuple[int, ...] | None, whole: mmap.mmap | None = None
+) -> np.ndarray:
+    """One member, after its header has been held against the declaration and the bytes the archive has for it. whole: a map of the archive, whose
+    part it may be. Indices never are: kernels rely on what was checked of them."""
     with archive.open(info) as member:
         try:
             np.lib.format.read_magic(member)
@@ -192,7 +216,30 @@ def _array(where: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, dtype: s
                 f"member {info.filename} holds {found_dtype.str} {found_shape}, {info.file_size} bytes",
                 f"{dtype} {shape} as the manifest says",
             )
+        if whole is not None and dtype in MAPPED and size >= SMALLEST_MAPPED:
+            array = _in_place(where, archive, info, whole, member.tell(), found_shape, dtype)
+            if array is not None:
+                return array
         array = np.empty(found_shape, dtype)
         # At the member's end the archive's checksum is verified. Typeshed calls it IO, which has no readinto.
         member.readinto(array.reshape(-1).view(np.uint8))  # pyright: ignore[reportAttributeAccessIssue]
     return array
+
+
+def _in_place(
+    where: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, whole: mmap.mmap, header: int, shape: tuple[int, ...], dtype: str
+) -> np.ndarray | None:
+    """A member's array as a part of `whole`, its checksum verified; header: bytes in front of it in the member. None for one that is deflated, or
+    that no kernel could read where it lies."""
+    if info.compress_type != zipfile.ZIP_STORED or archive.fp is None:
+        return None
+    name, extra = struct.unpack("<HH", whole[info.header_offset + LOCAL_HEADER - 4 : info.header_offset + LOCAL_HEADER])
+    start = info.header_offset + LOCAL_HEADER + name + extra
+    first, end = start + header, start + info.file_size
+    if first % ALIGNMENT or end > len(whole):
+        return None
+    array, checksum = np.frombuffer(whole, dtype, math.prod(shape), first), zlib.crc32(whole[start:first])
+    if zlib.crc32(array.view(np.uint8).data, checksum) != info.CRC:
+        raise zipfile.BadZipFile(f"Bad CRC-32 for file {info.filename!r}")
+    let_go(array)
+    return array.reshape(shape)

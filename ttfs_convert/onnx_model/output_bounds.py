@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
 
 from .dataflow import data_tensors, needed_nodes
 from .node import Node
+from .precision import weight
 from .reference import Reference
 from .session import arrays_of, session
 from .single_node import one_node_model
@@ -56,10 +58,13 @@ class UnknownBounds(Exception):
 
 class Bounds:
     """Of the tensors of `model`. feeds: a sample (or the model's fixed batch) of its inputs, as its session takes them, for shapes and
-    constants. ends: of inputs whose values have some, by name."""
+    constants. ends: of inputs whose values have some, by name. folder: of the model's external data, if it has some."""
 
-    def __init__(self, model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], ends: Mapping[str, tuple[float, float] | None]):
-        self._model, self._feeds, self._ends = model, feeds, ends
+    def __init__(
+        self, model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], ends: Mapping[str, tuple[float, float] | None], folder: Path | None = None
+    ):
+        self._model, self._feeds, self._ends, self._folder = model, feeds, ends, folder
+        self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
         self._nodes = {name: Node.of(proto) for proto in model.graph.node for name in proto.output}
         self._data = data_tensors(model.graph)
         self._known: dict[str, Interval] = {}
@@ -94,12 +99,13 @@ class Bounds:
         """What the tensor holds for the sample; right for all samples if it does not depend on them."""
         if name in self._feeds:
             return self._feeds[name]
+        if name in self._constants:
+            return weight(self._constants[name], self._folder)
         return self._values[name]
 
     @functools.cached_property
     def _values(self) -> dict[str, np.ndarray]:
-        values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in self._model.graph.initializer}
-        return values | Reference(self._model, self._cone).as_computed(self._feeds)
+        return Reference(self._model, self._cone, folder=self._folder).as_computed(self._feeds)
 
     @functools.cached_property
     def _cone(self) -> list[str]:

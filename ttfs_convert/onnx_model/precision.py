@@ -40,10 +40,10 @@ def to_float32(model: onnx.ModelProto, folder: Path) -> str:
     return " and ".join(OTHER_FLOATS[kind] for kind in sorted(found)) or "float32"
 
 
-def weight(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
+def weight(tensor: onnx.TensorProto, folder: Path | None) -> np.ndarray:
     """The array of an initializer whose external data, if it has some, are in `folder`. Unlike onnx's own reader this one leaves no copy
     of them in `tensor`."""
-    if tensor.data_location != TensorProto.EXTERNAL:
+    if folder is None or tensor.data_location != TensorProto.EXTERNAL:
         return onnx.numpy_helper.to_array(tensor)
     place = external_data_helper.ExternalDataInfo(tensor)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 
 from ..errors import DataError, ModelError
+from ..freed_memory import give_back
 from .input_types import input_type
 from .read import one_line
 from .session import arrays_of, quiet_options, session
@@ -43,15 +46,21 @@ class Reference:
         self.names = outputs + extra
         options = quiet_options()
         options.intra_op_num_threads = threads
+        self._large, self._without_arena = folder is not None, folder is not None and bool(extra)
+        options.enable_cpu_mem_arena = not self._without_arena  # an arena would keep large inner tensors a second time
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that look out for work keep a core from the kernels
+        self._run_options: onnxruntime.RunOptions | None = None
         try:
-            self._session = session(_source(model, folder), options)
+            opened = session(_source(model, folder), options)
+            if folder is not None:
+                give_back()  # what laying out large weights took
         except Exception as error:  # see `session`
             raise ModelError(
                 "model", f"ONNX Runtime cannot run it ({one_line(error)})", "a model that runs", "check it with onnxruntime alone"
             ) from error
+        self._session: onnxruntime.InferenceSession | None = opened
         constants = {tensor.name for tensor in model.graph.initializer}
-        inputs = [value for value in self._session.get_inputs() if value.name not in constants]
+        inputs = [value for value in opened.get_inputs() if value.name not in constants]
         types = {value.name: value for value in model.graph.input}
         self._unbatched = types.keys() & set(unbatched)
         self.inputs = {value.name: (tuple(value.shape[value.name not in self._unbatched :]), input_type(types[value.name])) for value in inputs}
@@ -59,45 +68,86 @@ class Reference:
         self.fixed_batch = 1 if self._unbatched else batch if isinstance(batch, int) else None
         self.together = self.fixed_batch
 
+    def close(self) -> None:
+        """Give back its memory, if that is much: it is not run any more."""
+        if self._large:
+            self._session = None
+            give_back()
+
     def settle(self, feeds: Mapping[str, np.ndarray], unit: int = 1) -> str | None:
         """Find out whether samples are independent: whether `feeds`, a few different ones, together give what `unit` of them at a time
         give. If not, the model is run `unit` samples at a time from now on, and the first tensor that shows it is named. Raises
         ModelError if there are no rows for `unit` samples either."""
         if self.fixed_batch is not None:
             return None
-        self.together = unit
-        alone = self(feeds)
-        self.together = None
-        try:
-            together = self(feeds)
-            mixed = next((name for name in (*self.available, *self.names) if not equal(together[name], alone[name])), None)
-        except ModelError:  # it suits no other number of samples
-            mixed = self.names[0]
+        with self._tidily():
+            mixed = self._mixed(self._typed(feeds), unit)
         self.together = None if mixed is None else unit
         return mixed
+
+    def _mixed(self, feeds: Mapping[str, np.ndarray], unit: int) -> str | None:
+        samples = len(next(iter(feeds.values())))
+        try:
+            together = self._rows(feeds, samples)
+        except ModelError:  # it suits no other number of samples
+            together = {}
+        apart, done = {name: _Apart() for name in self.names}, 0
+        for run in self._runs(feeds, samples, unit):  # of which one at a time is in memory
+            rows = len(run[self.names[0]])
+            for name, alone in run.items():
+                apart[name].add(name, together.get(name), alone, slice(done, done + rows), samples)
+            done += rows
+        return next((name for name in (*self.available, *self.names) if not apart[name].equal), None) if together else self.names[0]
 
     def __call__(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """All outputs and tapped tensors for `x`: (n, ...) in the model's own layout, of several inputs a mapping by name, which may hold
         more. Each result has n rows: where positions are folded into the batch, or one sample's result has no batch axis, all that belongs
         to a sample is its row. Floats come as float32. Raises ModelError for outputs that no rows can be made of."""
-        feeds = {name: np.asarray(value, self.inputs[name][1]) for name, value in feeds_of(x, list(self.inputs)).items()}
+        feeds = self._typed(x)
         samples, size = len(next(iter(feeds.values()))), self.together
         if size is None or samples == size:
             return self._rows(feeds, samples)
-        runs = []
+        runs = list(self._runs(feeds, samples, size))
+        return {name: _joined(name, [run[name] for run in runs]) for name in self.names}
+
+    def _typed(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: np.asarray(value, self.inputs[name][1]) for name, value in feeds_of(x, list(self.inputs)).items()}
+
+    def _runs(self, feeds: Mapping[str, np.ndarray], samples: int, size: int) -> Iterator[dict[str, np.ndarray]]:
+        """What the model gives for `size` samples at a time; of each result as many rows as there are samples."""
         for start in range(0, samples, size):
             parts = {name: value[start : start + size] for name, value in feeds.items()}
             rows = len(next(iter(parts.values())))
             if rows < size:
                 parts = {name: np.concatenate([part, np.repeat(part[-1:], size - rows, axis=0)]) for name, part in parts.items()}
-            runs.append({name: self._a_row_each(value, size, name)[:rows] for name, value in self._rows(parts, size).items()})
-        return {name: _joined(name, [run[name] for run in runs]) for name in self.names}
+            yield {name: self._a_row_each(value, size, name)[:rows] for name, value in self._rows(parts, size).items()}
+
+    def once(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """As a call, for samples that are tried before others are run: the memory that their tensors took is given back."""
+        with self._tidily():
+            return self(x)
+
+    @contextlib.contextmanager
+    def _tidily(self) -> Iterator[None]:
+        """Inside, a run gives back the memory that ONNX Runtime took for it, if that is worth its time."""
+        if self._large and not self._without_arena:
+            options = onnxruntime.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            self._run_options = options
+        try:
+            yield
+        finally:
+            self._run_options = None
 
     def as_computed(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What ONNX Runtime gives for all of `feeds`, which may hold more than it reads, at once, no shape or type changed. Raises ModelError
         if it cannot."""
+        if self._session is None:
+            raise RuntimeError("a session that was closed")
         try:
-            return dict(zip(self.names, arrays_of(self._session.run(self.names, {name: np.asarray(feeds[name]) for name in self.inputs}))))
+            return dict(
+                zip(self.names, arrays_of(self._session.run(self.names, {name: np.asarray(feeds[name]) for name in self.inputs}, self._run_options)))
+            )
         except Exception as error:  # as above
             raise ModelError(
                 "model",
@@ -126,13 +176,47 @@ class Reference:
         )
 
 
+class _Apart:
+    """How far one tensor of samples together is from what they are alone, part by part."""
+
+    def __init__(self):
+        self._shapes: set[tuple[int, ...]] = set()
+        self._unlike, self._farthest, self._largest = False, 0.0, 0.0
+
+    def add(self, name: str, together: np.ndarray | None, alone: np.ndarray, rows: slice, samples: int) -> None:
+        """together: of all samples; None where there is nothing. alone: of those in `rows`."""
+        self._shapes.add(alone.shape[1:])
+        _check_rows(name, self._shapes)
+        if together is None or together.shape != (samples, *alone.shape[1:]):
+            self._unlike = True
+            return
+        part = together[rows]
+        if alone.dtype.kind != "f":
+            self._unlike = self._unlike or bool((part != alone).any())
+            return
+        with np.errstate(invalid="ignore"):
+            distance = np.abs(part - alone)
+        distance[(part == alone) | (np.isnan(part) & np.isnan(alone))] = 0
+        self._unlike = self._unlike or bool(np.isnan(distance).any())
+        self._farthest = max(self._farthest, float(distance.max(initial=0.0)))
+        self._largest = max(self._largest, _magnitude(alone))
+
+    @property
+    def equal(self) -> bool:
+        """As `equal` says of the whole."""
+        return not self._unlike and self._farthest <= INDEPENDENT * max(self._largest, LEAST)
+
+
 def _joined(name: str, parts: Sequence[np.ndarray]) -> np.ndarray:
-    shapes = {part.shape[1:] for part in parts}
+    _check_rows(name, {part.shape[1:] for part in parts})
+    return np.concatenate(parts)
+
+
+def _check_rows(name: str, shapes: Collection[tuple[int, ...]]) -> None:
     if len(shapes) > 1:
         raise ModelError(
             f"output {name!r}", f"rows of shapes {sorted(shapes)[:3]}, as the data has it", "rows of one shape", "export the model without such nodes"
         )
-    return np.concatenate(parts)
 
 
 def _by_sample(value: np.ndarray, samples: int) -> np.ndarray:
@@ -144,6 +228,7 @@ def _by_sample(value: np.ndarray, samples: int) -> np.ndarray:
     return value
 
 
+LEAST = 1e-30  # that a tensor's largest value is taken to be
 INDEPENDENT = 1e-4  # of a tensor's largest value: what float32 sums in another order may differ by
 
 
@@ -153,8 +238,12 @@ def equal(values: np.ndarray, others: np.ndarray) -> bool:
         return False
     if values.dtype.kind != "f":
         return bool((values == others).all())
-    limit = INDEPENDENT * max(float(np.abs(others[np.isfinite(others)]).max(initial=0.0)), 1e-30)
+    limit = INDEPENDENT * max(_magnitude(others), LEAST)
     return bool(np.allclose(values, others, rtol=0, atol=limit, equal_nan=True))
+
+
+def _magnitude(values: np.ndarray) -> float:
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def feeds_of(x: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from ..errors import ModelError
 from ..files.atomic import writing
 from .batch_axis import unbatched_inputs
 from .dataflow import fed_inputs
-from .external_data import SMALL, WEIGHTS, external_files, load_weights, move_weights, no_external_data
+from .external_data import SMALL
 from .inlined_functions import with_whole_functions
 from .input_sizes import chosen_sizes, set_sizes
 from .input_types import input_type
@@ -24,11 +24,12 @@ from .known_operators import unknown_operator
 from .one_sample import declared_batch, fix_batch, free_reshapes
 from .precision import to_float32, weight
 from .randomness import refuse_random
-from .read import check_onnx, one_line, parsed, said_plainly, whole_model
+from .read import check_onnx, one_line, said_plainly, whole_model
 from .session import quiet_options, session
 from .sha256 import digest
 from .tensor_sizes import check_tensor_sizes
 from .unread_inputs import without_unread_inputs
+from .weights_apart import ORIGINAL, file_apart
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ def simplified(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with writing(folder, "free some space, or set TMPDIR to a folder on another disk"):
-            original, external = _without_weights(Path(path), folder, where)
-            check_onnx(folder / "original.onnx", where)
+            original, external = file_apart(Path(path), folder, where)
+            check_onnx(folder / ORIGINAL, where)
             original = without_unread_inputs(said_plainly(original, where))
             refuse_random(original, where)
             precision = to_float32(original, folder)
@@ -101,19 +102,6 @@ def simplified(
         yield Simplified(
             Path(path), original, _with_shapes(onnx.shape_inference.infer_shapes(graph), folder), unbatched, folder, external, precision, chosen
         )
-
-
-def _without_weights(path: Path, folder: Path, where: str) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
-    """The model at `path` with its large weights in `folder`, where it is saved as original.onnx, and the files that held some of them."""
-    model = parsed(path, where)
-    external = external_files(model, path.parent)
-    try:
-        load_weights(model, path.parent)
-    except (OSError, onnx.checker.ValidationError, ValueError) as error:
-        raise no_external_data(where, error) from error
-    move_weights(model, folder / WEIGHTS, where)
-    onnx.save(model, str(folder / "original.onnx"))
-    return onnx.load(str(folder / "original.onnx"), load_external_data=False), external  # `model` keeps the memory of what it has lost
 
 
 def _problem(model: onnx.ModelProto, folder: Path, file: str, options: onnxruntime.SessionOptions | None = None) -> Exception | None:

@@ -28,7 +28,6 @@ class ClockSimulator(LayerwiseSimulator):
     def __init__(self, network: Network):
         super().__init__(network)
         self._grid = network.grid()
-        self._ready: dict[str, tuple[Neurons, np.ndarray]] = {}  # and where the steps of their inputs' windows begin
 
     def _silent(self, layer: Layer) -> float:
         return self._grid[layer.name]
@@ -45,23 +44,20 @@ class ClockSimulator(LayerwiseSimulator):
 
     def _live(self, layer: Spiking | Readout, times: Mapping[str, np.ndarray], analog: Mapping[str, np.ndarray]) -> np.ndarray:
         """The windows of a layer's inputs, side by side, each by its own clock; then the layer's own."""
-        if layer.name not in self._ready:
-            self._ready[layer.name] = self._made_ready(layer)
-        (neurons, windows), charged = self._ready[layer.name], self._charged(layer, times, analog, self._grid[layer.name])
+        neurons, charged = self._ready(layer), self._charged(layer, times, analog, self._grid[layer.name])
         steps = self._grid[layer.name] if isinstance(layer, Spiking) else None
         out = np.empty((len(charged), self._sizes[layer.name]), step_dtype(steps))
         arrivals = self._arrivals(layer, times, len(charged))
-        run_windows(neurons.rows, neurons.fields, windows, neurons.closing, neurons.window, arrivals, self._lead, steps or 0, charged, out)
+        run_windows(neurons.rows, neurons.fields, neurons.clocks, neurons.closing, neurons.window, arrivals, self._lead, steps or 0, charged, out)
         return out.reshape(len(out), *layer.shape)
 
-    def _made_ready(self, layer: Spiking | Readout) -> tuple[Neurons, np.ndarray]:
+    def _made_ready(self, layer: Spiking | Readout) -> Neurons:
         clocks = [self._grid[connection.source] for connection in self._spiking(layer)]
         lengths = sorted(set(clocks))
         falling = None
         if isinstance(layer, Spiking) and layer.activation is not None:
             falling = thresholds(layer.activation, layer.lo, layer.hi, self._grid[layer.name], self.network.half).T
-        neurons = self._neurons(layer, falling, [lengths.index(clock) for clock in clocks])
-        return neurons, np.cumsum([0, *lengths], dtype=np.int64)
+        return self._neurons(layer, falling, [lengths.index(clock) for clock in clocks], np.cumsum([0, *lengths]).tolist())
 
     @property
     def _lead(self) -> float:

@@ -26,7 +26,6 @@ class EventSimulator(LayerwiseSimulator):
 
     def __init__(self, network: Network):
         super().__init__(network)
-        self._ready: dict[str, Neurons] = {}
         self._courses: dict[str, np.ndarray] = {}  # of falling thresholds
 
     def _silent(self, layer: Layer) -> float:
@@ -40,9 +39,7 @@ class EventSimulator(LayerwiseSimulator):
 
     def _live(self, layer: Spiking | Readout, times: Mapping[str, np.ndarray], analog: Mapping[str, np.ndarray]) -> np.ndarray:
         """Spike times in the layer's own window, or potentials at its opening, float64."""
-        if layer.name not in self._ready:
-            self._ready[layer.name] = self._neurons(layer)
-        neurons, charged = self._ready[layer.name], self._charged(layer, times, analog)
+        neurons, charged = self._ready(layer), self._charged(layer, times, analog)
         activation = layer.activation if isinstance(layer, Spiking) else None
         out = np.empty((len(charged), self._sizes[layer.name]))
         fires, arrivals = isinstance(layer, Spiking) and activation is None, self._arrivals(layer, times, len(charged)).astype(np.float64, copy=False)
@@ -52,6 +49,9 @@ class EventSimulator(LayerwiseSimulator):
                 self._courses[layer.name] = threshold_at(activation, layer.lo, layer.hi, MOMENTS)
             out = _under_falling_threshold(layer, activation, self._courses[layer.name], out)
         return out.reshape(len(out), *layer.shape)
+
+    def _made_ready(self, layer: Spiking | Readout) -> Neurons:
+        return self._neurons(layer)
 
 
 def _under_falling_threshold(layer: Spiking, activation: ActivationKind, course: np.ndarray, potential: np.ndarray) -> np.ndarray:

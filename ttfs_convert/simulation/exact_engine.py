@@ -55,7 +55,7 @@ class Simulator:
         check_run(network)
         self.network, self._disturb = network, disturb
         self.steps, self._grid = network.steps_per_layer(), network.grid()
-        self._integrator, self._plans, self._same = Integrator(network), plans(network), shared_potentials(network)
+        self._integrator, self._plans, self._same = Integrator(), plans(network), shared_potentials(network)
         self._last = {first: name for name, (first, _) in self._same.items()}
         self._first_input, self._analog = network.inputs[0].onnx_name, AnalogParts(network)
         self._crossings: dict[tuple[str, bool], Crossing] = {}

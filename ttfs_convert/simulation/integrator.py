@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels.decoding import repeated
-from ..network.network import Network
 from ..network.synapses.connection import Connection, Synapses
-from .plan import Paths, layouts
+from .plan import Layouts, Paths
 
 
 class Integrator:
-    """The connections of one network, its weights laid out for the kernels once. Callers hold `kernels.CALLER`."""
+    """Connections of networks, their weights laid out for the kernels once. Callers hold `kernels.CALLER`."""
 
-    def __init__(self, network: Network):
-        self.layouts = layouts(network)
-        self.paths = Paths(self.layouts)
+    def __init__(self):
+        self._layouts = Layouts()
+        self.paths = Paths(self._layouts)
         self._repeated: dict[int, np.ndarray] = {}
 
     def repeated(self, values: np.ndarray) -> np.ndarray:
@@ -41,7 +40,7 @@ class Integrator:
     def add_step(self, step: Synapses, values: np.ndarray, potential: np.ndarray, padding: int = 0) -> None:
         """As `add`, of one step of a path."""
         values = values.reshape(len(values), *step.in_shape)
-        layout = self.layouts.get(id(step))
+        layout = self._layouts(step)
         dense = layout is not None and self.paths.dense(step, values, 0)
         shaped, padded = step.padded_with(padding, values) if padding else (step, values)
         shaped.add(padded, potential, layout, dense)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..files.mapped import let_go
 from ..kernels._threads import CALLER
 from ..kernels.incoming_spikes import Fields
 from ..kernels.neuron_blocks import Rows, Window, in_blocks, in_rows
 from ..network.network import Network
 from ..network.populations import Analog, Input, Layer, Readout, Spiking, ramp_slope
 from ..network.synapses.connection import Connection
+from ..network.synapses.kind import WeightedKind
 from ..network.tensor_order import as_read
 from .analog_parts import AnalogParts
 from .encoded_inputs import channels_last, given
@@ -23,6 +25,8 @@ from .recording import Recording
 from .run_size import check_run
 from .wiring import WIRING
 
+SMALL = 1 << 20  # bytes of what is made of a layer
+
 
 class LayerwiseSimulator:
     """Base of engines: they say when encoders and layers of neurons fire. Arrays are (n, *shape of the population)."""
@@ -30,8 +34,10 @@ class LayerwiseSimulator:
     def __init__(self, network: Network):
         check_run(network)
         self.network = network
-        self._integrator, self._analog = Integrator(network), AnalogParts(network)
+        self._integrator, self._analog = Integrator(), AnalogParts(network)
         self._sizes = {layer.name: math.prod(layer.shape) for layer in network.layers}
+        self._kept: dict[str, Neurons] = {}
+        self._asked: set[str] = set()
         self._direct = {layer.name for layer in network.inputs if layer.coding == "direct"}
 
     def __call__(self, entries: Mapping[str, np.ndarray]) -> Recording:
@@ -94,8 +100,28 @@ class LayerwiseSimulator:
     def _spiking(self, layer: Spiking | Readout) -> tuple[Connection, ...]:
         return tuple(connection for connection in layer.connections if connection.source not in self._direct)
 
-    def _neurons(self, layer: Spiking | Readout, thresholds: np.ndarray | None = None, clocks: Sequence[int] | None = None) -> Neurons:
-        """A layer's neurons made ready. thresholds: (steps, channels) float64, if they fall. clocks: see `ReceptiveFields.listed`."""
+    def _ready(self, layer: Spiking | Readout) -> Neurons:
+        """`_made_ready`, kept from the second time on: a simulator that runs one batch, to verify another one, never holds what it needs of more than
+        one large layer. Small ones are kept at once."""
+        if layer.name in self._kept:
+            return self._kept[layer.name]
+        made = self._made_ready(layer)
+        if layer.name in self._asked or made.nbytes <= SMALL:
+            self._kept[layer.name] = made
+        self._asked.add(layer.name)
+        for step in (step for each in layer.connections for step in each.path if isinstance(step, WeightedKind)):
+            let_go(step.weights)
+        return made
+
+    def _made_ready(self, layer: Spiking | Readout) -> Neurons:
+        """A layer's neurons."""
+        raise NotImplementedError
+
+    def _neurons(
+        self, layer: Spiking | Readout, thresholds: np.ndarray | None = None, clocks: Sequence[int] | None = None, starts: Sequence[int] = ()
+    ) -> Neurons:
+        """A layer's neurons made ready. thresholds: (steps, channels) float64, if they fall. clocks: see `ReceptiveFields.listed`. starts: see
+        `Neurons.clocks`."""
         fields = receptive_fields(layer.copied({"connections": self._spiking(layer)}), self._sizes)
         rows, bias, rise = in_rows(fields.weights), np.zeros(1) if layer.bias is None else layer.bias, np.zeros(1)
         if isinstance(layer, Spiking) and layer.slope != "fan_in":
@@ -104,9 +130,8 @@ class LayerwiseSimulator:
             rise = rise - layer.weight_sums.astype(np.float64)
         closing = isinstance(layer, Spiking) and layer.slope != "gated"  # a readout is over when its window would open
         falling = np.empty((0, 1)) if thresholds is None else thresholds
-        return Neurons(
-            rows, fields.listed(clocks), closing, Window(*(in_blocks(each, rows) for each in (bias.reshape(-1), rise.reshape(-1), falling)))
-        )
+        window = Window(*(in_blocks(each, rows) for each in (bias.reshape(-1), rise.reshape(-1), falling)))
+        return Neurons(rows, fields.listed(clocks), closing, window, np.array(starts, np.int64))
 
 
 @dataclass(frozen=True)
@@ -117,3 +142,10 @@ class Neurons:
     fields: Fields
     closing: bool  # whether silent neurons and padded taps spike as their window closes, and currents flow on
     window: Window
+    clocks: np.ndarray  # int64: where the steps of each of their inputs' windows begin, side by side, and end; empty in continuous time
+
+    @property
+    def nbytes(self) -> int:
+        """Of all arrays."""
+        arrays = (self.rows.values, *self.fields, *self.window)
+        return sum(each.nbytes for each in arrays if isinstance(each, np.ndarray))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..files.mapped import let_go
 from ..kernels._threads import threads
 from ..kernels.blocking import Weights, dense_is_faster, in_long_rows, long_row_blocks, slides
 from ..kernels.convolve import NO_RAMP
@@ -31,13 +33,53 @@ class Plan:
     shape: tuple[int, ...]  # the layer's own
 
 
-def layouts(network: Network) -> dict[int, Weights]:
-    """Weights laid out for the kernels, by the `id` of each path step that has a layout."""
-    steps = [
-        step for layer in network.layers if isinstance(layer, (Spiking, Readout)) for connection in layer.connections for step in connection.path
-    ]
-    found = {id(step): step.kernel_layout() for step in steps}
-    return {key: layout for key, layout in found.items() if layout is not None}
+class _LaidOut:
+    """Weights of one step. It holds the step too, whose `id` nothing else may get meanwhile."""
+
+    def __init__(self, step: Synapses):
+        self.step, self.weights = step, step.kernel_layout()
+        self._long: dict[int, Weights] = {}
+        let_go(getattr(step, "weights", None))
+
+    def long(self, packed: Weights, blocks: int) -> Weights:
+        """`packed`, which they are, once more in long rows, made once."""
+        if blocks not in self._long:
+            self._long[blocks] = in_long_rows(packed, blocks)
+        return self._long[blocks]
+
+
+_LAID_OUT: weakref.WeakValueDictionary[int, _LaidOut] = weakref.WeakValueDictionary()  # by the step's `id`, for all who simulate it at a time
+
+
+class Layouts:
+    """Weights laid out for the kernels when they are first asked for; those who ask for the same step's share them."""
+
+    def __init__(self):
+        self._found: dict[int, _LaidOut] = {}
+
+    def __call__(self, step: Synapses) -> Weights | None:
+        """None for a step without a layout."""
+        return self._of(step).weights
+
+    def long(self, step: Synapses, blocks: int) -> Weights:
+        """In long rows, of a step with a layout."""
+        return self._of(step).long(self.packed(step), blocks)
+
+    def packed(self, step: Synapses) -> Weights:
+        """Of a step with a layout."""
+        found = self._of(step).weights
+        if found is None:
+            raise TypeError(f"{step.kind} has no layout")
+        return found
+
+    def _of(self, step: Synapses) -> _LaidOut:
+        key = id(step)
+        if key not in self._found:
+            found = _LAID_OUT.get(key)
+            if found is None:
+                found = _LAID_OUT[key] = _LaidOut(step)
+            self._found[key] = found
+        return self._found[key]
 
 
 def plans(network: Network) -> dict[str, Plan]:
@@ -75,19 +117,14 @@ class Paths:
     """How each step with weights is computed for so many images: no bit depends on it. Whether silent inputs are used like the others, because
     few are, is decided at the first batch."""
 
-    def __init__(self, packed: dict[int, Weights]):
-        self._packed, self._silent, self._long = packed, {}, {}
+    def __init__(self, layouts: Layouts):
+        self._layouts, self._silent = layouts, {}
 
     def weights(self, step: Synapses, images: int, dense: bool) -> Weights:
         """As they are packed, or once more in long rows, which all sizes of batches that want them share."""
-        packed = self._packed[id(step)]
+        packed = self._layouts.packed(step)
         blocks = long_row_blocks(packed, images * math.prod(step.out_shape[:-1]), dense, threads())
-        if blocks == 0:
-            return packed
-        key = id(step), blocks
-        if key not in self._long:
-            self._long[key] = in_long_rows(packed, blocks)
-        return self._long[key]
+        return self._layouts.long(step, blocks) if blocks else packed
 
     def dense(self, step: Synapses, inputs: np.ndarray, silent: int) -> bool:
         """For a step that reads `inputs`, (n, ...), in which the value `silent` is silent."""
@@ -95,4 +132,4 @@ class Paths:
             self._silent[id(step)] = np.count_nonzero(inputs == silent) / inputs.size
         kernel, strides, dilations, _ = step.kernel_geometry()
         sliding, samples = slides(kernel[1], strides[1], dilations[1]), inputs.size // math.prod(step.in_shape)
-        return dense_is_faster(self._packed[id(step)], self._silent[id(step)], sliding, samples * math.prod(step.out_shape[:-1]))
+        return dense_is_faster(self._layouts.packed(step), self._silent[id(step)], sliding, samples * math.prod(step.out_shape[:-1]))

@@ -78,7 +78,7 @@ class RateSimulator:
             raise UsageError("rate coding", f"other activations than clamps in {', '.join(shaped[:5])}", "ReLUs and clamps, which rates stand for")
         if network.analog:
             raise UsageError("rate coding", "a part in the middle that does not spike", "a network whose layers all spike")
-        self.network, self._start, self._integrator = network, start, Integrator(network)
+        self.network, self._start, self._integrator = network, start, Integrator()
         thresholds = balanced_thresholds(network)
         self._thresholds = {
             layer.name: np.ascontiguousarray(np.broadcast_to(per_neuron(thresholds[layer.name], layer.shape), math.prod(layer.shape)))

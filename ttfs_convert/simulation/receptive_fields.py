@@ -111,7 +111,9 @@ def receptive_fields(layer: Spiking | Readout, sizes: dict[str, int]) -> Recepti
     )
     if not any(part.relayed for part in parts):
         joined = Relays(*(each[:0] for each in (joined.start, joined.source, joined.factor)))
-    return ReceptiveFields(joined, _starts(used.sum(1)), relay, row, channels, connection, np.concatenate(weights, axis=1))
+    return ReceptiveFields(
+        joined, _starts(used.sum(1)), relay, row, channels, connection, weights[0] if len(weights) == 1 else np.concatenate(weights, axis=1)
+    )
 
 
 def _starts(sizes) -> np.ndarray:

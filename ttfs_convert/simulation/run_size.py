@@ -14,6 +14,9 @@ from .recording import step_dtype
 
 MAX_WORK = 10**12  # synaptic operations of one sample: sixty times VGG-16's
 FLOAT = 4  # bytes
+MOST_SAMPLES = 64  # at a time, by default
+LITTLE = 128 << 20  # bytes of a batch
+ORIGINALS = 4  # floats of the original for every neuron: what ONNX Runtime works with, has, gives, and what is compared
 AT_ONCE = 3  # arrays of float32 of the widest layer that are at work at a time: what is read, potentials, what a step in between makes
 
 
@@ -43,16 +46,31 @@ def check_run(network: Network, samples: int = 1) -> None:
 def run_bytes(network: Network) -> tuple[int, int]:
     """Estimated bytes of a run: those of weights, which are laid out once more, and those of each sample, its spike times and what is at work of the
     widest layer."""
-    weights = each = widest = 0
+    each = widest = 0
     counts = network.steps_per_layer()
     for layer in network.layers:
         each += math.prod(layer.shape) * step_dtype(counts[layer.name])().itemsize
         widest = max(widest, math.prod(layer.shape))
         if isinstance(layer, (Spiking, Readout)):
             steps = [step for connection in layer.connections for step in connection.path]
-            weights += sum(step.weights.nbytes for step in steps if isinstance(step, WeightedKind))
             widest = max([widest, *(math.prod(shape) for step in steps for shape in (step.in_shape, step.out_shape))])
-    return 2 * weights, each + AT_ONCE * FLOAT * widest
+    return 2 * weight_bytes(network), each + AT_ONCE * FLOAT * widest
+
+
+def weight_bytes(network: Network) -> int:
+    """Of all synapses."""
+    steps = (
+        step for layer in network.layers if isinstance(layer, (Spiking, Readout)) for connection in layer.connections for step in connection.path
+    )
+    return sum(step.weights.nbytes for step in steps if isinstance(step, WeightedKind))
+
+
+def usual_batch(network: Network) -> int:
+    """Samples at a time where nobody says how many: as many as leave the network's weights, or little memory, the larger part of a run beside its
+    original, which gives a float for every neuron; never more than `MOST_SAMPLES`, nor than `memory_bound` allows."""
+    fixed, each = run_bytes(network)
+    each += ORIGINALS * FLOAT * sum(math.prod(layer.shape) for layer in network.layers)
+    return max(1, min(MOST_SAMPLES, max(LITTLE, fixed // 4, 1) // each, (memory_bound() - fixed) // each))
 
 
 def run_work(network: Network) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ from ..tasks.judged_output import JudgedOutput
 from ..tasks.scores import joined
 from ..tasks.task import Statistics
 from ..tasks.task_choice import chosen_task
-from .original import original_model
+from .original import folder_for_weights, original_model
 
 FEW = 4  # samples on which it is tried whether they mix, or as many as two of the model's own batches
 
@@ -95,16 +96,19 @@ class Comparison:
             raise UsageError("batch", f"{batch}", "at least 1")
         check_run(network)
         self.data = dataset_of(data, network.input_shapes)
-        self.model = original_model(network, onnx_file)
+        self._folder = folder_for_weights(network, self)
+        self.model = original_model(network, onnx_file, self._folder)
         if network.precision != "float32":
             with tempfile.TemporaryDirectory() as folder:
-                to_float32(self.model, Path(folder))
+                to_float32(self.model, self._folder or Path(folder))
         set_sizes(self.model, network.input_sizes)
         if network.derived is not None:
             self.model = with_derived(self.model, embedded_model(network.derived, "derived tensors"))
         self._threads, self._unbatched, self._tensors = threads, network.unbatched, [layer.tensor for layer in network.layers if layer.tensor]
+        self._sessions: list[weakref.ref[Reference]] = []
+        self._settled_inside: tuple[int | None] | None = None  # once somebody has asked
         self._readouts = [layer.tensor for layer in network.readouts if layer.tensor]
-        self.original, self.ends = Reference(self.model, threads=threads, unbatched=network.unbatched), Ends(network, threads)
+        self.original, self.ends = self._session(self.model), Ends(network, threads)
         self.outputs = [value.name for value in self.model.graph.output]
         check_against_original(network, self.original.inputs, self.outputs, self.ends.head, self.ends.tail)
         self.output = _judged(self.outputs, output)
@@ -151,7 +155,7 @@ class Comparison:
             return unit, []
         whole = self.original
         if not set(self._readouts).issubset(self.outputs):  # labels alone may hide that samples mix
-            whole = Reference(self.model, self._readouts, self._threads, unbatched=self._unbatched)
+            whole = self._session(self.model, self._readouts)
         mixed = [name for name in (self.ends.settle(few, unit), whole.settle(few, unit)) if name is not None]
         if not mixed:
             return self.original.fixed_batch, []
@@ -163,11 +167,11 @@ class Comparison:
         ]
 
     def _bounds(self, few: Mapping[str, np.ndarray], unit: int, ends: Mapping[str, tuple[float, float] | None]) -> Bounds:
-        self._sample = self.original(few)
+        self._sample = self.original.once(few)
         sample = {
             name: np.asarray(few[name][0 if name in self._unbatched else slice(unit)], kind) for name, (_, kind) in self.original.inputs.items()
         }
-        return Bounds(self.model, sample, ends)
+        return Bounds(self.model, sample, ends, self._folder)
 
     def _rules(self, bounds: Bounds, threshold: float | None) -> dict[str, Rule | NoRule | PositionRule]:
         return {
@@ -185,18 +189,31 @@ class Comparison:
 
     def reference(self, model: onnx.ModelProto, tensors: Sequence[str] = ()) -> Reference:
         """A session over `model`, the original or one made from it, that runs as many samples at a time as all others do."""
-        found = Reference(model, tensors, self._threads, unbatched=self._unbatched)
-        found.together = found.fixed_batch or self._together_inside
+        found = self._session(model, tensors)
+        if self._settled_inside is None:
+            self._settled_inside = self._together_inside(found if model is self.model and list(tensors) == self._tensors else None)
+        found.together = found.fixed_batch or self._settled_inside[0]
         return found
 
-    @functools.cached_property
-    def _together_inside(self) -> int | None:
-        """As `together`, for the tensors that layers stand for as well: their batch axis may be another one than the first."""
-        if self.together is None:
-            inside = Reference(self.model, self._tensors, self._threads)
-            inside.settle(self._few_samples)
-            return inside.together
-        return self.together
+    def _session(self, model: onnx.ModelProto, tensors: Sequence[str] = ()) -> Reference:
+        made = Reference(model, tensors, self._threads, self._folder, self._unbatched)
+        self._sessions.append(weakref.ref(made))
+        return made
+
+    def close(self) -> None:
+        """Give back the memory of all sessions of the original, which are not run any more."""
+        for made in filter(None, (each() for each in self._sessions)):
+            made.close()
+
+    def _together_inside(self, session: Reference | None) -> tuple[int | None]:
+        """As `together`, for the tensors that layers stand for as well: their batch axis may be another one than the first. session: of the original
+        and these, if there is one."""
+        if self.together is not None:
+            return (self.together,)
+        inside = session or self._session(self.model, self._tensors)
+        two = {name: values[[0, -1]] for name, values in self._few_samples.items()}  # all neurons' values of more would be much memory
+        inside.settle(two)
+        return (inside.together,)
 
     def inputs(self, rows: slice) -> dict[str, np.ndarray]:
         """The model's inputs for the samples `rows`, by name."""

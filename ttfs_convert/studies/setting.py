@@ -13,6 +13,7 @@ from ..data.given import GivenData, dataset_of
 from ..network.network import Network
 from ..network.store import load
 from ..onnx_model.input_sizes import chosen_sizes
+from ..simulation.run_size import MOST_SAMPLES, usual_batch
 from ..tasks.drop_limit import DropLimit
 from .comparison import Comparison
 from .original import original_model
@@ -25,7 +26,7 @@ class StudyOptions(TypedDict, total=False):
     limit: int | None  # use the first samples only
     data_dir: str | Path | None  # where the raw files of a named data set are looked for first
     onnx_file: str | Path | None  # the original model where none is embedded; its SHA-256 must be that of the file that was converted
-    batch: int  # samples at a time, 64 by default; changes no figure but the times
+    batch: int | None  # samples at a time, by default 64 or as many as take little memory beside the weights; changes no figure but the times
     threads: int | None  # of both engines; by default as many as there are cores
     output: str | None  # which of the model's outputs labels judge, by default the first
     decision_threshold: float | None  # from where on a lone value means class 1, where its bounds do not say
@@ -39,7 +40,7 @@ class Setting:
     network: Network
     data: Dataset
     onnx_file: str | Path | None = None
-    batch: int = 64
+    batch: int = MOST_SAMPLES
     threads: int | None = None
     output: str | None = None
     decision_threshold: float | None = None
@@ -69,13 +70,15 @@ def setting_of(network: Network | str | Path, data: GivenData, options: StudyOpt
     if unknown:
         raise TypeError(f"unexpected keyword argument {unknown[0]!r}; options are {', '.join(sorted(StudyOptions.__optional_keys__))}")
     if not isinstance(network, Network):
-        network = load(network)
+        network = load(network, mapped=True)
     steps = options.get("steps", "own")
     if steps != "own":
         network = network.with_steps(steps)
     dataset = dataset_of(data, network.input_shapes, limit=options.get("limit"), data_dir=options.get("data_dir"))
     network, dataset = _at_size_of(dataset, network, options.get("onnx_file"))
     others = {name: value for name, value in options.items() if name not in ("steps", "limit", "data_dir")}
+    if others.get("batch") is None:
+        others["batch"] = usual_batch(network)
     return replace(Setting(network, dataset), **others)
 
 

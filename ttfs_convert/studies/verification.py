@@ -17,7 +17,8 @@ def samples_to_verify(asked: int | None, total: int) -> int:
 
 
 def verified(network: Network, comparison: Comparison, samples: int) -> EngineCheck:
-    """Engine `clock`, or `event` in continuous time, on the first samples."""
+    """Engine `clock`, or `event` in continuous time, on the first samples. It is the last that is run: the original's sessions are given back."""
+    comparison.close()
     check = EngineCheck(network, by="event" if network.steps is None else "clock", samples=samples)
     simulate = simulator(network, check.by)
     for first in range(0, samples, comparison.batch):

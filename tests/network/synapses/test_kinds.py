@@ -177,3 +177,13 @@ def test_parameters_and_multiply_accumulates(step):
         doubled = step.with_weights(2 * step.weights.astype(np.float64))
         assert doubled.weights.dtype == np.float32 and type(doubled) is type(step)
         np.testing.assert_array_equal(doubled.weights, 2 * step.weights)
+
+
+def test_products_of_large_dense_layers_in_parts(monkeypatch):
+    step, values = SAMPLES["dense"], normal(12).astype(np.float64)
+    whole = step.apply(values), step.weight_sum(values)
+    monkeypatch.setattr("ttfs_convert.network.synapses.dense.AT_ONCE", 24)
+    monkeypatch.setattr("ttfs_convert.network.synapses.dense.COLUMNS", 2)
+    for found, expected in zip((step.apply(values), step.weight_sum(values)), whole):
+        assert found.shape == (7,)
+        np.testing.assert_allclose(found, expected, rtol=1e-14)

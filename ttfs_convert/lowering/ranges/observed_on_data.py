@@ -24,7 +24,7 @@ from .calibration import RangeRequest, Rule, ranges
 from .of_inputs import InputRanges, measured_ends
 from .of_layers import Ends, Range, Unbounded
 
-MEMORY = 64 << 20  # bytes of activations at a time
+MEMORY = 16 << 20  # bytes of activations at a time
 BEYOND = 1e-5  # of a layer's largest value: what rounding may put outside of its ends
 FEW = 0.1  # share of an input's features that use little of its range by nature, such as an image's border
 

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+AT_ONCE = 1 << 21  # weights that are made float64 at a time
+COLUMNS = 256  # of which at least so many outputs
+
+
+def _product(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """values (inputs,) @ weights (inputs, outputs) in float64."""
+    columns = max(1, AT_ONCE // (COLUMNS * len(weights))) * COLUMNS
+    if columns >= weights.shape[1]:
+        return values @ weights.astype(np.float64)
+    return np.concatenate([values @ weights[:, first : first + columns].astype(np.float64) for first in range(0, weights.shape[1], columns)])
+
+
 class Dense(FittableKind):
     """V0[o] = sum_i w[i, o] a[i]."""
 
@@ -36,14 +48,14 @@ class Dense(FittableKind):
         return self
 
     def apply(self, activations: np.ndarray) -> np.ndarray:
-        return activations @ self.weights.astype(np.float64)
+        return _product(activations, self.weights)
 
     def kernel_layout(self) -> Weights:
         """A convolution of images with one pixel."""
         return pack(self.weights[None, None])
 
     def weight_sum(self, incoming: np.ndarray) -> np.ndarray:
-        return np.tile(incoming, self.in_shape[0] // incoming.size) @ self.weights.astype(np.float64)
+        return _product(np.tile(incoming, self.in_shape[0] // incoming.size), self.weights)
 
     def gain(self) -> tuple[float, int]:
         return float(np.abs(self.weights).sum(0, dtype=np.float64).max()), self.in_shape[0]
