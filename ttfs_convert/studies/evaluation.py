@@ -96,6 +96,7 @@ def evaluate(
             tallies = Tallies(setting.network, comparison, asked, writer, found)
             tallies.measured.compile_seconds = compile_seconds
             kept.restore(tallies)
+            originals.time_alone(tallies.measured.original_time)
             for run in comparison.runs(simulate, first=tallies.done):
                 tallies.add(run, originals(run.rows, run.x, tallies.measured.original_time))
                 progress(tallies.done, len(comparison.data))

@@ -27,8 +27,8 @@ class OriginalRuns:
     """Runs the original of a comparison, batch by batch.
 
     tensors: inner ones, that layers are compared with. layers: `all` gives them for every batch, which is then computed by a session that cannot fuse
-    what it must show; the one that can is timed beside it until the median is stable. `sample` gives them for one batch in ONE_IN, `none` for none:
-    then every other batch is timed. Raises UsageError for another word.
+    what it must show; the one that can is timed before (see `time_alone`). `sample` gives them for one batch in ONE_IN, `none` for none: then every
+    other batch is timed. Raises UsageError for another word.
     """
 
     def __init__(self, comparison: Comparison, tensors: Sequence[str], layers: ComparedLayers):
@@ -40,12 +40,23 @@ class OriginalRuns:
     def __call__(self, rows: slice, x: Mapping[str, np.ndarray], clock: OriginalTime) -> dict[str, np.ndarray]:
         """Outputs of the samples `rows`, by name, and the tensors where they are wanted. x: the model's inputs. clock: told what is timed."""
         shown = is_compared(self._layers, rows.start // self._comparison.batch)
-        outputs: dict[str, np.ndarray] = {}
-        if not shown or (self._layers == "all" and not clock.is_stable):
-            start = time.perf_counter()
-            outputs = self._comparison.original(x)
-            clock.add(rows.stop - rows.start, time.perf_counter() - start)
-        return self.tapped(x) if shown else outputs
+        return self.tapped(x) if shown else self._timed(rows, x, clock)
+
+    def time_alone(self, clock: OriginalTime) -> None:
+        """Where every batch shows inner tensors, run as many batches without as a stable median needs, before these are run; then give back what
+        that took, so that large weights are not laid out for two sessions at once."""
+        if self._layers == "all":
+            for rows, x in self._comparison.batches():
+                if clock.is_stable:
+                    break
+                self._timed(rows, x, clock)
+            self._comparison.original.close()
+
+    def _timed(self, rows: slice, x: Mapping[str, np.ndarray], clock: OriginalTime) -> dict[str, np.ndarray]:
+        start = time.perf_counter()
+        outputs = self._comparison.original(x)
+        clock.add(rows.stop - rows.start, time.perf_counter() - start)
+        return outputs
 
     @property
     def tapped(self) -> Reference:
