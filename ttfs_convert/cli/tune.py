@@ -10,7 +10,7 @@ import click
 from .base_command import INCONCLUSIVE, Command
 from .console import note, note_subset, say, show
 from .output_files import check_outputs, write_json
-from .shared_options import bounded, judging
+from .shared_options import bounded, judging, skipping
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--data", required=True, metavar="NAME|PATH", help="Data with labels or targets, as for ttfs-run.")
 @click.option("--data-dir", type=click.Path(file_okay=False, exists=True), help="Where raw data sets are looked for first.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use N samples only.")
+@skipping
 @click.option(
     "--max-drop",
     type=click.FloatRange(min=0),
@@ -83,6 +84,7 @@ class Options(NamedTuple):
     data: str
     data_dir: str | None
     limit: int | None
+    skip_broken: bool
     max_drop: float | None
     max_latency: int | None
     compensate: bool
@@ -109,7 +111,7 @@ def _tune(options: Options) -> None:
     inputs = {"SNN.npz": options.network, "--data": options.data, "--calibrate": options.calibrate, "--onnx": options.onnx_file}
     check_outputs(inputs, json=options.json_file, out=options.out)
     network = load(options.network)
-    dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir)
+    dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir, skip_broken=options.skip_broken)
     found = tune(
         network,
         dataset,
@@ -150,7 +152,14 @@ def _to_fit_to(options: Options, network: Network) -> Dataset | None:
 
     if options.calibrate is None:
         return None
-    return dataset_of(options.calibrate, network.input_shapes, limit=options.calibration_limit, data_dir=options.data_dir, split="train")
+    return dataset_of(
+        options.calibrate,
+        network.input_shapes,
+        limit=options.calibration_limit,
+        data_dir=options.data_dir,
+        split="train",
+        skip_broken=options.skip_broken,
+    )
 
 
 def _budget(found: Tuning) -> str:

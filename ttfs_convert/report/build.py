@@ -40,6 +40,7 @@ from .schema import (
     QuantisedPart,
     Report,
     SamplesPart,
+    SkippedPart,
     SnnPart,
     SpikeTimesPart,
     TaskPart,
@@ -108,7 +109,14 @@ def report_of(
             analog=tuple(_analog(part, network.ann_macs) for part in network.analog),
         ),
         engine=_engine(run),
-        data=DataPart(name=data.name, sha256=data.sha256, samples=done, wanted=None if done == len(data) else len(data), treatments=dict(treatments)),
+        data=DataPart(
+            name=data.name,
+            sha256=data.sha256,
+            samples=done,
+            wanted=None if done == len(data) else len(data),
+            skipped=tuple(SkippedPart(file=each.file, why=each.why) for each in data.skipped),
+            treatments=dict(treatments),
+        ),
         partial=done < len(data),
         ann=AnnPart.model_validate({"accuracy": None, "mean_squared_error": squares[0], **figures(judged.scores, "ann")}),
         snn=SnnPart.model_validate(

@@ -20,6 +20,7 @@ import numpy as np
 from .. import __version__
 from ..errors import DataError, UsageError
 from ..files.atomic import check_target, write_whole
+from ..files.npz_member import BROKEN_ARCHIVE, read_member
 from ..measurement.distributions import ActivationPairs, Distributions, PreActivations
 from ..measurement.engine_agreement import EngineCheck
 from ..measurement.first_decision import FirstDecisions
@@ -99,11 +100,11 @@ class RunLog:
 
 def _read(path: Path) -> tuple[dict[str, Any], memoryview]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            tree, content = json.loads(file["tree"].tobytes()), memoryview(file["bytes"].tobytes())
+        with zipfile.ZipFile(path) as file:
+            tree, content = json.loads(read_member(file, "tree").tobytes()), memoryview(read_member(file, "bytes").tobytes())
         if tree["about"]["format"] != FORMAT:
             raise ValueError(f"format {tree['about']['format']!r}")
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (*BROKEN_ARCHIVE, KeyError, TypeError) as error:
         raise _broken(str(path), error) from error
     return tree, content
 
