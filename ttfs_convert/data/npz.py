@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..files.npz_member import BROKEN_ARCHIVE, header_of, read_member
+from ..files.npz_archive import BROKEN_ARCHIVE, header_of, npz_archive, read_member
 from .labels import labels_or_targets
 
 REMEDY = "write it with numpy.savez(path, x=samples, y=labels)"
@@ -49,7 +49,7 @@ def read(path: Path, split: str = "test") -> Contents:
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path}", "not an .npz file", "a zip archive of arrays", REMEDY)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with npz_archive(path) as archive:
             names = tuple(dict.fromkeys(name.removesuffix(".npy") for name in archive.namelist()))
             choice = _chosen(names, path, split)
             first = choice.x or choice.inputs[0]
@@ -140,7 +140,7 @@ def _fits(archive: zipfile.ZipFile, name: str, samples: int) -> bool:
     """Whether an array beside x may be another input, by its header alone."""
     try:
         header = header_of(archive, name)
-    except BROKEN_ARCHIVE:
+    except ValueError:
         return False
     return header.dtype.kind in "biuf" and len(header.shape) > 0 and header.shape[0] == samples and 0 not in header.shape
 

@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import DataError
 from ..files.atomic import PREFIX, check_target, write_whole, writing
 from ..files.content_kind import SPIKES, refuse_others
-from ..files.npz_member import BROKEN_ARCHIVE, read_member
+from ..files.npz_archive import BROKEN_ARCHIVE, npz_archive, read_member
 from ..network.network import Network
 from ..shown import shown
 from .recording import Recording
@@ -105,13 +105,16 @@ def load_spikes(path: str | Path) -> tuple[Recording, dict]:
     """A file of `SpikeWriter`: all images as one recording, and what the file says of itself. Raises DataError for any other file."""
     refuse_others(path, SPIKES, DataError, "a file of ttfs-run --spikes")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with npz_archive(path) as archive:
             about = json.loads(str(read_member(archive, "about")))
             names, members = about.get("names", {}), [name.removesuffix(".npy") for name in archive.namelist()]
             spikes, potentials = (
                 {names.get(name.split("/", 1)[1], name.split("/", 1)[1]): read_member(archive, name) for name in members if name.startswith(kind)}
                 for kind in ("spikes/", "potentials/")
             )
-        return Recording(spikes, potentials, {layer["name"]: layer["steps"] for layer in about["layers"]}), about
+        steps = {layer["name"]: layer["steps"] for layer in about["layers"]}
+        if steps.keys() != spikes.keys():
+            raise ValueError(f"spike times of {', '.join(map(shown, spikes))}, which are not those of its layers")
+        return Recording(spikes, potentials, steps), about
     except (*BROKEN_ARCHIVE, KeyError, TypeError, AttributeError) as error:
         raise DataError(str(path), f"cannot be read ({error})", "a file of ttfs-run --spikes") from error

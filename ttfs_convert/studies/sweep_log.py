@@ -37,7 +37,7 @@ class SweepLog:
                 _ = [found[name] for name in COSTS]
                 if {key: entry[key] for key in ABOUT if key in entry} == setting:
                     self._runs[run] = {"accuracy": found.pop("accuracy"), "agreement": found.pop("agreement"), **found}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(str(path), f"cannot be read ({error})", "a log of an earlier sweep", "name another file") from error
         if cut_off and not cut_off.startswith(self.BEGIN[: len(cut_off)]):
             raise DataError(str(path), "cannot be read (its last line is no run of a sweep)", "a log of an earlier sweep", "name another file")

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..memory_bound import in_words, memory_bound
 
+END_OF_DIRECTORY, LARGE = 22, 0xFFFF  # bytes of its record, without a comment; what it says of 65,535 members or more
 BROKEN_MEMBER = (OSError, EOFError, zipfile.BadZipFile, zlib.error)  # its bytes
 BROKEN_ARCHIVE = (*BROKEN_MEMBER, ValueError, RuntimeError, struct.error)  # RuntimeError: encrypted, unknown
+
+
+@contextlib.contextmanager
+def npz_archive(path: str | Path) -> Iterator[zipfile.ZipFile]:
+    """Open, with all its members where its directory says that they are, by these names: damage of the directory, which has no checksum, could hide
+    some. Raises one of BROKEN_ARCHIVE."""
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            archive.open(info).close()
+        with open(path, "rb") as file:
+            file.seek(-END_OF_DIRECTORY - len(archive.comment), 2)
+            told = int.from_bytes(file.read(END_OF_DIRECTORY)[10:12], "little")
+        if told not in (LARGE, len(archive.infolist())):
+            raise zipfile.BadZipFile(f"a directory of {told:,} members, {len(archive.infolist()):,} found")
+        yield archive
 
 
 @dataclass(frozen=True)
