@@ -1,8 +1,8 @@
 """Fuzz all that reads files: python -m attacks.fuzz --seconds 60 --seed 1. Prints a table in Markdown: inputs, outcomes, faults.
 
-Every input gives a result or one of our errors. A fault is anything else: another exception, the end of the process, more than 10 seconds, more memory
-than twice what the file has or says that it has unpacked (of one input in 16, with 8 MiB for what Python takes in any case), or damage that is read
-as if it were none. Inputs follow from the seed, the target and a number: `--target T --number N --keep FILE` writes one again. Each target has a
+Every input gives a result or one of our errors. A fault is anything else: another exception, the end of the process, more than 10 seconds, more
+memory than twice what the file has or says that it has unpacked (of one input in 16, with 8 MiB for what Python takes in any case), or damage that
+is read as if it were none. Inputs follow from the seed, the target and a number: `--target T --number N --keep FILE` writes one. Each target has a
 process of its own, in which another goes on behind an input that ended it.
 """
 

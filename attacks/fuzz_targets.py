@@ -24,8 +24,8 @@ FORMATS = {"png": ".png", "jpeg": ".jpg", "bmp": ".bmp", "webp": ".webp", "tiff"
 
 @dataclass(frozen=True)
 class Target:
-    """One kind of file. name: where it stands in its folder. seeds: good ones. read: what a command does with it; raises TtfsError for what it refuses.
-    told: where damage has to show, what it read as text: a file that is read has to be as its seed. beside: files that stand there, too."""
+    """One kind of file. name: where it stands in its folder. seeds: good ones. read: what a command does with it; raises TtfsError for what it
+    refuses. told: where damage has to show, what it read as text: a file that is read has to be as its seed. beside: files that stand there, too."""
 
     name: str
     seeds: tuple[bytes, ...]

@@ -84,7 +84,7 @@ def load_dataset(
     limit: take the first `limit` samples; from a folder of images these are spread over the classes.
     split: which images of a named data set, and which part of an .npz that has several (x_train, x_test).
     size: height and width that the model takes, which images of a folder are held against.
-    skip_broken: leave images of a folder out that cannot be decoded, with all that belongs to them; labels of the others stay, and `skipped` says which.
+    skip_broken: leave images of a folder out that cannot be decoded; labels of the others stay, and `skipped` says which.
 
     Raises UsageError for a limit below 1 or an unknown split and DataError for data that is missing or broken.
     """

@@ -42,8 +42,8 @@ class Pictures:
 def read(root: Path, limit: int | None, wanted: tuple[int, int] | None = None, skip_broken: bool = False) -> Pictures:
     """The images of a folder of classes. wanted: the model's height and width. skip_broken: leave images out that cannot be decoded.
 
-    Labels number the sub-folders in sorted order, whatever is broken. Images come the first of each class, then the second of each, and so on, so that
-    the first `limit` are spread over the classes. Transparency is dropped. Raises DataError, also where no image is left.
+    Labels number the sub-folders in sorted order, whatever is broken. Images come the first of each class, then the second of each, and so on, so
+    that the first `limit` are spread over the classes. Transparency is dropped. Raises DataError, also where no image is left.
     """
     classes = _folders(root)
     if not classes:

@@ -16,8 +16,8 @@ LARGEST = 1 << 20  # bytes
 
 
 def read_toml(path: str | Path, expected: str) -> dict:
-    """Its content. expected: what was asked for, for the message. Raises DataError for a file that cannot be read, has more than `LARGEST` bytes, or is
-    no TOML."""
+    """Its content. expected: what was asked for, for the message. Raises DataError for a file that cannot be read, has more than `LARGEST` bytes, or
+    is no TOML."""
     try:
         with open(path, "rb") as file:
             content = file.read(LARGEST + 1)

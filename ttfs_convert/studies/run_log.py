@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import time
-import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -54,4 +55,6 @@ class SweepLog:
             entry = {**self._setting, **dict(zip(RUN, run)), **found}
             with writing(self._path), open(self._path, "a") as file:
                 file.write(json.dumps(entry) + "\n")
+                file.flush()
+                os.fsync(file.fileno())  # a power failure costs the run that is under way at most
         return found
