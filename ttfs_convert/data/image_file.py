@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+EXPECTED, REMEDY = "PNG, JPEG, BMP, WebP or TIFF", "replace or remove the file"
 GRAY = {"1", "L", "I;16", "I;16L", "I;16B"}
 COLOUR = {"RGB", "RGBA", "RGBX", "LA", "P", "PA", "CMYK", "YCbCr"}
 
@@ -55,7 +57,7 @@ def pixels_of(path: Path, gray: bool) -> np.ndarray:
 
 
 def _opened(path: Path) -> Image.Image:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
         raise DataError(f"{path}", "no regular file, or a link that leads nowhere or in a loop", "an image", "replace or remove it")
@@ -63,10 +65,13 @@ def _opened(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(path, formats=sorted(set(FORMATS.values())))
+            content = io.BytesIO(path.read_bytes())  # of a file, Pillow asks for as many bytes as a header claims, and memory is taken for them
+            return Image.open(content, formats=sorted(set(FORMATS.values())))
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}", "an image that cannot be decoded (no header of one)", EXPECTED, REMEDY) from error
     except Exception as error:  # as above
         raise _broken(path, error) from error
 
 
 def _broken(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}", f"an image that cannot be decoded ({error})", "PNG, JPEG, BMP, WebP or TIFF", "replace or remove the file")
+    return DataError(f"{path}", f"an image that cannot be decoded ({error})", EXPECTED, REMEDY)
