@@ -6,7 +6,7 @@ import platformdirs
 
 
 def user_cache() -> Path:
-    """The folder, which may have to be made. Raises OSError for a user without a home folder: relative to the working folder it would be in the way."""
+    """The folder, which may have to be made. Raises OSError for a user without a home folder: beside the user's files it would be in the way."""
     try:
         folder = Path(platformdirs.user_cache_dir("ttfs-convert"))
     except RuntimeError as error:  # of newer versions of platformdirs
