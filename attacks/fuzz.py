@@ -71,7 +71,7 @@ def _row(name: str, counts: Counter[str], seconds: float) -> str:
 def fuzzed(name: str, seed: int, seconds: float, first: int = 0) -> tuple[Counter[str], float]:
     """Outcomes of one target, and how long it was; faults are told on standard error."""
     counts: Counter[str] = Counter()
-    began, number = time.monotonic(), first
+    began, number, suspect = time.monotonic(), first, -1
     while time.monotonic() - began < seconds or number == first:
         child = _Child(name, seed, number, max(0.0, seconds - (time.monotonic() - began)))
         for told in child.lines():
@@ -82,6 +82,9 @@ def fuzzed(name: str, seed: int, seconds: float, first: int = 0) -> tuple[Counte
         if child.ended_well():
             break
         number = child.at() if child.at() >= number else number  # those between were not counted: they are run once more, up to this one
+        if child.silent and number != suspect:  # the machine may have been busy with others: once more
+            suspect = number
+            continue
         counts["faults"] += 1
         _tell(name, number, child.why())
         number += 1
@@ -104,13 +107,13 @@ class _Child:
             stderr=subprocess.PIPE,
             env={**os.environ, "FUZZ_AT": self._place.name},
         )
-        self._silent = False
+        self.silent = False
 
     def lines(self) -> Iterator[dict]:
         told: queue.Queue[bytes] = queue.Queue()
         self._error: list[bytes] = []
         readers = [
-            threading.Thread(target=lambda: [told.put(line) for line in (*self._process.stdout, b"")], daemon=True),
+            threading.Thread(target=lambda: [told.put(line) for line in iter(self._process.stdout.readline, b"")] + [told.put(b"")], daemon=True),
             threading.Thread(target=lambda: self._error.append(self._process.stderr.read()), daemon=True),
         ]
         for reader in readers:
@@ -119,7 +122,7 @@ class _Child:
             try:
                 line = told.get(timeout=KILLED + 60 * (self.at() < 0))  # preparing takes its time
             except queue.Empty:
-                self._silent = True
+                self.silent = True
                 self._process.kill()
                 continue
             if not line:
@@ -138,7 +141,7 @@ class _Child:
 
     def why(self) -> str:
         last = b"".join(self._error).decode(errors="replace").strip().splitlines()[-1:]
-        return f"longer than {KILLED:.0f} s" if self._silent else f"the process ended with {self._process.returncode}: {' '.join(last)}"
+        return f"longer than {KILLED:.0f} s" if self.silent else f"the process ended with {self._process.returncode}: {' '.join(last)}"
 
 
 def inputs(name: str, seed: int, number: int):

@@ -7,7 +7,9 @@ system or disk without such locks is left where it is.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import hashlib
 import os
 import platform
@@ -86,16 +88,25 @@ def remove_abandoned(folder: Path) -> None:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[None]:
-    """Inside, the temporary folders of this process are in one of its own, in the system's folder for them, so that the next one finds what is left
-    of one that was killed."""
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # those who need one will say so
-            system = Path(tempfile.gettempdir())
-            remove_abandoned(system)
-            folder = stack.enter_context(temporary_folder(system, "ttfs-convert"))
-            stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
-            tempfile.tempdir = str(folder)
+    """Inside, temporary folders are in one that this process has in the system's folder for them until it ends, so that the next one finds what is
+    left of one that was killed."""
+    before = tempfile.tempdir
+    with contextlib.suppress(OSError):  # those who need one will say so
+        tempfile.tempdir = str(_scratch_in(Path(tempfile.gettempdir()), os.getpid()))
+    try:
         yield
+    finally:
+        tempfile.tempdir = before
+
+
+@functools.cache
+def _scratch_in(system: Path, process: int) -> Path:
+    """The one of this process. Libraries remove what they have in it as it ends, which has to come first. Raises OSError."""
+    remove_abandoned(system)
+    stack = contextlib.ExitStack()
+    folder = stack.enter_context(temporary_folder(system, "ttfs-convert"))
+    atexit.register(stack.close)
+    return folder
 
 
 def _is_locked_here(descriptor: int, path: Path) -> bool:
