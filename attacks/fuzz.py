@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m attacks.fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60, help="for all targets together")
+    parser.add_argument("--inputs", type=int, help="so many of each target instead, in this process")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--target", choices=MAKERS, help="one alone")
     parser.add_argument("--number", type=int, help="of the only input, or of the first")
@@ -54,12 +55,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     names = [asked.target] if asked.target else [*MAKERS]
     print("| Target | Inputs | " + " | ".join(OUTCOMES) + " | faults | inputs a second |\n|---|---|---|---|---|---|---|")
-    total: Counter[str] = Counter()
+    total, spent = Counter[str](), 0.0
     for name in names:
-        counts, seconds = fuzzed(name, asked.seed, asked.seconds / len(names), asked.number or 0)
+        if asked.inputs:
+            counts, seconds = fuzzed_here(name, asked.seed, asked.inputs)
+        else:
+            counts, seconds = fuzzed(name, asked.seed, asked.seconds / len(names), asked.number or 0)
+        spent += seconds
         total.update(counts)
         print(_row(name, counts, seconds), flush=True)
-    print(_row("all", total, asked.seconds))
+    print(_row("all", total, spent))
     return min(1, total["faults"])
 
 
@@ -88,6 +93,21 @@ def fuzzed(name: str, seed: int, seconds: float, first: int = 0) -> tuple[Counte
         counts["faults"] += 1
         _tell(name, number, child.why())
         number += 1
+    return counts, time.monotonic() - began
+
+
+def fuzzed_here(name: str, seed: int, count: int) -> tuple[Counter[str], float]:
+    """As `fuzzed`, of the first inputs: what ends a process ends this one."""
+    warnings.simplefilter("ignore")
+    counts: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder, at_most(MOST):
+        target, path, good = _prepared(name, Path(folder))
+        began = time.monotonic()
+        for number in range(count):
+            outcome, fault = _outcome(target, path, *_input(target, name, seed, number), good, number % TRACED == 0)
+            counts[outcome] += 1
+            if fault:
+                _tell(name, number, fault)
     return counts, time.monotonic() - began
 
 
@@ -161,16 +181,10 @@ def _input(target, name: str, seed: int, number: int) -> tuple[bytes, bytes]:
 
 def worked(name: str, seed: int, first: int, seconds: float) -> int:
     """In the child: inputs from `first` on, and now and then a line of what became of them."""
-    from .fuzz_targets import targets
-
     warnings.simplefilter("ignore")
-    target, place = targets(name)[name], os.open(os.environ["FUZZ_AT"], os.O_WRONLY)
+    place = os.open(os.environ["FUZZ_AT"], os.O_WRONLY)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder, at_most(MOST):
-        path = Path(folder) / target.name
-        path.parent.mkdir(exist_ok=True)
-        for other, content in target.beside.items():
-            (path.parent / other).write_bytes(content)
-        good = _good(target, path)
+        target, path, good = _prepared(name, Path(folder))
         counts, faults, began = Counter(), [], time.monotonic()
         told, number = began, first
         while time.monotonic() - began < seconds:
@@ -191,14 +205,20 @@ def _send(counts: Counter[str], faults: list[dict], number: int) -> None:
     print(json.dumps({"counts": counts, "faults": faults, "next": number}), flush=True)
 
 
-def _good(target, path: Path) -> dict[bytes, str]:
-    """What good files are read as. They have to be read: a fuzzer that everything is refused to finds nothing."""
-    found = {}
+def _prepared(name: str, folder: Path):
+    """The target, the path of its inputs, and what good files are read as: they have to be, or nothing would be found."""
+    from .fuzz_targets import targets
+
+    target, found = targets(name)[name], {}
+    path = folder / target.name
+    path.parent.mkdir(exist_ok=True)
+    for other, content in target.beside.items():
+        (path.parent / other).write_bytes(content)
     for seed in target.seeds:
         path.write_bytes(seed)
         read = target.read(path)
         found[seed] = target.told(read) if target.told else ""
-    return found
+    return target, path, found
 
 
 def _outcome(target, path: Path, seed: bytes, data: bytes, good: dict[bytes, str], traced: bool) -> tuple[str, str]:

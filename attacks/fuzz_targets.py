@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import io
@@ -40,6 +41,7 @@ def targets(only: str | None = None) -> dict[str, Target]:
     return {name: make() for name, make in MAKERS.items() if only in (None, name)}
 
 
+@functools.cache
 def _network() -> bytes:
     from ttfs_convert.conversion.pipeline import convert
     from ttfs_convert.network.store import archive_of
@@ -180,6 +182,7 @@ def _costs() -> Target:
     return Target("costs.toml", (COSTS,), damaged_text, cost_table)
 
 
+@functools.cache
 class _Study:
     """The small network on its data, with the sums of a run, its report, a log of a sweep and spike times as files' contents."""
 

@@ -10,7 +10,7 @@ import click
 from ..shown import shown, shown_text
 from ..tables import widths
 from .console import say, show
-from .interruption import INTERRUPTED, Stopped, stoppable
+from .interruption import INTERRUPTED, Stopped, check_stopped, stoppable
 from .numba_environment import check_numba_environment
 from .streams import sturdy_streams, undelivered
 
@@ -69,6 +69,7 @@ class Command(click.Command):
             with scratch():
                 return super().invoke(ctx)
         except TtfsError as error:
+            check_stopped()
             _say_error(error)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:

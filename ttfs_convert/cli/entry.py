@@ -7,7 +7,7 @@ import signal
 import sys
 
 from .console import say
-from .interruption import Stopped, stoppable
+from .interruption import WORDS, Stopped, stoppable
 
 
 def _start(module: str) -> None:
@@ -19,7 +19,8 @@ def _start(module: str) -> None:
         say(stopped.word)
         sys.exit(stopped.exit_code)
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is written: nothing is left to stop
+        for number in WORDS:
+            signal.signal(number, signal.SIG_IGN)  # all is done, but for temporary files that are removed as Python ends
 
 
 def ttfs_check() -> None:

@@ -24,8 +24,18 @@ class Stopped(BaseException):
         self.word, self.exit_code = word, exit_code
 
 
+_RAISED: list[Stopped] = []  # the last one, until it has arrived
+
+
 def _stop(number: int, _: object) -> None:
-    raise Stopped(*WORDS[signal.Signals(number)])
+    _RAISED[:] = [Stopped(*WORDS[signal.Signals(number)])]
+    raise _RAISED[0]
+
+
+def check_stopped() -> None:
+    """Raise what was raised and has not arrived: a module written in C, in the middle of whose import a signal comes, raises ImportError instead."""
+    if _RAISED:
+        raise _RAISED.pop()
 
 
 @contextlib.contextmanager
@@ -42,9 +52,19 @@ def _handled(handlers: dict[signal.Signals, Callable]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def stoppable() -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
     """Inside, SIGINT and SIGTERM raise `Stopped`."""
-    return _handled(dict.fromkeys(WORDS, _stop))
+    _RAISED.clear()
+    with _handled(dict.fromkeys(WORDS, _stop)):
+        try:
+            yield
+        except Stopped:
+            _RAISED.clear()
+            raise
+        except BaseException:
+            check_stopped()
+            raise
 
 
 class Interruption:

@@ -88,10 +88,11 @@ def _restoring(target: Path, stack: contextlib.ExitStack) -> Callable[..., None]
             return lambda *error: None
 
     def restore(kind, error, trace) -> None:
-        if kind is not None and kept is not None:
-            os.replace(kept, target)
-        elif kind is not None:
-            target.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error says more
+            if kind is not None and kept is not None:
+                os.replace(kept, target)
+            elif kind is not None:
+                target.unlink(missing_ok=True)
 
     return restore
 
