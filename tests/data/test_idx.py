@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ttfs_convert.data import load_dataset
-from ttfs_convert.data.idx import IMAGES, read_idx
+from ttfs_convert.data import idx, load_dataset
 from ttfs_convert.errors import DataError, UsageError
 
 DATA = os.environ.get("TTFS_DATA")  # the fixtures take it away
@@ -216,7 +215,7 @@ def test_a_header_that_claims_much_takes_no_memory(tmp_path):
         (tmp_path / "images").write_bytes(content)
         tracemalloc.start()
         with pytest.raises(DataError, match="0 bytes after the header"):
-            read_idx(tmp_path / "images", IMAGES)
+            idx.read_idx(tmp_path / "images", idx.IMAGES)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 4e6

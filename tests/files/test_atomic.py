@@ -8,7 +8,7 @@ import pytest
 
 from ttfs_convert.errors import TtfsError, UsageError
 from ttfs_convert.files import temporary
-from ttfs_convert.files.atomic import write_all
+from ttfs_convert.files.atomic import whole_file, write_all
 
 
 def put(content, file):
@@ -103,3 +103,15 @@ def test_disks_without_hard_links(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"old")
     write_all({tmp_path / "a": partial(put, b"new"), tmp_path / "b": partial(put, b"new")})
     assert sorted(os.listdir(tmp_path)) == ["a", "b"] and (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_a_file_that_grows_is_put_in_its_place_when_it_is_whole(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(KeyError), whole_file(tmp_path / "a") as file:
+        file.write(b"half")
+        raise KeyError
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"old"
+    with whole_file(tmp_path / "a") as file:
+        file.write(b"new")
+        assert (tmp_path / "a").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"new"

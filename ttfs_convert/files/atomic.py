@@ -38,6 +38,19 @@ def write_whole(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
     write_all({path: write})
 
 
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to that is put at `path`, whole, when it is left without an error. Raises as `write_all`."""
+    target = check_target(path)
+    remove_abandoned(target.parent)
+    with contextlib.ExitStack() as stack:
+        with writing(path):
+            file = stack.enter_context(temporary_file(target.parent, target.name))
+        yield file
+        with writing(path):
+            os.replace(_on_the_disk(file), target)
+
+
 def write_all(files: Mapping[str | Path, Callable[[IO[bytes]], object]]) -> None:
     """Have every file filled by its function, then, when all are on the disk, put all at their paths, or none.
 
