@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 import tarfile
 import zlib
@@ -77,7 +78,7 @@ def _unpacked(folder: Path, sizes: dict[str, int]) -> bytes:
 def _members(path: Path, sizes: dict[str, int]) -> bytes:
     data = {}
     try:
-        with gzip.open(path) as unpacked, tarfile.open(fileobj=_Bounded(unpacked, max(sizes.values())), mode="r:") as archive:
+        with gzip.GzipFile(path) as unpacked, tarfile.open(fileobj=_Bounded(unpacked, max(sizes.values())), mode="r:") as archive:
             for member in archive:
                 if member.offset_data + member.size > MAX_UNPACKED:
                     break
@@ -91,17 +92,22 @@ def _members(path: Path, sizes: dict[str, int]) -> bytes:
     raise DataError(f"{path}", f"an archive without {missing}", "CIFAR's binary form, not the Python or Matlab one", REMEDY)
 
 
-class _Bounded:
+class _Bounded(io.BufferedIOBase):
     """A stream of which no more than `size` bytes are read at a time: a header may claim a name of gigabytes."""
 
     def __init__(self, stream: gzip.GzipFile, size: int):
-        self._stream, self._size = stream, size
-        self.seek, self.tell, self.name = stream.seek, stream.tell, None
+        self._stream, self._size, self.name = stream, size, ""
 
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= self._size:
-            raise tarfile.ReadError(f"a part of {size:,} bytes")
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= self._size:
+            raise tarfile.ReadError(f"a part of {size} bytes")
         return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
 def _sized(path: Path, member: str, found: int, stream: IO[bytes], size: int) -> bytes:

@@ -133,7 +133,7 @@ def _is_still(descriptor: int, path: Path) -> bool:
 def _remove_if_abandoned(path: Path) -> None:
     found = os.lstat(path)
     is_folder = stat.S_ISDIR(found.st_mode)
-    if found.st_uid != os.geteuid() or not (is_folder or stat.S_ISREG(found.st_mode)):
+    if fcntl is None or found.st_uid != os.geteuid() or not (is_folder or stat.S_ISREG(found.st_mode)):
         return
     descriptor = os.open(path, (os.O_RDONLY if is_folder else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
