@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from tests.models import Chain, save
 from ttfs_convert.cli.check import main as check
 from ttfs_convert.cli.convert import main as convert_main
+from ttfs_convert.cli.interruption import Stopped, stoppable
 from ttfs_convert.cli.run import main
 from ttfs_convert.files.temporary import ENDING
 from ttfs_convert.simulation.spike_file import load_spikes
@@ -195,8 +196,8 @@ ttfs_run()
 @pytest.mark.parametrize("number, word, code", ((signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)))
 @pytest.mark.parametrize(
     "module, raised",
-    (("ttfs_convert.cli.run", "error"), ("onnxruntime", "error"), ("onnxruntime", "ImportError('initialization failed') from error")),
-    ids=("before the command", "in it", "swallowed by a library"),
+    (("ttfs_convert.cli.run", "error"), ("onnxruntime", "ImportError('initialization failed') from error")),
+    ids=("before the command", "in it, where an exception would be swallowed"),
 )
 def test_signals_while_modules_are_imported(folder, module, raised, number, word, code):
     code_of = IMPORTING.format(module=module, number=int(number), raised=raised, arguments=command(folder))
@@ -210,3 +211,13 @@ def test_a_signal_that_is_ignored_stays_so(folder):
     code = IMPORTING.format(module="ttfs_convert.cli.run", number=int(signal.SIGINT), raised="error", arguments=["--version"])
     done = subprocess.run([sys.executable, "-c", ignoring + code], capture_output=True, text=True)
     assert done.returncode == 0 and "version" in done.stdout, done.stderr
+
+
+def test_what_a_library_makes_another_error_of():
+    with pytest.raises(Stopped, match="terminated"), stoppable():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Stopped:
+            raise RuntimeError from None
+    with pytest.raises(RuntimeError), stoppable():  # and no later one
+        raise RuntimeError

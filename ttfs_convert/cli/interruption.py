@@ -7,12 +7,14 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 from .console import say
 
 INTERRUPTED = 130  # exit codes, as shells have them: 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
 WORDS = {signal.SIGINT: ("interrupted", INTERRUPTED), signal.SIGTERM: ("terminated", TERMINATED)}
+LATER = 0.05  # seconds, after which a signal in the middle of an import is looked at again
 WORD = "interrupted: the report will be of what was run so far; once more stops at once"
 
 
@@ -27,13 +29,27 @@ class Stopped(BaseException):
 _RAISED: list[Stopped] = []  # the last one, until it has arrived
 
 
-def _stop(number: int, _: object) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
+    if _is_importing(frame):
+        again = threading.Timer(LATER, signal.raise_signal, [number])
+        again.daemon = True
+        again.start()
+        return
     _RAISED[:] = [Stopped(*WORDS[signal.Signals(number)])]
     raise _RAISED[0]
 
 
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported: those written in C make another error of an exception in the middle of that, or crash."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def check_stopped() -> None:
-    """Raise what was raised and has not arrived: a module written in C, in the middle of whose import a signal comes, raises ImportError instead."""
+    """Raise what was raised and has not arrived: a library made another error of it."""
     if _RAISED:
         raise _RAISED.pop()
 
@@ -73,7 +89,7 @@ class Interruption:
     def __init__(self):
         self.begun = self.asked = False
 
-    def __call__(self, number: int, frame: object) -> None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         """As a handler of SIGINT."""
         if not self.begun or self.asked:
             _stop(number, frame)
