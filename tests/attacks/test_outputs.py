@@ -7,7 +7,8 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from tests.attacks.conftest import assert_refused, run, small_model
+from attacks.small_network import small_model
+from tests.attacks.conftest import assert_refused, run
 from ttfs_convert.cli.convert import main as convert_main
 
 

@@ -1,6 +1,7 @@
 """Signals to commands that run: Ctrl-C leaves a report of what was run, a kill no broken file, and both go on."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from click.testing import CliRunner
 from tests.models import Chain, save
 from ttfs_convert.cli.check import main as check
 from ttfs_convert.cli.convert import main as convert_main
+from ttfs_convert.cli.interruption import Stopped, stoppable
 from ttfs_convert.cli.run import main
+from ttfs_convert.files.temporary import ENDING
 from ttfs_convert.simulation.spike_file import load_spikes
 
 AT_ONCE = "import ttfs_convert.studies.run_log as log; log.SECONDS, log.SHARE = 0, 1e9; "
@@ -39,9 +42,9 @@ def command(folder, *options):
     return [str(each) for each in (folder / "snn.npz", "--data", folder / "data.npz", "--batch", 1, "--threads", 1, *options)]
 
 
-def started(folder, *options):
-    words = [sys.executable, "-c", AT_ONCE + CHILD, *command(folder, *options)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def started(folder, *options, **environment):
+    words, environment = [sys.executable, "-c", AT_ONCE + CHILD, *command(folder, *options)], {key: str(value) for key, value in environment.items()}
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
 
 
 def wait_for(path, child):
@@ -135,3 +138,86 @@ def test_the_second_time_stops_at_once(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("ttfs_convert.studies.evaluation.evaluate", interrupted)
     result = CliRunner().invoke(main, command(folder, "--json", tmp_path / "report.json"))
     assert result.exit_code == 130 and result.stderr.splitlines()[-1] == "interrupted" and not list(tmp_path.iterdir())
+
+
+def left_in(*folders):
+    return [path for folder in folders for path in folder.iterdir() if path.name.endswith(ENDING)]
+
+
+def test_sigterm_ends_in_one_line_and_leaves_nothing(folder, tmp_path):
+    """In the middle of writing spike times, of which a part lies in a temporary folder."""
+    (tmp_path / "report.json").write_text("old")
+    child = started(folder, "--spikes", tmp_path / "spikes.npz", "--json", tmp_path / "report.json", TMPDIR=tmp_path)
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob(".spikes.npz.*/*")) and time.monotonic() < end:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGTERM)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 143 and err.splitlines()[-1] == "terminated" and "Traceback" not in err
+    assert not left_in(tmp_path) and (tmp_path / "report.json").read_text() == "old" and not (tmp_path / "spikes.npz").exists()
+
+
+def test_what_a_killed_run_left_the_next_one_removes(folder, tmp_path):
+    pytest.importorskip("fcntl")
+    children = []
+    for name in ("spikes", "others"):
+        children.append(started(folder, "--spikes", tmp_path / f"{name}.npz", TMPDIR=tmp_path))
+        end = time.monotonic() + 60
+        while not list(tmp_path.glob(f".{name}.npz.*/*")) and time.monotonic() < end:
+            time.sleep(0.01)
+        children[-1].send_signal(signal.SIGSTOP)  # alive, for as long as the test takes
+    child, other = children
+    assert len(left_in(tmp_path)) == 4
+    child.kill()
+    child.communicate(timeout=60)
+    result = CliRunner().invoke(main, command(folder, "--limit", 4, "--json", tmp_path / "report.json"))
+    assert result.exit_code == 0 and [path.name.split(".")[1] for path in left_in(tmp_path) if "others" in path.name] == ["others"]
+    assert not [path for path in left_in(tmp_path) if ".spikes." in path.name]
+    other.kill()
+    other.communicate(timeout=60)
+
+
+IMPORTING = """
+import importlib.abc, signal, sys
+class Signal(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            try:
+                signal.raise_signal({number})
+            except BaseException as error:
+                raise {raised}
+sys.meta_path.insert(0, Signal())
+from ttfs_convert.cli.entry import ttfs_run
+sys.argv[1:] = {arguments!r}
+ttfs_run()
+"""
+
+
+@pytest.mark.parametrize("number, word, code", ((signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)))
+@pytest.mark.parametrize(
+    "module, raised",
+    (("ttfs_convert.cli.run", "error"), ("onnxruntime", "ImportError('initialization failed') from error")),
+    ids=("before the command", "in it, where an exception would be swallowed"),
+)
+def test_signals_while_modules_are_imported(folder, module, raised, number, word, code):
+    code_of = IMPORTING.format(module=module, number=int(number), raised=raised, arguments=command(folder))
+    done = subprocess.run([sys.executable, "-c", code_of], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (code, word) and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_signal_that_is_ignored_stays_so(folder):
+    """As under nohup."""
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    code = IMPORTING.format(module="ttfs_convert.cli.run", number=int(signal.SIGINT), raised="error", arguments=["--version"])
+    done = subprocess.run([sys.executable, "-c", ignoring + code], capture_output=True, text=True)
+    assert done.returncode == 0 and "version" in done.stdout, done.stderr
+
+
+def test_what_a_library_makes_another_error_of():
+    with pytest.raises(Stopped, match="terminated"), stoppable():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Stopped:
+            raise RuntimeError from None
+    with pytest.raises(RuntimeError), stoppable():  # and no later one
+        raise RuntimeError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -215,3 +216,17 @@ def test_broken_archive(tmp_path, edit):
     assert text.startswith(f"{path}: an archive that cannot be read (")
     assert "expected a .tar.gz of CIFAR's binary form; replace the file" in text
     assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("kind", (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME))
+def test_a_header_that_claims_a_long_name_takes_no_memory(tmp_path, kind):
+    info = tarfile.TarInfo("name")
+    info.type, info.size = kind, 1 << 28
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    path.write_bytes(gzip.compress(info.tobuf() + bytes(1 << 20)))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="an archive that cannot be read"):
+        cifar.read(path, "cifar10", "test")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4e6

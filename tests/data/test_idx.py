@@ -6,12 +6,13 @@ import gzip
 import hashlib
 import os
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ttfs_convert.data import load_dataset
+from ttfs_convert.data import idx, load_dataset
 from ttfs_convert.errors import DataError, UsageError
 
 DATA = os.environ.get("TTFS_DATA")  # the fixtures take it away
@@ -205,3 +206,16 @@ def test_unknown_source(tmp_path, source, found):
         f"{tmp_path / source}: {found}; expected mnist, fashion-mnist, cifar10, cifar100, or the path of an .npz or of a folder with images"
     )
     assert caught.value.exit_code == 4
+
+
+def test_a_header_that_claims_much_takes_no_memory(tmp_path):
+    """Plain and gzipped: nothing is allocated that the file does not hold."""
+    header = struct.pack(">IIII", 2051, 1_000_000, 28, 28)
+    for content in (header, gzip.compress(header)):
+        (tmp_path / "images").write_bytes(content)
+        tracemalloc.start()
+        with pytest.raises(DataError, match="0 bytes after the header"):
+            idx.read_idx(tmp_path / "images", idx.IMAGES)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 4e6

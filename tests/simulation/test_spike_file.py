@@ -242,3 +242,15 @@ def test_results_do_not_depend_on_writing_them(network, tmp_path):
     without = evaluate(network, dataset(IMAGES)).report
     timing = {"timing": without.timing}
     assert with_file.model_copy(update=timing) == without and dataclasses.is_dataclass(load_spikes(tmp_path / "spikes.npz")[0])
+
+
+def test_spike_times_of_a_layer_that_are_missing_are_missed(network, tmp_path):
+    path = tmp_path / "spikes.npz"
+    evaluate(network, IMAGES, spikes=path)
+    with np.load(path) as file:
+        members = {name: file[name] for name in file.files}
+    name = next(name for name in members if name.startswith("spikes/"))
+    for other in ({}, {"spikes/other": members[name]}):
+        np.savez(path, **{key: value for key, value in members.items() if key != name}, **other)
+        with pytest.raises(DataError, match="not those of its layers"):
+            load_spikes(path)

@@ -145,3 +145,17 @@ def test_writing_takes_a_small_share_of_the_time(network, tmp_path, monkeypatch)
     monkeypatch.setattr(run_log, "write_whole", lambda *given: written.append(given))
     evaluate(network, labelled(), threads=1, log=tmp_path / "log", batch=1)
     assert 2 <= len(written) < 10  # the first batch, now and then, and the end
+
+
+def test_sums_of_another_kind_are_refused(network, tmp_path):
+    """With checksums that fit: values that no report follows from are no traceback."""
+    path = tmp_path / "log"
+    evaluate(network, labelled(), log=path, batch=8, threads=1, stopped=cut_off(2))
+    with np.load(path) as file:
+        tree, content = json.loads(file["tree"].tobytes()), file["bytes"]
+    for name, value in (("layer_errors", True), ("errors", {"dict": []}), ("done", "x"), ("measured", None), ("ann", {"list": [1]})):
+        fields = {**tree["sums"]["fields"], name: value}
+        changed = {**tree, "sums": {**tree["sums"], "fields": fields}}
+        np.savez(tmp_path / "changed.npz", tree=np.frombuffer(json.dumps(changed).encode(), np.uint8), bytes=content)
+        with pytest.raises(DataError, match="cannot be read"):
+            evaluate(network, labelled(), log=tmp_path / "changed.npz", batch=8, threads=1)

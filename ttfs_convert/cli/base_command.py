@@ -10,7 +10,7 @@ import click
 from ..shown import shown, shown_text
 from ..tables import widths
 from .console import say, show
-from .interruption import INTERRUPTED
+from .interruption import INTERRUPTED, Stopped, check_stopped, stoppable
 from .numba_environment import check_numba_environment
 from .streams import sturdy_streams, undelivered
 
@@ -22,7 +22,7 @@ EXIT_CODES = """\b
 Exit codes: 0 good; 1 internal error, or output that cannot be written;
 2 usage; 3 model invalid or unsupported; 4 data missing or broken;
 5 inconclusive (the interval straddles the gate); 99 a gate failed;
-130 interrupted (Ctrl-C)."""
+130 interrupted (Ctrl-C); 143 terminated (SIGTERM)."""
 
 
 class Command(click.Command):
@@ -33,10 +33,14 @@ class Command(click.Command):
         super().__init__(*args, **{"epilog": EXIT_CODES, "context_settings": context, **kwargs})
 
     def main(self, *args, **kwargs):
-        """As click's, on streams that nothing can break; exits with 1 where output was lost."""
+        """As click's, on streams that nothing can break; exits with 1 where output was lost, and as a signal asks."""
         with sturdy_streams():
             try:
-                return super().main(*args, **kwargs)
+                with stoppable():
+                    return super().main(*args, **kwargs)
+            except Stopped as stopped:
+                say(stopped.word)
+                raise SystemExit(stopped.exit_code) from None
             except SystemExit as end:
                 if not undelivered():
                     raise
@@ -58,11 +62,14 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context):
         """As click's, with errors as one line and an exit code."""
         from ..errors import ModelError, TtfsError
+        from ..files.temporary import scratch
 
         try:
             check_numba_environment()
-            return super().invoke(ctx)
+            with scratch():
+                return super().invoke(ctx)
         except TtfsError as error:
+            check_stopped()
             _say_error(error)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from .console import note, say, show
 from .input_range_option import RangePart, WithRanges, input_range_of
 from .output_files import check_outputs, json_text, write_json
 from .progress_lines import hearing
-from .shared_options import Steps, bounded, sandboxed
+from .shared_options import Steps, bounded, sandboxed, skipping
 from .streams import undelivered
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
 @click.option(
     "--calibration-limit", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="Calibrate on the first N samples."
 )
+@skipping
 @click.option("--data-dir", type=click.Path(file_okay=False, exists=True), help="Where the raw data set to calibrate on is looked for first.")
 @click.option(
     "--compensate",
@@ -161,6 +162,7 @@ class Options(NamedTuple):
     tolerance: float
     calibrate: str | None
     calibration_limit: int
+    skip_broken: bool
     data_dir: str | None
     compensate: bool
     weight_bits: int | None
@@ -218,7 +220,12 @@ def _network(options: Options, trial: Trial) -> Network:
     from ..onnx_model.input_sizes import parsed_sizes, sizes_texts
 
     data = options.calibrate and dataset_of(
-        options.calibrate, declared_shapes(options.model), limit=options.calibration_limit, data_dir=options.data_dir, split="train"
+        options.calibrate,
+        declared_shapes(options.model),
+        limit=options.calibration_limit,
+        data_dir=options.data_dir,
+        split="train",
+        skip_broken=options.skip_broken,
     )
     if data:
         trial.ask(shapes=sizes_texts(options.model, options.shapes, data))

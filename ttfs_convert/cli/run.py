@@ -16,7 +16,7 @@ from .interruption import INTERRUPTED, interruptible
 from .output_files import write_json
 from .progress_lines import patient_progress, progress
 from .run_options import Options
-from .shared_options import Steps, batched, bounded, judging, on_grid, sandboxed
+from .shared_options import Steps, batched, bounded, judging, on_grid, sandboxed, skipping
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -45,6 +45,7 @@ COMPILING = "preparing the first batch: kernels are compiled once, in about 20 s
     help="Where raw data sets are looked for first; then $TTFS_DATA, the user cache, the official source.",
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use the first N samples only; of a folder, N spread over its classes.")
+@skipping
 @batched
 @click.option("--steps", type=Steps(), help="Time steps per window instead of the network's own, or continuous time.")
 @click.option("--input-steps", type=click.IntRange(1, MAX_STEPS), metavar="N", help="Time steps of the input's window instead of its own.")
@@ -174,7 +175,7 @@ def _run(options: Options) -> None:
         sys.exit(run_enhancement(network, options, COMPILING))
     if options.enhanced is not None:
         raise UsageError("--enhanced", "another task than enhancement", remedy="add --task enhancement")
-    dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir)
+    dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir, skip_broken=options.skip_broken)
     if options.sweeps:
         _sweep(network, dataset, options)
     else:

@@ -27,6 +27,7 @@ class Options(NamedTuple):
     data: str
     data_dir: str | None
     limit: int | None
+    skip_broken: bool
     batch: int | None
     steps: int | None
     input_steps: int | None

@@ -98,6 +98,12 @@ def batched(command: Callable) -> Callable:
     )(command)
 
 
+def skipping(command: Callable) -> Callable:
+    """Adds `--skip-broken`."""
+    text = "Leave images of a folder out that cannot be decoded, and name them; labels of the others stay. Without it the first one is an error."
+    return click.option("--skip-broken", is_flag=True, help=text)(command)
+
+
 def on_grid(network: Network, steps: int | None, rounding: str | None, input_steps: int | None = None) -> Network:
     """`network` with the grid that `--steps` (None: its own; 0: continuous time), `--rounding` and `--input-steps` ask for."""
     if steps is not None:

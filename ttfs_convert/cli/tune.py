@@ -10,7 +10,7 @@ import click
 from .base_command import INCONCLUSIVE, Command
 from .console import note, note_subset, say, show
 from .output_files import check_outputs, write_json
-from .shared_options import batched, bounded, judging, sandboxed
+from .shared_options import batched, bounded, judging, sandboxed, skipping
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--data", required=True, metavar="NAME|PATH", help="Data with labels or targets, as for ttfs-run.")
 @click.option("--data-dir", type=click.Path(file_okay=False, exists=True), help="Where raw data sets are looked for first.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use N samples only.")
+@skipping
 @click.option(
     "--max-drop",
     type=click.FloatRange(min=0),
@@ -84,6 +85,7 @@ class Options(NamedTuple):
     data: str
     data_dir: str | None
     limit: int | None
+    skip_broken: bool
     max_drop: float | None
     max_latency: int | None
     compensate: bool
@@ -116,7 +118,7 @@ def _tune(options: Options) -> None:
 
         network = load(options.network)
         trial.passes()
-    dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir)
+    dataset = dataset_of(options.data, network.input_shapes, limit=options.limit, data_dir=options.data_dir, skip_broken=options.skip_broken)
     found = tune(
         network,
         dataset,
@@ -157,7 +159,14 @@ def _to_fit_to(options: Options, network: Network) -> Dataset | None:
 
     if options.calibrate is None:
         return None
-    return dataset_of(options.calibrate, network.input_shapes, limit=options.calibration_limit, data_dir=options.data_dir, split="train")
+    return dataset_of(
+        options.calibrate,
+        network.input_shapes,
+        limit=options.calibration_limit,
+        data_dir=options.data_dir,
+        split="train",
+        skip_broken=options.skip_broken,
+    )
 
 
 def _budget(found: Tuning) -> str:

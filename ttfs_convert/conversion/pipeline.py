@@ -185,7 +185,7 @@ def _lowered(
     if data is None or not found:
         return builder, None
     return builder, Calibration(
-        data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=tuple(notes)
+        data=data.name, sha256=data.sha256, samples=len(data), method=options.range_method, margin=options.margin, notes=(*data.left_out, *notes)
     )
 
 

@@ -17,6 +17,7 @@ from .model_inputs import Batches, fit_to_input, fit_to_inputs, image_size
 
 __all__ = ["Batches", "Dataset", "dataset_of_arrays", "fit_to_input", "fit_to_inputs", "image_size", "load_dataset"]
 
+SHOWN = 3  # names of broken images in a note
 EXPECTED = "data: an .npz with x and, for accuracy, y, or a folder of pictures"
 
 
@@ -36,9 +37,19 @@ class Dataset:
     class_names: tuple[str, ...] = ()  # of label 0, 1, ..., where the source has names for them
     x_name: str = "x"  # of x in `inputs`; "" where the source does not say which it is: the model's input has to have the name of one
     arrays: tuple[str, ...] = ("x",)  # names of all that the source holds
+    skipped: tuple[image_folder.Skipped, ...] = ()  # broken images of a folder that were left out
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """That broken images are left out, and which, as a note; nothing where none are."""
+        if not self.skipped:
+            return ()
+        first, more = ", ".join(each.file for each in self.skipped[:SHOWN]), len(self.skipped) - SHOWN
+        others = f" and {more:,} more" if more > 0 else ""
+        return (f"--skip-broken: {len(self.skipped):,} broken image{'s are' if len(self.skipped) > 1 else ' is'} left out, {first}{others}",)
 
     def take(self, rows: slice | np.ndarray) -> Dataset:
         """The samples `rows`, with all that belongs to them."""
@@ -62,6 +73,7 @@ def load_dataset(
     limit: int | None = None,
     split: Literal["test", "train"] = "test",
     size: tuple[int, int] | None = None,
+    skip_broken: bool = False,
 ) -> Dataset:
     """The test or the training samples of a data set.
 
@@ -72,6 +84,7 @@ def load_dataset(
     limit: take the first `limit` samples; from a folder of images these are spread over the classes.
     split: which images of a named data set, and which part of an .npz that has several (x_train, x_test).
     size: height and width that the model takes, which images of a folder are held against.
+    skip_broken: leave images of a folder out that cannot be decoded; labels of the others stay, and `skipped` says which.
 
     Raises UsageError for a limit below 1 or an unknown split and DataError for data that is missing or broken.
     """
@@ -87,12 +100,9 @@ def load_dataset(
             images, labels = paths
             x, y, notes = idx.read(images, labels, split)
         data = Dataset(source if split == "test" else f"{source} ({split})", x, y, "", len(x), notes, True)
-    elif Path(source).is_dir() and image_folder.holds_pairs(Path(source)):
-        x, targets, total = image_folder.read_pairs(Path(source), limit, size)
-        data = Dataset(Path(source).resolve().name, x, None, "", total, (), True, targets=targets)
     elif Path(source).is_dir():
-        x, y, total, notes, names = image_folder.read(Path(source), limit, size)
-        data = Dataset(Path(source).resolve().name, x, y, "", total, notes, True, class_names=names)
+        read = image_folder.read_pairs if image_folder.holds_pairs(Path(source)) else image_folder.read
+        data = _of_pictures(Path(source).resolve().name, read(Path(source), limit, size, skip_broken))
     elif Path(source).suffix.lower() == ".npz" and Path(source).is_file():
         refuse_others(source, DATA, DataError, EXPECTED)
         data = _of_contents(Path(source).name, npz.read(Path(source), split))
@@ -113,6 +123,12 @@ def dataset_of_arrays(x: np.ndarray | Mapping[str, np.ndarray], y: np.ndarray | 
 def _check_limit(limit: int | None) -> None:
     if limit is not None and limit < 1:
         raise UsageError("--limit", f"{limit}", "1 or more")
+
+
+def _of_pictures(name: str, found: image_folder.Pictures) -> Dataset:
+    names = found.class_names
+    data = Dataset(name, found.x, found.y, "", found.total, found.notes, True, targets=found.targets, class_names=names, skipped=found.skipped)
+    return replace(data, notes=(*data.notes, *data.left_out))
 
 
 def _of_contents(name: str, found: npz.Contents) -> Dataset:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import struct
 import tarfile
 import zlib
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from ..errors import DataError
 
 PIXELS = 3 * 32 * 32
 MAX_UNPACKED = 2**28  # bytes of an archive that are searched; the official ones unpack to 185 MB
+BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, IndexError, OverflowError, struct.error)
 REMEDY = "replace the file with an unbroken copy, or remove it to have it downloaded"
 
 
@@ -74,7 +78,7 @@ def _unpacked(folder: Path, sizes: dict[str, int]) -> bytes:
 def _members(path: Path, sizes: dict[str, int]) -> bytes:
     data = {}
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with gzip.GzipFile(path) as unpacked, tarfile.open(fileobj=_Bounded(unpacked, max(sizes.values())), mode="r:") as archive:
             for member in archive:
                 if member.offset_data + member.size > MAX_UNPACKED:
                     break
@@ -82,10 +86,28 @@ def _members(path: Path, sizes: dict[str, int]) -> bytes:
                     data[member.name] = _sized(path, member.name, member.size, stream, sizes[member.name])
                     if len(data) == len(sizes):
                         return b"".join(data[name] for name in sizes)
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError) as e:
+    except BROKEN as e:
         raise DataError(f"{path}", f"an archive that cannot be read ({e})", "a .tar.gz of CIFAR's binary form", REMEDY) from e
     missing = ", ".join(name for name in sizes if name not in data)
     raise DataError(f"{path}", f"an archive without {missing}", "CIFAR's binary form, not the Python or Matlab one", REMEDY)
+
+
+class _Bounded(io.BufferedIOBase):
+    """A stream of which no more than `size` bytes are read at a time: a header may claim a name of gigabytes."""
+
+    def __init__(self, stream: gzip.GzipFile, size: int):
+        self._stream, self._size, self.name = stream, size, ""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= self._size:
+            raise tarfile.ReadError(f"a part of {size} bytes")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
 def _sized(path: Path, member: str, found: int, stream: IO[bytes], size: int) -> bytes:

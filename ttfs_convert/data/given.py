@@ -21,15 +21,16 @@ def dataset_of(
     limit: int | None = None,
     data_dir: str | Path | None = None,
     split: Literal["test", "train"] = "test",
+    skip_broken: bool = False,
 ) -> Dataset:
     """The data set that `data` stands for.
 
     data: a `Dataset`; what `load_dataset` takes, a name or a path; samples x (n, ...), or for several inputs a mapping from the model's inputs
     to arrays (n, ...); or a pair (x, y) with labels (n,), targets, or None: read as an .npz with x and y is. input_shapes: of the model's
-    inputs, without the batch; they tell how large the pictures of a folder should be. limit: the first samples only. data_dir, split: see
-    `load_dataset`. Raises as `load_dataset`."""
+    inputs, without the batch; they tell how large the pictures of a folder should be. limit: the first samples only. data_dir, split,
+    skip_broken: see `load_dataset`. Raises as `load_dataset`."""
     if isinstance(data, (str, Path)):
-        return load_dataset(data, data_dir=data_dir, limit=limit, split=split, size=picture_size(input_shapes))
+        return load_dataset(data, data_dir=data_dir, limit=limit, split=split, size=picture_size(input_shapes), skip_broken=skip_broken)
     if not isinstance(data, Dataset):
         x, y = data if isinstance(data, tuple) else (data, None)
         data = dataset_of_arrays(x, y)

@@ -16,6 +16,7 @@ from ..errors import DataError
 IMAGES, LABELS = 2051, 2049  # magic numbers: unsigned bytes in three dimensions, in one
 OFFICIAL = {"test": ("test", 10_000), "train": ("training", 60_000)}
 MAX_ITEMS = 1_000_000  # a header that claims more is broken; bounds what is read into memory
+PART = 1 << 20  # bytes
 SIDE = 28
 CLASSES = 10
 REMEDY = "replace the file with an unbroken copy, or remove it to have it downloaded"
@@ -47,6 +48,14 @@ def read_idx(path: Path, magic: int) -> np.ndarray:
         raise DataError(f"{path}", f"a file that cannot be read ({e})", "an IDX file, plain or gzipped", REMEDY) from e
 
 
+def _read(stream: BinaryIO | gzip.GzipFile, size: int) -> bytearray:
+    """At most `size` bytes, in parts: nothing is allocated that is not there."""
+    found = bytearray()
+    while len(found) < size and (part := stream.read(min(PART, size - len(found)))):
+        found += part
+    return found
+
+
 def _parse(stream: BinaryIO | gzip.GzipFile, path: Path, magic: int) -> np.ndarray:
     axes = 3 if magic == IMAGES else 1
     header = stream.read(4 + 4 * axes)
@@ -69,7 +78,7 @@ def _parse(stream: BinaryIO | gzip.GzipFile, path: Path, magic: int) -> np.ndarr
             REMEDY,
         )
     size = math.prod(shape)
-    data = stream.read(size + 1)  # one more: shows trailing bytes, and at the end of a gzip stream has its checksum verified
+    data = _read(stream, size + 1)  # one more: shows trailing bytes, and at the end of a gzip stream has its checksum verified
     if len(data) != size:
         count = f"more than {size:,}" if len(data) > size else f"{len(data):,}"
         raise DataError(f"{path}", f"{count} bytes after the header", f"{size:,} as the header claims", REMEDY)

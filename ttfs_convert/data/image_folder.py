@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import DataError
+from ..memory_bound import in_words, memory_bound
+from .image_file import FORMATS, GRAY, Header, header_of, pixels_of
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 PAIRS = ("input", "target")  # sub-folders
-GRAY = {"1", "L", "I;16", "I;16L", "I;16B"}
-COLOUR = {"RGB", "RGBA", "RGBX", "LA", "P", "PA", "CMYK", "YCbCr"}
 
 
-def read(
-    root: Path, limit: int | None, wanted: tuple[int, int] | None = None
-) -> tuple[np.ndarray, np.ndarray, int, tuple[str, ...], tuple[str, ...]]:
-    """x (n, h, w, c) uint8, y (n,) int64, the images before `limit`, notes, and the names of the classes. wanted: the model's height and width.
+@dataclass(frozen=True)
+class Skipped:
+    """An image that was left out, and what was wrong with it."""
 
-    Labels number the sub-folders in sorted order. Images come the first of each class, then the second of each, and so on, so that the
-    first `limit` are spread over the classes. c is 1 if all these are gray, else 3; transparency is dropped. Raises DataError.
+    file: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """x: (n, h, w, c) uint8; c is 1 if all are gray, else 3. y: labels (n,) int64, or None. targets: as x, or None. total: images before `limit`,
+    without those that were skipped. skipped: these."""
+
+    x: np.ndarray
+    y: np.ndarray | None
+    targets: np.ndarray | None
+    total: int
+    notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+def read(root: Path, limit: int | None, wanted: tuple[int, int] | None = None, skip_broken: bool = False) -> Pictures:
+    """The images of a folder of classes. wanted: the model's height and width. skip_broken: leave images out that cannot be decoded.
+
+    Labels number the sub-folders in sorted order, whatever is broken. Images come the first of each class, then the second of each, and so on, so
+    that the first `limit` are spread over the classes. Transparency is dropped. Raises DataError, also where no image is left.
     """
-    classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    classes = _folders(root)
     if not classes:
         raise DataError(f"{root}", "no sub-folders", "one sub-folder of images per class")
     images = [_images(root / name) for name in classes]
@@ -37,83 +55,94 @@ def read(
     order = [(path, label) for paths in rounds for label, path in enumerate(paths) if path]
     notes = (f"labels are the sub-folders in sorted order: 0 = {classes[0]} to {len(classes) - 1} = {classes[-1]}",)
     notes += tuple(f"class {name} has no images" for name, paths in zip(classes, images) if not paths)
-    kept = order[:limit]
-    x = _decode([path for path, _ in kept], wanted)
-    return x, np.array([label for _, label in kept], np.int64), len(order), notes, tuple(classes)
+    kept, (x,), skipped = _decoded([(path,) for path, _ in order], (wanted,), limit, skip_broken)
+    labels = np.array([order[index][1] for index in kept], np.int64)
+    return Pictures(x, labels, None, len(order) - len(skipped), notes, tuple(classes), skipped)
 
 
 def holds_pairs(root: Path) -> bool:
     """Whether its sub-folders are those of PAIRS, and no classes."""
-    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")) == sorted(PAIRS)
+    return _folders(root) == sorted(PAIRS)
 
 
-def read_pairs(root: Path, limit: int | None, wanted: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray, int]:
-    """Inputs and targets of equal names, sorted by name, (n, h, w, c) uint8 each, and how many there are before `limit`. wanted, c: as for `read`;
-    targets may have another size. Raises DataError."""
+def read_pairs(root: Path, limit: int | None, wanted: tuple[int, int] | None = None, skip_broken: bool = False) -> Pictures:
+    """Inputs and targets of equal names, sorted by name. limit, wanted, skip_broken: as for `read`, of pairs; targets may have another size.
+    Raises DataError."""
     inputs, targets = ({path.stem: path for path in _images(root / name)} for name in PAIRS)
     lone = sorted(inputs.keys() ^ targets.keys())
     if lone or not inputs:
         found = f"{lone[0]!r} in one of input/ and target/ alone" if lone else "no images in input/ and target/"
         raise DataError(f"{root}", found, f"files of equal names in both, ending in {' '.join(FORMATS)}")
-    names = sorted(inputs)[:limit]
-    return _decode([inputs[name] for name in names], wanted), _decode([targets[name] for name in names], None), len(inputs)
+    pairs = [(inputs[name], targets[name]) for name in sorted(inputs)]
+    _, (x, y), skipped = _decoded(pairs, (wanted, None), limit, skip_broken)
+    return Pictures(x, None, y, len(pairs) - len(skipped), skipped=skipped)
+
+
+def _folders(root: Path) -> list[str]:
+    """Names of the sub-folders, sorted: a link that leads nowhere would change the labels of all behind it."""
+    entries = [entry for entry in root.iterdir() if not entry.name.startswith(".")]
+    lost = sorted(entry for entry in entries if entry.is_symlink() and not entry.exists())
+    if lost:
+        raise DataError(f"{lost[0]}", "a link that leads nowhere or in a loop", "a folder or a file", "mend or remove the link")
+    return sorted(entry.name for entry in entries if entry.is_dir())
 
 
 def _images(folder: Path) -> list[Path]:
-    files = (path for path in folder.iterdir() if path.suffix.lower() in FORMATS and path.is_file())
-    return sorted(path for path in files if not path.name.startswith("."))
+    """Sorted; links that lead nowhere included, which are broken images, and folders left out."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in FORMATS and not path.name.startswith(".") and not path.is_dir())
 
 
-def _decode(paths: list[Path], wanted: tuple[int, int] | None) -> np.ndarray:
-    headers = [_header(path) for path in paths]
-    size = headers[0][0] if wanted is None else wanted[::-1]
-    for path, (other, mode) in zip(paths, headers):
-        if other != size:
-            expected = f"{size[0]} x {size[1]} " + (f"like {paths[0]}" if wanted is None else "(width x height), as the model takes")
+def _decoded(
+    samples: Sequence[tuple[Path, ...]], wanted: Sequence[tuple[int, int] | None], limit: int | None, skip_broken: bool
+) -> tuple[list[int], list[np.ndarray], tuple[Skipped, ...]]:
+    """Which of the samples were taken, their images by place in the sample, and what was skipped. limit: of good ones."""
+    headers: dict[int, tuple[Header, ...]] = {}
+    skipped: list[Skipped] = []
+    for index, paths in enumerate(samples):
+        if len(headers) == limit:
+            break
+        try:
+            headers[index] = tuple(map(header_of, paths))
+            if skip_broken:  # whatever is wrong has to be known before others are counted
+                _ = [pixels_of(path, False) for path in paths]
+        except DataError as error:
+            if not skip_broken:
+                raise
+            headers.pop(index, None)
+            skipped.append(Skipped(error.where.encode("utf-8", "backslashreplace").decode(), error.found))
+    if not headers:
+        raise DataError(
+            f"{samples[0][0].parent.parent}",
+            f"no image that is whole: {len(skipped):,} are broken",
+            "images",
+            f"the first, {skipped[0].file}, is {skipped[0].why}",
+        )
+    columns = [[(samples[index][place], header[place]) for index, header in headers.items()] for place in range(len(wanted))]
+    return list(headers), [_stacked(column, size) for column, size in zip(columns, wanted)], tuple(skipped)
+
+
+def _stacked(images: Sequence[tuple[Path, Header]], wanted: tuple[int, int] | None) -> np.ndarray:
+    """All of one size, that of the first or the one wanted, in one array."""
+    first, size = images[0][0], images[0][1].size if wanted is None else wanted[::-1]
+    for path, header in images:
+        if header.size != size:
+            expected = f"{size[0]} x {size[1]} " + (f"like {first}" if wanted is None else "(width x height), as the model takes")
             raise DataError(
                 f"{path}",
-                f"an image of {other[0]} x {other[1]}",
+                f"an image of {header.size[0]} x {header.size[1]}",
                 expected,
                 f"resize or pad the images to {'one size' if wanted is None else f'{size[0]} x {size[1]}'}",
             )
-        if mode not in GRAY | COLOUR:
-            raise DataError(f"{path}", f"an image of mode {mode}", "gray or colour with 8 bits (gray also 16)", "convert the image")
-    gray = all(mode in GRAY for _, mode in headers)
-    x = np.empty((len(paths), size[1], size[0], 1 if gray else 3), np.uint8)
-    for index, path in enumerate(paths):
-        x[index] = _pixels(path, gray)
+    gray = all(header.mode in GRAY for _, header in images)
+    shape = (len(images), size[1], size[0], 1 if gray else 3)
+    if math.prod(shape) > memory_bound():
+        raise DataError(
+            f"{first.parent.parent}",
+            f"{len(images):,} images of {in_words(math.prod(shape))}",
+            f"at most {in_words(memory_bound())}",
+            "take fewer with --limit, or allow more with --max-memory",
+        )
+    x = np.empty(shape, np.uint8)
+    for index, (path, _) in enumerate(images):
+        x[index] = pixels_of(path, gray)
     return x
-
-
-def _header(path: Path) -> tuple[tuple[int, int], str]:
-    """((width, height), mode)."""
-    with _open(path) as image:
-        return image.size, image.mode
-
-
-def _pixels(path: Path, gray: bool) -> np.ndarray:
-    with _open(path) as image:
-        try:
-            image.load()
-        except (OSError, ValueError, SyntaxError, EOFError) as e:
-            raise _broken(path, e) from e
-        if image.mode.startswith("I;16"):
-            pixels = ((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8)
-        elif image.mode in GRAY:
-            pixels = np.asarray(image.convert("L"))
-        else:
-            return np.asarray(image.convert("RGB"))
-        return pixels[..., None] if gray else np.repeat(pixels[..., None], 3, axis=-1)
-
-
-def _open(path: Path) -> Image.Image:
-    from PIL import Image
-
-    try:
-        return Image.open(path, formats=sorted(set(FORMATS.values())))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as e:
-        raise _broken(path, e) from e
-
-
-def _broken(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}", f"an image that cannot be decoded ({error})", "PNG, JPEG, BMP, WebP or TIFF", "replace or remove the file")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..files.npz_archive import BROKEN_ARCHIVE, header_of, npz_archive, read_member
 from .labels import labels_or_targets
 
 REMEDY = "write it with numpy.savez(path, x=samples, y=labels)"
@@ -50,8 +49,8 @@ def read(path: Path, split: str = "test") -> Contents:
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path}", "not an .npz file", "a zip archive of arrays", REMEDY)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = tuple(archive.files)
+        with npz_archive(path) as archive:
+            names = tuple(dict.fromkeys(name.removesuffix(".npy") for name in archive.namelist()))
             choice = _chosen(names, path, split)
             first = choice.x or choice.inputs[0]
             arrays = {first: _samples(_array(archive, path, first), path, first)}
@@ -62,7 +61,7 @@ def read(path: Path, split: str = "test") -> Contents:
                 if name != first and (not choice.x or _fits(archive, name, samples))
             }
             y = None if choice.y is None else _array(archive, path, choice.y)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as e:
+    except BROKEN_ARCHIVE as e:
         raise DataError(f"{path}", f"a file that cannot be read ({e})", "a zip archive of arrays", REMEDY) from e
     sizes = {name: len(array) for name, array in arrays.items()}
     if len(set(sizes.values())) > 1:
@@ -137,32 +136,22 @@ def _part(name: str) -> tuple[str, str]:
     return "", lower
 
 
-def _fits(archive: np.lib.npyio.NpzFile, name: str, samples: int) -> bool:
+def _fits(archive: zipfile.ZipFile, name: str, samples: int) -> bool:
     """Whether an array beside x may be another input, by its header alone."""
-    if archive.zip is None:  # closed
-        return False
     try:
-        with archive.zip.open(f"{name}.npy") as member:
-            version = np.lib.format.read_magic(member)
-            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = header(member)
-    except Exception:  # as in `_array`
+        header = header_of(archive, name)
+    except ValueError:
         return False
-    return dtype.kind in "biuf" and len(shape) > 0 and shape[0] == samples and 0 not in shape
+    return header.dtype.kind in "biuf" and len(header.shape) > 0 and header.shape[0] == samples and 0 not in header.shape
 
 
-def _array(archive: np.lib.npyio.NpzFile, path: Path, name: str) -> np.ndarray:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            array = archive[name]
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise
-    except Exception as e:  # NumPy reads the header as a Python literal: whatever that can raise
-        raise DataError(f"{path}", f"array {name} that holds objects or is broken ({type(e).__name__}: {e})", "an array of numbers", REMEDY) from e
-    if not isinstance(array, np.ndarray):
+def _array(archive: zipfile.ZipFile, path: Path, name: str) -> np.ndarray:
+    if f"{name}.npy" not in archive.namelist():
         raise DataError(f"{path}", f"{name} that is not a .npy array", "an array of numbers", REMEDY)
-    return array
+    try:
+        return read_member(archive, name)
+    except ValueError as e:
+        raise DataError(f"{path}", f"array {name} that holds objects or is broken ({e})", "an array of numbers", REMEDY) from e
 
 
 def _samples(x: np.ndarray, path: str | Path, name: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import DataError
+from ..kernels.cache_folder import user_cache
 
 SPLITS = ("test", "train")
 VARIABLE = "TTFS_DATA"
@@ -120,10 +121,12 @@ def _in_folder(folder: Path, files: tuple[File, ...]) -> tuple[Path, ...]:
 
 
 def cache_folder(name: str) -> Path:
-    """The folder that downloads of the data set `name` are kept in."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("ttfs-convert")) / "data" / name
+    """The folder that downloads of the data set `name` are kept in. Raises DataError for a user without a home folder."""
+    try:
+        return user_cache() / "data" / name
+    except OSError as error:
+        remedy = f"put its files in a folder and name that with --data-dir or ${VARIABLE}"
+        raise DataError(name, f"cannot be kept ({error})", remedy=remedy) from error
 
 
 def _download(name: str, split: str, file: File) -> Path:

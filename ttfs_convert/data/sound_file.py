@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from math import ceil, gcd
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError, UsageError
+from ..files.atomic import whole_file
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -70,9 +73,12 @@ class SoundFile:
         self._file.close()
 
 
-def new_sound_file(path: Path):
-    """A file to write float32 samples at RATE to, as a wav of 32-bit floats: `.write(samples)`; to be closed, or used in a `with`."""
-    return soundfile().SoundFile(path, "w", RATE, 1, subtype="FLOAT")
+@contextlib.contextmanager
+def new_sound_file(path: Path) -> Iterator[Any]:
+    """A file to write float32 samples at RATE to, as a wav of 32-bit floats: `.write(samples)`; at its path, whole, when it is left without an error.
+    Raises as `whole_file`."""
+    with whole_file(path) as file, soundfile().SoundFile(file, "w", RATE, 1, format="WAV", subtype="FLOAT") as sound:
+        yield sound
 
 
 def soundfile() -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..errors import TtfsError, UsageError
+from ..errors import UsageError
 from ..files.atomic import write_all, writing
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def write_figures(figures: Mapping[str, Figure], folder: str | Path, others: Map
         path.mkdir(exist_ok=True)
     try:
         write_all({path / name: functools.partial(_write, content) for name, content in files.items()})
-    except TtfsError:
+    except BaseException:
         if made:
-            path.rmdir()
+            with contextlib.suppress(OSError):
+                path.rmdir()
         raise
 
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import difflib
 import math
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError, UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports] - of Python 3.10 alone
+from ..files.toml_file import read_toml
 
 DROP, AGREEMENT, LAYER_ERROR, P_PROXY, LATENCY, REGRESSION = KINDS = (
     "max-drop",
@@ -77,13 +72,7 @@ def gates_of(content: Mapping[str, object], where: str = "gates") -> tuple[Gate,
 def read_gates(path: str | Path) -> tuple[Gate, ...]:
     """Those of the table `[tool.ttfs]` in a TOML file, such as pyproject.toml. Raises DataError for a file that cannot be read or lacks it,
     UsageError as `gates_of`."""
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(str(path), f"cannot be read ({error.strerror or error})", "a TOML file with gates") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(str(path), f"no TOML ({error})", "a TOML file with gates") from error
-    tool = content.get("tool", {})
+    tool = read_toml(path, "a TOML file with gates").get("tool", {})
     table = tool.get("ttfs") if isinstance(tool, dict) else None
     if not isinstance(table, dict) or not table:
         raise DataError(str(path), "no table [tool.ttfs] with gates", "such as [tool.ttfs] with the line max-drop = 0.5")

@@ -15,21 +15,15 @@ What a table does not price costs nothing in it. Those in `cost_tables/` come wi
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import DataError, UsageError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports] - of Python 3.10 alone
+from ..files.toml_file import read_toml
 
 FOLDER = Path(__file__).parent / "cost_tables"
-LARGEST_FILE = 1 << 20  # bytes
 
 
 class _Entry(BaseModel):
@@ -98,14 +92,7 @@ def cost_tables(names: Sequence[str | Path] = ()) -> tuple[CostTable, ...]:
 
 def _read(path: Path) -> CostTable:
     expected = "a cost table, as docs/energy.md shows one"
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise DataError(str(path), f"{path.stat().st_size:,} bytes", expected)
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(str(path), f"cannot be read ({error.strerror or error})", expected) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(str(path), f"no TOML ({error})", expected) from error
+    content = read_toml(path, expected)
     if "name" in content:
         raise DataError(str(path), "key 'name'", "none: a table is called as its file is")
     try:

@@ -62,6 +62,13 @@ class EnginePart(Part):
     farthest: float | None  # in windows, times min(1, slope): how far the worst of them is from the rounding boundary; or its error
 
 
+class SkippedPart(Part):
+    """An image of a folder that was left out."""
+
+    file: str
+    why: str
+
+
 class DataPart(Part):
     """The samples."""
 
@@ -69,6 +76,7 @@ class DataPart(Part):
     sha256: str  # over dtype, shape and bytes of samples and labels; of all, also where not all were run
     samples: int  # that were run
     wanted: int | None = None  # that were to be run, where the run was interrupted; else null
+    skipped: tuple[SkippedPart, ...] = ()  # broken images that --skip-broken left out
     treatments: dict[str, str] = Field(default_factory=dict)  # what became of them, by input: "uint8 divided by 255", "float32 as they are"
 
 

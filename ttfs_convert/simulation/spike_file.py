@@ -8,9 +8,9 @@ steps (null: tau) and shape; of names that no archive can hold, which members st
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,8 +19,10 @@ from typing import IO
 import numpy as np
 
 from ..errors import DataError
-from ..files.atomic import PREFIX, check_target, write_whole, writing
+from ..files.atomic import check_target, write_whole, writing
 from ..files.content_kind import SPIKES, refuse_others
+from ..files.npz_archive import BROKEN_ARCHIVE, npz_archive, read_member
+from ..files.temporary import remove_abandoned, temporary_folder
 from ..network.network import Network
 from ..shown import shown
 from .recording import Recording
@@ -44,7 +46,9 @@ class SpikeWriter:
         self._path, self._network, self._images, self._about = path, network, 0, about
         parent = check_target(path).parent
         with writing(path):
-            self._folder = tempfile.TemporaryDirectory(dir=parent, prefix=f".{Path(path).name[:PREFIX]}.")
+            remove_abandoned(parent)
+            self._open = contextlib.ExitStack()
+            self._folder = self._open.enter_context(temporary_folder(parent, Path(path).name))
         self._members: dict[str, tuple[Path, np.dtype, tuple[int, ...]]] = {}  # where, of what, and the shape of one image's
         self._steps: dict[str, int | None] = {}
 
@@ -56,7 +60,7 @@ class SpikeWriter:
             if error is None:
                 write_whole(self._path, self._write)
         finally:
-            self._folder.cleanup()
+            self._open.close()
 
     def add(self, recording: Recording) -> None:
         """The next batch."""
@@ -66,7 +70,7 @@ class SpikeWriter:
         }
         with writing(self._path):
             for name, values in parts.items():
-                part, *_ = self._members.setdefault(name, (Path(self._folder.name) / f"{len(self._members)}", values.dtype, values.shape[1:]))
+                part, *_ = self._members.setdefault(name, (self._folder / f"{len(self._members)}", values.dtype, values.shape[1:]))
                 with open(part, "ab") as file:  # no memory map: on a full disk that ends the process
                     file.write(np.ascontiguousarray(values).data)
         self._images += len(recording.potentials)
@@ -104,13 +108,16 @@ def load_spikes(path: str | Path) -> tuple[Recording, dict]:
     """A file of `SpikeWriter`: all images as one recording, and what the file says of itself. Raises DataError for any other file."""
     refuse_others(path, SPIKES, DataError, "a file of ttfs-run --spikes")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"]))
-            names = about.get("names", {})
+        with npz_archive(path) as archive:
+            about = json.loads(str(read_member(archive, "about")))
+            names, members = about.get("names", {}), [name.removesuffix(".npy") for name in archive.namelist()]
             spikes, potentials = (
-                {names.get(name.split("/", 1)[1], name.split("/", 1)[1]): archive[name] for name in archive.files if name.startswith(kind)}
+                {names.get(name.split("/", 1)[1], name.split("/", 1)[1]): read_member(archive, name) for name in members if name.startswith(kind)}
                 for kind in ("spikes/", "potentials/")
             )
-        return Recording(spikes, potentials, {layer["name"]: layer["steps"] for layer in about["layers"]}), about
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        steps = {layer["name"]: layer["steps"] for layer in about["layers"]}
+        if steps.keys() != spikes.keys():
+            raise ValueError(f"spike times of {', '.join(map(shown, spikes))}, which are not those of its layers")
+        return Recording(spikes, potentials, steps), about
+    except (*BROKEN_ARCHIVE, KeyError, TypeError, AttributeError) as error:
         raise DataError(str(path), f"cannot be read ({error})", "a file of ttfs-run --spikes") from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import time
-import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 from .. import __version__
 from ..errors import DataError, UsageError
 from ..files.atomic import check_target, write_whole
+from ..files.npz_archive import BROKEN_ARCHIVE, npz_archive, read_member
 from ..measurement.distributions import ActivationPairs, Distributions, PreActivations
 from ..measurement.engine_agreement import EngineCheck
 from ..measurement.first_decision import FirstDecisions
@@ -78,13 +78,15 @@ class RunLog:
             _refuse_others(str(path), self._found[0]["about"], self._about)
 
     def restore(self, tallies: Tallies) -> None:
-        """Put what the file holds into `tallies`, which have seen no batch yet. Raises DataError for a file that is broken."""
+        """Put what the file holds into `tallies`, which have seen no batch yet. Raises DataError for a file that is broken, or holds sums that no
+        report follows from."""
         if self._found is None:
             return
         tree, content = self._found
         try:
             _decoded(tree["sums"], content, tallies)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            tallies.evaluation()
+        except Exception as error:  # whatever sums of another kind end in
             raise _broken(str(self._path), error) from error
 
     def keep(self, tallies: Tallies, now: bool = False) -> None:
@@ -101,11 +103,11 @@ class RunLog:
 
 def _read(path: Path) -> tuple[dict[str, Any], memoryview]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            tree, content = json.loads(file["tree"].tobytes()), memoryview(file["bytes"].tobytes())
+        with npz_archive(path) as file:
+            tree, content = json.loads(read_member(file, "tree").tobytes()), memoryview(read_member(file, "bytes").tobytes())
         if tree["about"]["format"] != FORMAT:
             raise ValueError(f"format {tree['about']['format']!r}")
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (*BROKEN_ARCHIVE, KeyError, TypeError) as error:
         raise _broken(str(path), error) from error
     return tree, content
 

@@ -25,6 +25,7 @@ class StudyOptions(TypedDict, total=False):
     steps: int | Literal["own"] | None  # time steps per window, 1 to 65535, None for continuous time; by default "own": those of the network
     limit: int | None  # use the first samples only
     data_dir: str | Path | None  # where the raw files of a named data set are looked for first
+    skip_broken: bool  # leave broken images of a folder out, and say so
     onnx_file: str | Path | None  # the original model where none is embedded; its SHA-256 must be that of the file that was converted
     batch: int | None  # samples at a time, by default 64 or as many as take little memory beside the weights; changes no figure but the times
     threads: int | None  # of both engines; by default as many as there are cores
@@ -74,9 +75,11 @@ def setting_of(network: Network | str | Path, data: GivenData, options: StudyOpt
     steps = options.get("steps", "own")
     if steps != "own":
         network = network.with_steps(steps)
-    dataset = dataset_of(data, network.input_shapes, limit=options.get("limit"), data_dir=options.get("data_dir"))
+    dataset = dataset_of(
+        data, network.input_shapes, limit=options.get("limit"), data_dir=options.get("data_dir"), skip_broken=options.get("skip_broken", False)
+    )
     network, dataset = _at_size_of(dataset, network, options.get("onnx_file"))
-    others = {name: value for name, value in options.items() if name not in ("steps", "limit", "data_dir")}
+    others = {name: value for name, value in options.items() if name not in ("steps", "limit", "data_dir", "skip_broken")}
     if others.get("batch") is None:
         others["batch"] = usual_batch(network)
     return replace(Setting(network, dataset), **others)

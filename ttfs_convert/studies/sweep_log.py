@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -37,7 +38,7 @@ class SweepLog:
                 _ = [found[name] for name in COSTS]
                 if {key: entry[key] for key in ABOUT if key in entry} == setting:
                     self._runs[run] = {"accuracy": found.pop("accuracy"), "agreement": found.pop("agreement"), **found}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(str(path), f"cannot be read ({error})", "a log of an earlier sweep", "name another file") from error
         if cut_off and not cut_off.startswith(self.BEGIN[: len(cut_off)]):
             raise DataError(str(path), "cannot be read (its last line is no run of a sweep)", "a log of an earlier sweep", "name another file")
@@ -54,4 +55,6 @@ class SweepLog:
             entry = {**self._setting, **dict(zip(RUN, run)), **found}
             with writing(self._path), open(self._path, "a") as file:
                 file.write(json.dumps(entry) + "\n")
+                file.flush()
+                os.fsync(file.fileno())  # a power failure costs the run that is under way at most
         return found

@@ -43,7 +43,7 @@ def curve_of(path: str | Path) -> Curve:
         return _of_sweep(content) if "points" in content else _of_report(content)
     except OSError as error:
         raise DataError(str(path), f"cannot be read ({error.strerror or error})", "a report") from error
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise DataError(
             str(path), "no report of a sweep or a run", "what ttfs-run --sweep steps --json FILE or ttfs-run --json FILE writes"
         ) from error

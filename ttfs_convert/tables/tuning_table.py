@@ -53,7 +53,7 @@ def as_json(tuning: Tuning, data: Dataset, seed: int) -> dict:
     return {
         "schema_version": 1,
         "network": tuning.name,
-        "data": {"name": data.name, "sha256": data.sha256},
+        "data": {"name": data.name, "sha256": data.sha256, "skipped": [dataclasses.asdict(each) for each in data.skipped]},
         "task": tuning.task,
         "measure": tuning.measure.name,
         tuning.measure.drift_key("max_drop").removeprefix("accuracy_"): tuning.max_drop,
