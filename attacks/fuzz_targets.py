@@ -209,7 +209,7 @@ class _Study:
         first = json.loads(self.log.splitlines()[0])
         self.setting = {key: first[key] for key in ("network", "data", "samples", "seed", "task") if key in first}
         setting = setting_of(network, pair, {"threads": 1})
-        comparison, asked = setting.comparison(), Asked("exact", "dynamic", False, False, False, ())
+        comparison, asked = setting.comparison(), Asked("exact", "dynamic", False, False, False, "all", ())
         about = module._about(setting, comparison, asked, False)
 
         def restored(path: Path) -> Tallies:

@@ -96,3 +96,12 @@ def test_a_valid_model_that_asks_for_terabytes_is_refused_before_anything_is_wri
     assert result.exit_code == 3 and result.output.count("\n") == 1 and not out.exists(), result.output
     with pytest.raises(ModelError):
         convert(model, mode="unchecked")
+
+
+@pytest.mark.parametrize("batch", (1 << 31, (1 << 63) - 1))
+def test_a_batch_that_no_memory_holds_is_refused(tmp_path, batch):
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 784]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", value[:1], value[1:])
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match="for the batch that it declares"):
+        convert(tmp_path / "m.onnx")

@@ -27,7 +27,7 @@ from .randomness import refuse_random
 from .read import check_onnx, one_line, said_plainly, whole_model
 from .session import quiet_options, session
 from .sha256 import digest
-from .tensor_sizes import check_tensor_sizes
+from .tensor_sizes import check_input_sizes, check_tensor_sizes
 from .unread_inputs import without_unread_inputs
 from .weights_apart import ORIGINAL, file_apart
 
@@ -87,6 +87,7 @@ def simplified(
                 input_type(value)  # that it takes numbers
             chosen = sizes(original, where) if sizes else chosen_sizes(original, where, None, None)
             set_sizes(original, chosen)
+            check_input_sizes(original, where)
             fixed = onnx.ModelProto()
             fixed.CopyFrom(original)
             unbatched = unbatched_inputs(fixed, folder)
