@@ -59,7 +59,7 @@ def test_importing_costs_nothing():
 
 
 def test_options_of_studies_are_those_of_a_setting():
-    keywords = set(get_type_hints(ttfs_convert.StudyOptions)) - {"steps", "limit", "data_dir"}
+    keywords = set(get_type_hints(ttfs_convert.StudyOptions)) - {"steps", "limit", "data_dir", "skip_broken"}
     assert keywords == {field.name for field in dataclasses.fields(Setting)} - {"network", "data"}
     with pytest.raises(TypeError, match="unexpected keyword argument 'bacth'"):
         ttfs_convert.evaluate("snn.npz", X, bacth=3)

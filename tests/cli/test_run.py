@@ -63,7 +63,7 @@ def test_json_has_exactly_the_documented_fields(report):
             "analog",
         },
         "engine": {"name", "threshold", "checked", "checked_samples", "neurons", "differing", "farthest"},
-        "data": {"name", "sha256", "samples", "treatments", "wanted"},
+        "data": {"name", "sha256", "samples", "skipped", "treatments", "wanted"},
         "ann": {"accuracy", "mean_squared_error"},
         "snn": {"accuracy", "mean_squared_error", "latency_steps", "spikes_per_neuron"},
         "drift": {"accuracy_pp", "ci95_pp", "agreement", "agreement_ci95", "max_output_error", "output_range"},

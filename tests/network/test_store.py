@@ -416,6 +416,6 @@ def test_what_cannot_be_written_is_a_usage_error(network, tmp_path, monkeypatch)
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(atomic.tempfile, "NamedTemporaryFile", refuse)
+    monkeypatch.setattr(atomic, "temporary_file", refuse)
     with pytest.raises(UsageError, match="Permission denied"):
         save(network, tmp_path / "net.npz")

@@ -232,4 +232,4 @@ def test_named_training_images_are_taken_for_a_name(network, data, monkeypatch):
     asked = []
     monkeypatch.setattr("ttfs_convert.data.given.load_dataset", lambda name, **options: asked.append((name, options)) or FIT)
     tune(network.with_steps(2), data, 100, compensate=True, calibrate="fashion-mnist")
-    assert asked == [("fashion-mnist", {"data_dir": None, "limit": 1000, "split": "train", "size": None})]
+    assert asked == [("fashion-mnist", {"data_dir": None, "limit": 1000, "split": "train", "size": None, "skip_broken": False})]

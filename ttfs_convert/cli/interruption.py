@@ -31,12 +31,20 @@ _RAISED: list[Stopped] = []  # the last one, until it has arrived
 
 def _stop(number: int, frame: FrameType | None) -> None:
     if _is_importing(frame):
-        again = threading.Timer(LATER, signal.raise_signal, [number])
+        again = threading.Timer(LATER, _send_again, [number])
         again.daemon = True
         again.start()
         return
     _RAISED[:] = [Stopped(*WORDS[signal.Signals(number)])]
     raise _RAISED[0]
+
+
+def _send_again(number: int) -> None:
+    """To the main thread: another one's would not wake it from waiting."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _is_importing(frame: FrameType | None) -> bool:
