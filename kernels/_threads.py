@@ -5,6 +5,9 @@ thread needs to wake up. OpenMP's loops end when every thread has come; on a mac
 many times what a layer takes. Here a helper that comes late finds nothing left to do.
 """
 
+# Without compilation, a plain function stands in for the intrinsic.
+# pyright: reportRedeclaration=false
+
 import os
 import threading
 from collections.abc import Callable, Iterator

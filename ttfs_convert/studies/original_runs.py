@@ -34,7 +34,8 @@ class OriginalRuns:
     def __init__(self, comparison: Comparison, tensors: Sequence[str], layers: ComparedLayers):
         if layers not in COMPARED_LAYERS:
             raise UsageError("layers", repr(layers), f"one of {', '.join(COMPARED_LAYERS)}")
-        self._comparison, self._tensors, self._layers = comparison, tensors, layers
+        self._comparison, self._tensors = comparison, tensors
+        self._layers: ComparedLayers = layers
         self._tapped: Reference | None = None
 
     def __call__(self, rows: slice, x: Mapping[str, np.ndarray], clock: OriginalTime) -> dict[str, np.ndarray]:

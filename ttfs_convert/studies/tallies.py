@@ -79,7 +79,8 @@ class Tallies:
     def __init__(self, network: Network, comparison: Comparison, asked: Asked, writer: SpikeWriter | None, details: Details | None):
         fixed = asked.threshold == "fixed"
         self.network, self._comparison, self._writer, self.details = network, comparison, writer, details
-        self._layers, self.done, self.compared = asked.layers, 0, 0
+        self._layers: ComparedLayers = asked.layers
+        self.done = self.compared = 0
         self.measured = Measured(
             network,
             asked.engine,
