@@ -8,7 +8,6 @@ import numpy as np
 
 from .accuracy_drift import Z95
 
-NORMAL_975 = 1.959963984540054  # quantile of the normal distribution
 MANY = 60  # degrees of freedom from which on the series below is right to 8 digits
 SERIES = (  # Abramowitz and Stegun, 26.7.5: by powers of 1 / n, what n it is divided by, and coefficients of z, z^3, z^5, ...
     (4, (1, 1)),
@@ -36,10 +35,10 @@ def _students(freedom: int) -> float:
 
         return float(stdtrit(freedom, 0.975))
     terms = (
-        sum(c * NORMAL_975 ** (2 * k + 1) for k, c in enumerate(coefficients)) / (divisor * freedom**power)
+        sum(c * Z95 ** (2 * k + 1) for k, c in enumerate(coefficients)) / (divisor * freedom**power)
         for power, (divisor, coefficients) in enumerate(SERIES, 1)
     )
-    return NORMAL_975 + sum(terms)
+    return Z95 + sum(terms)
 
 
 def interval_of_sum(mean: float, spread: float | None, samples: int) -> tuple[float, float] | None:

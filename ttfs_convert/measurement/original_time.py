@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .accuracy_drift import Z95
+
 FEWEST, MOST = 8, 32  # batches that are timed, where there are as many
 STABLE = 0.02  # of the median: half the 95 % interval of a median that is not timed any further
-NORMAL_95 = 1.96
 
 
 @dataclass
@@ -36,7 +37,7 @@ class OriginalTime:
         count = len(self.seconds)
         if not FEWEST <= count < MOST:
             return count >= MOST
-        each, aside = np.sort(self._of_a_sample), NORMAL_95 * math.sqrt(count) / 2
+        each, aside = np.sort(self._of_a_sample), Z95 * math.sqrt(count) / 2
         low, high = each[math.ceil(count / 2 - aside) - 1], each[math.floor(count / 2 + aside)]
         return bool((high - low) / 2 <= STABLE * np.median(each))
 
